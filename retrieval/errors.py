@@ -1,0 +1,43 @@
+"""The errors likewise raises on purpose.
+
+::
+
+    LikewiseError                everything below; catch this one to catch all
+    ├── InputError               the caller's mistake; also a ValueError
+    │   ├── TableError           rows or columns of a table; names the first offenders
+    │   └── EncoderMismatchError a collection was built with another encoder
+    └── StoreError               Milvus cannot do what was asked
+        ├── StoreLockedError     another process holds the Milvus Lite file
+        └── StoreUnavailableError Milvus does not answer
+
+A caller's mistake maps to exit code 2 on the command line and to a 4xx status over HTTP, anything
+else to 1 and 5xx.
+"""
+
+
+class LikewiseError(Exception):
+    """Base of every error raised on purpose."""
+
+
+class InputError(LikewiseError, ValueError):
+    """The caller passed something that cannot work; the message says what and where."""
+
+
+class TableError(InputError):
+    """A table breaks its contract; the message lists the first offending rows."""
+
+
+class EncoderMismatchError(InputError):
+    """A collection holds vectors of another encoder than the one it is opened with."""
+
+
+class StoreError(LikewiseError):
+    """Milvus cannot do what was asked of it."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the Milvus Lite file."""
+
+
+class StoreUnavailableError(StoreError):
+    """Milvus does not answer, also after retries."""

@@ -1,0 +1,136 @@
+"""A small typed filter over item attributes, for Milvus and the in-memory search alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from retrieval.errors import InputError
+
+Kind = Literal["number", "string"]
+"""What an attribute column holds."""
+
+# Milvus before 2.5 knows no null. What is missing is stored as one of these, and no filter ever
+# matches them.
+MISSING_NUMBER = -1.7976931348623157e308
+MISSING_STRING = ""
+
+# All that Milvus Lite's grammar knows; any other character stands for itself.
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
+
+
+@dataclass(frozen=True)
+class Between:
+    """A range of numbers, both ends included; None leaves an end open."""
+
+    low: float | None = None
+    high: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a range that says nothing."""
+        ends = [end for end in (self.low, self.high) if end is not None]
+        if not ends or any(math.isnan(end) for end in ends):
+            raise InputError(
+                f"Between needs a number at one end at least, got {self.low} and {self.high}"
+            )
+
+
+Scalar = str | bool | int | float
+Condition = Scalar | Sequence[Scalar] | Between
+Where = Mapping[str, Condition]
+"""Column → a value (equality), several (membership) or a `Between` (range); all must hold."""
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    values: tuple[str, ...] | tuple[float, ...]
+
+
+ParsedWhere = Mapping[str, _OneOf | Between]
+"""A filter whose columns exist and whose values fit them."""
+
+
+def parse_where(where: Where, kinds: Mapping[str, Kind]) -> ParsedWhere:
+    """Check a filter against the attribute columns that exist.
+
+    Raises:
+        InputError: Unknown column, or a value that does not fit the column.
+    """
+    parsed: dict[str, _OneOf | Between] = {}
+    for column, condition in where.items():
+        if column not in kinds:
+            there = ", ".join(sorted(kinds)) or "none"
+            raise InputError(f"where: unknown attribute {column!r}; the collection has: {there}")
+        parsed[column] = _parse_condition(column, kinds[column], condition)
+    return parsed
+
+
+def _parse_condition(column: str, kind: Kind, condition: Condition) -> _OneOf | Between:
+    if isinstance(condition, Between):
+        if kind != "number":
+            raise InputError(f"where: {column!r} holds strings; a range needs a number column")
+        return condition
+    values = [condition] if isinstance(condition, (str, int, float)) else list(condition)
+    if kind == "number":
+        return _OneOf(tuple(_as_number(column, value) for value in values))
+    return _OneOf(tuple(_as_string(column, value) for value in values))
+
+
+def _as_number(column: str, value: Any) -> float:
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and value != MISSING_NUMBER:
+        return float(value)
+    raise InputError(f"where: {column!r} holds numbers, got {value!r}")
+
+
+def _as_string(column: str, value: object) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return str(bool(value))
+    if not isinstance(value, str) or value == MISSING_STRING:
+        raise InputError(f"where: {column!r} holds non-empty strings, got {value!r}")
+    return value
+
+
+def to_expression(parsed: ParsedWhere, fields: Mapping[str, str]) -> str:
+    """Write a parsed filter in Milvus' expression language, every literal escaped."""
+    clauses: list[str] = []
+    for column, condition in parsed.items():
+        field = fields[column]
+        if isinstance(condition, _OneOf):
+            clauses.append(member(field, condition.values))
+            continue
+        low = MISSING_NUMBER if condition.low is None else condition.low
+        clauses.append(f"{field} {'>' if condition.low is None else '>='} {_literal(low)}")
+        if condition.high is not None:
+            clauses.append(f"{field} <= {_literal(condition.high)}")
+    return " and ".join(clauses)
+
+
+def member(field: str, values: Iterable[str] | Iterable[float]) -> str:
+    """``field in [...]`` with escaped literals."""
+    return f"{field} in [{', '.join(_literal(value) for value in values)}]"
+
+
+def _literal(value: str | float) -> str:
+    return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else repr(float(value))
+
+
+def to_mask(parsed: ParsedWhere, columns: Mapping[str, pd.Series]) -> npt.NDArray[np.bool_] | None:
+    """Evaluate a parsed filter on columns in memory; None where every row passes."""
+    mask: npt.NDArray[np.bool_] | None = None
+    for column, condition in parsed.items():
+        values = columns[column]
+        if isinstance(condition, _OneOf):
+            passes = values.isin(condition.values).to_numpy()
+        else:
+            low = -math.inf if condition.low is None else condition.low
+            high = math.inf if condition.high is None else condition.high
+            passes = (values.ne(MISSING_NUMBER) & values.between(low, high)).to_numpy()
+        mask = passes if mask is None else mask & passes
+    return mask

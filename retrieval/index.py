@@ -1,0 +1,393 @@
+"""Items kept in Milvus, and their nearest neighbors as of a date."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from tqdm.auto import tqdm
+
+from retrieval.encoder import Encoder
+from retrieval.errors import EncoderMismatchError, InputError
+from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
+from retrieval.neighbors import Hits, Neighbors
+from retrieval.queries import to_days, to_vectors
+from retrieval.schema import (
+    Layout,
+    attribute_kinds,
+    milvus_fields,
+    milvus_index,
+    search_params,
+    to_date,
+    to_rows,
+)
+from retrieval.snapshot import Snapshot
+from retrieval.store import MOST_NEIGHBORS, UPSERT_ROWS, Store
+from retrieval.tables import item_texts, validate_items
+
+# On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
+# each.
+_BULK_QUERIES = 256
+_LONG_WORK = 2 * UPSERT_ROWS
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What an upsert did, in rows."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+class ItemIndex:
+    """Items with vectors, labels, launch dates and attributes in one Milvus collection.
+
+    The collection is created by the first `upsert`, which also fixes which columns it holds.
+
+    Args:
+        uri: A path ending in ``.db`` for an embedded Milvus Lite, or the address of a Milvus
+            server.
+        encoder: Turns texts into vectors; None for the default one.
+        collection: Name of the collection.
+        token: ``user:password`` or API key of a server.
+        index: ``"auto"`` (FLAT on Lite, HNSW on a server), ``"FLAT"``, ``"IVF_FLAT"`` or
+            ``"HNSW"``.
+        index_params: Parameters of that index, as Milvus names them.
+        store_text: Keep the text beside the vector, so that `get` can show it.
+        timeout: Seconds a single call may take, time in which Milvus is away included.
+
+    Raises:
+        InputError: The URI or a parameter cannot be right.
+        EncoderMismatchError: The collection was filled with another encoder.
+        StoreError: Milvus cannot be reached or opened.
+    """
+
+    def __init__(
+        self,
+        uri: str = "items.db",
+        encoder: Encoder | None = None,
+        collection: str = "items",
+        *,
+        token: str | None = None,
+        index: str = "auto",
+        index_params: Mapping[str, Any] | None = None,
+        store_text: bool = True,
+        timeout: float = 120.0,
+    ) -> None:
+        self.encoder = encoder or Encoder()
+        self._store = Store(str(uri), collection, token=token, timeout=timeout)
+        self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
+        self._store_text = store_text
+        self._snapshot: Snapshot | None = None
+        try:
+            self._layout = self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def uri(self) -> str:
+        """Where the items are."""
+        return self._store.uri
+
+    @property
+    def collection(self) -> str:
+        """Name of the collection."""
+        return self._store.collection
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The attribute columns the collection holds, usable in `where`."""
+        return tuple(self._layout.attributes) if self._layout else ()
+
+    @property
+    def layout(self) -> Layout:
+        """Which columns the collection was filled from; an empty collection raises InputError."""
+        return self._require_layout()
+
+    def upsert(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: str | Sequence[str],
+        item_id: str = "item_id",
+        label: str | None = None,
+        launch_date: str | None = None,
+        attributes: Sequence[str] = (),
+        source: str = "items",
+        progress: bool | None = None,
+    ) -> UpsertCounts:
+        """Add new items, replace changed ones, leave the rest alone.
+
+        Only what is new or changed is embedded. Rows are written in batches of 5,000; a run that
+        was killed is finished by running it again.
+
+        Args:
+            items: One row an item.
+            text: Column or columns to embed, joined by blanks.
+            item_id: Column of unique ids.
+            label: Column of labels; missing means unlabeled.
+            launch_date: Column of dates; missing means "has always been there".
+            attributes: Columns that `where` may filter by: numbers, or anything else as strings.
+            source: What to call the table in error messages.
+            progress: Show a progress bar; None shows it for long work only.
+
+        Raises:
+            TableError: The table is not in order; nothing was written.
+            InputError: The columns are not those the collection was created with.
+        """
+        texts = (text,) if isinstance(text, str) else tuple(text)
+        clean = validate_items(
+            items,
+            item_id=item_id,
+            text=texts,
+            label=label,
+            launch_date=launch_date,
+            attributes=attributes,
+            source=source,
+        )
+        wanted = Layout(
+            encoder=self.encoder.identity,
+            item_id=item_id,
+            text=texts,
+            label=label,
+            launch_date=launch_date,
+            attributes=attribute_kinds(clean, attributes),
+            index=self._index["index_type"],
+            store_text=self._store_text,
+        )
+        joined = item_texts(clean, texts)
+        rows = to_rows(clean, joined, wanted, source)
+        self._layout = (
+            self._create(wanted) if self._layout is None else _agree(self._layout, wanted)
+        )
+        return self._write(rows, joined.tolist(), progress=progress)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items; return how many of the ids there were."""
+        if self._layout is None:
+            return 0
+        self._snapshot = None
+        return self._store.delete([str(one) for one in ids])
+
+    def count(self) -> int:
+        """Return the number of items."""
+        return 0 if self._layout is None else self._store.count()
+
+    def labels(self) -> list[str]:
+        """Return the distinct labels of the items, sorted."""
+        if self._layout is None:
+            return []
+        pages = self._store.pages(["label"])
+        return sorted({row["label"] for page in pages for row in page} - {MISSING_STRING})
+
+    def get(self, ids: Sequence[str]) -> pd.DataFrame:
+        """Return the items of those ids that exist, in the order asked for.
+
+        Returns:
+            Columns item_id, text, label, launch_date and the attributes.
+        """
+        layout = self._require_layout()
+        fields = ["item_id", "text", "label", "launch_day", *layout.fields.values()]
+        found = {row["item_id"]: row for row in self._store.get([str(one) for one in ids], fields)}
+        rows = [found[one] for one in dict.fromkeys(map(str, ids)) if one in found]
+        frame = pd.DataFrame(rows, columns=fields)
+        frame["label"] = frame["label"].replace(MISSING_STRING, None)
+        days = [to_date(day) for day in frame.pop("launch_day")]
+        frame.insert(3, "launch_date", pd.Series(days, dtype="datetime64[ns]"))
+        for column, field in layout.fields.items():
+            missing = MISSING_NUMBER if layout.attributes[column] == "number" else MISSING_STRING
+            frame[field] = frame[field].replace(missing, None)
+        return frame.rename(columns={field: column for column, field in layout.fields.items()})
+
+    def neighbors(
+        self,
+        queries: pd.DataFrame | pd.Series | Sequence[str] | npt.NDArray[Any],
+        k: int = 10,
+        *,
+        as_of: Any = None,
+        labeled: bool | None = None,
+        where: Mapping[str, Condition] | None = None,
+        exclude_self: bool = True,
+        ids: Sequence[str] | None = None,
+    ) -> Neighbors:
+        """Find the k most similar items of each query.
+
+        Args:
+            queries: n items as a table with the collection's id and text columns, n texts, or
+                vectors (n, d).
+            k: How many neighbors.
+            as_of: A date, or one for each query: items launched later cannot be seen. Items without
+                a launch date always can.
+            labeled: True for labeled items only, False for unlabeled only, None for all.
+            where: Attribute column → a value, a list of values, or a `Between`; all must hold.
+            exclude_self: Leave out the item of the query's own id.
+            ids: The queries' own ids, where they are texts or vectors.
+
+        Returns:
+            Arrays (n, k), most similar first; rows with fewer neighbors are padded.
+
+        Raises:
+            InputError: A query, date or filter cannot be right, or the collection is empty.
+            StoreError: Milvus does not answer or refuses.
+        """
+        layout = self._require_layout()
+        vectors, names = to_vectors(queries, ids, layout, self.encoder)
+        days = to_days(as_of, len(vectors))
+        limit = k + (1 if exclude_self else 0)
+        if not 1 <= k <= MOST_NEIGHBORS - 1:
+            raise InputError(f"k must be between 1 and {MOST_NEIGHBORS - 1}, got {k}")
+        hits = self._search(vectors, limit, days, labeled, where or {}, layout)
+        return Neighbors.from_hits(hits, names, k, exclude_self=exclude_self)
+
+    def drop(self) -> None:
+        """Remove the collection, all items in it included."""
+        self._store.drop()
+        self._layout = None
+        self._snapshot = None
+
+    def close(self) -> None:
+        """Disconnect from Milvus, and free the lock of a Lite file."""
+        self._snapshot = None
+        self._store.close()
+
+    def __enter__(self) -> ItemIndex:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Where it is and what encodes it."""
+        return f"ItemIndex({self.uri!r}, {self.encoder!r}, collection={self.collection!r})"
+
+    def __sklearn_clone__(self) -> ItemIndex:
+        """Share the connection between clones of an estimator."""
+        return self
+
+    # --- opening and creating
+    # ---------------------------------------------------------------------------------------
+
+    def _open(self) -> Layout | None:
+        if not self._store.exists():
+            return None
+        layout = Layout.from_json(self._store.read_metadata(), self.collection)
+        if not layout.encoder.same_space(self.encoder.identity):
+            raise EncoderMismatchError(
+                f"collection {self.collection!r} in {self.uri} was filled with encoder "
+                f"{layout.encoder.describe()}, not with {self.encoder.identity.describe()}. "
+                "Open it with that encoder, or index the items anew under another collection name"
+            )
+        return layout
+
+    def _create(self, layout: Layout) -> Layout:
+        self._store.create(milvus_fields(layout), self._index, layout.to_json())
+        return layout
+
+    def _require_layout(self) -> Layout:
+        if self._layout is None:
+            raise InputError(
+                f"collection {self.collection!r} in {self.uri} is empty; upsert items first"
+            )
+        return self._layout
+
+    # --- writing ---------------------------------------------------------------------------------
+    # ------------------
+
+    def _write(
+        self, rows: list[dict[str, Any]], texts: list[str], *, progress: bool | None
+    ) -> UpsertCounts:
+        counts = UpsertCounts()
+        hidden = len(rows) < _LONG_WORK if progress is None else not progress
+        with tqdm(total=len(rows), desc="index", unit="item", disable=hidden) as bar:
+            for start in range(0, len(rows), UPSERT_ROWS):
+                batch = slice(start, start + UPSERT_ROWS)
+                counts = self._write_batch(rows[batch], texts[batch], counts)
+                bar.update(len(rows[batch]))
+        return counts
+
+    def _write_batch(
+        self, rows: list[dict[str, Any]], texts: list[str], counts: UpsertCounts
+    ) -> UpsertCounts:
+        known = {
+            row["item_id"]: row["content_hash"]
+            for row in self._store.get(
+                [row["item_id"] for row in rows], ["item_id", "content_hash"]
+            )
+        }
+        stale = [
+            position
+            for position, row in enumerate(rows)
+            if known.get(row["item_id"]) != row["content_hash"]
+        ]
+        if stale:
+            vectors = self.encoder.encode([texts[position] for position in stale], progress=False)
+            self._snapshot = None
+            self._store.upsert(
+                [
+                    {**rows[position], "vector": vector}
+                    for position, vector in zip(stale, vectors, strict=True)
+                ]
+            )
+        new = sum(row["item_id"] not in known for row in rows)
+        return replace(
+            counts,
+            new=counts.new + new,
+            changed=counts.changed + len(stale) - new,
+            unchanged=counts.unchanged + len(rows) - len(stale),
+        )
+
+    # --- searching -------------------------------------------------------------------------------
+
+    def _search(
+        self,
+        vectors: npt.NDArray[np.float32],
+        limit: int,
+        as_of: npt.NDArray[np.int64] | None,
+        labeled: bool | None,
+        where: Mapping[str, Condition],
+        layout: Layout,
+    ) -> Hits:
+        parsed = parse_where(where, layout.attributes)
+        if len(vectors) == 0:
+            return Hits.empty(0, limit)
+        exact_in_memory = self._store.is_lite and layout.index == "FLAT"
+        if exact_in_memory and (len(vectors) >= _BULK_QUERIES or self._snapshot is not None):
+            if self._snapshot is None:
+                self._snapshot = Snapshot.read(self._store, layout)
+            return self._snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
+        clauses = [to_expression(parsed, layout.fields)]
+        if labeled is not None:
+            clauses.append(f'label {"!=" if labeled else "=="} "{MISSING_STRING}"')
+        return self._store.search(
+            vectors,
+            limit,
+            as_of=as_of,
+            expression=" and ".join(clause for clause in clauses if clause),
+            search_params=search_params(layout.index, limit),
+        )
+
+
+def _agree(layout: Layout, wanted: Layout) -> Layout:
+    """Refuse a table whose columns differ from those the collection holds."""
+    for name in ("item_id", "text", "label", "launch_date", "attributes"):
+        there, given = getattr(layout, name), getattr(wanted, name)
+        if there != given:
+            raise InputError(
+                f"the collection was created with {name}={there!r}, not {given!r}; "
+                "pass the same columns, or use another collection name"
+            )
+    return layout

@@ -1,0 +1,71 @@
+"""What a caller may ask with — items, texts or vectors, as of one date or many — made uniform."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from retrieval.encoder import Encoder
+from retrieval.errors import InputError
+from retrieval.schema import Layout, day_number
+from retrieval.tables import item_texts, validate_items
+
+
+def to_vectors(
+    queries: Any, ids: Sequence[str] | None, layout: Layout, encoder: Encoder
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
+    """Turn queries of any kind into unit vectors (n, d) and the queries' own ids (n,).
+
+    Raises:
+        InputError: A query cannot be used; the message says which.
+    """
+    if isinstance(queries, str):
+        raise InputError("queries is a single string; pass a list of texts")
+    if isinstance(queries, pd.DataFrame):
+        if ids is not None:
+            raise InputError("ids belong to texts or vectors; an item table brings its own")
+        clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
+        texts = item_texts(clean, layout.text).tolist()
+        return encoder.encode(texts), clean[layout.item_id].to_numpy(dtype=object)
+    if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
+        vectors = _unit_rows(queries, layout.encoder.dim)
+    else:
+        vectors = encoder.encode(list(queries))
+    if ids is not None and len(ids) != len(vectors):
+        raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
+    names = np.full(len(vectors), None, dtype=object)
+    if ids is not None:
+        names[:] = [str(one) for one in ids]
+    return vectors, names
+
+
+def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
+    """Turn one date, or n of them, into n days since 1970; None where no date was given.
+
+    Raises:
+        InputError: Not a date, or not n of them.
+    """
+    if as_of is None:
+        return None
+    if np.ndim(as_of) == 0:
+        return np.full(n, day_number(as_of), dtype=np.int64)
+    if len(as_of) != n:
+        raise InputError(f"as_of holds {len(as_of)} dates for {n} queries")
+    # Many queries stand at few dates.
+    known = {date: day_number(date) for date in set(as_of)}
+    return np.array([known[date] for date in as_of], dtype=np.int64)
+
+
+def _unit_rows(vectors: npt.NDArray[Any], dim: int) -> npt.NDArray[np.float32]:
+    """Check query vectors; Milvus Lite would take NaN and answer nonsense."""
+    if vectors.ndim != 2 or vectors.shape[1] != dim:
+        raise InputError(f"vectors have shape {vectors.shape}, expected (n, {dim})")
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    bad = np.flatnonzero(~(np.isfinite(length[:, 0]) & (length[:, 0] > 0)))
+    if len(bad):
+        raise InputError(f"vector {bad[0]} has no direction (NaN, infinite or zero)")
+    return np.ascontiguousarray(vectors / length, dtype=np.float32)

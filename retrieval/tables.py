@@ -1,0 +1,187 @@
+"""Item tables, checked once at the boundary."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from pandas.api import types as dtypes
+from pandera.errors import SchemaErrors
+
+from retrieval.errors import InputError, TableError
+
+_SHOWN = 5
+_PANDERA_CHECKS = {"not_nullable": "is missing", "field_uniqueness": "is there more than once"}
+
+
+def validate_items(
+    items: pd.DataFrame,
+    *,
+    item_id: str,
+    text: str | Sequence[str],
+    label: str | None = None,
+    launch_date: str | None = None,
+    attributes: Sequence[str] = (),
+    source: str = "items",
+) -> pd.DataFrame:
+    """Check an item table and return a clean copy that holds the named columns only.
+
+    Ids and labels become strings, blank labels missing; the launch date becomes a datetime without
+    time zone; numeric attributes become float64, all others strings. The order of rows is kept, the
+    index is renumbered.
+
+    Args:
+        items: One row an item.
+        item_id: Column of unique, non-empty ids.
+        text: Column or columns that describe the item; single ones may be empty, all of them not.
+        label: Column of labels; missing means unlabeled.
+        launch_date: Column of dates; missing means "has always been there".
+        attributes: Further columns to keep.
+        source: What to call the table in messages, for example its file name.
+
+    Returns:
+        Columns `item_id`, the text columns, `label`, `launch_date` and the attributes, under their
+        own names.
+
+    Raises:
+        TableError: Lists the first offenders, with row (the first data row is row 1), item and
+            column.
+    """
+    texts = [text] if isinstance(text, str) else list(text)
+    wanted = list(dict.fromkeys([item_id, *texts, label, launch_date, *attributes]))
+    columns = [column for column in wanted if column is not None]
+    _require_columns(items, columns, source)
+    clean = items[columns].reset_index(drop=True)
+
+    clean[item_id] = _as_ids(clean[item_id], source)
+    checks = {item_id: _id_column()}
+    for column in texts:
+        checks[column] = pa.Column(object, _only_strings(), nullable=True, coerce=True)
+    if label is not None:
+        clean[label] = _as_labels(clean[label])
+    if launch_date is not None:
+        clean[launch_date] = _as_dates(clean[launch_date], source)
+    for column in attributes:
+        if column not in (item_id, *texts, label, launch_date):
+            clean[column] = _as_attribute(clean[column])
+            if dtypes.is_float_dtype(clean[column]):
+                checks[column] = pa.Column(float, _finite(), nullable=True)
+    described = pa.Check(
+        lambda frame: item_texts(frame, texts).ne(""),
+        error=f"column {', '.join(texts)} holds no text",
+    )
+    _run(pa.DataFrameSchema(checks, checks=described), clean, source)
+    return clean
+
+
+def item_texts(items: pd.DataFrame, text: str | Sequence[str]) -> pd.Series:
+    """Join the text columns of each row by blanks, leaving out what is missing.
+
+    Returns:
+        Series of strings on the index of `items`; empty where a row has no text at all.
+    """
+    texts = [text] if isinstance(text, str) else list(text)
+    parts = [items[column].astype(object).where(items[column].notna(), "") for column in texts]
+    rows = zip(*(part.tolist() for part in parts), strict=True)
+    joined = [" ".join(str(value).strip() for value in row if value != "").strip() for row in rows]
+    return pd.Series(joined, index=items.index, dtype="str")
+
+
+def _require_columns(items: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+    if not isinstance(items, pd.DataFrame):
+        raise InputError(f"{source}: expected a pandas DataFrame, got {type(items).__name__}")
+    missing = [column for column in columns if column not in items.columns]
+    if missing:
+        there = ", ".join(map(str, items.columns)) or "none"
+        raise TableError(f"{source}: missing column {', '.join(missing)}; there are: {there}")
+    repeated = items.columns[items.columns.duplicated()].intersection(list(columns))
+    if len(repeated):
+        raise TableError(f"{source}: column {repeated[0]} is there more than once")
+
+
+def _as_ids(ids: pd.Series, source: str) -> pd.Series:
+    if dtypes.is_float_dtype(ids) and ids.notna().all():
+        # 1.0 and "1" would become two items, silently.
+        raise TableError(
+            f"{source}: column {ids.name} holds decimal numbers ({ids.dtype}); "
+            "ids are strings or integers"
+        )
+    return ids.astype(object).map(str, na_action="ignore").astype("str")
+
+
+def _as_labels(labels: pd.Series) -> pd.Series:
+    named = labels.astype(object).map(lambda value: str(value).strip(), na_action="ignore")
+    return named.astype("str").replace("", None)
+
+
+def _as_dates(values: pd.Series, source: str) -> pd.Series:
+    """Parse dates to days; of a moment with a time zone its local day counts."""
+    parsed = values if dtypes.is_datetime64_any_dtype(values) else _parse_dates(values)
+    bad = np.flatnonzero(parsed.isna() & values.notna())
+    if len(bad):
+        lines = [
+            f"row {row + 1}, column {values.name} is not a date (YYYY-MM-DD): {values.iloc[row]!r}"
+            for row in bad
+        ]
+        raise TableError(_message(source, "bad rows", lines))
+    if isinstance(parsed.dtype, pd.DatetimeTZDtype):
+        parsed = parsed.dt.tz_localize(None)
+    days: pd.Series = parsed.dt.normalize().astype("datetime64[ns]")
+    return days
+
+
+def _parse_dates(values: pd.Series) -> pd.Series:
+    try:
+        return pd.to_datetime(values, errors="coerce", format="ISO8601")
+    except ValueError:  # pandas refuses a column of several time zones
+        moments = [pd.to_datetime(one, errors="coerce", format="ISO8601") for one in values]
+        local = [one if pd.isna(one) else one.tz_localize(None) for one in moments]
+        return pd.Series(local, index=values.index, dtype="datetime64[ns]")
+
+
+def _as_attribute(values: pd.Series) -> pd.Series:
+    if dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values):
+        return values.astype("float64")
+    return values.astype(object).map(str, na_action="ignore").astype("str")
+
+
+def _id_column() -> pa.Column:
+    filled = pa.Check(lambda ids: ids.str.strip().ne(""), element_wise=False, error="is empty")
+    return pa.Column("str", filled, nullable=False, unique=True)
+
+
+def _only_strings() -> pa.Check:
+    return pa.Check(
+        lambda values: values.map(lambda value: isinstance(value, str)), error="is not a string"
+    )
+
+
+def _finite() -> pa.Check:
+    return pa.Check(lambda values: np.isfinite(values), error="is not a finite number")
+
+
+def _run(schema: pa.DataFrameSchema, items: pd.DataFrame, source: str) -> None:
+    try:
+        schema.validate(items, lazy=True)
+    except SchemaErrors as errors:
+        cases = errors.failure_cases.sort_values("index", kind="stable").to_dict("records")
+        lines = list(dict.fromkeys(_offender(case) for case in cases))
+        raise TableError(_message(source, "bad rows", lines)) from None
+
+
+def _offender(case: dict[Hashable, object]) -> str:
+    check = _PANDERA_CHECKS.get(str(case["check"]), str(case["check"]))
+    row = int(str(case["index"])) + 1
+    if case["schema_context"] == "DataFrameSchema":
+        return f"row {row}, {check}"
+    value = "" if check == "is missing" else f": {case['failure_case']!r}"
+    return f"row {row}, column {case['column']} {check}{value}"
+
+
+def _message(source: str, what: str, lines: Sequence[str]) -> str:
+    shown = list(lines[:_SHOWN])
+    if len(lines) > _SHOWN:
+        shown.append(f"... and {len(lines) - _SHOWN} more")
+    return "\n  ".join([f"{source}: {what}", *shown])

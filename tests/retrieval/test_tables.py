@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from retrieval import InputError, TableError
+from retrieval.tables import item_texts, validate_items
+
+
+def table(**columns: list[Any]) -> pd.DataFrame:
+    base: dict[str, list[Any]] = {"item_id": ["a", "b", "c"], "name": ["milk", "chips", "soap"]}
+    return pd.DataFrame({**base, **columns})
+
+
+def test_a_clean_table_comes_back_typed() -> None:
+    items = validate_items(
+        table(
+            item_id=[7, 8, 9],
+            label=["dairy", " ", None],
+            launch=["2024-01-05", None, "2024-01-05T23:30:00+02:00"],
+            price=[1, 2, 3],
+            organic=[True, False, None],
+        ).set_index(pd.Index([5, 5, 5])),
+        item_id="item_id",
+        text="name",
+        label="label",
+        launch_date="launch",
+        attributes=["price", "organic"],
+    )
+    assert items["item_id"].tolist() == ["7", "8", "9"]
+    assert items["label"].isna().tolist() == [False, True, True]
+    assert items["launch"].dt.strftime("%Y-%m-%d").tolist()[::2] == ["2024-01-05", "2024-01-05"]
+    assert items["price"].dtype == np.float64
+    assert items["organic"].tolist()[:2] == ["True", "False"]
+    assert items.index.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({}, {"text": "nme"}, "missing column nme; there are: item_id, name"),
+        ({"item_id": ["a", "b", "a"]}, {}, r"row 3, column item_id is there more than once: 'a'"),
+        ({"item_id": ["a", None, "c"]}, {}, r"row 2, column item_id is missing"),
+        ({"item_id": ["a", " ", "c"]}, {}, r"row 2, column item_id is empty"),
+        ({"item_id": [1.0, 2.0, 3.0]}, {}, "column item_id holds decimal numbers"),
+        ({"name": ["milk", "", "soap"]}, {}, "row 2, column name holds no text"),
+        ({"name": ["milk", "x", None]}, {}, "row 3, column name holds no text"),
+        ({"name": ["milk", 5, "soap"]}, {}, "row 2, column name is not a string: 5"),
+        ({"price": [1, np.inf, 2]}, {"attributes": ["price"]}, "row 2, column price is not a fini"),
+        (
+            {"launch": ["2024-01-01", "soon", None]},
+            {"launch_date": "launch"},
+            "row 2, column launch is not a date .*: 'soon'",
+        ),
+    ],
+)
+def test_offenders_are_named_by_row_and_column(
+    columns: dict[str, list[Any]], options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(TableError, match=message) as caught:
+        validate_items(
+            table(**columns), item_id="item_id", **{"text": "name", **options}, source="new.csv"
+        )
+    assert str(caught.value).startswith("new.csv: ")
+    assert isinstance(caught.value, ValueError)
+
+
+def test_only_the_first_offenders_are_listed() -> None:
+    items = pd.DataFrame({"item_id": [str(n) for n in range(20)], "name": [""] * 20})
+    with pytest.raises(TableError, match=r"and 15 more") as caught:
+        validate_items(items, item_id="item_id", text="name")
+    assert len(str(caught.value).splitlines()) == 7
+
+
+def test_what_is_no_table_is_refused() -> None:
+    with pytest.raises(InputError, match="expected a pandas DataFrame, got list"):
+        validate_items([{"item_id": "a"}], item_id="item_id", text="name")  # type: ignore[arg-type]
+    twice = table().assign(more=1).set_axis(["item_id", "name", "name"], axis=1)
+    with pytest.raises(TableError, match="column name is there more than once"):
+        validate_items(twice, item_id="item_id", text="name")
+
+
+def test_texts_are_joined_without_what_is_missing() -> None:
+    items = table(size=["1 L", None, ""])
+    assert item_texts(items, ["name", "size"]).tolist() == ["milk 1 L", "chips", "soap"]
