@@ -77,8 +77,9 @@ def _load_model(weights: Path) -> SentenceTransformer:
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging as transformers_logging
 
-    # A bar for reading 103 tensors in 0.1 s is noise in a log.
+    # A bar for reading 103 tensors in 0.1 s and remarks about training are noise in a log.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     return SentenceTransformer(str(weights), device="cpu")
 
 

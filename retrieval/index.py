@@ -102,14 +102,17 @@ class ItemIndex:
         return self._store.collection
 
     @property
-    def attributes(self) -> tuple[str, ...]:
-        """The attribute columns the collection holds, usable in `where`."""
-        return tuple(self._layout.attributes) if self._layout else ()
-
-    @property
     def layout(self) -> Layout:
-        """Which columns the collection was filled from; an empty collection raises InputError."""
-        return self._require_layout()
+        """What the collection holds, and from which columns.
+
+        Raises:
+            InputError: The collection has not been created yet.
+        """
+        if self._layout is None:
+            raise InputError(
+                f"collection {self.collection!r} in {self.uri} is empty; upsert items first"
+            )
+        return self._layout
 
     def upsert(
         self,
@@ -193,7 +196,7 @@ class ItemIndex:
         Returns:
             Columns item_id, text, label, launch_date and the attributes.
         """
-        layout = self._require_layout()
+        layout = self.layout
         fields = ["item_id", "text", "label", "launch_day", *layout.fields.values()]
         found = {row["item_id"]: row for row in self._store.get([str(one) for one in ids], fields)}
         rows = [found[one] for one in dict.fromkeys(map(str, ids)) if one in found]
@@ -237,7 +240,7 @@ class ItemIndex:
             InputError: A query, date or filter cannot be right, or the collection is empty.
             StoreError: Milvus does not answer or refuses.
         """
-        layout = self._require_layout()
+        layout = self.layout
         vectors, names = to_vectors(queries, ids, layout, self.encoder)
         days = to_days(as_of, len(vectors))
         limit = k + (1 if exclude_self else 0)
@@ -297,13 +300,6 @@ class ItemIndex:
         self._store.create(milvus_fields(layout), self._index, layout.to_json())
         return layout
 
-    def _require_layout(self) -> Layout:
-        if self._layout is None:
-            raise InputError(
-                f"collection {self.collection!r} in {self.uri} is empty; upsert items first"
-            )
-        return self._layout
-
     # --- writing ---------------------------------------------------------------------------------
     # ------------------
 
@@ -317,6 +313,8 @@ class ItemIndex:
                 batch = slice(start, start + UPSERT_ROWS)
                 counts = self._write_batch(rows[batch], texts[batch], counts)
                 bar.update(len(rows[batch]))
+        if counts.new or counts.changed:
+            self._store.settle()
         return counts
 
     def _write_batch(

@@ -33,7 +33,7 @@ INDEX_KINDS = ("auto", "FLAT", "IVF_FLAT", "HNSW")
 _INDEX_DEFAULTS: dict[str, dict[str, Any]] = {
     "FLAT": {},
     "IVF_FLAT": {"nlist": 1024},
-    "HNSW": {"M": 16, "efConstruction": 200},
+    "HNSW": {"M": 32, "efConstruction": 360},
 }
 
 
@@ -136,10 +136,10 @@ def milvus_index(kind: str, params: Mapping[str, Any] | None, *, is_lite: bool) 
 def search_params(index: str, limit: int) -> dict[str, Any]:
     """Choose the search effort.
 
-    HNSW needs ef ≥ limit, and four times that keeps recall high; IVF looks into 1/16 of its lists.
+    HNSW needs ef ≥ limit, and eight times that keeps recall high; IVF looks into 1/16 of its lists.
     """
     effort: dict[str, dict[str, int]] = {
-        "HNSW": {"ef": min(max(4 * limit, 128), 32_768)},
+        "HNSW": {"ef": min(max(8 * limit, 512), 32_768)},
         "IVF_FLAT": {"nprobe": 64},
     }
     return {"metric_type": "COSINE", "params": effort.get(index, {})}

@@ -127,6 +127,11 @@ class Store:
         for start in range(0, len(rows), UPSERT_ROWS):
             self._call("upsert", self.collection, rows[start : start + UPSERT_ROWS])
 
+    def settle(self) -> None:
+        """Let a server index what was written; until then it searches new rows less accurately."""
+        if not self.is_lite:
+            self._call("flush", self.collection)
+
     def delete(self, ids: Sequence[str]) -> int:
         """Remove rows; return how many there were."""
         there = [row["item_id"] for row in self.get(ids, ["item_id"])]
@@ -181,7 +186,7 @@ class Store:
             options = {
                 "limit": limit,
                 "filter": " and ".join([*visible, *([expression] if expression else [])]),
-                "output_fields": ["label", "launch_day"],
+                "output_fields": ["item_id", "label", "launch_day"],
                 "search_params": dict(search_params),
             }
             for start in range(0, len(queries), SEARCH_QUERIES):
@@ -238,8 +243,9 @@ def _translate(error: Exception, uri: str) -> StoreError:
 
 
 def _first_line(error: BaseException) -> str:
-    text = getattr(error, "message", "") or str(error) or type(error).__name__
-    return str(text).splitlines()[0]
+    if isinstance(error, grpc.Call):
+        return str(error.details())
+    return str(getattr(error, "message", "") or error or type(error).__name__).splitlines()[0]
 
 
 # --- connecting, and the lock of a Lite file

@@ -134,7 +134,7 @@ def test_reopened_it_is_the_same(encoder: Encoder, products: pd.DataFrame, tmp_p
         before = index.neighbors(products[:10], k=5)
     with ItemIndex(path, encoder) as index:
         assert index.count() == 100
-        assert index.attributes == ("department", "price")
+        assert index.layout.attributes == {"department": "string", "price": "number"}
         after = index.neighbors(products[:10], k=5)
         assert index.upsert(products[:100], **COLUMNS) == UpsertCounts(unchanged=100)
     assert_same(before, after)
