@@ -16,7 +16,7 @@ from retrieval.encoder import Encoder
 from retrieval.errors import EncoderMismatchError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.neighbors import Hits, Neighbors
-from retrieval.queries import to_days, to_vectors
+from retrieval.queries import distinct, to_days, to_vectors
 from retrieval.schema import (
     Layout,
     attribute_kinds,
@@ -246,8 +246,11 @@ class ItemIndex:
         limit = k + (1 if exclude_self else 0)
         if not 1 <= k <= MOST_NEIGHBORS - 1:
             raise InputError(f"k must be between 1 and {MOST_NEIGHBORS - 1}, got {k}")
-        hits = self._search(vectors, limit, days, labeled, where or {}, layout)
-        return Neighbors.from_hits(hits, names, k, exclude_self=exclude_self)
+        # Items often read the same; what reads the same and stands at one date is searched once.
+        first, row = distinct(vectors, days)
+        days = None if days is None else days[first]
+        hits = self._search(vectors[first], limit, days, labeled, where or {}, layout)
+        return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
 
     def drop(self) -> None:
         """Remove the collection, all items in it included."""

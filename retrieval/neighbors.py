@@ -34,6 +34,10 @@ class Hits:
             labels=np.full(shape, None, dtype=object),
         )
 
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> Hits:
+        """Return the hits of some queries, in the order asked for."""
+        return Hits(self.ids[rows], self.similarity[rows], self.labels[rows])
+
 
 @dataclass(frozen=True)
 class Neighbors:

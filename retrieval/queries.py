@@ -60,6 +60,25 @@ def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
     return np.array([known[date] for date in as_of], dtype=np.int64)
 
 
+def distinct(
+    vectors: npt.NDArray[np.float32], days: npt.NDArray[np.int64] | None
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Find the queries that differ in vector or day.
+
+    Returns:
+        The position of the first query of each kind, and for each query the number of its kind.
+    """
+    kinds: dict[tuple[bytes, int], int] = {}
+    first: list[int] = []
+    kind = np.empty(len(vectors), dtype=np.intp)
+    for query, vector in enumerate(vectors):
+        key = (vector.tobytes(), 0 if days is None else int(days[query]))
+        kind[query] = kinds.setdefault(key, len(kinds))
+        if kind[query] == len(first):
+            first.append(query)
+    return np.array(first, dtype=np.intp), kind
+
+
 def _unit_rows(vectors: npt.NDArray[Any], dim: int) -> npt.NDArray[np.float32]:
     """Check query vectors; Milvus Lite would take NaN and answer nonsense."""
     if vectors.ndim != 2 or vectors.shape[1] != dim:

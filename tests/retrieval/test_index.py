@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest, index: ItemIndex) -> Iterator[ItemInd
 
 def bulk(index: ItemIndex) -> None:
     """Make the index read its snapshot, as it does for many queries."""
-    index.neighbors(np.ones((256, 384), dtype=np.float32), k=1)
+    index.neighbors(np.random.default_rng(0).standard_normal((256, 384)), k=1)
     assert index._snapshot is not None
 
 
