@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -128,9 +128,11 @@ class Store:
             self._call("upsert", self.collection, rows[start : start + UPSERT_ROWS])
 
     def settle(self) -> None:
-        """Let a server index what was written; until then it searches new rows less accurately."""
-        if not self.is_lite:
-            self._call("flush", self.collection)
+        """Write out and index what is still in memory.
+
+        Until then a server searches new rows less accurately, and Lite reads them many times slower.
+        """
+        self._call("flush", self.collection)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove rows; return how many there were."""
@@ -157,17 +159,23 @@ class Store:
         return rows
 
     def pages(self, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
-        """Read a whole collection of Milvus Lite, page by page, in no particular order.
-
-        Lite answers a query of any size, and by id faster than pymilvus' iterator over it does.
-        """
+        """Read the whole collection, page by page, in no particular order."""
         self._load()
-        rows = self._call(
-            "query", self.collection, filter='item_id != ""', output_fields=["item_id"]
+        if self.is_lite:
+            # Lite answers a query of any size, and reads by id faster than by pymilvus' iterator.
+            rows = self._call(
+                "query", self.collection, filter='item_id != ""', output_fields=["item_id"]
+            )
+            ids = [row["item_id"] for row in rows]
+            for start in range(0, len(ids), PAGE_ROWS):
+                yield self.get(ids[start : start + PAGE_ROWS], fields)
+            return
+        iterator = self._call(
+            "query_iterator", self.collection, batch_size=PAGE_ROWS, output_fields=list(fields)
         )
-        ids = [row["item_id"] for row in rows]
-        for start in range(0, len(ids), PAGE_ROWS):
-            yield self.get(ids[start : start + PAGE_ROWS], fields)
+        while page := self._translated(iterator.next):
+            yield page
+        iterator.close()
 
     def search(
         self,
@@ -216,8 +224,12 @@ class Store:
         """Call a method of the client by name, with a time limit and with errors translated."""
         if self._client is None:
             raise StoreError(f"the index on {self.uri} is closed")
+        action = getattr(self._client, verb)
+        return self._translated(lambda: action(*args, timeout=self._timeout, **options))
+
+    def _translated(self, action: Callable[[], Any]) -> Any:
         try:
-            return getattr(self._client, verb)(*args, timeout=self._timeout, **options)
+            return action()
         except (MilvusException, grpc.RpcError) as error:
             raise _translate(error, self.uri) from error
 

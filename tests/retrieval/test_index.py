@@ -77,6 +77,10 @@ def test_get_gives_back_what_was_put_in(index: ItemIndex, products: pd.DataFrame
         assert (got[there].dropna() == expected.dropna()).all()
 
 
+def test_labels_are_the_distinct_ones(index: ItemIndex, products: pd.DataFrame) -> None:
+    assert index.labels() == sorted(products["product_category"].dropna().unique())
+
+
 def test_delete_says_how_many_there_were(empty: ItemIndex, products: pd.DataFrame) -> None:
     assert empty.delete(["a"]) == 0
     empty.upsert(products[:50], **COLUMNS)
@@ -337,6 +341,18 @@ def test_texts_and_vectors_find_what_items_find(
     assert_same(items, index.neighbors(encoder.encode(texts) * 3, k=5, ids=ids))
     anonymous = index.neighbors(texts, k=5)
     assert (anonymous.similarity[:, 0] > 0.9999).all()  # without ids it cannot know itself
+
+
+def test_queries_that_read_the_same_find_the_same(
+    engine: ItemIndex, products: pd.DataFrame
+) -> None:
+    twins = pd.concat([products[:3]] * 3, ignore_index=True)
+    twins["item_id"] = [*products["item_id"][:3], *(f"twin {n}" for n in range(6))]
+    near = engine.neighbors(twins, k=4)
+    np.testing.assert_array_equal(near.ids[3:6], near.ids[6:])
+    # The copies, which are not in the collection, find the originals first; those not themselves.
+    assert (near.similarity[3:, 0] > 0.9999).all()
+    assert all(one not in ids for one, ids in zip(twins["item_id"][:3], near.ids[:3], strict=True))
 
 
 def test_to_frame_lists_every_neighbor(index: ItemIndex, products: pd.DataFrame) -> None:
