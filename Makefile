@@ -1,0 +1,56 @@
+# Everything below needs only Python 3.11, pip and make.  `make` alone lists the targets.
+
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench constraints clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## create .venv and install likewise with every extra
+
+# Renewed whenever the dependencies change.  The pip that Python 3.11 brings is too old to pin the
+# build backend, so the pinned pip comes first.
+$(STAMP): pyproject.toml constraints.txt
+	@echo "likewise: installing into $(VENV) (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "likewise needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
+	@$(BIN)/python -m pip install -qq -c constraints.txt --build-constraint constraints.txt \
+		--editable '.[demo,dev,openvino]'
+	@touch $@
+	@echo "likewise: installed"
+
+demo: $(STAMP)  ## label and forecast real new products, and write a report
+	$(BIN)/likewise demo
+
+test: $(STAMP)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)  ## check style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## sort imports, format, and fix what can be fixed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)  ## run every benchmark
+	@set -e; for script in benchmarks/*.py; do \
+		echo "== $$script"; $(BIN)/python "$$script"; done
+
+constraints: $(STAMP)  ## pin what is installed in .venv now (after trying newer releases there)
+	@{ sed -n '/^#/p' constraints.txt; \
+		$(BIN)/python -m pip freeze --all --exclude-editable | sed 's/+cpu$$//' | grep '=='; \
+	} > constraints.new
+	@mv constraints.new constraints.txt
+
+clean:  ## remove .venv, caches and built files
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
