@@ -1,0 +1,256 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import cross_val_score
+
+from classifiers import NeighborClassifier
+from retrieval import Encoder, InputError, ItemIndex, TableError
+
+TEXT = ["product_type", "package_size", "brand"]
+NEW = ["espresso beans, dark roast 12 OZ", "shredded mozzarella", "lavender hand wash refill"]
+NEW_LABELS = ["COFFEE", "CHEESE", "SOAP - LIQUID & BAR"]
+
+
+@pytest.fixture(scope="module")
+def fitted(encoder: Encoder, groceries: pd.DataFrame) -> NeighborClassifier:
+    X = groceries[["item_id", *TEXT]]
+    return NeighborClassifier(encoder=encoder).fit(X, groceries["category"])
+
+
+# --- the main job -------------------------------------------------------------------------------
+
+
+def test_new_items_get_the_label_of_the_items_they_are_like(fitted: NeighborClassifier) -> None:
+    assert fitted.predict(NEW).tolist() == NEW_LABELS
+    assert fitted.score(NEW, NEW_LABELS) == 1.0
+
+
+def test_probabilities_are_shares_of_the_vote(fitted: NeighborClassifier) -> None:
+    proba = fitted.predict_proba(NEW)
+    assert proba.shape == (3, 4)
+    assert np.allclose(proba.sum(axis=1), 1)
+    assert fitted.classes_.tolist() == sorted(fitted.classes_)
+    assert (fitted.classes_[proba.argmax(axis=1)] == fitted.predict(NEW)).all()
+
+
+def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifier) -> None:
+    table = fitted.classify(pd.Series(NEW, index=["e", "m", "l"]))
+    assert list(table) == ["item_id", "label", "probability", "neighbors"]
+    assert table["item_id"].tolist() == ["e", "m", "l"]
+    assert table["label"].tolist() == NEW_LABELS
+    for row in table.itertuples():
+        assert len(row.neighbors) == 20
+        assert set(row.neighbors[0]) == {"item_id", "label", "similarity", "weight"}
+        similarity = [each["similarity"] for each in row.neighbors]
+        assert similarity == sorted(similarity, reverse=True)
+        assert sum(each["weight"] for each in row.neighbors) == pytest.approx(1)
+        votes = sum(each["weight"] for each in row.neighbors if each["label"] == row.label)
+        assert votes == pytest.approx(row.probability)
+
+
+def test_the_labels_table_survives_parquet(fitted: NeighborClassifier, tmp_path: Path) -> None:
+    table = fitted.classify(NEW)
+    table.to_parquet(tmp_path / "labels.parquet")
+    back = pd.read_parquet(tmp_path / "labels.parquet")
+    assert back["label"].tolist() == table["label"].tolist()
+    assert [dict(each) for each in back["neighbors"][0]] == table["neighbors"][0]
+
+
+def test_weights_follow_from_similarity_and_temperature(fitted: NeighborClassifier) -> None:
+    neighbors = fitted.classify(NEW[:1])["neighbors"][0]
+    similarity = np.array([each["similarity"] for each in neighbors])
+    expected = np.exp(similarity / 0.05) / np.exp(similarity / 0.05).sum()
+    assert [each["weight"] for each in neighbors] == pytest.approx(expected)
+
+
+def test_an_item_does_not_vote_on_itself(
+    fitted: NeighborClassifier, groceries: pd.DataFrame
+) -> None:
+    table = fitted.classify(groceries[["item_id", *TEXT]])
+    assert table["item_id"].tolist() == groceries["item_id"].tolist()
+    for own, neighbors in zip(table["item_id"], table["neighbors"], strict=True):
+        assert own not in {each["item_id"] for each in neighbors}
+
+
+def test_batches_do_not_change_the_answer(
+    fitted: NeighborClassifier, groceries: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X = groceries[["item_id", *TEXT]]
+    whole_proba, whole_table = fitted.predict_proba(X), fitted.classify(X)
+    monkeypatch.setattr("classifiers.neighbor_classifier._BATCH_VOTES", 20 * 7)
+    np.testing.assert_allclose(fitted.predict_proba(X), whole_proba, atol=1e-6)
+    pd.testing.assert_series_equal(fitted.classify(X)["label"], whole_table["label"])
+
+
+def test_no_items_give_no_rows(fitted: NeighborClassifier) -> None:
+    assert fitted.predict_proba([]).shape == (0, 4)
+    assert fitted.classify([]).empty
+
+
+# --- zero-shot ----------------------------------------------------------------------------------
+
+
+def test_label_descriptions_alone_are_enough(encoder: Encoder) -> None:
+    labels = {
+        "SOAP - LIQUID & BAR": "soap and hand wash",
+        "COFFEE": "coffee",
+        "CHEESE": "cheese",
+    }
+    zero_shot = NeighborClassifier(encoder=encoder, k=1).fit(labels=labels)
+    assert zero_shot.classes_.tolist() == sorted(labels)
+    assert zero_shot.predict(NEW).tolist() == NEW_LABELS
+    proba = zero_shot.predict_proba(NEW)
+    assert (proba > 0).all(), "every label is named, whatever k is"
+    assert zero_shot.fit(labels=list(labels)).predict(NEW[:2]).tolist() == NEW_LABELS[:2]
+
+
+# --- an index of one's own ----------------------------------------------------------------------
+
+
+def test_the_labels_of_an_index_are_learned_from_it(index: ItemIndex) -> None:
+    clf = NeighborClassifier(index=index).fit()
+    assert clf.classes_.tolist() == index.labels()
+    assert clf.predict(NEW).tolist() == NEW_LABELS
+
+
+def test_only_items_that_pass_the_filter_vote(index: ItemIndex, groceries: pd.DataFrame) -> None:
+    clf = NeighborClassifier(index=index).fit()
+    table = clf.classify(groceries[["item_id", *TEXT]], where={"fold": ["1"]})
+    second_half = set(groceries["item_id"][1::2])
+    voters = {each["item_id"] for neighbors in table["neighbors"] for each in neighbors}
+    assert voters
+    assert voters <= second_half
+
+
+def test_only_items_launched_by_then_vote(index: ItemIndex, groceries: pd.DataFrame) -> None:
+    clf = NeighborClassifier(index=index, k=200).fit()
+    first_half = set(groceries["item_id"][0::2])
+    table = clf.classify([NEW[0]] * 3, as_of=["2022-12-31", "2023-06-01", "2024-01-01"])
+    voters = [{each["item_id"] for each in neighbors} for neighbors in table["neighbors"]]
+    assert voters == [set(), first_half, set(groceries["item_id"])]
+
+
+def test_where_nothing_is_visible_nothing_is_claimed(index: ItemIndex) -> None:
+    clf = NeighborClassifier(index=index).fit()
+    table = clf.classify(NEW, as_of="2020-01-01")
+    assert table["label"].isna().all()
+    assert table["probability"].isna().all()
+    assert (clf.predict_proba(NEW, as_of="2020-01-01") == 1 / len(clf.classes_)).all()
+
+
+def test_examples_go_into_an_index_of_ones_own_once(tmp_path: Path, encoder: Encoder) -> None:
+    texts, y = (
+        ["arabica coffee", "cheddar cheese", "cheddar cheese"],
+        ["coffee", "cheese", "cheese"],
+    )
+    with ItemIndex(str(tmp_path / "mine.db"), encoder=encoder) as mine:
+        clf = NeighborClassifier(index=mine).fit(texts, y)
+        assert mine.count() == 3
+        clf.fit(texts, y)
+        assert mine.count() == 3
+        assert clf.predict(["gouda"]).tolist() == ["cheese"]
+
+
+def test_labels_that_came_after_fit_are_not_ignored(tmp_path: Path, encoder: Encoder) -> None:
+    with ItemIndex(str(tmp_path / "mine.db"), encoder=encoder) as mine:
+        early = NeighborClassifier(index=mine).fit(["arabica coffee"], ["coffee"])
+        NeighborClassifier(index=mine).fit(["cheddar"], ["cheese"])
+        with pytest.raises(InputError, match="'cheese'; fit again"):
+            early.predict(["gouda"])
+        assert early.fit().predict(["gouda"]).tolist() == ["cheese"]
+
+
+# --- scikit-learn -------------------------------------------------------------------------------
+
+
+def test_it_is_a_scikit_learn_classifier(encoder: Encoder, groceries: pd.DataFrame) -> None:
+    clf = NeighborClassifier(encoder=encoder, k=5, temperature=0.1)
+    copy = clone(clf)
+    assert copy is not clf
+    assert copy.get_params() == {"index": None, "encoder": encoder, "k": 5, "temperature": 0.1}
+    texts = groceries[TEXT].fillna("").agg(" ".join, axis=1)
+    scores = cross_val_score(clf, texts, groceries["category"], cv=3)
+    assert scores.mean() > 0.9
+    assert not hasattr(clf, "classes_")
+
+
+@pytest.mark.parametrize("y", [[7, 12, 7], [True, False, True]])
+def test_predictions_are_of_the_kind_of_the_labels(encoder: Encoder, y: list[int]) -> None:
+    clf = NeighborClassifier(encoder=encoder).fit(["coffee", "cheese", "espresso"], y)
+    assert clf.predict(["latte", "gouda"]).tolist() == y[:2]
+    assert clf.classes_.dtype == np.array(y).dtype
+
+
+def test_one_class_is_all_there_is(encoder: Encoder) -> None:
+    clf = NeighborClassifier(encoder=encoder).fit(["coffee", "tea"], ["drink", "drink"])
+    assert clf.predict_proba(["soap"]).tolist() == [[1.0]]
+
+
+def test_nothing_works_before_fit() -> None:
+    for method in ("predict", "predict_proba", "classify"):
+        with pytest.raises(NotFittedError):
+            getattr(NeighborClassifier(), method)(["a text"])
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.5, "20", None, True])
+def test_k_must_be_a_positive_integer(k: object) -> None:
+    with pytest.raises(InputError, match="k must be an integer of at least 1"):
+        NeighborClassifier(k=k).fit(["a text"], ["a"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_temperature_must_be_positive(temperature: float) -> None:
+    with pytest.raises(InputError, match="temperature must be above 0"):
+        NeighborClassifier(temperature=temperature).fit(["a text"], ["a"])
+
+
+def test_arguments_of_fit_must_make_sense_together(index: ItemIndex, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="fit needs X and y"):
+        NeighborClassifier().fit()
+    with pytest.raises(InputError, match="fit needs X and y"):
+        NeighborClassifier().fit(["a text"])
+    with pytest.raises(InputError, match="labels= stands alone"):
+        NeighborClassifier(index=index).fit(labels=["a"])
+    with pytest.raises(InputError, match="convert y to strings"):
+        NeighborClassifier(index=index).fit(["a text"], [1])
+    with pytest.raises(InputError, match="pass an index or an encoder"):
+        NeighborClassifier(index=index, encoder=Encoder(cache_dir=False)).fit()
+    empty = ItemIndex(str(tmp_path / "empty.db"), encoder=index.encoder)
+    with empty, pytest.raises(InputError, match="holds no labeled item"):
+        NeighborClassifier(index=empty).fit()
+
+
+def test_bad_items_to_label_are_refused(
+    fitted: NeighborClassifier, groceries: pd.DataFrame
+) -> None:
+    with pytest.raises(InputError, match="row 2 is not a text"):
+        fitted.predict(["fine", ""])
+    with pytest.raises(InputError, match="no text column brand"):
+        fitted.predict(groceries[["product_type", "package_size"]])
+    with pytest.raises(InputError, match="2 dates for 3 items"):
+        fitted.predict(NEW, as_of=["2024-01-01", "2024-01-02"])
+
+
+# --- the private index --------------------------------------------------------------------------
+
+
+def test_each_fit_starts_afresh(encoder: Encoder) -> None:
+    clf = NeighborClassifier(encoder=encoder).fit(["coffee"], ["a"])
+    first = Path(clf.index_.uri)
+    clf.fit(["cheese"], ["b"])
+    assert not first.exists()
+    assert clf.predict(["coffee"]).tolist() == ["b"]
+
+
+def test_a_fit_that_fails_changes_nothing(encoder: Encoder) -> None:
+    clf = NeighborClassifier(encoder=encoder).fit(["coffee", "cheese"], ["a", "b"])
+    uri = clf.index_.uri
+    twice = pd.DataFrame({"item_id": ["x", "x"], "name": ["tea", "milk"]})
+    with pytest.raises(TableError, match="more than once"):
+        clf.fit(twice, ["c", "d"])
+    assert clf.index_.uri == uri
+    assert clf.predict(["espresso", "gouda"]).tolist() == ["a", "b"]
