@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
-import logging
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +24,13 @@ if TYPE_CHECKING:
 Backend = Callable[[list[str]], npt.NDArray[np.float32]]
 """A batch of texts in, unit vectors (n, dim) out."""
 
-_log = logging.getLogger(__name__)
-
 _PROBE = [
     "A cordless drill with two batteries, 18 V.",
     "milk",
     "Where is my card? It has not arrived yet.",
 ]
 _LEAST_COSINE = 0.999
+_GRAPH = "model.xml"
 
 
 def resolve_backend(backend: str) -> Literal["torch", "openvino"]:
@@ -50,8 +51,13 @@ def resolve_backend(backend: str) -> Literal["torch", "openvino"]:
     return "openvino"
 
 
-def load_backend(identity: EncoderIdentity, weights: Path) -> Backend:
+def load_backend(identity: EncoderIdentity, weights: Path, cache_dir: Path | None) -> Backend:
     """Load the model on the engine its identity names.
+
+    Args:
+        identity: What to load.
+        weights: The model's folder.
+        cache_dir: Where to keep the model as OpenVINO converted it; None for nowhere.
 
     Raises:
         LikewiseError: OpenVINO does not reproduce the model's own vectors.
@@ -59,7 +65,8 @@ def load_backend(identity: EncoderIdentity, weights: Path) -> Backend:
     model = _load_model(weights)
     if identity.backend == "torch":
         return _torch_backend(model)
-    backend = _openvino_backend(model)
+    kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
+    backend = _openvino_backend(model, kept)
     cosine = float((_torch_backend(model)(_PROBE) * backend(_PROBE)).sum(axis=1).min())
     if not cosine >= _LEAST_COSINE:
         raise LikewiseError(
@@ -93,15 +100,33 @@ def _torch_backend(model: SentenceTransformer) -> Backend:
     return encode
 
 
-def _openvino_backend(model: SentenceTransformer) -> Backend:
-    """Convert the whole model — transformer, pooling and what follows — into one OpenVINO graph."""
+def _openvino_backend(model: SentenceTransformer, kept: Path | None) -> Backend:
     # OpenVINO reports its use over the network, from import on; without this package it reports to
     # a stub.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
+
+    graph = _read(kept) if kept is not None else None
+    if graph is None:
+        graph = _convert(model)
+        if kept is not None:
+            _keep(graph, kept)
+    compiled = openvino.compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    inputs = list(_tokens(model, _PROBE))
+
+    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
+        tokens = _tokens(model, texts)
+        return _unit(compiled([tokens[name] for name in inputs])[0])
+
+    return encode
+
+
+def _convert(model: SentenceTransformer) -> Any:
+    """Make one graph of the whole model: transformer, pooling and what follows."""
+    import openvino
     import torch
 
-    inputs = list(_tokens(model, _PROBE))
+    tokens = _tokens(model, _PROBE)
 
     class Pipeline(torch.nn.Module):
         def __init__(self) -> None:
@@ -109,31 +134,47 @@ def _openvino_backend(model: SentenceTransformer) -> Backend:
             self.model = model
 
         def forward(self, *tensors: torch.Tensor) -> torch.Tensor:
-            features = self.model(dict(zip(inputs, tensors, strict=True)))
+            features = self.model(dict(zip(tokens, tensors, strict=True)))
             vectors: torch.Tensor = features["sentence_embedding"]
             return vectors
 
-    example = tuple(torch.from_numpy(array) for array in _tokens(model, _PROBE).values())
+    example = tuple(torch.from_numpy(array) for array in tokens.values())
     with torch.no_grad(), warnings.catch_warnings():
         # Tracing warns about every Python branch of the model; the probe in `load_backend` is the
         # real check.
         warnings.simplefilter("ignore")
         try:
-            graph = openvino.convert_model(Pipeline().eval(), example_input=example)
-        except (
-            Exception
-        ) as error:  # the converter raises anything, with whole tensors in the message
+            return openvino.convert_model(Pipeline().eval(), example_input=example)
+        except Exception as error:  # the converter raises anything, with whole tensors as message
             raise LikewiseError(
                 f"OpenVINO cannot convert this model ({type(error).__name__}); "
                 "use Encoder(..., backend='torch')"
             ) from None
-    compiled = openvino.compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
 
-    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        tokens = _tokens(model, texts)
-        return _unit(compiled([tokens[name] for name in inputs])[0])
 
-    return encode
+def _read(kept: Path) -> Any | None:
+    """Read a converted model; None where there is none, or none that can be read."""
+    import openvino
+
+    if not (kept / _GRAPH).is_file():
+        return None
+    try:
+        return openvino.Core().read_model(kept / _GRAPH)
+    except RuntimeError:
+        return None
+
+
+def _keep(graph: Any, kept: Path) -> None:
+    """Save a converted model: a folder that appears whole or not at all."""
+    import openvino
+
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as folder:
+        openvino.save_model(graph, Path(folder) / _GRAPH, compress_to_fp16=False)
+        shutil.rmtree(kept, ignore_errors=True)
+        # Another process may have been quicker; its model is the same.
+        with contextlib.suppress(OSError):
+            Path(folder).rename(kept)
 
 
 def _tokens(model: SentenceTransformer, texts: list[str]) -> dict[str, npt.NDArray[np.int64]]:

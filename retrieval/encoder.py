@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from tqdm.auto import tqdm
 
 from retrieval.backends import Backend, load_backend, resolve_backend
 from retrieval.cache import VectorCache, default_cache_dir
 from retrieval.errors import InputError
+from retrieval.progress import progress_bar
 from retrieval.weights import EncoderIdentity, find_weights, identify
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
@@ -56,9 +56,8 @@ class Encoder:
         self.batch_size = batch_size
         self._weights = find_weights(name)
         self.identity: EncoderIdentity = identify(name, self._weights, resolve_backend(backend))
-        self._cache: VectorCache | None = None
-        if cache_dir is not False:
-            self._cache = VectorCache(cache_dir or default_cache_dir(), self.identity)
+        self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
+        self._cache = VectorCache(self._cache_dir, self.identity) if self._cache_dir else None
         self._loaded: Backend | None = None
 
     @property
@@ -108,8 +107,7 @@ class Encoder:
         backend = self._backend()
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-len(unique[position]), unique[position]))
-        hidden = len(order) < _LONG_WORK if progress is None else not progress
-        with tqdm(total=len(order), desc="encode", unit="text", disable=hidden) as bar:
+        with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for first in range(0, len(chunk), self.batch_size):
@@ -121,7 +119,7 @@ class Encoder:
 
     def _backend(self) -> Backend:
         if self._loaded is None:
-            self._loaded = load_backend(self.identity, self._weights)
+            self._loaded = load_backend(self.identity, self._weights, self._cache_dir)
         return self._loaded
 
     def __repr__(self) -> str:

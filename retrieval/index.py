@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from tqdm.auto import tqdm
 
 from retrieval.encoder import Encoder
 from retrieval.errors import EncoderMismatchError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.neighbors import Hits, Neighbors
+from retrieval.progress import progress_bar
 from retrieval.queries import distinct, to_days, to_vectors
 from retrieval.schema import (
     Layout,
@@ -165,6 +165,8 @@ class ItemIndex:
             index=self._index["index_type"],
             store_text=self._store_text,
         )
+        if clean.empty:  # no row tells what its columns hold
+            return UpsertCounts()
         joined = item_texts(clean, texts)
         rows = to_rows(clean, joined, wanted, source)
         self._layout = (
@@ -310,8 +312,7 @@ class ItemIndex:
         self, rows: list[dict[str, Any]], texts: list[str], *, progress: bool | None
     ) -> UpsertCounts:
         counts = UpsertCounts()
-        hidden = len(rows) < _LONG_WORK if progress is None else not progress
-        with tqdm(total=len(rows), desc="index", unit="item", disable=hidden) as bar:
+        with progress_bar(len(rows), "index", "item", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(rows), UPSERT_ROWS):
                 batch = slice(start, start + UPSERT_ROWS)
                 counts = self._write_batch(rows[batch], texts[batch], counts)

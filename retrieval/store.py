@@ -130,7 +130,7 @@ class Store:
     def settle(self) -> None:
         """Write out and index what is still in memory.
 
-        Until then a server searches new rows less accurately, and Lite reads them many times slower.
+        Until then a server searches new rows less accurately, and Lite reads them more slowly.
         """
         self._call("flush", self.collection)
 

@@ -121,3 +121,19 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
         Encoder("not/a/model")
     with pytest.raises(InputError, match="batch_size"):
         Encoder(batch_size=0)
+
+
+def test_the_converted_model_is_kept_and_made_anew_when_damaged(tmp_path: Path) -> None:
+    def encode(text: str) -> np.ndarray:
+        return Encoder(backend="openvino", cache_dir=tmp_path).encode([text])
+
+    first = encode("milk")
+    (graph,) = tmp_path.glob("openvino-*/model.xml")
+    written = graph.stat().st_mtime_ns
+    np.testing.assert_allclose(
+        encode("milk 2"), Encoder(cache_dir=False).encode(["milk 2"]), atol=1e-5
+    )
+    assert graph.stat().st_mtime_ns == written
+    graph.write_text("<not a graph>")
+    assert encode("milk 3").shape == first.shape
+    assert graph.stat().st_mtime_ns > written

@@ -102,6 +102,11 @@ def test_a_bad_table_writes_nothing(empty: ItemIndex, products: pd.DataFrame) ->
     assert empty.count() == 0
 
 
+def test_an_empty_table_changes_nothing(empty: ItemIndex, products: pd.DataFrame) -> None:
+    assert empty.upsert(products[:0], **COLUMNS) == UpsertCounts()
+    assert empty.upsert(products[:5], **COLUMNS).new == 5
+
+
 def test_a_collection_keeps_its_columns(empty: ItemIndex, products: pd.DataFrame) -> None:
     empty.upsert(products[:10], **COLUMNS)
     with pytest.raises(InputError, match=r"created with text=\('product_type', .*not \('brand',\)"):
