@@ -111,6 +111,8 @@ def _openvino_backend(model: SentenceTransformer, kept: Path | None) -> Backend:
         graph = _convert(model)
         if kept is not None:
             _keep(graph, kept)
+            # As every later run will read it: saving changes the last digits of its vectors.
+            graph = _read(kept) or graph
     compiled = openvino.compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
     inputs = list(_tokens(model, _PROBE))
 

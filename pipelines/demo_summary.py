@@ -1,0 +1,132 @@
+"""The closing words of the demo on the terminal, out of its metrics alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.labeling import EVERY, HARDER, NEIGHBORS
+
+OURS = "LaunchForecaster"
+
+
+def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: float) -> None:
+    """Print both tables, what they say in words, and where the files are."""
+    console.print()
+    _show_labels(console, metrics["labels"])
+    _show_forecasts(console, metrics["forecasts"])
+    console.print(f"[bold]Report[/]    {out / 'report.html'}")
+    console.print(
+        f"[bold]Files[/]     {out}/ labels.parquet  forecasts.parquet  metrics.json  items.db"
+    )
+    console.print(f"[bold]Time[/]      {seconds:.0f} s")
+
+
+def _show_labels(console: Console, labels: dict[str, Any]) -> None:
+    scores = labels["scores"]
+    every = next(row for row in scores if row["items"] == EVERY)
+    table = Table(
+        title=f"Labels for {every['n_items']:,} products of {every['n_types']} product types "
+        f"never seen before ({labels['labels']} labels)",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("products")
+    table.add_column("method")
+    for column in ("top 1", "top 5", "top 1 by type", "top 5 by type"):
+        table.add_column(column, justify="right")
+    for subset in (EVERY, HARDER):
+        rows = [row for row in scores if row["items"] == subset]
+        best = {key: max(row[key] for row in rows) for key in _LABEL_SCORES}
+        for place, row in enumerate(rows):
+            name = f"{subset} ({row['n_items']:,})" if place == 0 else ""
+            cells = [_best(f"{row[key]:.1%}", row[key] == best[key]) for key in _LABEL_SCORES]
+            table.add_row(name, _ours(row["method"], NEIGHBORS), *cells, end_section=place == 2)
+    console.print(table)
+    console.print(f"{automatic_in_words(labels['automatic'])}\n")
+
+
+_LABEL_SCORES = ("top1_item", "top5_item", "top1_type", "top5_type")
+
+
+def automatic_in_words(automatic: dict[str, Any]) -> str:
+    """Say how much can be labeled without a person, as a sentence."""
+    if not automatic["n_labeled"]:
+        return (
+            f"No confidence reaches {automatic['target']:.0%} precision out of fold, so none can "
+            "be labeled without a person."
+        )
+    return (
+        f"Without a person: {automatic['coverage']:.1%} of the products at "
+        f"{automatic['precision']:.1%} precision (threshold set for {automatic['target']:.0%} "
+        "on other product types, not on these)."
+    )
+
+
+def _show_forecasts(console: Console, forecasts: dict[str, Any]) -> None:
+    table = Table(
+        title=f"Launch forecasts: {forecasts['launches']:,} new products from "
+        f"{forecasts['first_launch']} on, seen from {forecasts['cutoff']}",
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("method")
+    for column in ("WAPE total", "WAPE curve", "WQL", "RMSE", "bias", "80 % covers"):
+        table.add_column(column, justify="right")
+    table.add_column("against ours (WAPE total, 95 %)")
+    rows = forecasts["compare"]
+    best = {key: min(row[key] for row in rows) for key in _LOWER_IS_BETTER}
+    for row in rows:
+        cells = [_best(f"{row[key]:.3f}", row[key] == best[key]) for key in _LOWER_IS_BETTER[:3]]
+        cells.append(_best(f"{row['rmse_total']:.1f}", row["rmse_total"] == best["rmse_total"]))
+        table.add_row(
+            _ours(row["method"], OURS),
+            *cells,
+            f"{row['bias']:+.0%}",
+            f"{row['coverage_80']:.0%}",
+            "" if row["method"] == OURS else against_in_words(row),
+        )
+    console.print(table)
+    console.print(f"{forecasts_in_words(forecasts)}\n")
+
+
+_LOWER_IS_BETTER = ("wape_total", "wape_curve", "wql", "rmse_total")
+
+
+def against_in_words(row: dict[str, Any]) -> str:
+    """Say how a method compares with ours, with the interval of the difference."""
+    return f"{row['verdict']}  {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+
+
+def forecasts_in_words(forecasts: dict[str, Any]) -> str:
+    """Say which baselines are beaten, and where one is better."""
+    rows = {row["method"]: row for row in forecasts["compare"]}
+    ours = rows.pop(OURS)
+    beaten = [name for name, row in rows.items() if row["verdict"] == "worse"]
+    others = [name for name in rows if name not in beaten]
+    words = f"Beaten on total WAPE: {', '.join(beaten) or 'none'}."
+    if others:
+        words += f" Not beaten: {', '.join(others)}."
+    for key, measure in _MEASURES.items():
+        best = min(rows, key=lambda name: float(rows[name][key]))
+        if rows[best][key] < ours[key]:
+            words += f" {best} has the lower {measure}."
+    return words
+
+
+_MEASURES = {"wape_curve": "WAPE of the curve", "wql": "WQL", "rmse_total": "RMSE"}
+
+
+def _ours(method: str, ours: str) -> Text:
+    return Text(method, style="bold cyan" if method == ours else "")
+
+
+def _best(text: str, is_best: bool) -> Text:
+    return Text(text, style="bold" if is_best else "")

@@ -1,0 +1,120 @@
+"""What a person sees on the terminal when a job is done."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_ROWS = 10
+_NEIGHBORS = 3
+_TEXT_WIDTH = 60
+_BARS = "▁▂▃▄▅▆▇█"
+_PIPE_WIDTH = 120
+
+
+def make_console() -> Console:
+    """Standard output; wide where it is no terminal, so that a pipe loses nothing to wrapping."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def show_counts(console: Console, title: str, counts: Mapping[str, int]) -> None:
+    """One line of named counts."""
+    shown = "  ".join(f"[bold]{count:,}[/] {name}" for name, count in counts.items())
+    console.print(f"{escape(title)}: {shown}")
+
+
+def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -> None:
+    """The like items of the first queries.
+
+    Args:
+        console: Where to.
+        near: As `pipelines.jobs.similar_job` returns it.
+        texts: The queries, where they were texts; of an item table the ids are shown.
+    """
+    groups = near.groupby("query", sort=False)
+    for query, rows in itertools.islice(groups, _ROWS):
+        title = texts[int(str(query))] if texts else str(query)
+        table = _table(escape(_short(title)), ["#", "item_id", "similarity", "label", "text"])
+        for row in rows.to_dict("records"):
+            cells = [row["rank"], row["item_id"], f"{row['similarity']:.3f}"]
+            table.add_row(*_cells([*cells, row["label"], _short(str(row["text"]))]))
+        console.print(table)
+    _more(console, groups.ngroups, "queries")
+    console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
+
+
+def show_labels(console: Console, labels: pd.DataFrame) -> None:
+    """The first labels with the neighbors that explain them, and how many items got each label."""
+    table = _table("labels", ["item_id", "label", "probability", "", "like"])
+    for row in labels.head(_ROWS).to_dict("records"):
+        share = 0.0 if _is_missing(row["probability"]) else float(row["probability"])
+        like = [f"{near['item_id']} ({near['similarity']:.2f})" for near in row["neighbors"]]
+        cells = [row["item_id"], row["label"], f"{share:.2f}", _bar(share)]
+        table.add_row(*_cells([*cells, ", ".join(like[:_NEIGHBORS])]))
+    console.print(table)
+    _more(console, len(labels), "items")
+    most = labels["label"].value_counts().head(5)
+    shown = ", ".join(f"{escape(str(label))} {count:,}" for label, count in most.items())
+    console.print(f"[bold]{labels['label'].count():,}[/] items labeled: {shown or 'none'}")
+
+
+def show_forecasts(console: Console, forecasts: pd.DataFrame) -> None:
+    """The first launch curves with their totals."""
+    cutoffs = forecasts["cutoff"].unique()
+    items = forecasts.groupby("unique_id", sort=False)
+    columns = ["item", "launch", "periods", "mean total", "curve of the mean"]
+    table = _table("launch forecasts", columns)
+    for name, rows in itertools.islice(items, _ROWS):
+        curve = rows.sort_values("age")
+        total = float(curve["mean"].sum())
+        launch = pd.Timestamp(curve["ds"].iloc[0]).date()
+        cells = [name, launch, len(curve), f"{total:,.1f}", _sparkline(curve["mean"])]
+        table.add_row(*_cells(cells))
+    console.print(table)
+    _more(console, items.ngroups, "items")
+    seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in cutoffs)
+    console.print(
+        f"[bold]{items.ngroups:,}[/] items as of {seen}; "
+        f"{forecasts['mean'].sum():,.0f} units expected in all"
+    )
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    numeric = {"#", "similarity", "probability", "periods", "mean total"}
+    for column in columns:
+        table.add_column(column, justify="right" if column in numeric else "left")
+    return table
+
+
+def _cells(values: Iterable[object]) -> list[str]:
+    return ["" if _is_missing(value) else escape(str(value)) for value in values]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _more(console: Console, count: int, what: str) -> None:
+    if count > _ROWS:
+        console.print(f"[dim]  ... and {count - _ROWS:,} {what} more[/]")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
+
+
+def _bar(share: float) -> str:
+    return "█" * round(share * 10)
+
+
+def _sparkline(values: Iterable[float]) -> str:
+    numbers = [max(float(value), 0.0) for value in values]
+    top = max(numbers, default=0.0) or 1.0
+    return "".join(_BARS[round(number / top * (len(_BARS) - 1))] for number in numbers)

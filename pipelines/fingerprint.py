@@ -1,0 +1,49 @@
+"""What a result was made from, in one line: if it has not changed, neither has the result."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.metadata
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipelines.config import Settings
+from retrieval.weights import EncoderIdentity
+
+_OURS = ("retrieval", "classifiers", "forecasting", "pipelines")
+# Another release of these may give other numbers from the same data.
+ENGINES = ("numpy", "pandas", "scikit-learn", "lightgbm", "faiss-cpu", "pymilvus", "milvus-lite")
+
+
+def engine_versions() -> dict[str, str]:
+    """Return the installed versions of what computes."""
+    return {name: importlib.metadata.version(name) for name in ENGINES}
+
+
+def fingerprint(settings: Settings, encoder: EncoderIdentity, *tables: pd.DataFrame) -> str:
+    """Hash tables, settings, encoder, our own code and the versions of the engines.
+
+    Where the tables lie does not matter, what is in them does; secrets are left out.
+    """
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(",".join(map(str, table.columns)).encode())
+        digest.update(np.asarray(pd.util.hash_pandas_object(table, index=False)).tobytes())
+    chosen = settings.model_dump(mode="json", include={"classify", "forecast"})
+    described = [chosen, encoder.as_dict(), engine_versions(), _code()]
+    digest.update(json.dumps(described, sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _code() -> str:
+    """Hash our own modules: between two releases the version does not tell."""
+    digest = hashlib.sha256()
+    for name in _OURS:
+        package = importlib.import_module(name)
+        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

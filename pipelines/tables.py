@@ -1,0 +1,348 @@
+"""Tables in and out: Parquet, CSV and SQL to DataFrames; DataFrames to Parquet, CSV and JSON.
+
+Reading goes through Arrow and takes only the columns asked for. An id stays the text it was:
+``007`` keeps its zeros, an integer with missing neighbors does not become ``7.0``. Writing is
+atomic: a reader sees the old file or the whole new one.
+
+Rows in messages are counted from 1, without a CSV file's header.
+"""
+
+import csv
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from pipelines.queries import SqlQuery, fetch
+from retrieval import InputError, TableError
+
+Kind = Literal["string", "date", "number", "any"]
+
+_SUFFIXES = (".parquet", ".csv")
+_OFFENDERS = 5
+# A moment's time zone is dropped: the local day is the day of the sale.
+_OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
+
+
+Source = Path | str | SqlQuery
+
+
+def read_table(
+    source: Source, columns: Mapping[str, Kind] | None = None, *, id_col: str | None = None
+) -> pd.DataFrame:
+    """Reads a table, or some columns of it.
+
+    Args:
+        source: A ``.parquet`` or ``.csv`` file (UTF-8, comma-separated, ISO dates), or a query.
+        columns: The columns to read and what they hold, in the order wanted; None: all, as they
+            come. "string" keeps every character, "date" gives timestamps without a time zone,
+            "number" floats; "any" keeps a file's own type (of a CSV file: numbers where all are
+            numbers).
+        id_col: The column that names a row in messages.
+
+    Raises:
+        TableError: The file is no such table, lacks a column, or a cell does not fit.
+        InputError: There is no such file, its suffix is unknown, the query is wrong.
+        DatabaseError: The database does not answer.
+    """
+    wanted = None if columns is None else list(dict.fromkeys(columns))
+    table, untyped = _load(source, wanted)
+    kinds: dict[str, Kind] = dict.fromkeys(table.column_names, "any")
+    if id_col in kinds:
+        kinds[id_col] = "string"
+    kinds |= columns or {}
+    ids = _as_text(table[id_col], id_col, source) if id_col in kinds else None
+    cells = {
+        name: _series(table[name], kinds[name], _Place(source, name, id_col, ids), untyped)
+        for name in wanted or table.column_names
+    }
+    return pd.DataFrame(cells)
+
+
+def write_table(frame: pd.DataFrame, path: Path | str) -> None:
+    """Writes a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
+
+    Raises:
+        InputError: The suffix is unknown.
+    """
+    path = Path(path)
+    check_writable(path)
+    with _replacing(path) as temporary:
+        if path.suffix == ".parquet":
+            frame.rename(columns=str).to_parquet(temporary, index=False)
+        else:
+            _flat(frame).to_csv(temporary, index=False)
+
+
+def write_json(value: object, path: Path | str) -> None:
+    """Writes JSON, indented; numpy values as plain ones, NaN as null."""
+    write_text(_json(value, indent=2) + "\n", path)
+
+
+def write_text(text: str, path: Path | str) -> None:
+    """Writes a text file."""
+    with _replacing(Path(path)) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_writable(path: Path | str) -> None:
+    """Refuses, before hours of work, a table that `write_table` could not write."""
+    path = Path(path)
+    _check_suffix(path)
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder, not a table")
+
+
+# --- reading -----------------------------------------------------------------------------------
+
+
+def _load(source: Source, wanted: list[str] | None) -> tuple[pa.Table, bool]:
+    """The table, and whether its cells are untyped text (CSV)."""
+    if isinstance(source, SqlQuery):
+        table = fetch(source)
+        _check_columns(source, table.column_names, wanted)
+        return table if wanted is None else table.select(wanted), False
+    path = Path(source)
+    _check_suffix(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
+    if path.suffix == ".csv":
+        return _load_csv(path, wanted), True
+    return _load_parquet(path, wanted), False
+
+
+def _load_parquet(path: Path, wanted: list[str] | None) -> pa.Table:
+    try:
+        with pq.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names, wanted)
+            return file.read(columns=wanted)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        if isinstance(error, PermissionError):
+            raise
+        problem = str(error).splitlines()[0]
+        raise TableError(f"{path}: not a whole Parquet file (cut off?): {problem}") from error
+
+
+def _load_csv(path: Path, wanted: list[str] | None) -> pa.Table:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            names = next(csv.reader(file), None)
+        if not names:
+            raise TableError(f"{path}: the file is empty")
+        _check_columns(path, names, wanted)
+        _check_quotes(path)
+        return pa_csv.read_csv(
+            path,
+            # One thread: only then do Arrow's messages carry the row.
+            read_options=pa_csv.ReadOptions(use_threads=False),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                include_columns=wanted,
+                null_values=[""],  # "NA" and "None" are words
+                strings_can_be_null=True,
+            ),
+        )
+    except UnicodeDecodeError as error:
+        raise TableError(f"{path}: not UTF-8 text: {error}") from error
+    except pa.ArrowInvalid as error:
+        # Arrow counts the header as row 1.
+        problem = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", str(error))
+        raise TableError(f"{path}: broken CSV: {problem}") from error
+
+
+def _check_quotes(path: Path) -> None:
+    """A quote that is never closed swallows the rest of the file, and Arrow does not mind."""
+    with path.open("rb") as file:
+        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 20), b""))
+    if quotes % 2 == 0:
+        return
+    row = 0
+    with path.open(encoding="utf-8-sig", newline="") as text:
+        try:
+            for _ in csv.reader(text, strict=True):
+                row += 1
+        except csv.Error as error:
+            problem = f"row {row}: a quote is not closed ({error})"
+            raise TableError(f"{path}: broken CSV: {problem}") from error
+
+
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in _SUFFIXES:
+        there = ", ".join(_SUFFIXES)
+        raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
+
+
+def _check_columns(source: Source, names: Sequence[str], wanted: list[str] | None) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1} & set(wanted or names))
+    if twice:
+        raise TableError(f"{source}: column {twice[0]!r} appears twice")
+    missing = [name for name in wanted or () if name not in names]
+    if missing:
+        listed = ", ".join(map(repr, missing))
+        plural = "s" if len(missing) > 1 else ""
+        raise TableError(f"{source}: no column{plural} {listed} (there are: {', '.join(names)})")
+
+
+# --- cells -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a column stands, for messages."""
+
+    source: Source
+    column: str
+    id_col: str | None
+    ids: pa.ChunkedArray | None
+
+    def refuse(self, bad: np.ndarray, cells: pd.Series, problem: str) -> None:
+        """Raises a TableError that lists the first cells marked `bad`, if any is."""
+        rows = np.flatnonzero(bad)
+        if len(rows) == 0:
+            return
+        shown = rows[:_OFFENDERS].tolist()
+        lines = [f"{self._row(row)}: {cells.iloc[row]!r} {problem}" for row in shown]
+        if len(rows) > _OFFENDERS:
+            lines.append(f"... and {len(rows) - _OFFENDERS:,} more")
+        raise TableError("\n".join(lines))
+
+    def _row(self, row: int) -> str:
+        named = f" ({self.id_col} {self.ids[row].as_py()!r})" if self.ids is not None else ""
+        return f"{self.source}: row {row + 1}{named}: {self.column}"
+
+
+def _series(column: pa.ChunkedArray, kind: Kind, place: _Place, untyped: bool) -> pd.Series:
+    if kind == "string":
+        return _pandas(_as_text(column, place.column, place.source))
+    if kind == "date":
+        return _as_dates(column, place)
+    if kind == "number":
+        return _as_numbers(column, place)
+    if untyped:
+        return _pandas(_inferred(column))
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return _pandas(column)
+
+
+def _pandas(column: pa.ChunkedArray) -> pd.Series:
+    series: pd.Series = column.to_pandas()
+    return series
+
+
+def _as_text(column: pa.ChunkedArray, name: str | None, source: Source) -> pa.ChunkedArray:
+    if pa.types.is_floating(column.type):
+        # An integer column with gaps arrives as floats from some writers; 7.0 was 7.
+        with suppress(pa.ArrowInvalid):
+            column = column.cast(pa.int64())
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise TableError(f"{source}: column {name!r} is {column.type}, not text") from error
+
+
+def _as_dates(column: pa.ChunkedArray, place: _Place) -> pd.Series:
+    cells = _pandas(column)
+    if pa.types.is_temporal(column.type):
+        dates = pd.to_datetime(cells)
+        return dates.dt.tz_localize(None)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        if column.null_count == len(column):
+            return pd.Series(pd.NaT, index=range(len(column)), dtype="datetime64[us]")
+        raise TableError(f"{place.source}: column {place.column!r} is {column.type}, not dates")
+    local = cells.str.replace(_OFFSET, r"\1", regex=True)
+    dates = pd.to_datetime(local, format="ISO8601", errors="coerce")
+    bad = (dates.isna() & cells.notna()).to_numpy()
+    place.refuse(bad, cells, "is not a date (write YYYY-MM-DD)")
+    return dates
+
+
+def _as_numbers(column: pa.ChunkedArray, place: _Place) -> pd.Series:
+    cells = _pandas(column)
+    if pa.types.is_nested(column.type) or pa.types.is_temporal(column.type):
+        raise TableError(f"{place.source}: column {place.column!r} is {column.type}, not numbers")
+    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    place.refuse((numbers.isna() & cells.notna()).to_numpy(), cells, "is not a number")
+    return numbers
+
+
+def _inferred(text: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Numbers, unless a cell is none or has a leading zero, which the code 00501 would lose."""
+    coded = pc.any(pc.match_substring_regex(text, r"^[+-]?0\d")).as_py()
+    if coded or text.null_count == len(text):
+        return text
+    for kind in (pa.int64(), pa.float64()):
+        try:
+            return text.cast(kind)
+        except pa.ArrowInvalid:
+            continue
+    return text
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path` that takes its place, whole, if the block succeeds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with its nested cells as JSON."""
+    nested = [
+        name
+        for name in frame.columns
+        if frame[name].dtype == object
+        and frame[name].map(lambda cell: isinstance(cell, list | tuple | dict | np.ndarray)).any()
+    ]
+    return frame.assign(**{name: frame[name].map(_json) for name in nested})
+
+
+def _json(value: object, indent: int | None = None) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _plain(value: Any) -> Any:
+    """`value` in JSON's own types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value

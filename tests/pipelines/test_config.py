@@ -1,0 +1,185 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines.config import ConfigError, Settings, load_settings
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def _file(folder: Path, text: str) -> Path:
+    path = folder / "job.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _refusal(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_settings(_file(folder, text))
+    return str(caught.value)
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    settings = load_settings()
+    assert settings.index.uri == "items.db"
+    assert settings.items.id == "item_id"
+    assert settings.sales.time == "ds"
+
+
+def test_flags_win_over_environment_and_environment_over_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _file(tmp_path, "classify: {k: 1}\nforecast: {horizon: 1, freq: D}\n")
+    monkeypatch.setenv("LIKEWISE_CLASSIFY__K", "2")
+    monkeypatch.setenv("LIKEWISE_FORECAST__HORIZON", "2")
+    settings = load_settings(path, {"forecast": {"horizon": 3}})
+    assert (settings.classify.k, settings.forecast.horizon, settings.forecast.freq) == (2, 3, "D")
+
+
+def test_environment_gives_lists_with_commas_and_mappings_as_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIKEWISE_ITEMS__TEXT", "name, description")
+    monkeypatch.setenv("LIKEWISE_FORECAST__QUANTILES", "0.2,0.8")
+    monkeypatch.setenv("LIKEWISE_INDEX__PARAMS", '{"M": 32}')
+    settings = load_settings()
+    assert settings.items.text == ("name", "description")
+    assert settings.forecast.quantiles == (0.2, 0.8)
+    assert settings.index.params == {"M": 32}
+
+
+def test_unknown_key_names_file_line_and_path_and_lists_what_exists(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "items:\n  id: sku\n  txt: [name]\n")
+    assert f"{tmp_path / 'job.yaml'}:3: items.txt: unknown key 'txt'" in message
+    assert "did you mean 'text'?" in message
+    assert "there are: path, sql, url, id, text, label, launch_date, attributes" in message
+
+
+def test_unknown_section_lists_the_sections(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "warehouse: {}\n")
+    assert "job.yaml:1: warehouse: unknown key 'warehouse' (there are: items, sales," in message
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    message = _refusal(tmp_path, "index:\n  kind: flat\nclassify:\n  k: 0\n")
+    assert "job.yaml:2: index.kind: Input should be 'auto', 'FLAT'" in message
+    assert "job.yaml:4: classify.k: Input should be greater than 0 (found 0)" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("items: a: b\n", "job.yaml:1: not valid YAML"),
+        ("items:\n  id: a\n  id: b\n", "job.yaml:3: 'id' appears twice"),
+        ("- items\n", "is a mapping of sections"),
+        ("items:\n  label: no\n", "job.yaml:2: items.label: Input should be a valid string"),
+        ("items:\n  path: a.csv\n  sql: SELECT 1\n", "items: give either path or sql"),
+        ("sales:\n  sql: SELECT 1\n", "sales: sql needs url"),
+        ("forecast:\n  quantiles: [0.5, 90]\n", "forecast.quantiles: Input should be less than 1"),
+    ],
+)
+def test_a_broken_file_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in _refusal(tmp_path, text)
+
+
+def test_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"absent\.yaml: no such config file"):
+        load_settings(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("variable", "problem"),
+    [
+        ("LIKEWISE_ITEMS__TXT", "items.txt: unknown key 'txt'; did you mean 'text'?"),
+        ("LIKEWISE_ITMES__TEXT", "unknown key 'itmes'; did you mean 'items'?"),
+        ("LIKEWISE_ITEMS_TEXT", "write LIKEWISE_ITEMS__TEXT, with two underscores"),
+        ("LIKEWISE_CLASSIFY__K", "classify.k: Input should be a valid integer"),
+    ],
+)
+def test_a_wrong_variable_is_named(
+    variable: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "x")
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert str(caught.value).startswith(f"environment variable {variable}: {problem}")
+
+
+def test_variables_of_other_parts_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIKEWISE_CACHE_DIR", "/tmp/x")
+    load_settings()
+
+
+def test_secrets_show_neither_in_settings_nor_in_errors(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path,
+        "index: {token: hush}\nsales: {sql: SELECT 1, url: 'postgresql://me:hush@host/db'}\n",
+    )
+    settings = load_settings(path)
+    assert settings.index.token is not None
+    assert settings.index.token.get_secret_value() == "hush"
+    assert "hush" not in repr(settings) + str(settings.model_dump()) + repr(settings.sales.source)
+    assert "4711" not in _refusal(tmp_path, "index: {token: 4711}\n")
+    with pytest.raises(ValueError, match="token") as caught:
+        Settings(index={"token": 4711})  # type: ignore[arg-type]
+    assert "4711" not in str(caught.value)
+
+
+def test_relative_paths_in_a_file_start_at_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir("/")
+    path = _file(
+        tmp_path,
+        "items: {path: data/../items.csv}\n"
+        "sales: {sql: SELECT 1, url: 'sqlite:///shop.sqlite'}\n"
+        "index: {uri: items.db}\n"
+        "encoder: {name: ./model, cache_dir: cache}\n",
+    )
+    settings = load_settings(path)
+    folder = tmp_path.resolve()
+    assert settings.items.path == folder / "items.csv"
+    assert settings.sales.url is not None
+    assert settings.sales.url.get_secret_value() == f"sqlite:///{folder / 'shop.sqlite'}"
+    assert settings.index.uri == str(folder / "items.db")
+    assert settings.encoder.name == str(folder / "model")
+    assert settings.encoder.cache_dir == folder / "cache"
+
+
+def test_what_is_no_path_stays_as_it_is(tmp_path: Path) -> None:
+    path = _file(
+        tmp_path,
+        "items: {path: /data/items.csv}\n"
+        "index: {uri: 'http://milvus:19530'}\n"
+        "encoder: {name: sentence-transformers/all-MiniLM-L6-v2}\n",
+    )
+    settings = load_settings(path)
+    assert settings.items.path == Path("/data/items.csv")
+    assert settings.index.uri == "http://milvus:19530"
+    assert settings.encoder.name == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_relative_paths_in_environment_and_flags_start_at_the_working_directory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIKEWISE_INDEX__URI", "here.db")
+    settings = load_settings(flags={"items": {"path": "here.csv"}})
+    assert (settings.index.uri, settings.items.path) == ("here.db", Path("here.csv"))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_config_loads(path: Path) -> None:
+    settings = load_settings(path)
+    assert settings.items.text
+    assert settings.items.path is not None
+    assert settings.items.path.is_absolute()
+
+
+def test_complete_journey_keeps_the_label_out_of_the_text() -> None:
+    settings = load_settings(CONFIGS / "complete_journey.yaml")
+    assert settings.items.label == "label"
+    assert not {"label", "product_category"} & set(settings.items.text)
+    assert settings.forecast.text is not None
+    assert "product_category" in settings.forecast.text
+    assert (settings.forecast.freq, settings.forecast.horizon) == ("W-MON", 8)
+    assert settings.items.path == CONFIGS.parent / "build" / "demo" / "items.parquet"
