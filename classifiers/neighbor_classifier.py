@@ -149,7 +149,12 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return np.concatenate([votes for _, _, votes in self._votes(X, as_of, where)])
 
     def classify(
-        self, X: Texts, *, as_of: AsOf | None = None, where: Where | None = None
+        self,
+        X: Texts,
+        *,
+        as_of: AsOf | None = None,
+        where: Where | None = None,
+        neighbors: int = 20,
     ) -> pd.DataFrame:
         """Return the labels table: one row an item, with the neighbors that explain its label.
 
@@ -157,20 +162,21 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             X: As in `predict_proba`, like the other arguments.
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
+            neighbors: How many of the k that vote to list, the most similar ones.
 
         Returns:
             `item_id` (the item's id; else its label in the pandas index, else its position),
             `label`, `probability`, and `neighbors`: a list of {item_id, label, similarity, weight},
-            most similar first. Where no neighbor is visible the label is None and the probability
-            NaN.
+            most similar first; `weight` is the share of the whole vote. Where no neighbor is
+            visible the label is None and the probability NaN.
         """
-        batches = [self._labels_table(*batch) for batch in self._votes(X, as_of, where)]
+        batches = [self._labels_table(*batch, neighbors) for batch in self._votes(X, as_of, where)]
         table = pd.concat(batches, ignore_index=True)
         table["item_id"] = query_ids(X, table["item_id"].to_numpy(dtype=object))
         return table
 
     def _labels_table(
-        self, near: Neighbors, weights: FloatArray, probabilities: FloatArray
+        self, near: Neighbors, weights: FloatArray, probabilities: FloatArray, listed: int
     ) -> pd.DataFrame:
         answered = near.valid.any(axis=1)
         labels = self.classes_[probabilities.argmax(axis=1)].astype(object)
@@ -179,7 +185,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             "item_id": near.queries,
             "label": labels,
             "probability": np.where(answered, probabilities.max(axis=1), np.nan),
-            "neighbors": _neighbor_lists(near, weights),
+            "neighbors": _neighbor_lists(near, weights, listed),
         }
         return pd.DataFrame(columns)
 
@@ -277,7 +283,9 @@ def _upsert(index: ItemIndex, examples: Examples) -> None:
     index.upsert(examples.table, text=examples.text, item_id=examples.item_id, label=LABEL)
 
 
-def _neighbor_lists(near: Neighbors, weights: FloatArray) -> list[list[dict[str, str | float]]]:
+def _neighbor_lists(
+    near: Neighbors, weights: FloatArray, listed: int
+) -> list[list[dict[str, str | float]]]:
     rows = zip(near.ids, near.labels, near.similarity, weights, near.valid, strict=True)
     return [
         [
@@ -287,7 +295,7 @@ def _neighbor_lists(near: Neighbors, weights: FloatArray) -> list[list[dict[str,
                 "similarity": float(similarity[i]),
                 "weight": float(weight[i]),
             }
-            for i in np.flatnonzero(valid)
+            for i in np.flatnonzero(valid)[:listed]
         ]
         for ids, labels, similarity, weight, valid in rows
     ]

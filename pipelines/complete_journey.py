@@ -17,6 +17,8 @@ from retrieval import InputError
 TEXT = ("product_type", "package_size", "brand")
 LABEL = "product_category"
 FORECAST_TEXT = (*TEXT, LABEL, "department")
+# The number tells how new a product is among those launched with it.
+FORECAST_ATTRIBUTES = (LABEL, "department", "brand", "catalog_number")
 FOLDS = ("0", "1", "2", "3", "4")
 HELD_OUT = "held out"
 
@@ -36,10 +38,10 @@ class CompleteJourney:
 
     Attributes:
         items: One row a product with a type: product_id (string), product_type, package_size,
-            brand, product_category, department, launch_date (missing for products that are not
-            new), `fold` (``"held out"`` for a fifth of the product types, else ``"0"`` to ``"4"``;
-            products of one type are always in one fold) and `label` (the category; missing where
-            held out).
+            brand, product_category, department, catalog_number (the id as a number), launch_date
+            (missing for products that are not new), `fold` (``"held out"`` for a fifth of the
+            product types, else ``"0"`` to ``"4"``; products of one type are always in one fold)
+            and `label` (the category; missing where held out).
         sales: unique_id, ds (Monday of the week), y (pieces bought); weeks without a purchase have
             no row. Fuel and coupons, which are not sold in pieces, are left out.
         untyped: How many products the catalog does not describe; they are left out of `items`.
@@ -72,9 +74,10 @@ def load_complete_journey() -> CompleteJourney:
         launch_date=_launch_dates(items["product_id"], first_week),
         fold=items["product_type"].map(_fold),
         product_id=items["product_id"].astype("str"),
+        catalog_number=items["product_id"],
     )
     items["label"] = items[LABEL].where(items["fold"] != HELD_OUT)
-    columns = ["product_id", *FORECAST_TEXT, "launch_date", "fold", "label"]
+    columns = ["product_id", *FORECAST_TEXT, "catalog_number", "launch_date", "fold", "label"]
     return CompleteJourney(
         items=items[columns].reset_index(drop=True),
         sales=_weekly(bought),

@@ -117,7 +117,7 @@ def forecasts_in_words(forecasts: dict[str, Any]) -> str:
     for key, measure in _MEASURES.items():
         best = min(rows, key=lambda name: float(rows[name][key]))
         if rows[best][key] < ours[key]:
-            words += f" {best} has the lower {measure}."
+            words += f" Lower {measure}: {best} ({rows[best][key]:.3f}, ours {ours[key]:.3f})."
     return words
 
 

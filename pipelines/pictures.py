@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from classifiers.evaluation import Selective
 
@@ -57,6 +58,7 @@ def _draw_launch(axis: Axes, forecast: pd.DataFrame, analogues: pd.DataFrame) ->
     axis.plot(age, forecast["y"], "o", color=WARM, markersize=5, label="what came", zorder=3)
     top = max(forecast["0.9"].max(), forecast["y"].max(), forecast["mean"].max())
     axis.set_ylim(0, 1.35 * top + 1)
+    axis.yaxis.set_major_locator(MaxNLocator(5, integer=True))
     axis.set_xlabel("weeks since launch")
     _tidy(axis)
 
@@ -75,9 +77,11 @@ def comparison_figure(compare: pd.DataFrame, ours: str) -> Figure:
     axis.barh(ranked.index, ranked["wape_total"], color=colors, height=0.62)
     base = float(compare["wape_total"][ours])
     for place, (method, row) in enumerate(ranked.iterrows()):
-        axis.text(row["wape_total"] + 0.012, place + 0.0, f"{row['wape_total']:.3f}", va="center")
+        end = row["wape_total"]
         if method != ours:
             axis.plot([base + row["low"], base + row["high"]], [place, place], color=INK, lw=1.2)
+            end = max(end, base + row["high"])
+        axis.text(end + 0.012, place, f"{row['wape_total']:.3f}", va="center", fontsize=9)
     axis.axvline(base, color=ACCENT, linewidth=1, linestyle=":")
     axis.set_xlabel("WAPE of the total over the horizon (lower is better)")
     axis.set_xlim(0, ranked["wape_total"].max() * 1.14)

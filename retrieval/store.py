@@ -263,6 +263,9 @@ def _first_line(error: BaseException) -> str:
 # --- connecting, and the lock of a Lite file
 # ------------------------------------------------------------------------
 
+# pymilvus pings every 10 s, which Lite's server takes for an attack while nobody calls it.
+_QUIET_CHANNEL = {"grpc.keepalive_time_ms": 3_600_000}
+
 _users: dict[Path, int] = {}
 _users_lock = threading.Lock()
 
@@ -284,7 +287,7 @@ def _connect(path: Path | None, uri: str, token: str | None, timeout: float) -> 
     with _users_lock, _true_cause() as cause:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            client = MilvusClient(str(path))
+            client = MilvusClient(str(path), grpc_options=_QUIET_CHANNEL)
         except (MilvusException, OSError) as error:
             raise _lite_error(path, cause[0] if cause else error) from error
         _users[path] = _users.get(path, 0) + 1
