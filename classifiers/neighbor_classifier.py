@@ -22,10 +22,10 @@ from classifiers.examples import (
     labeled_examples,
     query_ids,
 )
-from classifiers.private_index import open_private_index, remove_private_index
 from classifiers.voting import FloatArray, count_votes, vote_weights
 from retrieval import Encoder, InputError, ItemIndex, Neighbors
 from retrieval.filters import Where
+from retrieval.private_index import open_private_index, remove_private_index
 
 Date = str | date | np.datetime64
 AsOf = Date | Sequence[Date] | pd.Series
@@ -216,8 +216,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _keep_privately(self, examples: Examples) -> None:
         """Search a temporary index that lives as long as this object."""
-        encoder = Encoder() if self.encoder is None else self.encoder
-        index, finalizer = open_private_index(self, encoder)
+        index, finalizer = open_private_index(self, self.encoder)
         try:
             _upsert(index, examples)
         except BaseException:

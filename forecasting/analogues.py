@@ -6,10 +6,7 @@ are those with a launch date; what they tell is their launch curve, as far as it
 
 from __future__ import annotations
 
-import tempfile
-import weakref
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +14,7 @@ import pandas as pd
 
 from forecasting.panel import NEVER, Bools, Floats, Grid, Ints, Panel
 from retrieval import Encoder, ItemIndex, Neighbors
+from retrieval.private_index import open_private_index
 
 _POOL = "pool"
 _LAUNCH, _INCUMBENT = "launch", "incumbent"
@@ -68,7 +66,7 @@ class AnalogueIndex:
     def __init__(
         self, index: ItemIndex | None, encoder: Encoder | None, panel: Panel, texts: pd.Series
     ) -> None:
-        self.index = _temporary_index(encoder, self) if index is None else index
+        self.index = open_private_index(self, encoder)[0] if index is None else index
         self._grid = panel.grid
         self._position = pd.Index(panel.ids)
         items = pd.DataFrame(
@@ -100,19 +98,6 @@ class AnalogueIndex:
         position = self._position.get_indexer(pd.Index(near.ids.ravel())).reshape(near.ids.shape)
         similarity = np.round(near.similarity.astype(np.float64), _DIGITS)
         return Pool(position.astype(np.int64), np.where(position >= 0, similarity, np.nan))
-
-
-def _temporary_index(encoder: Encoder | None, owner: object) -> ItemIndex:
-    """Open an empty Milvus Lite index that is deleted together with its owner."""
-    folder = tempfile.TemporaryDirectory(prefix="likewise-")
-    index = ItemIndex(str(Path(folder.name) / "analogues.db"), encoder, "analogues")
-    weakref.finalize(owner, _discard, index, folder)
-    return index
-
-
-def _discard(index: ItemIndex, folder: tempfile.TemporaryDirectory[str]) -> None:
-    index.close()
-    folder.cleanup()
 
 
 def _last_day(grid: Grid, periods: Ints) -> pd.DatetimeIndex:

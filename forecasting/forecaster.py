@@ -254,7 +254,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Features (n, f), and the analogues' curves (n, horizon) for the model to lean on."""
         incumbents, launches = self._find(rows)
         features, curves = [], []
-        for start in range(0, len(rows), _BLOCK):
+        for start in range(0, max(len(rows), 1), _BLOCK):  # no row is one empty block
             block = slice(start, start + _BLOCK)
             part, near = rows[block], launches[block]
             features.append(neighbor_features(self.history_, part, incumbents[block], near))

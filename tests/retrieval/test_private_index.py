@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from classifiers.private_index import open_private_index, remove_private_index
 from retrieval import Encoder, store
+from retrieval.private_index import open_private_index, remove_private_index
 
 
 class _Owner:

@@ -1,8 +1,8 @@
 """Speed of the encoder and of `index.neighbors`, each beside the raw engine in the same run.
 
-    python benchmarks/retrieval.py            # everything, about five minutes on two cores
-    python benchmarks/retrieval.py encoder    # torch against OpenVINO alone
-    python benchmarks/retrieval.py neighbors  # likewise against raw pymilvus and raw faiss alone
+    python benchmarks/neighbors.py            # everything, about five minutes on two cores
+    python benchmarks/neighbors.py encoder    # torch against OpenVINO alone
+    python benchmarks/neighbors.py neighbors  # likewise against raw pymilvus and raw faiss alone
 
 Items are the products of Complete Journey. Each figure is the median of several rounds in which the
 contestants take turns, so that a machine that slows down slows them all.

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
-from retrieval import Encoder, ItemIndex
+from retrieval.encoder import Encoder
+from retrieval.index import ItemIndex
 
 Finalizer = Callable[[], object]
 
@@ -22,15 +23,19 @@ _open: dict[str, ItemIndex] = {}
 _abandoned: SimpleQueue[str] = SimpleQueue()
 
 
-def open_private_index(owner: object, encoder: Encoder) -> tuple[ItemIndex, Finalizer]:
+def open_private_index(owner: object, encoder: Encoder | None) -> tuple[ItemIndex, Finalizer]:
     """Open an empty index in a folder of its own.
+
+    Args:
+        owner: The object it belongs to.
+        encoder: Turns texts into vectors; None for the default one.
 
     Returns:
         The index, and what `remove_private_index` takes. The index goes when `owner` is gone.
     """
     _remove_abandoned()
     folder = tempfile.mkdtemp(prefix="likewise-")
-    _open[folder] = ItemIndex(uri=str(Path(folder) / "examples.db"), encoder=encoder)
+    _open[folder] = ItemIndex(uri=str(Path(folder) / "private.db"), encoder=encoder)
     finalizer = weakref.finalize(owner, _abandoned.put, folder)
     finalizer.atexit = False
     return _open[folder], finalizer
