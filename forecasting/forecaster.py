@@ -55,7 +55,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         k: Analogues per pool.
         max_lead: Largest number of unseen periods between the cutoff and a launch to prepare for.
         seed: Of all sampling.
-        n_jobs: Threads of LightGBM; None for all cores.
+        n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
     """
 
     def __init__(

@@ -26,6 +26,7 @@ from forecasting.panel import Floats, Ints
 
 _FOLDS = 3
 _ROUNDS = 200
+_MANY_ROWS = 50_000
 _BOOSTING: dict[str, Any] = {
     "learning_rate": 0.05,
     "num_leaves": 15,
@@ -49,14 +50,15 @@ class LaunchModel:
     Args:
         quantiles: Levels, ascending.
         seed: Of bagging and feature sampling.
-        n_jobs: Threads; None for all cores.
+        n_jobs: Threads; None for one where the data is small, else all cores.
     """
 
     def __init__(
         self, quantiles: Sequence[float], *, seed: int = 0, n_jobs: int | None = None
     ) -> None:
         self._quantiles = tuple(quantiles)
-        self._parameters = {**_BOOSTING, "seed": seed, "num_threads": n_jobs or 0}
+        self._parameters = {**_BOOSTING, "seed": seed}
+        self._n_jobs = n_jobs
 
     def fit(
         self, features: pd.DataFrame, reference: Floats | None, curves: Floats, items: Ints
@@ -71,6 +73,7 @@ class LaunchModel:
         """
         row, age = np.nonzero(np.isfinite(curves))
         units = curves[row, age].astype(np.float64)
+        self._parameters["num_threads"] = self._n_jobs or _threads(len(units))
         matrix = _by_age(_matrix(features), reference, row, age)
         by_age = self._dataset(matrix, units, features)
         self._curve_mean = self._train(by_age, units, _MEAN)
@@ -97,14 +100,14 @@ class LaunchModel:
         quantiles = [self._units(booster, by_age) for booster in self._curve_quantiles]
         totals = [self._units(booster, matrix) for booster in self._total_quantiles]
         return Forecasts(
-            mean=(_predict(self._curve_mean, by_age) * self._bias).reshape(shape),
+            mean=(self._predict(self._curve_mean, by_age) * self._bias).reshape(shape),
             quantiles=np.stack(quantiles, axis=-1).reshape(*shape, -1),
             total_quantiles=np.stack(totals, axis=-1),
         ).ordered()
 
     def _units(self, booster: lgb.Booster, matrix: Floats) -> Floats:
         """A quantile in units; that of counts is a count, which boosting only comes close to."""
-        units = np.expm1(_predict(booster, matrix))
+        units = np.expm1(self._predict(booster, matrix))
         return np.rint(units) if self._counts else units
 
     def _out_of_fold_bias(
@@ -115,8 +118,12 @@ class LaunchModel:
         for held_out in range(_FOLDS):
             inside = np.flatnonzero(fold != held_out)
             booster = self._train(data.subset(inside.tolist()), units[inside], _MEAN)
-            expected[fold == held_out] = _predict(booster, matrix[fold == held_out])
+            expected[fold == held_out] = self._predict(booster, matrix[fold == held_out])
         return float(units.sum() / expected.sum()) if expected.sum() > 0 else 1.0
+
+    def _predict(self, booster: lgb.Booster, matrix: Floats) -> npt.NDArray[np.float64]:
+        answer = booster.predict(matrix, num_threads=self._n_jobs or _threads(len(matrix)))
+        return np.asarray(answer, dtype=np.float64)
 
     def _train(self, data: lgb.Dataset, target: Floats, objective: dict[str, Any]) -> lgb.Booster:
         data.set_label(target)
@@ -160,5 +167,9 @@ def _quantile(level: float) -> dict[str, Any]:
     return {"objective": "quantile", "alpha": level}
 
 
-def _predict(booster: lgb.Booster, matrix: Floats) -> npt.NDArray[np.float64]:
-    return np.asarray(booster.predict(matrix), dtype=np.float64)
+def _threads(rows: int) -> int:
+    """All cores (0), or one where waiting for each other costs threads more than they save.
+
+    With a neighbor on the machine that waiting multiplies: a fit of 3 s took over a minute.
+    """
+    return 0 if rows >= _MANY_ROWS else 1

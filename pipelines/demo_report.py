@@ -78,7 +78,8 @@ def launch_examples(launches: BacktestResult, items: pd.DataFrame) -> Figure:
 
 def _title(item: pd.Series) -> str:
     size = "" if pd.isna(item["package_size"]) else f", {item['package_size'].lower()}"
-    return f"{item['product_type'].capitalize()}{size}\nlaunched {item['launch_date']:%d %B %Y}"
+    launch = item["launch_date"]
+    return f"{item['product_type'].capitalize()}{size}\nlaunched {launch.day} {launch:%B %Y}"
 
 
 def _label_examples(labeling: Labeling, items: pd.DataFrame) -> list[dict[str, Any]]:

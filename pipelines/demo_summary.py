@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -20,10 +21,11 @@ def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: 
     console.print()
     _show_labels(console, metrics["labels"])
     _show_forecasts(console, metrics["forecasts"])
-    console.print(f"[bold]Report[/]    {out / 'report.html'}")
-    console.print(
-        f"[bold]Files[/]     {out}/ labels.parquet  forecasts.parquet  metrics.json  items.db"
-    )
+    folder = escape(str(out))
+    files = "labels.parquet  forecasts.parquet  metrics.json  items.db"
+    # A path broken over two lines cannot be copied.
+    console.print(f"[bold]Report[/]    {folder}/report.html", soft_wrap=True)
+    console.print(f"[bold]Files[/]     {folder}/ {files}", soft_wrap=True)
     console.print(f"[bold]Time[/]      {seconds:.0f} s")
 
 

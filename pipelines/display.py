@@ -80,7 +80,7 @@ def show_forecasts(console: Console, forecasts: pd.DataFrame) -> None:
     _more(console, items.ngroups, "items")
     seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in cutoffs)
     console.print(
-        f"[bold]{items.ngroups:,}[/] items as of {seen}; "
+        f"[bold]{items.ngroups:,}[/] items{f' as of {seen}' if seen else ''}; "
         f"{forecasts['mean'].sum():,.0f} units expected in all"
     )
 

@@ -56,8 +56,6 @@ def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> No
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("pipelines").setLevel(logging.DEBUG if debug else logging.INFO)
-    # Milvus Lite lacks calls that its client tries; each would be logged with a traceback.
-    logging.getLogger("grpc._server").setLevel(logging.CRITICAL + 1)
     logging.captureWarnings(True)
 
 

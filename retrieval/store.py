@@ -50,6 +50,10 @@ _AWAY = (
 # traceback as well.
 for _name in ("pymilvus", "milvus_lite"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
+# Lite lacks calls that pymilvus tries and does without; its server logs each with a traceback.
+logging.getLogger("grpc._server").addFilter(
+    lambda record: "Method not implemented" not in record.getMessage()
+)
 
 
 class Store:
