@@ -32,26 +32,20 @@ def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: 
 def _show_labels(console: Console, labels: dict[str, Any]) -> None:
     scores = labels["scores"]
     every = next(row for row in scores if row["items"] == EVERY)
-    table = Table(
-        title=f"Labels for {every['n_items']:,} products of {every['n_types']} product types "
-        f"never seen before ({labels['labels']} labels)",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
+    table = _table(
+        f"Labels for {every['n_items']:,} products of {every['n_types']} unseen types "
+        f"({labels['labels']} labels)",
+        ["method", "top 1", "top 5", "top 1\nby type", "top 5\nby type"],
     )
-    table.add_column("products")
-    table.add_column("method")
-    for column in ("top 1", "top 5", "top 1 by type", "top 5 by type"):
-        table.add_column(column, justify="right")
     for subset in (EVERY, HARDER):
         rows = [row for row in scores if row["items"] == subset]
         best = {key: max(row[key] for row in rows) for key in _LABEL_SCORES}
-        for place, row in enumerate(rows):
-            name = f"{subset} ({row['n_items']:,})" if place == 0 else ""
+        table.add_row(Text(f"{subset} ({rows[0]['n_items']:,})", style="italic"))
+        for row in rows:
             cells = [_best(f"{row[key]:.1%}", row[key] == best[key]) for key in _LABEL_SCORES]
-            table.add_row(name, _ours(row["method"], NEIGHBORS), *cells, end_section=place == 2)
+            table.add_row(_ours(row["method"], NEIGHBORS), *cells, end_section=row is rows[-1])
     console.print(table)
-    console.print(f"{automatic_in_words(labels['automatic'])}\n")
+    console.print(f"\n{automatic_in_words(labels['automatic'])}\n")
 
 
 _LABEL_SCORES = ("top1_item", "top5_item", "top1_type", "top5_type")
@@ -72,29 +66,24 @@ def automatic_in_words(automatic: dict[str, Any]) -> str:
 
 
 def _show_forecasts(console: Console, forecasts: dict[str, Any]) -> None:
-    table = Table(
-        title=f"Launch forecasts: {forecasts['launches']:,} new products from "
-        f"{forecasts['first_launch']} on, seen from {forecasts['cutoff']}",
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
+    table = _table(
+        f"Forecasts for {forecasts['launches']:,} launches from {forecasts['first_launch']} on, "
+        f"seen from {forecasts['cutoff']}",
+        ["method", "WAPE\ntotal", "WAPE\ncurve", "RMSE\ntotal", "bias", "80 %\nholds"],
     )
-    table.add_column("method", no_wrap=True)
-    for column in ("WAPE\ntotal", "WAPE\ncurve", "RMSE\ntotal", "bias of\nmean", "80 %\ncovers"):
-        table.add_column(column, justify="right")
-    table.add_column("WAPE total minus ours,\n95 % interval", no_wrap=True)
+    table.add_column("WAPE total - ours\nand 95 % interval", no_wrap=True)
     rows = forecasts["compare"]
     best = {key: min(row[key] for row in rows) for key in _LOWER_IS_BETTER}
     for row in rows:
         table.add_row(
             _ours(row["method"], OURS),
-            *(_best(f"{row[key]:.3f}", row[key] == best[key]) for key in _LOWER_IS_BETTER),
+            *(_best(_short(row[key]), row[key] == best[key]) for key in _LOWER_IS_BETTER),
             f"{row['bias']:+.0%}",
             f"{row['coverage_80']:.0%}",
             Text() if row["method"] == OURS else _against(row),
         )
     console.print(table)
-    console.print(f"{forecasts_in_words(forecasts)}\n")
+    console.print(f"\n{forecasts_in_words(forecasts)}\n")
 
 
 _LOWER_IS_BETTER = ("wape_total", "wape_curve", "rmse_total")
@@ -102,8 +91,33 @@ _VERDICT_STYLES = {"worse": "green", "better": "red"}
 
 
 def _against(row: dict[str, Any]) -> Text:
-    interval = f"{row['difference']:+.3f} [{row['low']:+.3f}, {row['high']:+.3f}]"
-    return Text(interval, style=_VERDICT_STYLES.get(row["verdict"], "dim"))
+    ends = f"{_signed(row['low'])}, {_signed(row['high'])}"
+    style = _VERDICT_STYLES.get(row["verdict"], "dim")
+    return Text(f"{_signed(row['difference'])} [{ends}]", style=style)
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}"[1:] if value < 0.9995 else f"{value:.2f}"
+
+
+def _signed(value: float) -> str:
+    """Three digits without the zero in front: the table fits a terminal of 80 columns."""
+    return f"{value:+.3f}".replace("0.", ".", 1)
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+    )
+    for column in columns:
+        left = column == columns[0]
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    return table
 
 
 def forecasts_in_words(forecasts: dict[str, Any]) -> str:
