@@ -101,7 +101,7 @@ class LaunchModel:
         totals = [self._units(booster, matrix) for booster in self._total_quantiles]
         return Forecasts(
             mean=(self._predict(self._curve_mean, by_age) * self._bias).reshape(shape),
-            quantiles=np.stack(quantiles, axis=-1).reshape(*shape, -1),
+            quantiles=np.stack(quantiles, axis=-1).reshape(*shape, len(quantiles)),
             total_quantiles=np.stack(totals, axis=-1),
         ).ordered()
 

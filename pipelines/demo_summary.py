@@ -102,7 +102,8 @@ def _short(value: float) -> str:
 
 def _signed(value: float) -> str:
     """Three digits without the zero in front: the table fits a terminal of 80 columns."""
-    return f"{value:+.3f}".replace("0.", ".", 1)
+    text = f"{value:+.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
 
 
 def _table(title: str, columns: list[str]) -> Table:
@@ -121,21 +122,26 @@ def _table(title: str, columns: list[str]) -> Table:
 
 
 def forecasts_in_words(forecasts: dict[str, Any]) -> str:
-    """Say which baselines are beaten, and where one is better."""
+    """Say which baselines are beaten, which are not, and where one is better."""
     rows = {row["method"]: row for row in forecasts["compare"]}
     ours = rows.pop(OURS)
-    beaten = [name for name, row in rows.items() if row["verdict"] == "worse"]
-    others = [name for name in rows if name not in beaten]
-    words = f"Beaten on total WAPE: {', '.join(beaten) or 'none'}."
-    if others:
-        words += f" Not beaten: {', '.join(others)}."
+    said = []
+    for verdict, words in _VERDICTS.items():
+        names = [name for name, row in rows.items() if row["verdict"] == verdict]
+        if names or verdict == "worse":
+            said.append(f"{words}: {', '.join(names) or 'none'}.")
     for key, measure in _MEASURES.items():
         best = min(rows, key=lambda name: float(rows[name][key]))
         if rows[best][key] < ours[key]:
-            words += f" Lower {measure}: {best} ({rows[best][key]:.3f}, ours {ours[key]:.3f})."
-    return words
+            said.append(f"Lower {measure}: {best} ({rows[best][key]:.3f}, ours {ours[key]:.3f}).")
+    return " ".join(said)
 
 
+_VERDICTS = {
+    "worse": "Beaten on total WAPE",
+    "no difference shown": "No difference shown",
+    "better": "Better than ours",
+}
 _MEASURES = {"wape_curve": "WAPE of the curve", "wql": "WQL", "rmse_total": "RMSE"}
 
 

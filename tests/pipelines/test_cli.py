@@ -90,6 +90,16 @@ def test_forecast_writes_the_forecasts_table(job: Path, tmp_path: Path) -> None:
     assert forecasts.groupby("unique_id").size().eq(3).all()
 
 
+def test_no_new_items_are_an_empty_forecast(job: Path, shop: Shop, tmp_path: Path) -> None:
+    new, out = tmp_path / "empty.csv", tmp_path / "forecasts.csv"
+    shop.items.head(0).to_csv(new, index=False)
+    options = ["--new", new, "--cutoff", CUTOFF, "--horizon", "3", "--out", out]
+    result = run("forecast", "--config", job, *options)
+    assert result.exit_code == 0, result.stderr
+    assert "0 items; 0 units expected in all" in result.stdout
+    assert out.read_text() == "unique_id,cutoff,ds,age,mean,0.1,0.5,0.9\n"
+
+
 def test_logs_are_json_and_hold_no_item_text(job: Path) -> None:
     result = run("similar", "-t", CHIPS, "--config", job)
     lines = [json.loads(line) for line in result.stderr.splitlines() if line.startswith("{")]
