@@ -68,7 +68,7 @@ def curve_table(
             "mean": forecasts.mean.ravel(),
         }
     )
-    table[quantile_names(quantiles)] = forecasts.quantiles.reshape(n * horizon, -1)
+    table[quantile_names(quantiles)] = forecasts.quantiles.reshape(n * horizon, len(quantiles))
     return table
 
 

@@ -129,9 +129,17 @@ def test_only_items_that_pass_the_filter_vote(index: ItemIndex, groceries: pd.Da
 def test_only_items_launched_by_then_vote(index: ItemIndex, groceries: pd.DataFrame) -> None:
     clf = NeighborClassifier(index=index, k=200).fit()
     first_half = set(groceries["item_id"][0::2])
-    table = clf.classify([NEW[0]] * 3, as_of=["2022-12-31", "2023-06-01", "2024-01-01"])
+    dates = ["2022-12-31", "2023-06-01", "2024-01-01"]
+    table = clf.classify([NEW[0]] * 3, as_of=dates, neighbors=200)
     voters = [{each["item_id"] for each in neighbors} for neighbors in table["neighbors"]]
     assert voters == [set(), first_half, set(groceries["item_id"])]
+
+
+def test_as_many_voters_are_listed_as_asked_for(index: ItemIndex) -> None:
+    table = NeighborClassifier(index=index, k=50).fit().classify(NEW, neighbors=3)
+    assert table["neighbors"].map(len).eq(3).all()
+    # Weights stay shares of the whole vote, of which only a part is listed.
+    assert all(sum(one["weight"] for one in listed) < 1 for listed in table["neighbors"])
 
 
 def test_where_nothing_is_visible_nothing_is_claimed(index: ItemIndex) -> None:
