@@ -142,12 +142,11 @@ def _compute(settings: Settings, data: CompleteJourney, steps: _Steps, out: Path
         )
         say(f"{launches.totals['unique_id'].nunique():,} launches forecast")
         metrics = _metrics(settings, data, labeling, launches)
-        with_steps = metrics | {"seconds": steps.seconds}
         write_table(data.items, out / "items.parquet")
         write_table(data.sales, out / "sales.parquet")
         write_table(labeling.labels, out / "labels.parquet")
         write_table(launches.forecasts, out / "forecasts.parquet")
-        write_report(with_steps, data, labeling, launches, out / "report.html")
+        write_report(metrics, data, labeling, launches, out / "report.html")
     return metrics
 
 
