@@ -106,8 +106,9 @@ def test_a_wrong_variable_is_named(
 
 
 def test_variables_of_other_parts_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIKEWISE_CACHE_DIR", "/tmp/x")
-    load_settings()
+    untouched = load_settings()
+    monkeypatch.setenv("LIKEWISE_CACHE_DIR", "elsewhere")
+    assert load_settings() == untouched
 
 
 def test_secrets_show_neither_in_settings_nor_in_errors(tmp_path: Path) -> None:

@@ -215,7 +215,7 @@ def test_what_is_no_milvus_is_refused(encoder: Encoder, tmp_path: Path) -> None:
 def test_a_foreign_collection_is_refused(encoder: Encoder, tmp_path: Path) -> None:
     from pymilvus import MilvusClient
 
-    from retrieval.store import _release, _users
+    from retrieval.store import _users
 
     path = tmp_path / "items.db"
     client = MilvusClient(str(path))
@@ -224,7 +224,6 @@ def test_a_foreign_collection_is_refused(encoder: Encoder, tmp_path: Path) -> No
     with pytest.raises(StoreError, match="was not written by this version"):
         ItemIndex(str(path), encoder)
     assert path not in _users
-    assert callable(_release)
 
 
 def test_a_closed_index_says_so(encoder: Encoder, products: pd.DataFrame, tmp_path: Path) -> None:
