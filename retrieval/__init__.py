@@ -2,6 +2,7 @@
 
 from retrieval.encoder import Encoder
 from retrieval.errors import (
+    ArtifactError,
     EncoderMismatchError,
     InputError,
     LikewiseError,
@@ -11,10 +12,13 @@ from retrieval.errors import (
     TableError,
 )
 from retrieval.filters import Between
-from retrieval.index import ItemIndex, UpsertCounts
+from retrieval.index import ItemIndex
 from retrieval.neighbors import Neighbors
+from retrieval.snapshot import StoredItems
+from retrieval.upsert import UpsertCounts
 
 __all__ = [
+    "ArtifactError",
     "Between",
     "Encoder",
     "EncoderMismatchError",
@@ -25,6 +29,7 @@ __all__ = [
     "StoreError",
     "StoreLockedError",
     "StoreUnavailableError",
+    "StoredItems",
     "TableError",
     "UpsertCounts",
 ]

@@ -4,6 +4,7 @@
 
     LikewiseError                everything below; catch this one to catch all
     ├── InputError               the caller's mistake; also a ValueError
+    │   ├── ArtifactError        a saved model is damaged, foreign or of another kind
     │   ├── TableError           rows or columns of a table; names the first offenders
     │   └── EncoderMismatchError a collection was built with another encoder
     └── StoreError               Milvus cannot do what was asked
@@ -21,6 +22,10 @@ class LikewiseError(Exception):
 
 class InputError(LikewiseError, ValueError):
     """The caller passed something that cannot work; the message says what and where."""
+
+
+class ArtifactError(InputError):
+    """A saved model cannot be trusted or read; the message names the file and what to do."""
 
 
 class TableError(InputError):

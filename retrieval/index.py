@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -15,8 +14,7 @@ from retrieval.encoder import Encoder
 from retrieval.errors import EncoderMismatchError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.neighbors import Hits, Neighbors
-from retrieval.progress import progress_bar
-from retrieval.queries import distinct, to_days, to_vectors
+from retrieval.queries import distinct, to_days, to_vectors, unit_rows
 from retrieval.schema import (
     Layout,
     attribute_kinds,
@@ -26,23 +24,14 @@ from retrieval.schema import (
     to_date,
     to_rows,
 )
-from retrieval.snapshot import Snapshot
-from retrieval.store import MOST_NEIGHBORS, UPSERT_ROWS, Store
+from retrieval.snapshot import Snapshot, StoredItems
+from retrieval.store import MOST_NEIGHBORS, Store
 from retrieval.tables import item_texts, validate_items
+from retrieval.upsert import UpsertCounts, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
 # each.
 _BULK_QUERIES = 256
-_LONG_WORK = 2 * UPSERT_ROWS
-
-
-@dataclass(frozen=True)
-class UpsertCounts:
-    """What an upsert did, in rows."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
 
 
 class ItemIndex:
@@ -123,6 +112,7 @@ class ItemIndex:
         label: str | None = None,
         launch_date: str | None = None,
         attributes: Sequence[str] = (),
+        vectors: npt.NDArray[Any] | None = None,
         source: str = "items",
         progress: bool | None = None,
     ) -> UpsertCounts:
@@ -138,12 +128,15 @@ class ItemIndex:
             label: Column of labels; missing means unlabeled.
             launch_date: Column of dates; missing means "has always been there".
             attributes: Columns that `where` may filter by: numbers, or anything else as strings.
+            vectors: (n, d), one for each row of `items`, already made from its text by this
+                encoder; used in place of encoding.
             source: What to call the table in error messages.
             progress: Show a progress bar; None shows it for long work only.
 
         Raises:
             TableError: The table is not in order; nothing was written.
-            InputError: The columns are not those the collection was created with.
+            InputError: The columns are not those the collection was created with, or the vectors
+                do not fit.
         """
         texts = (text,) if isinstance(text, str) else tuple(text)
         clean = validate_items(
@@ -165,6 +158,10 @@ class ItemIndex:
             index=self._index["index_type"],
             store_text=self._store_text,
         )
+        if vectors is not None:
+            vectors = unit_rows(vectors, self.encoder.dim)
+            if len(vectors) != len(clean):
+                raise InputError(f"{len(vectors)} vectors for {len(clean)} items")
         if clean.empty:  # no row tells what its columns hold
             return UpsertCounts()
         joined = item_texts(clean, texts)
@@ -172,7 +169,10 @@ class ItemIndex:
         self._layout = (
             self._create(wanted) if self._layout is None else _agree(self._layout, wanted)
         )
-        return self._write(rows, joined.tolist(), progress=progress)
+        self._snapshot = None  # out of date from the first written row on
+        return write_rows(
+            self._store, self.encoder, rows, joined.tolist(), vectors, progress=progress
+        )
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were."""
@@ -211,6 +211,26 @@ class ItemIndex:
             frame[field] = frame[field].replace(missing, None)
         return frame.rename(columns={field: column for column, field in layout.fields.items()})
 
+    def read(
+        self,
+        *,
+        labeled: bool | None = None,
+        where: Mapping[str, Condition] | None = None,
+    ) -> StoredItems:
+        """Read the items with their vectors out of Milvus into memory, as learning needs them.
+
+        Their texts, dates and attributes are what `get` returns for the ids.
+
+        Args:
+            labeled: True for labeled items only, False for unlabeled only, None for all.
+            where: As in `neighbors`.
+
+        Raises:
+            InputError: The filter cannot be right, or the collection is empty.
+        """
+        parsed = parse_where(where or {}, self.layout.attributes)
+        return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
+
     def neighbors(
         self,
         queries: pd.DataFrame | pd.Series | Sequence[str] | npt.NDArray[Any],
@@ -220,7 +240,7 @@ class ItemIndex:
         labeled: bool | None = None,
         where: Mapping[str, Condition] | None = None,
         exclude_self: bool = True,
-        ids: Sequence[str] | None = None,
+        ids: Sequence[str | None] | None = None,
     ) -> Neighbors:
         """Find the k most similar items of each query.
 
@@ -233,7 +253,7 @@ class ItemIndex:
             labeled: True for labeled items only, False for unlabeled only, None for all.
             where: Attribute column → a value, a list of values, or a `Between`; all must hold.
             exclude_self: Leave out the item of the query's own id.
-            ids: The queries' own ids, where they are texts or vectors.
+            ids: The queries' own ids, where they are texts or vectors; None for one without.
 
         Returns:
             Arrays (n, k), most similar first; rows with fewer neighbors are padded.
@@ -245,7 +265,7 @@ class ItemIndex:
         layout = self.layout
         vectors, names = to_vectors(queries, ids, layout, self.encoder)
         days = to_days(as_of, len(vectors))
-        limit = k + (1 if exclude_self else 0)
+        limit = int(k) + (1 if exclude_self else 0)  # Milvus takes no numpy integer
         if not 1 <= k <= MOST_NEIGHBORS - 1:
             raise InputError(f"k must be between 1 and {MOST_NEIGHBORS - 1}, got {k}")
         # Items often read the same; what reads the same and stands at one date is searched once.
@@ -286,8 +306,7 @@ class ItemIndex:
         """Share the connection between clones of an estimator."""
         return self
 
-    # --- opening and creating
-    # ---------------------------------------------------------------------------------------
+    # --- opening and creating --------------------------------------------------------------------
 
     def _open(self) -> Layout | None:
         if not self._store.exists():
@@ -305,53 +324,6 @@ class ItemIndex:
         self._store.create(milvus_fields(layout), self._index, layout.to_json())
         return layout
 
-    # --- writing ---------------------------------------------------------------------------------
-    # ------------------
-
-    def _write(
-        self, rows: list[dict[str, Any]], texts: list[str], *, progress: bool | None
-    ) -> UpsertCounts:
-        counts = UpsertCounts()
-        with progress_bar(len(rows), "index", "item", progress, long=_LONG_WORK) as bar:
-            for start in range(0, len(rows), UPSERT_ROWS):
-                batch = slice(start, start + UPSERT_ROWS)
-                counts = self._write_batch(rows[batch], texts[batch], counts)
-                bar.update(len(rows[batch]))
-        if counts.new or counts.changed:
-            self._store.settle()
-        return counts
-
-    def _write_batch(
-        self, rows: list[dict[str, Any]], texts: list[str], counts: UpsertCounts
-    ) -> UpsertCounts:
-        known = {
-            row["item_id"]: row["content_hash"]
-            for row in self._store.get(
-                [row["item_id"] for row in rows], ["item_id", "content_hash"]
-            )
-        }
-        stale = [
-            position
-            for position, row in enumerate(rows)
-            if known.get(row["item_id"]) != row["content_hash"]
-        ]
-        if stale:
-            vectors = self.encoder.encode([texts[position] for position in stale], progress=False)
-            self._snapshot = None
-            self._store.upsert(
-                [
-                    {**rows[position], "vector": vector}
-                    for position, vector in zip(stale, vectors, strict=True)
-                ]
-            )
-        new = sum(row["item_id"] not in known for row in rows)
-        return replace(
-            counts,
-            new=counts.new + new,
-            changed=counts.changed + len(stale) - new,
-            unchanged=counts.unchanged + len(rows) - len(stale),
-        )
-
     # --- searching -------------------------------------------------------------------------------
 
     def _search(
@@ -366,11 +338,10 @@ class ItemIndex:
         parsed = parse_where(where, layout.attributes)
         if len(vectors) == 0:
             return Hits.empty(0, limit)
-        exact_in_memory = self._store.is_lite and layout.index == "FLAT"
-        if exact_in_memory and (len(vectors) >= _BULK_QUERIES or self._snapshot is not None):
-            if self._snapshot is None:
-                self._snapshot = Snapshot.read(self._store, layout)
-            return self._snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
+        is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
+        if is_bulk or self._snapshot is not None:
+            snapshot = self._in_memory(layout)
+            return snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
         clauses = [to_expression(parsed, layout.fields)]
         if labeled is not None:
             clauses.append(f'label {"!=" if labeled else "=="} "{MISSING_STRING}"')
@@ -381,6 +352,18 @@ class ItemIndex:
             expression=" and ".join(clause for clause in clauses if clause),
             search_params=search_params(layout.index, limit),
         )
+
+    def _in_memory(self, layout: Layout) -> Snapshot:
+        """Read the collection; where later searches gain by it, it is kept until a write."""
+        if self._snapshot is not None:
+            return self._snapshot
+        snapshot = Snapshot.read(self._store, layout)
+        if self._is_exact_on_lite(layout):
+            self._snapshot = snapshot
+        return snapshot
+
+    def _is_exact_on_lite(self, layout: Layout) -> bool:
+        return self._store.is_lite and layout.index == "FLAT"
 
 
 def _agree(layout: Layout, wanted: Layout) -> Layout:

@@ -76,6 +76,12 @@ class Neighbors:
             queries=queries,
         )
 
+    def __getitem__(self, rows: slice | npt.NDArray[np.intp]) -> Neighbors:
+        """Return the neighbors of some queries, in the order asked for."""
+        return Neighbors(
+            self.ids[rows], self.similarity[rows], self.labels[rows], self.queries[rows]
+        )
+
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
         """(n, k) True where there is a neighbor, False where padded."""

@@ -14,9 +14,12 @@ from retrieval.errors import InputError
 from retrieval.schema import Layout, day_number
 from retrieval.tables import item_texts, validate_items
 
+# How far the length of a float32 unit vector may be from 1.
+_ROUNDING = 1e-6
+
 
 def to_vectors(
-    queries: Any, ids: Sequence[str] | None, layout: Layout, encoder: Encoder
+    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
     """Turn queries of any kind into unit vectors (n, d) and the queries' own ids (n,).
 
@@ -32,14 +35,14 @@ def to_vectors(
         texts = item_texts(clean, layout.text).tolist()
         return encoder.encode(texts), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
-        vectors = _unit_rows(queries, layout.encoder.dim)
+        vectors = unit_rows(queries, layout.encoder.dim)
     else:
         vectors = encoder.encode(list(queries))
     if ids is not None and len(ids) != len(vectors):
         raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
     names = np.full(len(vectors), None, dtype=object)
     if ids is not None:
-        names[:] = [str(one) for one in ids]
+        names[:] = [None if one is None else str(one) for one in ids]
     return vectors, names
 
 
@@ -79,12 +82,23 @@ def distinct(
     return np.array(first, dtype=np.intp), kind
 
 
-def _unit_rows(vectors: npt.NDArray[Any], dim: int) -> npt.NDArray[np.float32]:
-    """Check query vectors; Milvus Lite would take NaN and answer nonsense."""
+def unit_rows(vectors: npt.NDArray[Any], dim: int) -> npt.NDArray[np.float32]:
+    """Check vectors (n, dim) and scale them to length 1.
+
+    Milvus Lite would take NaN and answer nonsense. Rows of length 1 but for rounding stay as they
+    are, so that vectors read out of an index and put back are the same bit for bit.
+
+    Raises:
+        InputError: Not an array of decimal numbers, another shape, or a vector has no direction.
+    """
+    if not isinstance(vectors, np.ndarray) or vectors.dtype.kind != "f":
+        kind = getattr(vectors, "dtype", type(vectors).__name__)
+        raise InputError(f"vectors must be a numpy array of decimal numbers, got {kind}")
     if vectors.ndim != 2 or vectors.shape[1] != dim:
         raise InputError(f"vectors have shape {vectors.shape}, expected (n, {dim})")
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     bad = np.flatnonzero(~(np.isfinite(length[:, 0]) & (length[:, 0] > 0)))
     if len(bad):
         raise InputError(f"vector {bad[0]} has no direction (NaN, infinite or zero)")
+    length[np.abs(length - 1) < _ROUNDING] = 1
     return np.ascontiguousarray(vectors / length, dtype=np.float32)

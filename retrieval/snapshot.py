@@ -23,6 +23,25 @@ from retrieval.store import Store
 
 
 @dataclass(frozen=True)
+class StoredItems:
+    """Items of a collection with their vectors, sorted by id.
+
+    Attributes:
+        ids: (n,) object.
+        labels: (n,) object, None where unlabeled.
+        vectors: (n, d) float32, unit rows.
+    """
+
+    ids: npt.NDArray[np.object_]
+    labels: npt.NDArray[np.object_]
+    vectors: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
 class Snapshot:
     """Rows of a collection, sorted by launch day, then id, in whatever order they came in.
 
@@ -62,6 +81,15 @@ class Snapshot:
                 for column, field in layout.fields.items()
             },
         )
+
+    def select(self, *, labeled: bool | None, where: ParsedWhere) -> StoredItems:
+        """Copy the rows that pass the filters."""
+        rows = self._matching(labeled, where)
+        rows = np.arange(len(self.ids)) if rows is None else rows
+        rows = rows[np.argsort(self.ids[rows])]
+        labels = self.labels[rows]
+        labels[labels == MISSING_STRING] = None
+        return StoredItems(self.ids[rows], labels, self.vectors[rows])
 
     def search(
         self,

@@ -92,6 +92,19 @@ def test_delete_says_how_many_there_were(empty: ItemIndex, products: pd.DataFram
     assert not set(gone) & set(near.ids.ravel())
 
 
+def test_a_label_goes_with_its_last_item(empty: ItemIndex, products: pd.DataFrame) -> None:
+    assert empty.labels() == []
+    items = products[:4].assign(product_category=["bread", "milk", "milk", None])
+    empty.upsert(items, **COLUMNS)
+    empty.delete(items["item_id"].tolist()[1:2])
+    assert empty.labels() == ["bread", "milk"]
+    empty.delete(items["item_id"].tolist()[2:3])
+    assert empty.labels() == ["bread"]
+    empty.delete(items["item_id"].tolist()[:1])
+    assert empty.labels() == []
+    assert empty.count() == 1
+
+
 def test_a_bad_table_writes_nothing(empty: ItemIndex, products: pd.DataFrame) -> None:
     bad = pd.concat([products[:20], products[:1]])
     with pytest.raises(TableError, match="row 1, column item_id is there more than once"):
