@@ -1,6 +1,7 @@
 """What a caller may pass as texts and labels, brought into one shape: labeled examples."""
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,18 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval import InputError
+from retrieval.schema import Layout
 from retrieval.tables import item_texts
 
 LABEL = "label"
 TEXT = "text"
 
 Texts = Sequence[str] | pd.Series | pd.DataFrame
+LabelTexts = Mapping[str, str | Sequence[str]] | Sequence[str]
 Labels = Sequence[Any] | pd.Series | npt.NDArray[Any]
 
 _SHOWN = 5
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -27,17 +31,20 @@ class Examples:
     """Labeled items, ready to be indexed.
 
     Attributes:
-        table: One row an example: `item_id`, the text columns, and `label` as a string.
+        table: One row an example: `item_id`, the text columns, and `label` as a string; several
+            labels as `stored_label` writes them.
         item_id: Name of the id column.
         text: Names of the text columns.
         classes: The distinct labels, sorted, as the caller wrote them (strings, integers or
             booleans).
+        exclusive: Whether each has one label, or a list of any number.
     """
 
     table: pd.DataFrame
     item_id: str
     text: list[str]
     classes: npt.NDArray[Any]
+    exclusive: bool = True
 
 
 def labeled_examples(
@@ -47,7 +54,8 @@ def labeled_examples(
 
     Args:
         X: n texts, or a table of items.
-        y: n labels: all strings, all integers or all booleans.
+        y: n labels: all strings, all integers or all booleans; or n lists of strings, where an item
+            can have any number of labels.
         text: Text columns of a table; None takes every column but the id.
         item_id: Id column of a table. Texts, and tables without it, get ids made from their
             content, so that the same examples have the same ids the next time.
@@ -57,7 +65,8 @@ def labeled_examples(
             kinds.
     """
     items, columns = _as_table(X, text, item_id)
-    labels = _as_labels(y)
+    exclusive = not _holds_lists(y)
+    labels = _as_labels(y) if exclusive else _as_label_lists(y)
     if len(items) != len(labels):
         raise InputError(f"X has {len(items)} rows and y has {len(labels)}; they must be equal")
     if len(items) == 0:
@@ -65,39 +74,72 @@ def labeled_examples(
     if LABEL in (item_id, *columns):
         raise InputError(f"X must not have a column {LABEL!r}: the labels are y")
     table = items[columns].reset_index(drop=True)
-    table[LABEL] = [str(value) for value in labels]
+    table[LABEL] = [str(one) if exclusive else stored_label(one) for one in labels]
     ids = items[item_id].to_numpy() if item_id in items else _content_ids(table, columns)
     table.insert(0, item_id, ids)
-    return Examples(table, item_id, columns, np.unique(labels))
+    each = labels if exclusive else [name for names in labels for name in names]
+    classes = np.unique(np.array(each, dtype=None if exclusive else object))
+    return Examples(table, item_id, columns, classes, exclusive)
 
 
-def described_labels(labels: Mapping[str, str] | Sequence[str]) -> Examples:
-    """Turn label names or descriptions into one example each.
+def more_examples(X: Texts, y: Labels, layout: Layout) -> Examples:
+    """Pair texts with their labels, for an index that exists.
 
     Args:
-        labels: Label → description, or names alone, which then describe themselves (``_`` read as a
-            blank).
+        X: n texts, which the first text column takes; or a table with the columns of the index.
+        y: n labels, as in `labeled_examples`.
+        layout: Of the index.
+    """
+    text = list(layout.text)
+    if not isinstance(X, pd.DataFrame):
+        X = pd.DataFrame({text[0]: _checked_texts(X)}, columns=text)
+    return labeled_examples(X, y, text=text, item_id=layout.item_id)
+
+
+def label_texts(labels: LabelTexts) -> dict[str, list[str]]:
+    """Return the texts that describe each label.
+
+    Args:
+        labels: Label → one description or several; or names alone, which then describe themselves
+            (``_`` read as a blank).
 
     Raises:
-        InputError: No label, or something that is not a string.
+        InputError: No label, one that appears twice, or something that is not a string.
     """
     if isinstance(labels, str):
         raise InputError(f"labels must be several names or a mapping, got the string {labels!r}")
-    described = (
-        dict(labels)
+    given = (
+        list(labels.items())
         if isinstance(labels, Mapping)
-        else {name: name.replace("_", " ") if isinstance(name, str) else name for name in labels}
+        else [(name, str(name).replace("_", " ") if name else name) for name in labels]
     )
-    for name, description in described.items():
-        if not isinstance(name, str) or not isinstance(description, str):
-            raise InputError(f"labels: not two strings: {name!r}: {description!r}")
-        if not name.strip() or not description.strip():
-            raise InputError(f"labels: a blank name or description: {name!r}: {description!r}")
-    if not described:
+    if not given:
         raise InputError("labels is empty; pass at least one name")
-    names = [name.strip() for name in described]
-    table = pd.DataFrame({"item_id": names, TEXT: list(described.values()), LABEL: names})
-    return Examples(table, "item_id", [TEXT], np.unique(np.array(names, dtype=object)))
+    described: dict[str, list[str]] = {}
+    for name, texts in given:
+        several = [texts] if isinstance(texts, str) else list(texts or [])
+        for text in [name, *several]:
+            if not isinstance(text, str):
+                raise InputError(f"labels: not two strings: {name!r}: {texts!r}")
+            if not text.strip():
+                raise InputError(f"labels: a blank name or description: {name!r}: {texts!r}")
+        if not several:
+            raise InputError(f"labels: {name!r} has no description")
+        if name.strip() in described:
+            raise InputError(f"labels: {name.strip()!r} appears twice")
+        described[name.strip()] = several
+    return described
+
+
+def stored_label(names: Sequence[str]) -> str:
+    """Return several labels as the one string that an index stores."""
+    return json.dumps(sorted(names), ensure_ascii=False)
+
+
+def stored_names(stored: str) -> list[str]:
+    """Return the labels behind a string of `stored_label`."""
+    names: list[str] = json.loads(stored)
+    return names
 
 
 def as_queries(X: Texts, *, text: Sequence[str], item_id: str) -> pd.DataFrame | list[str]:
@@ -161,7 +203,7 @@ def _as_labels(y: Labels) -> npt.NDArray[Any]:
     if isinstance(y, (str, bytes)) or np.ndim(y) != 1:
         raise InputError(f"y must be one label for each row of X, got {type(y).__name__}")
     values = [value.strip() if isinstance(value, str) else value for value in y]
-    missing = [row for row, value in enumerate(values, 1) if value == "" or pd.isna(value)]
+    missing = [row for row, value in enumerate(values, 1) if pd.isna(value) or value == ""]
     if missing:
         rows = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
         what = "all labels are" if len(missing) == len(values) else "a label is"
@@ -172,6 +214,24 @@ def _as_labels(y: Labels) -> npt.NDArray[Any]:
             "y: labels must be all strings, all integers or all booleans, one kind only"
         )
     return np.array(values, dtype=object if kinds == {"string"} else None)
+
+
+def _holds_lists(y: Labels) -> bool:
+    return not isinstance(y, (str, bytes)) and any(isinstance(one, _LISTS) for one in y)
+
+
+def _as_label_lists(y: Labels) -> list[list[str]]:
+    lists = []
+    for row, one in enumerate(y, start=1):
+        if not isinstance(one, _LISTS) or not all(isinstance(name, str) for name in one):
+            raise InputError(f"y: row {row} is not a list of strings, as other rows are: {one!r}")
+        names = sorted({name.strip() for name in one})
+        if "" in names:
+            raise InputError(f"y: row {row} holds a blank label: {one!r}")
+        lists.append(names)
+    if not any(lists):
+        raise InputError(f"y: all labels are missing: {len(lists)} empty lists")
+    return lists
 
 
 def _kind(value: object) -> str | None:

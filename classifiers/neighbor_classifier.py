@@ -1,50 +1,50 @@
-"""A scikit-learn classifier whose training set is an index: new examples need no retraining."""
+"""A classifier from no example to full data: neighbors vote, prototypes and a head join in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
-from typing import Any, Self
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import ClassifierMixin
 
-from classifiers.examples import (
-    LABEL,
-    Examples,
-    Labels,
-    Texts,
-    as_queries,
-    described_labels,
-    labeled_examples,
-    query_ids,
-)
-from classifiers.voting import FloatArray, count_votes, vote_weights
-from retrieval import Encoder, InputError, ItemIndex, Neighbors
+from classifiers.answering import AsOf, Question, answers
+from classifiers.candidates import Candidates
+from classifiers.examples import Texts, query_ids
+from classifiers.explanation import contributions_table, plot_contributions
+from classifiers.labels_table import Answer, labels_table
+from classifiers.learner import Learner
+from classifiers.persistence import read_classifier, write_classifier
+from classifiers.voting import FloatArray
+from retrieval import Encoder, InputError, ItemIndex
 from retrieval.filters import Where
 from retrieval.private_index import open_private_index, remove_private_index
 
-Date = str | date | np.datetime64
-AsOf = Date | Sequence[Date] | pd.Series
-"""A moment, or one for each item."""
-
-# Neighbors held in memory at a time while items are labeled.
-_BATCH_VOTES = 2_000_000
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
-class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped bases
-    """Label an item by the vote of the labeled items most like it.
+class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # untyped base
+    """Label items by the labeled items most like them, with as many examples as there are.
 
-    The k labeled neighbors nearest in cosine similarity vote for their labels, weighted by
-    ``exp(similarity / temperature)``. With label names or descriptions instead of examples each
-    label is represented by its description, and the same vote over all labels is zero-shot
-    classification.
+    Three parts have a say, and each answer tells how much of it came from which:
 
-    Without an index two calls to `fit` do not add up: each starts afresh. With an index of yours
-    the examples of `fit` are upserted into it, and every labeled item in it votes.
+    - **neighbors**: the k labeled items nearest in cosine similarity vote, weighted by
+      ``exp(similarity / temperature)``;
+    - **prototypes**: what each label looks like, from its examples and its description;
+    - **head**: a logistic regression on the vectors.
+
+    Their shares, the calibration of the probabilities, the threshold of "none of these" and the
+    label sets are learned from out-of-fold answers to the examples; with too few of them defaults
+    stand in. Examples and labels can be added and removed at any time without training.
+
+    Answers ``as_of`` a date or ``where`` a filter holds rest on neighbors alone, because prototypes
+    and head have learned from all items. So do answers about items that are examples themselves.
+    Calibration and thresholds still come from all items: for what could have been said at a date,
+    fit on the items there were, or take ``calibrate=False`` and the votes as they are.
 
     Args:
         index: The labeled items. None keeps the examples in a private, temporary one that is
@@ -55,98 +55,115 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         temperature: How fast a vote fades, in units of cosine similarity. The default is the result
             of cross-validation on groceries of unseen types and on questions to a bank: at k = 20,
             0.05 was within half a percentage point of the best accuracy on both.
+        head: ``"linear"``, or None for pure neighbors. Past some 1,200 labels there is none.
+        prototypes: Whether prototypes have a say; None: where there is a head.
+        calibrate: Whether shares and calibration are learned; False leaves the defaults.
+        prior: How frequent labels are among the items to come: None as among the examples,
+            ``"uniform"`` all alike, or label → share.
+        hierarchy: Labels that form a tree: the separator of paths (``" > "`` for ``"Grocery >
+            Snacks > Chips"``), or child → parent. `classify` then names the deepest label that
+            is certain enough.
+        false_alarm_rate: Share of items of known labels that may be called unknown.
+        random_state: Seed of folds and samples.
 
     Attributes:
         classes_: The labels, sorted; what they were in `y`: strings, integers or booleans.
         index_: The index that is searched.
+        knowledge_: What was learned.
+        tree_: The tree of the labels; None without `hierarchy`.
     """
 
-    def __init__(
-        self,
-        index: ItemIndex | None = None,
-        encoder: Encoder | None = None,
-        k: int = 20,
-        temperature: float = 0.05,
-    ) -> None:
-        self.index = index
-        self.encoder = encoder
-        self.k = k
-        self.temperature = temperature
-
-    def fit(
-        self,
-        X: Texts | None = None,
-        y: Labels | None = None,
-        *,
-        labels: Mapping[str, str] | Sequence[str] | None = None,
-        text: str | Sequence[str] | None = None,
-        item_id: str = "item_id",
-    ) -> Self:
-        """Learn from examples, from label descriptions, or from the labels an index already holds.
-
-        - ``fit(X, y)``: labeled examples. A single class is allowed; every item then gets it.
-        - ``fit(labels=...)``: no example, only names or descriptions of the labels.
-        - ``fit()``: the items in `index` that were indexed with a label.
-
-        Args:
-            X: n texts (list, Series), or a DataFrame of items.
-            y: n labels: all strings, all integers or all booleans; strings where `index` is given.
-                Such an index must be empty, or hold items of the same columns.
-            labels: Label → description, or label names alone.
-            text: Text columns of a DataFrame; None takes every column but the id.
-            item_id: Id column of a DataFrame. Items without ids get some made from their content.
-
-        Raises:
-            InputError: The arguments do not fit together, a label or text is missing, or the index
-                holds no label.
-        """
-        self._check_parameters()
-        if labels is not None:
-            if X is not None or y is not None or self.index is not None:
-                raise InputError("labels= stands alone: pass no X, no y and no index with it")
-            examples = described_labels(labels)
-            self._keep_privately(examples)
-        elif X is not None and y is not None:
-            examples = labeled_examples(X, y, text=text, item_id=item_id)
-            if self.index is None:
-                self._keep_privately(examples)
-            else:
-                self._share(self.index, examples)
-        elif X is None and y is None and self.index is not None:
-            self._share(self.index, None)
-        else:
-            raise InputError("fit needs X and y, or labels=, or an index of labeled items")
-        self._is_zero_shot = labels is not None
-        return self
-
     def predict(
-        self, X: Texts, *, as_of: AsOf | None = None, where: Where | None = None
+        self,
+        X: Texts,
+        *,
+        as_of: AsOf | None = None,
+        where: Where | None = None,
+        candidates: Candidates | None = None,
     ) -> npt.NDArray[Any]:
-        """Return the most probable label of each item, shape (n,); see `predict_proba`."""
-        probabilities = self.predict_proba(X, as_of=as_of, where=where)
-        labels: npt.NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
-        return labels
+        """Return the most probable label of each item, shape (n,); see `predict_proba`.
+
+        Where items have any number of labels, an array of lists of labels, empty ones included.
+        """
+        predicted = []
+        for answer in self._answers(X, as_of, where, candidates):
+            if self.knowledge_.exclusive:
+                predicted.append(self.classes_[answer.proba.argmax(axis=1)])
+            else:
+                table = self._table(answer)
+                predicted.append(table["label"].to_numpy(dtype=object))
+        return np.concatenate(predicted)
 
     def predict_proba(
-        self, X: Texts, *, as_of: AsOf | None = None, where: Where | None = None
+        self,
+        X: Texts,
+        *,
+        as_of: AsOf | None = None,
+        where: Where | None = None,
+        candidates: Candidates | None = None,
     ) -> FloatArray:
-        """Return the share of the vote of each label.
+        """Return the probability of each label.
 
         Args:
             X: n texts, or a DataFrame with the text columns of `fit` (or of the index). An item
                 that is itself in the index, by its id, does not vote on itself.
             as_of: Only items launched up to then vote; a date, or one for each item.
             where: Only items that pass this filter on the index' attributes vote.
+            candidates: Labels that come into question, or a list of them for each item.
 
         Returns:
-            (n, n_classes), columns in the order of `classes_`; rows sum to 1. A label without a
-            vote gets 0. Where no neighbor is visible at all, every label is equally likely.
+            (n, n_classes), columns in the order of `classes_`. Rows sum to 1, unless items have any
+            number of labels. Where no neighbor is visible, and neighbors alone may answer, every
+            label is equally likely.
 
         Raises:
             sklearn.exceptions.NotFittedError: `fit` was not called.
-            InputError: X is not made of texts, or the index has labels that came after `fit`.
+            InputError: X is not made of texts, a candidate is no label, or the index has labels
+                that came after `fit`.
         """
-        return np.concatenate([votes for _, _, votes in self._votes(X, as_of, where)])
+        return np.concatenate([one.proba for one in self._answers(X, as_of, where, candidates)])
+
+    def novelty(
+        self, X: Texts, *, as_of: AsOf | None = None, where: Where | None = None
+    ) -> FloatArray:
+        """Return how unlike anything known each item is, (n,), higher for less like.
+
+        A score to rank by, without unit; `classify` tells from which value on an item is unknown.
+        """
+        return np.concatenate([one.novelty for one in self._answers(X, as_of, where)])
+
+    def predict_set(
+        self,
+        X: Texts,
+        coverage: float = 0.9,
+        *,
+        per_label: bool = False,
+        as_of: AsOf | None = None,
+        where: Where | None = None,
+        candidates: Candidates | None = None,
+    ) -> list[list[Any]]:
+        """Return for each item the labels among which the true one is, as often as wanted.
+
+        Args:
+            X: As in `predict_proba`, like the other arguments.
+            coverage: Share of sets that hold the true label, for items drawn like the examples. A
+                set may be empty where the classifier is right more often than that.
+            per_label: Let coverage hold within each label that has enough examples.
+            as_of: Only items launched up to then vote.
+            where: Only items that pass this filter vote.
+            candidates: Labels that come into question.
+
+        Raises:
+            InputError: The coverage is not between 0 and 1, there are too few examples for it, or
+                items have any number of labels.
+        """
+        if not self._known().exclusive:
+            raise InputError("predict_set is for items of one label; predict returns sets as it is")
+        sets: list[list[Any]] = []
+        asked = {"coverage": coverage, "per_label": per_label, "must_cover": True}
+        for answer in self._answers(X, as_of, where, candidates, **asked):
+            sets += self._table(answer)["label_set"].tolist()
+        return sets
 
     def classify(
         self,
@@ -154,147 +171,128 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         *,
         as_of: AsOf | None = None,
         where: Where | None = None,
+        candidates: Candidates | None = None,
         neighbors: int = 20,
+        coverage: float = 0.9,
+        confidence: float = 0.5,
     ) -> pd.DataFrame:
-        """Return the labels table: one row an item, with the neighbors that explain its label.
+        """Return the labels table: one row an item, with what its label rests on.
 
         Args:
             X: As in `predict_proba`, like the other arguments.
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
+            candidates: Labels that come into question, or a list of them for each item.
             neighbors: How many of the k that vote to list, the most similar ones.
+            coverage: Of the label set.
+            confidence: Probability the label of a hierarchy must reach; the deepest that does is
+                named.
 
         Returns:
-            `item_id` (the item's id; else its label in the pandas index, else its position),
-            `label`, `probability`, and `neighbors`: a list of {item_id, label, similarity, weight},
-            most similar first; `weight` is the share of the whole vote. Where no neighbor is
-            visible the label is None and the probability NaN.
+            - `item_id`: the item's id; else its label in the pandas index, else its position.
+            - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
+              any number of labels, lists.
+            - `known`: False for "none of these"; `novelty`: see `novelty`.
+            - `label_set`: see `predict_set`; None where there are too few examples for one. Where
+              items have any number of labels, those labels.
+            - `neighbors`: a list of {item_id, label, similarity, weight}, most similar first;
+              `weight` is the share of the whole vote.
+            - `parts`: how much each part added to the probability. None for the head where it does
+              not know the label yet; `refit_head` teaches it.
         """
-        batches = [self._labels_table(*batch, neighbors) for batch in self._votes(X, as_of, where)]
+        batches = [
+            self._table(answer, neighbors, confidence)
+            for answer in self._answers(X, as_of, where, candidates, coverage=coverage)
+        ]
         table = pd.concat(batches, ignore_index=True)
         table["item_id"] = query_ids(X, table["item_id"].to_numpy(dtype=object))
         return table
 
-    def _labels_table(
-        self, near: Neighbors, weights: FloatArray, probabilities: FloatArray, listed: int
-    ) -> pd.DataFrame:
-        answered = near.valid.any(axis=1)
-        labels = self.classes_[probabilities.argmax(axis=1)].astype(object)
-        labels[~answered] = None
-        columns = {
-            "item_id": near.queries,
-            "label": labels,
-            "probability": np.where(answered, probabilities.max(axis=1), np.nan),
-            "neighbors": _neighbor_lists(near, weights, listed),
-        }
-        return pd.DataFrame(columns)
+    def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:
+        """Return what each part adds to the most probable labels of each item.
 
-    def __sklearn_clone__(self) -> Self:
-        """Clone for scikit-learn: the index and the encoder are engines, shared and not copied."""
-        return type(self)(**self.get_params(deep=False))
+        Args:
+            X: As in `predict_proba`.
+            labels: How many labels an item.
+            **options: `as_of`, `where`, `candidates` as in `predict_proba`.
 
-    def _check_parameters(self) -> None:
-        if not isinstance(self.k, (int, np.integer)) or isinstance(self.k, bool) or self.k < 1:
-            raise InputError(f"k must be an integer of at least 1, got {self.k!r}")
-        if not self.temperature > 0:
-            raise InputError(f"temperature must be above 0, got {self.temperature!r}")
-        if self.index is not None and self.encoder not in (None, self.index.encoder):
-            raise InputError("pass an index or an encoder: an index has its own encoder")
+        Returns:
+            One row an item, label and part: `item_id`, `rank` (of the label, from 1), `label`,
+            `probability`, `part`, `contribution` (NaN where the head does not know the label).
+        """
+        parts = [contributions_table(one, labels) for one in self._answers(X, **options)]
+        ids = query_ids(X, np.concatenate([own for own, _ in parts]))
+        tables = pd.concat([table for _, table in parts], ignore_index=True)
+        return tables.assign(item_id=np.repeat(ids, len(tables) // max(len(ids), 1)))
 
-    def _share(self, index: ItemIndex, examples: Examples | None) -> None:
-        """Search an index of the caller's, with the examples added to it."""
-        if examples is not None:
-            if examples.classes.dtype != object:
-                raise InputError("an index stores labels as strings; convert y to strings")
-            _upsert(index, examples)
-        names = sorted(index.labels())
-        if not names:
-            raise InputError("the index holds no labeled item; index items with label=")
-        self._remove_private_index()
-        self.index_ = index
-        self.classes_ = np.array(names, dtype=object)
+    def plot_explanation(self, x: str, *, labels: int = 5, ax: Axes | None = None) -> Axes:
+        """Draw why an item gets its label: what each part adds to the most probable ones.
 
-    def _keep_privately(self, examples: Examples) -> None:
-        """Search a temporary index that lives as long as this object."""
-        index, finalizer = open_private_index(self, self.encoder)
+        Args:
+            x: One text.
+            labels: How many labels to draw.
+            ax: Where to draw; None makes a figure.
+        """
+        (answer,) = self._answers([x])
+        return plot_contributions(answer, x, labels, ax)
+
+    def save(self, path: str | Path) -> None:
+        """Write the classifier to a folder: arrays, tables and JSON with checksums, and a card.
+
+        An index of yours is not copied, only named; a private one is saved with its vectors and
+        texts. The classifier that is loaded answers as this one does from now on, to the last
+        digit: examples and labels that came after `fit` are first read into memory.
+
+        Raises:
+            InputError: The folder is there and is something else than a saved model.
+        """
+        write_classifier(Path(path), self.get_params(deep=False), self._known(), self.index_)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, index: ItemIndex | None = None, encoder: Encoder | None = None
+    ) -> Self:
+        """Read what `save` wrote.
+
+        Args:
+            path: The folder.
+            index: Where the items are, if they were in an index of yours.
+            encoder: Turns texts into vectors; None: the one the classifier was saved with.
+
+        Raises:
+            ArtifactError: The folder is not a whole, untouched artifact of this kind.
+            EncoderMismatchError: The encoder is another one.
+            InputError: An index is missing, or one too many, or the encoder cannot be found.
+        """
+        saved = read_classifier(Path(path), index, encoder)
+        classifier = cls(**saved.parameters)
+        classifier._check_parameters()
+        if index is not None:
+            return classifier._adopt(index, saved.knowledge, None)
+        private, finalizer = open_private_index(classifier, classifier.encoder)
         try:
-            _upsert(index, examples)
+            saved.refill(private)
+            return classifier._adopt(private, saved.knowledge, finalizer)
         except BaseException:
             remove_private_index(finalizer)
             raise
-        self._remove_private_index()
-        self._finalizer = finalizer
-        self.index_ = index
-        self.classes_ = examples.classes
 
-    def _remove_private_index(self) -> None:
-        finalizer = getattr(self, "_finalizer", None)
-        if finalizer is not None:
-            remove_private_index(finalizer)
+    def _answers(
+        self,
+        X: Texts,
+        as_of: AsOf | None = None,
+        where: Where | None = None,
+        candidates: Candidates | None = None,
+        **sets: Any,
+    ) -> Iterator[Answer]:
+        question = Question(X, as_of, where, candidates, **sets)
+        return answers(question, self._known(), self.index_)
 
-    def _votes(
-        self, X: Texts, as_of: AsOf | None, where: Where | None
-    ) -> Iterator[tuple[Neighbors, FloatArray, FloatArray]]:
-        """Let the neighbors vote: who they are, their weights, and each class' probability.
-
-        In batches, one at least, so that memory does not grow with the number of items.
-        """
-        check_is_fitted(self, "classes_")
-        layout = self.index_.layout
-        queries = as_queries(X, text=layout.text, item_id=layout.item_id)
-        dates = _date_of_each(as_of, len(queries))
-        # One description a label: all of them vote, so that every label has a probability.
-        k = len(self.classes_) if self._is_zero_shot else self.k
-        size = max(1, _BATCH_VOTES // k)
-        for start in range(0, max(len(queries), 1), size):
-            batch = slice(start, start + size)
-            near = self.index_.neighbors(
-                queries[batch],
-                k=k,
-                as_of=None if dates is None else dates[batch],
-                labeled=True,
-                where=where,
-            )
-            weights = vote_weights(near.similarity, self.temperature)
-            yield near, weights, count_votes(weights, self._positions(near), len(self.classes_))
-
-    def _positions(self, near: Neighbors) -> npt.NDArray[np.intp]:
-        """Return (n, k) positions in `classes_` of the neighbors' labels; -1 where padded."""
-        names = pd.Index([str(name) for name in self.classes_], dtype=object)
-        voted = pd.Index(near.labels.ravel(), dtype=object)
-        positions = names.get_indexer(voted).reshape(near.labels.shape)
-        unknown = near.labels[near.valid & (positions < 0)]
-        if len(unknown):
-            raise InputError(f"the index has labels that came after fit: {unknown[0]!r}; fit again")
-        return positions
-
-
-def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
-    if as_of is None:
-        return None
-    dates = [as_of] * n if isinstance(as_of, Date) else list(as_of)
-    if len(dates) != n:
-        raise InputError(f"as_of holds {len(dates)} dates for {n} items")
-    return dates
-
-
-def _upsert(index: ItemIndex, examples: Examples) -> None:
-    index.upsert(examples.table, text=examples.text, item_id=examples.item_id, label=LABEL)
-
-
-def _neighbor_lists(
-    near: Neighbors, weights: FloatArray, listed: int
-) -> list[list[dict[str, str | float]]]:
-    rows = zip(near.ids, near.labels, near.similarity, weights, near.valid, strict=True)
-    return [
-        [
-            {
-                "item_id": ids[i],
-                "label": labels[i],
-                "similarity": float(similarity[i]),
-                "weight": float(weight[i]),
-            }
-            for i in np.flatnonzero(valid)[:listed]
-        ]
-        for ids, labels, similarity, weight, valid in rows
-    ]
+    def _table(self, answer: Answer, listed: int = 0, confidence: float = 0.0) -> pd.DataFrame:
+        return labels_table(
+            answer,
+            listed=listed,
+            exclusive=self.knowledge_.exclusive,
+            tree=self.tree_,
+            confidence=confidence,
+        )

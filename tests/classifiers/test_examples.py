@@ -1,8 +1,17 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from classifiers.examples import as_queries, described_labels, labeled_examples, query_ids
+from classifiers.examples import (
+    as_queries,
+    label_texts,
+    labeled_examples,
+    query_ids,
+    stored_label,
+    stored_names,
+)
 from retrieval import InputError
 
 ITEMS = pd.DataFrame(
@@ -67,7 +76,11 @@ def test_labels_keep_their_kind(y: object, classes: list[object]) -> None:
         (["one", "two"], ["a", 1], "one kind only"),
         (["one", "two"], [1.5, 2.0], "one kind only"),
         (["one"], "a", "one label for each row"),
-        (["one"], [["a"]], "one label for each row"),
+        (["one", "two"], [["a"], "b"], "row 2 is not a list of strings, as other rows are: 'b'"),
+        (["one", "two"], [["a"], [1]], r"row 2 is not a list of strings.*\[1\]"),
+        (["one", "two"], [["a"], ["b", " "]], "row 2 holds a blank label"),
+        (["one", "two"], [[], []], "all labels are missing: 2 empty lists"),
+        (["one"], [["a"], ["b"]], "X has 1 rows and y has 2"),
         ("one text", ["a"], "list or Series of texts"),
         (np.array([["one"]]), ["a"], "list or Series of texts"),
         (["one", " "], ["a", "b"], "row 2 is not a text: ' '"),
@@ -89,19 +102,59 @@ def test_unknown_text_columns_are_answered_with_those_there_are() -> None:
         _examples(["one"], ["a"], text="name")
 
 
+@pytest.mark.parametrize("kind", [list, tuple, set, np.array])
+def test_an_item_can_have_any_number_of_labels(kind: type) -> None:
+    y = [kind(["b", " a "]), kind([]), kind(["b", "b"])]
+    examples = labeled_examples(["one", "two", "three"], y, text=None, item_id="item_id")
+    assert not examples.exclusive
+    assert examples.classes.tolist() == ["a", "b"]
+    assert [stored_names(one) for one in examples.table["label"]] == [["a", "b"], [], ["b"]]
+
+
+def test_one_label_an_item_is_no_list() -> None:
+    examples = labeled_examples(["one", "two"], ["a", "b"], text=None, item_id="item_id")
+    assert examples.exclusive
+    assert examples.table["label"].tolist() == ["a", "b"]
+
+
+@given(st.lists(st.text(), unique=True))
+def test_lists_of_labels_come_back_as_they_were_stored(names: list[str]) -> None:
+    assert stored_names(stored_label(names)) == sorted(names)
+    assert stored_label(names) == stored_label(names[::-1])
+
+
 def test_label_names_describe_themselves() -> None:
-    table = described_labels(["card_arrival", "top_up"]).table
-    assert table["text"].tolist() == ["card arrival", "top up"]
-    assert table["item_id"].tolist() == table["label"].tolist() == ["card_arrival", "top_up"]
-    described = described_labels({"b": "second letter", "a": "first letter"})
-    assert described.table["text"].tolist() == ["second letter", "first letter"]
-    assert described.classes.tolist() == ["a", "b"]
+    assert label_texts(["card_arrival", "top_up"]) == {
+        "card_arrival": ["card arrival"],
+        "top_up": ["top up"],
+    }
 
 
-@pytest.mark.parametrize("labels", [[], {}, "coffee", [""], {"a": " "}, [1], {"a": None}])
-def test_labels_without_a_name_or_description_are_refused(labels: object) -> None:
-    with pytest.raises(InputError, match="labels"):
-        described_labels(labels)  # type: ignore[arg-type]
+def test_a_label_takes_one_description_or_several() -> None:
+    described = label_texts({"b": "second letter", " a ": ["first letter", "alpha"]})
+    assert described == {"b": ["second letter"], "a": ["first letter", "alpha"]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([], "labels is empty"),
+        ({}, "labels is empty"),
+        ("coffee", "got the string 'coffee'"),
+        ([""], "blank name or description"),
+        ({"a": " "}, "blank name or description: 'a'"),
+        ({"a": ["fine", ""]}, "blank name or description: 'a'"),
+        ([1], "not two strings: 1"),
+        ({1: "one"}, "not two strings: 1"),
+        ({"a": None}, "'a' has no description"),
+        ({"a": []}, "'a' has no description"),
+        ({"a": [3]}, "not two strings: 'a'"),
+        (["a", "a "], "'a' appears twice"),
+    ],
+)
+def test_labels_without_a_name_or_description_are_refused(labels: object, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        label_texts(labels)  # type: ignore[arg-type]
 
 
 def test_queries_may_be_a_table_without_ids() -> None:

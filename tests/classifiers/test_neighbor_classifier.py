@@ -3,22 +3,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import cross_val_score
 
 from classifiers import NeighborClassifier
 from retrieval import Encoder, InputError, ItemIndex, TableError
+from tests.classifiers.conftest import TEXT
 
-TEXT = ["product_type", "package_size", "brand"]
 NEW = ["espresso beans, dark roast 12 OZ", "shredded mozzarella", "lavender hand wash refill"]
 NEW_LABELS = ["COFFEE", "CHEESE", "SOAP - LIQUID & BAR"]
 
 
 @pytest.fixture(scope="module")
 def fitted(encoder: Encoder, groceries: pd.DataFrame) -> NeighborClassifier:
+    """Pure neighbors: what the index' own votes say, and nothing learned from them."""
     X = groceries[["item_id", *TEXT]]
-    return NeighborClassifier(encoder=encoder).fit(X, groceries["category"])
+    pure = NeighborClassifier(encoder=encoder, head=None, calibrate=False)
+    return pure.fit(X, groceries["category"])
 
 
 # --- the main job -------------------------------------------------------------------------------
@@ -39,7 +38,9 @@ def test_probabilities_are_shares_of_the_vote(fitted: NeighborClassifier) -> Non
 
 def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifier) -> None:
     table = fitted.classify(pd.Series(NEW, index=["e", "m", "l"]))
-    assert list(table) == ["item_id", "label", "probability", "neighbors"]
+    assert list(table) == [
+        *("item_id", "label", "probability", "known", "novelty", "label_set", "neighbors", "parts")
+    ]
     assert table["item_id"].tolist() == ["e", "m", "l"]
     assert table["label"].tolist() == NEW_LABELS
     for row in table.itertuples():
@@ -50,6 +51,7 @@ def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifie
         assert sum(each["weight"] for each in row.neighbors) == pytest.approx(1)
         votes = sum(each["weight"] for each in row.neighbors if each["label"] == row.label)
         assert votes == pytest.approx(row.probability)
+        assert row.parts == {"neighbors": row.probability}
 
 
 def test_the_labels_table_survives_parquet(fitted: NeighborClassifier, tmp_path: Path) -> None:
@@ -81,7 +83,7 @@ def test_batches_do_not_change_the_answer(
 ) -> None:
     X = groceries[["item_id", *TEXT]]
     whole_proba, whole_table = fitted.predict_proba(X), fitted.classify(X)
-    monkeypatch.setattr("classifiers.neighbor_classifier._BATCH_VOTES", 20 * 7)
+    monkeypatch.setattr("classifiers.answering._BATCH_VOTES", 20 * 7)
     np.testing.assert_allclose(fitted.predict_proba(X), whole_proba, atol=1e-6)
     pd.testing.assert_series_equal(fitted.classify(X)["label"], whole_table["label"])
 
@@ -89,23 +91,6 @@ def test_batches_do_not_change_the_answer(
 def test_no_items_give_no_rows(fitted: NeighborClassifier) -> None:
     assert fitted.predict_proba([]).shape == (0, 4)
     assert fitted.classify([]).empty
-
-
-# --- zero-shot ----------------------------------------------------------------------------------
-
-
-def test_label_descriptions_alone_are_enough(encoder: Encoder) -> None:
-    labels = {
-        "SOAP - LIQUID & BAR": "soap and hand wash",
-        "COFFEE": "coffee",
-        "CHEESE": "cheese",
-    }
-    zero_shot = NeighborClassifier(encoder=encoder, k=1).fit(labels=labels)
-    assert zero_shot.classes_.tolist() == sorted(labels)
-    assert zero_shot.predict(NEW).tolist() == NEW_LABELS
-    proba = zero_shot.predict_proba(NEW)
-    assert (proba > 0).all(), "every label is named, whatever k is"
-    assert zero_shot.fit(labels=list(labels)).predict(NEW[:2]).tolist() == NEW_LABELS[:2]
 
 
 # --- an index of one's own ----------------------------------------------------------------------
@@ -117,37 +102,11 @@ def test_the_labels_of_an_index_are_learned_from_it(index: ItemIndex) -> None:
     assert clf.predict(NEW).tolist() == NEW_LABELS
 
 
-def test_only_items_that_pass_the_filter_vote(index: ItemIndex, groceries: pd.DataFrame) -> None:
-    clf = NeighborClassifier(index=index).fit()
-    table = clf.classify(groceries[["item_id", *TEXT]], where={"fold": ["1"]})
-    second_half = set(groceries["item_id"][1::2])
-    voters = {each["item_id"] for neighbors in table["neighbors"] for each in neighbors}
-    assert voters
-    assert voters <= second_half
-
-
-def test_only_items_launched_by_then_vote(index: ItemIndex, groceries: pd.DataFrame) -> None:
-    clf = NeighborClassifier(index=index, k=200).fit()
-    first_half = set(groceries["item_id"][0::2])
-    dates = ["2022-12-31", "2023-06-01", "2024-01-01"]
-    table = clf.classify([NEW[0]] * 3, as_of=dates, neighbors=200)
-    voters = [{each["item_id"] for each in neighbors} for neighbors in table["neighbors"]]
-    assert voters == [set(), first_half, set(groceries["item_id"])]
-
-
 def test_as_many_voters_are_listed_as_asked_for(index: ItemIndex) -> None:
     table = NeighborClassifier(index=index, k=50).fit().classify(NEW, neighbors=3)
     assert table["neighbors"].map(len).eq(3).all()
     # Weights stay shares of the whole vote, of which only a part is listed.
     assert all(sum(one["weight"] for one in listed) < 1 for listed in table["neighbors"])
-
-
-def test_where_nothing_is_visible_nothing_is_claimed(index: ItemIndex) -> None:
-    clf = NeighborClassifier(index=index).fit()
-    table = clf.classify(NEW, as_of="2020-01-01")
-    assert table["label"].isna().all()
-    assert table["probability"].isna().all()
-    assert (clf.predict_proba(NEW, as_of="2020-01-01") == 1 / len(clf.classes_)).all()
 
 
 def test_examples_go_into_an_index_of_ones_own_once(tmp_path: Path, encoder: Encoder) -> None:
@@ -172,18 +131,7 @@ def test_labels_that_came_after_fit_are_not_ignored(tmp_path: Path, encoder: Enc
         assert early.fit().predict(["gouda"]).tolist() == ["cheese"]
 
 
-# --- scikit-learn -------------------------------------------------------------------------------
-
-
-def test_it_is_a_scikit_learn_classifier(encoder: Encoder, groceries: pd.DataFrame) -> None:
-    clf = NeighborClassifier(encoder=encoder, k=5, temperature=0.1)
-    copy = clone(clf)
-    assert copy is not clf
-    assert copy.get_params() == {"index": None, "encoder": encoder, "k": 5, "temperature": 0.1}
-    texts = groceries[TEXT].fillna("").agg(" ".join, axis=1)
-    scores = cross_val_score(clf, texts, groceries["category"], cv=3)
-    assert scores.mean() > 0.9
-    assert not hasattr(clf, "classes_")
+# --- arguments ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("y", [[7, 12, 7], [True, False, True]])
@@ -196,12 +144,6 @@ def test_predictions_are_of_the_kind_of_the_labels(encoder: Encoder, y: list[int
 def test_one_class_is_all_there_is(encoder: Encoder) -> None:
     clf = NeighborClassifier(encoder=encoder).fit(["coffee", "tea"], ["drink", "drink"])
     assert clf.predict_proba(["soap"]).tolist() == [[1.0]]
-
-
-def test_nothing_works_before_fit() -> None:
-    for method in ("predict", "predict_proba", "classify"):
-        with pytest.raises(NotFittedError):
-            getattr(NeighborClassifier(), method)(["a text"])
 
 
 @pytest.mark.parametrize("k", [0, -3, 2.5, "20", None, True])
@@ -221,14 +163,14 @@ def test_arguments_of_fit_must_make_sense_together(index: ItemIndex, tmp_path: P
         NeighborClassifier().fit()
     with pytest.raises(InputError, match="fit needs X and y"):
         NeighborClassifier().fit(["a text"])
-    with pytest.raises(InputError, match="labels= stands alone"):
-        NeighborClassifier(index=index).fit(labels=["a"])
+    with pytest.raises(InputError, match="takes prototypes=True"):
+        NeighborClassifier(index=index, head=None).fit(labels=["a"])
     with pytest.raises(InputError, match="convert y to strings"):
         NeighborClassifier(index=index).fit(["a text"], [1])
     with pytest.raises(InputError, match="pass an index or an encoder"):
         NeighborClassifier(index=index, encoder=Encoder(cache_dir=False)).fit()
     empty = ItemIndex(str(tmp_path / "empty.db"), encoder=index.encoder)
-    with empty, pytest.raises(InputError, match="holds no labeled item"):
+    with empty, pytest.raises(InputError, match="is empty; upsert items first"):
         NeighborClassifier(index=empty).fit()
 
 

@@ -1,0 +1,85 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from classifiers import NeighborClassifier
+from classifiers.cross_validation import cross_evaluate, fold_rows
+from retrieval import Encoder, InputError, ItemIndex
+from tests.classifiers.conftest import TEXT
+
+LABELS = st.lists(st.sampled_from("abcdef"), min_size=2, max_size=40).filter(
+    lambda labels: max(map(labels.count, labels)) > 1
+)
+
+
+@given(LABELS, st.integers(2, 8))
+def test_every_item_is_held_out_once(labels: list[str], folds: int) -> None:
+    splits = fold_rows(labels, folds)
+    assert sorted(np.concatenate([test for _, test in splits])) == list(range(len(labels)))
+    for train, test in splits:
+        assert len(test)
+        assert sorted([*train, *test]) == list(range(len(labels)))
+    assert len(splits) == min(folds, max(map(labels.count, labels)))
+
+
+@given(LABELS, st.integers(2, 8))
+def test_a_label_of_two_examples_is_never_held_out_whole(labels: list[str], folds: int) -> None:
+    for train, test in fold_rows(labels, folds):
+        seen = {labels[row] for row in train}
+        assert all(labels[row] in seen for row in test if labels.count(labels[row]) > 1)
+
+
+@given(st.lists(st.integers(0, 4), min_size=2, max_size=40).filter(lambda g: len(set(g)) > 1))
+def test_a_group_is_on_one_side(groups: list[int]) -> None:
+    splits = fold_rows(["a"] * len(groups), 5, groups=groups)
+    assert len(splits) == len(set(groups))
+    for train, test in splits:
+        assert not {groups[row] for row in train} & {groups[row] for row in test}
+
+
+def test_what_cannot_be_held_out_is_refused() -> None:
+    with pytest.raises(InputError, match="no label has two examples"):
+        fold_rows(["a", "b", "c"], 5)
+    with pytest.raises(InputError, match="all items are of one group"):
+        fold_rows(["a", "b", "a"], 5, groups=["x"] * 3)
+    with pytest.raises(InputError, match="3 items have 2 groups"):
+        fold_rows(["a", "b", "a"], 5, groups=["x", "y"])
+    with pytest.raises(InputError, match="at least 2"):
+        fold_rows(["a", "a"], 1)
+
+
+def test_groceries_label_each_other(encoder: Encoder, groceries: pd.DataFrame) -> None:
+    classifier = NeighborClassifier(encoder=encoder, k=5)
+    X, y = groceries[["item_id", *TEXT]], groceries["category"]
+    evaluation = cross_evaluate(classifier, X, y, folds=2)
+    answers = evaluation.answers
+    assert answers["item_id"].tolist() == groceries["item_id"].tolist()
+    assert answers["label"].tolist() == y.tolist()
+    assert answers["fold"].value_counts().tolist() == [80] * 2
+    assert (answers["examples"] == 20).all()
+    assert evaluation.scores["accuracy"] > 0.8
+    assert evaluation.baseline["accuracy"] <= 0.25
+    assert not hasattr(classifier, "classes_")
+
+
+def test_a_label_of_one_example_is_an_error_and_does_not_fail(
+    encoder: Encoder, groceries: pd.DataFrame
+) -> None:
+    few = groceries.groupby("category").head(6)
+    y = ["one of its kind", *few["category"].tolist()[1:]]
+    texts = few["product_type"].tolist()
+    outside = groceries["product_type"].tolist()[-7:]
+    evaluation = cross_evaluate(
+        NeighborClassifier(encoder=encoder, k=3), texts, y, folds=3, outside=outside
+    )
+    assert evaluation.counts["unknown_label_items"] == 1
+    assert not evaluation.answers["correct"][0]
+    assert evaluation.counts["outside"] == 7 + 1
+    assert evaluation.answers["item_id"].tolist() == [str(row) for row in range(len(texts))]
+
+
+def test_an_index_would_show_every_fold_to_every_other(index: ItemIndex) -> None:
+    with pytest.raises(InputError, match="without an index"):
+        cross_evaluate(NeighborClassifier(index), ["a", "b"], ["x", "x"])
