@@ -9,8 +9,9 @@ carry a password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for ``items.path``, ``sales.path``, ``encoder.cache_dir``, an ``index.uri`` that is a
-Milvus Lite file, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+This holds for ``items.path``, ``sales.path``, ``encoder.cache_dir``, ``classify.labels``, an
+``index.uri`` that is a Milvus Lite file, an ``encoder.name`` that begins with a dot, and the file
+of a ``sqlite:///`` URL.
 """
 
 import difflib
@@ -28,6 +29,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -56,10 +58,19 @@ def _parse_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
+def _parse_mapping(value: object) -> object:
+    """A mapping comes out of the environment as JSON; other text stays as it is."""
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Column names: a list, or one comma-separated string."""
 
-Quantile = Annotated[float, Field(gt=0, lt=1)]
+Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 def _check_freq(value: str) -> str:
@@ -133,10 +144,30 @@ class EncoderSettings(_Section):
 
 
 class ClassifySettings(_Section):
-    """How labeled neighbors vote."""
+    """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
+
+    `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
+    of a label. `labels`: the labels in words, here or in a file that `pipelines.label_texts` reads.
+    `groups`: an attribute of the items, whose values are never split between the folds that
+    calibration learns from.
+    """
 
     k: PositiveInt = 20
     temperature: PositiveFloat = 0.05
+    head: Annotated[Literal["linear"] | None, BeforeValidator(_none)] = "linear"
+    prototypes: bool | None = None
+    prior: Annotated[
+        Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
+    ] = None
+    hierarchy: str | None = None
+    false_alarm_rate: Share = 0.05
+    coverage: Share = 0.9
+    confidence: Share = 0.5
+    labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
+        None
+    )
+    groups: str | None = None
+    seed: NonNegativeInt = 0
 
 
 class ForecastSettings(_Section):
@@ -147,7 +178,7 @@ class ForecastSettings(_Section):
 
     freq: Annotated[str, AfterValidator(_check_freq)] = "W-MON"
     horizon: PositiveInt = 12
-    quantiles: Annotated[tuple[Quantile, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
     text: Names | None = None
     attributes: Names | None = None
     n_jobs: PositiveInt | None = None
@@ -221,7 +252,7 @@ def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
     document = {key: {} if value is None else value for key, value in values.items()}
     folder = path.resolve().parent
     for section in filter(lambda value: isinstance(value, dict), document.values()):
-        for key in ("path", "cache_dir", "uri", "name", "url"):
+        for key in ("path", "cache_dir", "uri", "name", "url", "labels"):
             if isinstance(section.get(key), str):
                 section[key] = _anchored(key, section[key], folder)
     return document
@@ -281,7 +312,8 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explain(detail: Any, path: Path | str | None, root: yaml.Node | None) -> str:
     """One line a person can act on: where the value was written, its key, what is wrong with it."""
-    keys = [str(part) for part in detail["loc"] if isinstance(part, str)]
+    # What follows section and key is pydantic's own: which of several types it tried.
+    keys = [str(part) for part in detail["loc"] if isinstance(part, str)][:2]
     known = _keys_at(keys[:-1])
     if detail["type"] == "extra_forbidden":
         problem = _unknown(keys[-1], known)

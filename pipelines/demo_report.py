@@ -12,8 +12,13 @@ from matplotlib.figure import Figure
 
 from forecasting import BacktestResult
 from pipelines.complete_journey import LABEL, TEXT, CompleteJourney
-from pipelines.demo_summary import OURS, automatic_in_words, forecasts_in_words
-from pipelines.labeling import NEIGHBORS, Labeling
+from pipelines.demo_summary import (
+    OURS,
+    automatic_in_words,
+    certainty_in_words,
+    forecasts_in_words,
+)
+from pipelines.labeling import CLASSIFIER, METHODS, Labeling
 from pipelines.pictures import comparison_figure, coverage_figure, launch_figure, to_svg
 from pipelines.tables import write_text
 from retrieval.tables import item_texts
@@ -47,10 +52,12 @@ def write_report(
     keys = ("wape_total", "wape_curve", "wql", "rmse_total")
     page = environment.get_template("demo.html.j2").render(
         **metrics,
-        neighbors=NEIGHBORS,
+        classifier=CLASSIFIER,
+        n_methods=len(METHODS),
         ours=OURS,
         best={key: min(row[key] for row in rows) for key in keys},
         automatic_words=automatic_in_words(metrics["labels"]["automatic"]),
+        certainty_words=certainty_in_words(metrics["labels"]["certainty"]),
         forecast_words=forecasts_in_words(metrics["forecasts"]),
         label_examples=_label_examples(labeling, data.items),
         coverage_svg=Markup(to_svg(coverage_figure(labeling.curve, labeling.automatic))),

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.labeling import EVERY, HARDER, NEIGHBORS
+from pipelines.labeling import CLASSIFIER, EVERY, HARDER
 
 OURS = "LaunchForecaster"
 
@@ -43,9 +43,10 @@ def _show_labels(console: Console, labels: dict[str, Any]) -> None:
         table.add_row(Text(f"{subset} ({rows[0]['n_items']:,})", style="italic"))
         for row in rows:
             cells = [_best(f"{row[key]:.1%}", row[key] == best[key]) for key in _LABEL_SCORES]
-            table.add_row(_ours(row["method"], NEIGHBORS), *cells, end_section=row is rows[-1])
+            table.add_row(_ours(row["method"], CLASSIFIER), *cells, end_section=row is rows[-1])
     console.print(table)
-    console.print(f"\n{automatic_in_words(labels['automatic'])}\n")
+    console.print(f"\n{automatic_in_words(labels['automatic'])}")
+    console.print(f"{certainty_in_words(labels['certainty'])}\n")
 
 
 _LABEL_SCORES = ("top1_item", "top5_item", "top1_type", "top5_type")
@@ -62,6 +63,15 @@ def automatic_in_words(automatic: dict[str, Any]) -> str:
         f"Without a person: {automatic['coverage']:.1%} of the products at "
         f"{automatic['precision']:.1%} precision (threshold set for {automatic['target']:.0%} "
         "on other product types, not on these)."
+    )
+
+
+def certainty_in_words(certainty: dict[str, Any]) -> str:
+    """Say whether probabilities and label sets mean what they say, as two sentences."""
+    return (
+        f"Mean probability of the labels {certainty['probability']:.1%}, right are "
+        f"{certainty['right']:.1%}. Label sets of {certainty['set_size']:.1f} labels on average "
+        f"hold the true one for {certainty['set_coverage']:.1%} of the products (90% were wanted)."
     )
 
 

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 from rich import box
@@ -12,6 +13,7 @@ from rich.table import Table
 
 _ROWS = 10
 _NEIGHBORS = 3
+_MOST = 5
 _TEXT_WIDTH = 60
 _BARS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 120
@@ -50,18 +52,69 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
 
 
 def show_labels(console: Console, labels: pd.DataFrame) -> None:
-    """The first labels with the neighbors that explain them, and how many items got each label."""
+    """The first labels with the neighbors that explain them, and what came of all items.
+
+    Args:
+        console: Where to.
+        labels: The labels table.
+    """
     table = _table("labels", ["item_id", "label", "probability", "", "like"])
     for row in labels.head(_ROWS).to_dict("records"):
-        share = 0.0 if _is_missing(row["probability"]) else float(row["probability"])
+        share = _most(row["probability"])
         like = [f"{near['item_id']} ({near['similarity']:.2f})" for near in row["neighbors"]]
-        cells = [row["item_id"], row["label"], f"{share:.2f}", _bar(share)]
+        label = "" if _is_missing(row["label"]) else _in_words(row["label"])
+        shown = "" if math.isnan(share) else f"{share:.2f}"
+        cells = [
+            row["item_id"],
+            label if row["known"] else f"{label} (unknown)",
+            shown,
+            _bar(share),
+        ]
         table.add_row(*_cells([*cells, ", ".join(like[:_NEIGHBORS])]))
     console.print(table)
     _more(console, len(labels), "items")
-    most = labels["label"].value_counts().head(5)
-    shown = ", ".join(f"{escape(str(label))} {count:,}" for label, count in most.items())
-    console.print(f"[bold]{labels['label'].count():,}[/] items labeled: {shown or 'none'}")
+    for line in _labels_in_short(labels):
+        console.print(line)
+
+
+def _labels_in_short(labels: pd.DataFrame) -> list[str]:
+    """How many items are known, which labels they got, how sure the answers are."""
+    n = labels["label"].count()
+    named = labels["label"].map(_in_words, na_action="ignore").value_counts()
+    most = ", ".join(
+        f"{escape(str(label))} {count:,}" for label, count in named.head(_MOST).items()
+    )
+    rest = f", and {len(named) - _MOST:,} labels more" if len(named) > _MOST else ""
+    unknown = int((~labels["known"].astype(bool)).sum())
+    lines = [f"[bold]{n:,}[/] items labeled: {most or 'none'}{rest}"]
+    if unknown:
+        items = "item" if unknown == 1 else "items"
+        lines.append(f"[bold]{unknown:,}[/] {items} called unknown: like none of the labels")
+    sure = labels["probability"].map(_most).dropna()
+    if len(sure):
+        tenth, middle, ninth = sure.quantile([0.1, 0.5, 0.9])
+        lines.append(
+            f"probability of the label: {middle:.2f} in the middle; a tenth below {tenth:.2f}, "
+            f"a tenth above {ninth:.2f}"
+        )
+    sizes = labels["label_set"].dropna().map(len)
+    if len(sizes):
+        lines.append(f"label sets: {sizes.mean():.1f} labels on average")
+    return lines
+
+
+def _in_words(label: object) -> str:
+    """A label, or several."""
+    if isinstance(label, list | tuple):
+        return ", ".join(map(str, label)) or "(none)"
+    return str(label)
+
+
+def _most(probability: Any) -> float:
+    """The probability of the label; of several the highest, of none NaN."""
+    if isinstance(probability, list | tuple):
+        return max(probability, default=math.nan)
+    return math.nan if probability is None else float(probability)
 
 
 def show_forecasts(console: Console, forecasts: pd.DataFrame) -> None:
@@ -111,7 +164,7 @@ def _short(text: str) -> str:
 
 
 def _bar(share: float) -> str:
-    return "█" * round(share * 10)
+    return "" if math.isnan(share) else "█" * round(share * 10)
 
 
 def _sparkline(values: Iterable[float]) -> str:

@@ -4,7 +4,7 @@ Each takes the `Settings` and its tables, as DataFrames or as what `read_table` 
 DataFrame or counts. Nothing is written but the Milvus collection and the encoder's cache.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,18 +14,27 @@ import structlog
 from pandas.tseries.frequencies import to_offset
 
 from classifiers import NeighborClassifier
+from classifiers.persistence import named_index
 from forecasting import LaunchForecaster
-from pipelines.config import ItemsSettings, SalesSettings, Settings
+from pipelines.config import IndexSettings, ItemsSettings, SalesSettings, Settings
+from pipelines.job_tables import (
+    TableInput,
+    item_kinds,
+    name_of,
+    naming,
+    read_input,
+    read_items,
+    read_queries,
+    require_text,
+    source_of,
+)
+from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
-from pipelines.queries import SqlQuery
-from pipelines.tables import Kind, Source, read_table
+from pipelines.tables import Kind
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex, TableError
 
 _log = structlog.stdlib.get_logger(__name__)
-
-TableInput = pd.DataFrame | Source
-"""A table, or where it is."""
 
 
 def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, int]:
@@ -44,11 +53,11 @@ def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, 
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     columns = settings.items
-    _require_text(columns)
-    items = items if items is not None else _named(columns.source, "items")
+    require_text(columns)
+    items = items if items is not None else source_of(columns.source, "items")
     with open_index(settings) as index:
         stored = index.layout.attributes if index.count() else {}
-        table = _read(items, _item_kinds(columns, stored), columns.id)
+        table = read_items(items, columns, item_kinds(columns, stored))
         with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
             counts = index.upsert(
                 table,
@@ -57,7 +66,7 @@ def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, 
                 label=columns.label,
                 launch_date=columns.launch_date,
                 attributes=columns.attributes,
-                source=_name(items, "items"),
+                source=name_of(items, "items"),
             )
             fields |= asdict(counts)
         return {**asdict(counts), "total": index.count()}
@@ -90,33 +99,49 @@ def similar_job(
     """
     with open_index(settings, to_read=True) as index:
         conditions = parse_where(where, index.layout.attributes)
-        asked = queries if isinstance(queries, list) else _read_queries(queries, index)
-        with _naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
+        asked = queries if isinstance(queries, list) else read_queries(queries, index)
+        with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
             near = index.neighbors(asked, k, as_of=as_of, where=conditions).to_frame()
         texts = index.get(near["item_id"].unique().tolist()).set_index("item_id")["text"]
         return near.assign(text=near["item_id"].map(texts))
 
 
-def classify_job(settings: Settings, items: TableInput) -> pd.DataFrame:
-    """Labels new items by the vote of their labeled neighbors.
+def classify_job(
+    settings: Settings,
+    items: TableInput,
+    *,
+    model: Path | None = None,
+    save: Path | None = None,
+) -> pd.DataFrame:
+    """Labels new items by the labeled items of the index, by labels in words, or by both.
 
     Args:
-        settings: `index` names a collection with labels; `classify` says how they vote.
+        settings: `classify` says how, `index` names a collection with labels; see
+            `fitted_classifier` for where none is needed.
         items: The new items, with the collection's id and text columns.
+        model: A saved classifier that answers instead of one fitted now.
+        save: Folder to save the classifier to.
 
     Returns:
         The labels table.
 
     Raises:
         InputError: The collection does not exist or holds no label, or the table is wrong.
+        ArtifactError: `model` is not a whole, untouched classifier.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
-    vote = settings.classify
-    with open_index(settings, to_read=True) as index:
-        table = _read_queries(items, index)
-        classifier = NeighborClassifier(index=index, k=vote.k, temperature=vote.temperature).fit()
-        with _naming("queries", items), timed(_log, "items labeled", rows=len(table)):
-            return classifier.classify(table)
+    if model is not None and save is not None:
+        raise InputError("classify: --model is saved already; give --save without it")
+    options = settings.classify
+    with fitted_classifier(settings, model) as classifier:
+        table = read_queries(items, classifier.index_)
+        with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
+            labels = classifier.classify(
+                table, coverage=options.coverage, confidence=options.confidence
+            )
+        if save is not None:
+            classifier.save(save)
+        return labels
 
 
 def forecast_job(
@@ -143,22 +168,94 @@ def forecast_job(
         InputError: A table is missing or breaks its contract, or nothing launches after the cutoff.
     """
     columns = _forecast_columns(settings)
-    items = items if items is not None else _named(settings.items.source, "items")
-    sales = sales if sales is not None else _named(settings.sales.source, "sales")
+    items = items if items is not None else source_of(settings.items.source, "items")
+    sales = sales if sales is not None else source_of(settings.sales.source, "sales")
     forecaster = make_forecaster(settings)
-    known = _read(items, _item_kinds(columns, {}), columns.id)
-    panel = _read(sales, _sales_kinds(settings.sales), settings.sales.id)
+    known = read_input(items, item_kinds(columns, {}), columns.id)
+    panel = read_input(sales, _sales_kinds(settings.sales), settings.sales.id)
     last = pd.Timestamp(panel[settings.sales.time].max() if cutoff is None else cutoff)
     if pd.isna(last):
-        raise TableError(f"{_name(sales, 'sales')}: no date in {settings.sales.time}")
+        raise TableError(f"{name_of(sales, 'sales')}: no date in {settings.sales.time}")
     if new is None:
         coming = _launching_after(last, known, forecaster)
     else:
-        coming = _read(new, _item_kinds(columns, _kinds_of(known, columns)), columns.id)
-    with _naming("items", items), _naming("sales", sales), timed(_log, "forecaster fitted"):
+        coming = read_input(new, item_kinds(columns, _kinds_of(known, columns)), columns.id)
+    with naming("items", items), naming("sales", sales), timed(_log, "forecaster fitted"):
         forecaster.fit(known, panel, cutoff=last)
-    with _naming("new_items", new), timed(_log, "launches forecast", rows=len(coming)):
+    with naming("new_items", new), timed(_log, "launches forecast", rows=len(coming)):
         return forecaster.predict(coming)
+
+
+@contextmanager
+def fitted_classifier(
+    settings: Settings, model: Path | None = None
+) -> Iterator[NeighborClassifier]:
+    """A classifier that is ready to answer.
+
+    It learns from the labeled items of the index, and from the labels in words, if
+    `classify.labels` has them. Where it does and there is no index (none is named, and the default
+    one does not exist), the words are all it has.
+
+    Args:
+        settings: What to learn from, and how.
+        model: A saved classifier to take instead; of the settings the encoder counts then, and the
+            index, if the classifier was fitted on one.
+
+    Raises:
+        InputError: There is nothing to learn from.
+        ArtifactError: `model` is not a whole, untouched classifier.
+    """
+    options, columns = settings.classify, settings.items
+    if model is not None:
+        with _loaded_classifier(settings, model) as classifier:
+            yield classifier
+        return
+    labels = None if options.labels is None else read_label_texts(options.labels)
+    if labels is not None and not _names_index(settings):
+        require_text(columns)
+        yield make_classifier(settings).fit(labels=labels, text=columns.text, item_id=columns.id)
+        return
+    with open_index(settings, to_read=True) as index:
+        with timed(_log, "classifier fitted"):
+            classifier = make_classifier(settings, index).fit(labels=labels, groups=options.groups)
+        yield classifier
+
+
+@contextmanager
+def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClassifier]:
+    """A saved classifier; what the settings name goes before what it was saved with."""
+    home = named_index(model)
+    if home is None:
+        named = "name" in settings.encoder.model_fields_set
+        encoder = make_encoder(settings) if named else None
+        yield NeighborClassifier.load(model, encoder=encoder)
+        return
+    if not settings.index.model_fields_set:
+        settings = settings.model_copy(update={"index": IndexSettings(**home)})
+    with open_index(settings, to_read=True) as index:
+        yield NeighborClassifier.load(model, index=index)
+
+
+def make_classifier(settings: Settings, index: ItemIndex | None = None) -> NeighborClassifier:
+    """An unfitted classifier with the settings' options.
+
+    Args:
+        settings: `classify` has its parameters.
+        index: The labeled items; None: a temporary one, with the settings' encoder.
+    """
+    options = settings.classify
+    return NeighborClassifier(
+        index=index,
+        encoder=make_encoder(settings) if index is None else None,
+        k=options.k,
+        temperature=options.temperature,
+        head=options.head,
+        prototypes=options.prototypes,
+        prior=options.prior,
+        hierarchy=options.hierarchy,
+        false_alarm_rate=options.false_alarm_rate,
+        random_state=options.seed,
+    )
 
 
 def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> LaunchForecaster:
@@ -218,6 +315,11 @@ def open_index(
         yield index
 
 
+def _names_index(settings: Settings) -> bool:
+    """Whether there is an index to learn from: one that was named, or the default's file."""
+    return bool(settings.index.model_fields_set) or Path(settings.index.uri).exists()
+
+
 def make_encoder(settings: Settings) -> Encoder:
     """The encoder of the settings."""
     chosen = settings.encoder
@@ -229,47 +331,13 @@ def make_encoder(settings: Settings) -> Encoder:
     )
 
 
-# --- tables ------------------------------------------------------------------------------------
-
-
-def _read(table: TableInput, kinds: Mapping[str, Kind], id_col: str) -> pd.DataFrame:
-    if isinstance(table, pd.DataFrame):
-        return table
-    with timed(_log, "table read", table=str(table)) as fields:
-        frame = read_table(table, kinds, id_col=id_col)
-        fields["rows"] = len(frame)
-    return frame
-
-
-def _read_queries(items: TableInput, index: ItemIndex) -> pd.DataFrame:
-    """New items, in the columns the collection was filled from."""
-    layout = index.layout
-    kinds: dict[str, Kind] = dict.fromkeys((layout.item_id, *layout.text), "string")
-    return _read(items, kinds, layout.item_id)
-
-
-def _item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, Kind]:
-    """What the columns hold.
-
-    Attributes are what they are `known` to be: those of a few new rows may all be missing, or look
-    like numbers by chance. A column that is also text, label or date is read as that.
-    """
-    kinds: dict[str, Kind] = {name: known.get(name, "any") for name in columns.attributes}
-    kinds |= dict.fromkeys((columns.id, *columns.text), "string")
-    if columns.label is not None:
-        kinds[columns.label] = "string"
-    if columns.launch_date is not None:
-        kinds[columns.launch_date] = "date"
-    return kinds
-
-
 def _forecast_columns(settings: Settings) -> ItemsSettings:
     """The items' columns, as a forecast uses them: with its own texts and attributes."""
     columns, options = settings.items, settings.forecast
     text = columns.text if options.text is None else options.text
     attributes = columns.attributes if options.attributes is None else options.attributes
     chosen = columns.model_copy(update={"text": text, "attributes": attributes, "label": None})
-    _require_text(chosen)
+    require_text(chosen)
     return chosen
 
 
@@ -296,31 +364,3 @@ def _launching_after(
 
 def _sales_kinds(columns: SalesSettings) -> dict[str, Kind]:
     return {columns.id: "string", columns.time: "date", columns.target: "number"}
-
-
-def _named(source: Source | None, section: str) -> Source:
-    if source is None:
-        raise InputError(f"no {section} table: name one, or set {section}.path in the config")
-    return source
-
-
-def _require_text(columns: ItemsSettings) -> None:
-    if not columns.text:
-        raise InputError("no text column: set items.text in the config, or give --text-cols")
-
-
-def _name(table: object, default: str) -> str:
-    """What a table is called in messages: its file, or, for a DataFrame, its role."""
-    return str(table) if isinstance(table, Path | str | SqlQuery) else default
-
-
-@contextmanager
-def _naming(role: str, table: object) -> Iterator[None]:
-    """Puts a table's file into messages of those who know only its role."""
-    try:
-        yield
-    except TableError as error:
-        message = str(error)
-        if not message.startswith(f"{role}:"):
-            raise
-        raise TableError(_name(table, role) + message.removeprefix(role)) from error

@@ -1,7 +1,8 @@
 """The demo's first half: label products of product types that nobody has labeled yet, and score it.
 
-Whole product types are held out, so that no answer can be copied from a twin. Two baselines stand
-beside the neighbors: the most frequent label, and matching the item's text with the labels' names.
+Whole product types are held out, so that no answer can be copied from a twin. Three baselines stand
+beside the classifier: its neighbors' votes alone, matching the item's text with the labels' names,
+and the most frequent label.
 """
 
 from __future__ import annotations
@@ -15,26 +16,36 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifiers import NeighborClassifier
-from classifiers.evaluation import (
-    Selective,
-    accuracy,
-    hits,
-    majority_proba,
-    risk_coverage,
-    selective,
-)
+from classifiers.accuracy import accuracy, hits, majority_proba
+from classifiers.selective import Selective, risk_coverage, selective
 from pipelines.complete_journey import FOLDS, HELD_OUT, LABEL, TEXT
 from retrieval import ItemIndex
 from retrieval.tables import item_texts
 
-NEIGHBORS = "neighbor votes"
+CLASSIFIER = "NeighborClassifier"
+VOTES = "neighbor votes alone"
 NAMES = "label names alone"
 MAJORITY = "most frequent label"
+METHODS = (CLASSIFIER, VOTES, NAMES, MAJORITY)
 EVERY = "all held out"
 HARDER = "no label word in the text"
 
-# Out-of-fold answers for the confidence threshold come from this many labeled items.
-_TUNING_ITEMS = 10_000
+
+@dataclass(frozen=True)
+class Certainty:
+    """What the held-out items say of the promises made with their labels.
+
+    Attributes:
+        probability: Of the labels given, mean.
+        right: Share of them that are right.
+        set_coverage: Share of label sets that hold the true label; 0.9 was wanted.
+        set_size: Labels in a set, mean.
+    """
+
+    probability: float
+    right: float
+    set_coverage: float
+    set_size: float
 
 
 @dataclass(frozen=True)
@@ -46,46 +57,60 @@ class Labeling:
         scores: Index (`items`, `method`): which held-out items, labeled how; columns `top1_item`,
             `top5_item` (share of items), `top1_type`, `top5_type` (mean over product types of the
             share within the type), `n_items`, `n_types`.
+        certainty: Whether probabilities and label sets mean what they say.
         automatic: What can be labeled without a person at 90 % precision.
         curve: Coverage and precision on the held-out items while ever less certain labels count.
     """
 
     labels: pd.DataFrame
     scores: pd.DataFrame
+    certainty: Certainty
     automatic: Selective
     curve: pd.DataFrame
 
 
-def label_held_out(
-    index: ItemIndex, items: pd.DataFrame, *, k: int, temperature: float, seed: int = 0
-) -> Labeling:
-    """Label the held-out items by their labeled neighbors.
+def label_held_out(classifier: NeighborClassifier, items: pd.DataFrame) -> Labeling:
+    """Label the held-out items by the labeled ones and by the labels' names.
 
     Args:
-        index: All items; those held out without label; attribute `fold`.
+        classifier: Not fitted yet, on an index of all items; those held out without label;
+            attribute `fold`.
         items: As `pipelines.complete_journey` builds them.
-        k: Neighbors that vote.
-        temperature: How fast a vote fades.
-        seed: Of the sample on which the confidence threshold is chosen.
     """
-    classifier = NeighborClassifier(index, k=k, temperature=temperature).fit()
-    held = items[items["fold"] == HELD_OUT].reset_index(drop=True)
+    index = classifier.index
+    assert index is not None
     labeled = items[items["fold"] != HELD_OUT]
-    votes = classifier.predict_proba(held)
-    classes = classifier.classes_
+    held = items[items["fold"] == HELD_OUT].reset_index(drop=True)
+    # New items will be of new types: whole folds, which are whole types, are kept apart.
+    classifier.fit(labels=sorted(labeled["label"].unique()), groups="fold")
+    proba, classes = classifier.predict_proba(held), classifier.classes_
     methods = {
-        NEIGHBORS: votes,
+        CLASSIFIER: proba,
+        VOTES: classifier.predict_proba(held, where={"fold": list(FOLDS)}),
         NAMES: _by_name(index, held, classes),
         MAJORITY: majority_proba(labeled[LABEL].tolist(), classes, len(held)),
     }
     truth = held[LABEL].tolist()
-    confidence, correct = votes.max(axis=1), hits(votes, classes, truth)
-    sample = labeled.sample(min(_TUNING_ITEMS, len(labeled)), random_state=seed)
+    confidence, correct = proba.max(axis=1), hits(proba, classes, truth)
+    others = classifier.knowledge_.trained.answers
+    tuned = (others["label"] == others["predicted"]).to_numpy(dtype=bool)
+    labels = classifier.classify(held).assign(**{LABEL: truth})
     return Labeling(
-        labels=classifier.classify(held).assign(**{LABEL: truth}),
+        labels=labels,
         scores=_score(methods, classes, held),
-        automatic=selective(*_out_of_fold(classifier, sample), confidence, correct),
+        certainty=_certainty(labels),
+        automatic=selective(others["probability"].to_numpy(), tuned, confidence, correct),
         curve=risk_coverage(confidence, correct),
+    )
+
+
+def _certainty(labels: pd.DataFrame) -> Certainty:
+    sets = zip(labels["label_set"], labels[LABEL], strict=True)
+    return Certainty(
+        probability=float(labels["probability"].mean()),
+        right=float((labels["label"] == labels[LABEL]).mean()),
+        set_coverage=float(np.mean([truth in one for one, truth in sets])),
+        set_size=float(labels["label_set"].map(len).mean()),
     )
 
 
@@ -95,19 +120,6 @@ def _by_name(
     """Zero-shot: every label stands for itself, by its name."""
     names = NeighborClassifier(encoder=index.encoder).fit(labels=list(classes))
     return names.predict_proba(item_texts(held, TEXT))
-
-
-def _out_of_fold(
-    classifier: NeighborClassifier, sample: pd.DataFrame
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Confidence and correctness where items of the same product types have no vote."""
-    confidence, correct = [], []
-    for fold, part in sample.groupby("fold"):
-        others = [other for other in FOLDS if other != fold]
-        votes = classifier.predict_proba(part, where={"fold": others})
-        confidence.append(votes.max(axis=1))
-        correct.append(hits(votes, classifier.classes_, part[LABEL].tolist()))
-    return np.concatenate(confidence), np.concatenate(correct)
 
 
 def _score(

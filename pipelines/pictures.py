@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from classifiers.evaluation import Selective
+from classifiers.selective import Selective
 
+_NAME_WIDTH = 44
 INK, ACCENT, SOFT, WARM = "#1f2933", "#0b7285", "#adb5bd", "#d9480f"
 
 
@@ -89,13 +90,19 @@ def comparison_figure(compare: pd.DataFrame, ours: str) -> Figure:
     return figure
 
 
-def coverage_figure(curve: pd.DataFrame, automatic: Selective) -> Figure:
-    """Draw precision against the share of items labeled without a person."""
+def coverage_figure(curve: pd.DataFrame, automatic: Selective | None = None) -> Figure:
+    """Draw precision against the share of items labeled without a person.
+
+    Args:
+        curve: As `classifiers.selective.risk_coverage` returns it.
+        automatic: A point on it to mark.
+    """
     figure = Figure(figsize=(7.2, 3.2), layout="constrained")
     axis = figure.subplots()
     axis.plot(curve["coverage"], curve["precision"], color=ACCENT, linewidth=2)
-    axis.axhline(automatic.target, color=INK, linewidth=0.8, linestyle=":")
-    if automatic.n_labeled:
+    if automatic is not None:
+        axis.axhline(automatic.target, color=INK, linewidth=0.8, linestyle=":")
+    if automatic is not None and automatic.n_labeled:
         axis.plot(automatic.coverage, automatic.precision, "o", color=WARM)
         axis.annotate(
             f"{automatic.coverage:.1%} at {automatic.precision:.1%}",
@@ -104,12 +111,71 @@ def coverage_figure(curve: pd.DataFrame, automatic: Selective) -> Figure:
             textcoords="offset points",
             color=WARM,
         )
-    axis.set_xlabel("share of new products labeled automatically")
+    axis.set_xlabel("share of items labeled automatically, surest first")
     axis.set_ylabel("precision")
     axis.set_xlim(0, 1)
     axis.set_ylim(0, 1.02)
     _tidy(axis)
     return figure
+
+
+def reliability_figure(reliability: pd.DataFrame) -> Figure:
+    """Draw how often labels were right against how sure of them the classifier was.
+
+    Args:
+        reliability: As `classifiers.calibration_error.reliability` returns it: `confidence`,
+            `accuracy` and `n` of each bin. The dots' areas are the bins' shares of the items.
+    """
+    figure = Figure(figsize=(5.2, 4.6), layout="constrained")
+    axis = figure.subplots()
+    confidence, right = reliability["confidence"], reliability["accuracy"]
+    axis.plot([0, 1], [0, 1], color=SOFT, linewidth=1, linestyle="--")
+    axis.vlines(confidence, confidence, right, color=WARM, linewidth=1.6, zorder=2)
+    axis.plot(confidence, right, color=ACCENT, linewidth=1.2, zorder=2)
+    size = 20 + 400 * reliability["n"] / reliability["n"].sum()
+    axis.scatter(confidence, right, s=size, color=ACCENT, zorder=3)
+    axis.set_xlabel("probability of the label named (mean of a bin)")
+    axis.set_ylabel("share that was right")
+    axis.set_xlim(-0.02, 1.02)
+    axis.set_ylim(-0.02, 1.02)
+    _tidy(axis)
+    return figure
+
+
+def confusions_figure(confusions: pd.DataFrame, most: int = 15) -> Figure:
+    """Draw the pairs of labels most often confused, the most frequent on top.
+
+    Args:
+        confusions: `label`, `predicted`, `n` and `share`, most frequent first.
+        most: How many pairs to draw.
+    """
+    shown = confusions.head(most).iloc[::-1]
+    figure = Figure(figsize=(6.4, 0.42 * max(len(shown), 1) + 0.9), layout="constrained")
+    axis = figure.subplots()
+    names = [
+        f"{_short(row['label'])}\n  taken for {_short(row['predicted'])}"
+        for row in shown.to_dict("records")
+    ]
+    axis.barh(range(len(shown)), shown["n"], color=ACCENT, height=0.62)
+    for place, (n, share) in enumerate(zip(shown["n"], shown["share"], strict=True)):
+        axis.text(n, place, f"  {n:,} ({share:.0%})", va="center", fontsize=8, color=INK)
+    axis.set_yticks(range(len(shown)), [_plain(name) for name in names])
+    axis.set_xlabel("items (share of the label's own)")
+    axis.set_xlim(0, 1.2 * max(shown["n"], default=1))
+    axis.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    _tidy(axis)
+    axis.tick_params(axis="y", labelsize=8)
+    return figure
+
+
+def _short(name: object) -> str:
+    text = str(name)
+    return text if len(text) <= _NAME_WIDTH else text[: _NAME_WIDTH - 1] + "…"
+
+
+def _plain(text: str) -> str:
+    """A dollar begins a formula."""
+    return text.replace("$", r"\$")
 
 
 def to_svg(figure: Figure) -> str:

@@ -13,7 +13,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,11 @@ Source = Path | str | SqlQuery
 
 
 def read_table(
-    source: Source, columns: Mapping[str, Kind] | None = None, *, id_col: str | None = None
+    source: Source,
+    columns: Mapping[str, Kind] | None = None,
+    *,
+    id_col: str | None = None,
+    optional: Collection[str] = (),
 ) -> pd.DataFrame:
     """Reads a table, or some columns of it.
 
@@ -52,6 +56,7 @@ def read_table(
             "number" floats; "any" keeps a file's own type (of a CSV file: numbers where all are
             numbers).
         id_col: The column that names a row in messages.
+        optional: Those of `columns` that the table may lack.
 
     Raises:
         TableError: The file is no such table, lacks a column, or a cell does not fit.
@@ -59,15 +64,15 @@ def read_table(
         DatabaseError: The database does not answer.
     """
     wanted = None if columns is None else list(dict.fromkeys(columns))
-    table, untyped = _load(source, wanted)
+    table, untyped = _load(source, wanted, optional)
     kinds: dict[str, Kind] = dict.fromkeys(table.column_names, "any")
     if id_col in kinds:
         kinds[id_col] = "string"
     kinds |= columns or {}
-    ids = _as_text(table[id_col], id_col, source) if id_col in kinds else None
+    ids = _as_text(table[id_col], id_col, source) if id_col in table.column_names else None
     cells = {
         name: _series(table[name], kinds[name], _Place(source, name, id_col, ids), untyped)
-        for name in wanted or table.column_names
+        for name in table.column_names
     }
     return pd.DataFrame(cells)
 
@@ -109,26 +114,27 @@ def check_writable(path: Path | str) -> None:
 # --- reading -----------------------------------------------------------------------------------
 
 
-def _load(source: Source, wanted: list[str] | None) -> tuple[pa.Table, bool]:
+def _load(
+    source: Source, wanted: list[str] | None, optional: Collection[str]
+) -> tuple[pa.Table, bool]:
     """The table, and whether its cells are untyped text (CSV)."""
     if isinstance(source, SqlQuery):
         table = fetch(source)
-        _check_columns(source, table.column_names, wanted)
-        return table if wanted is None else table.select(wanted), False
+        return table.select(_chosen(source, table.column_names, wanted, optional)), False
     path = Path(source)
     _check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if path.suffix == ".csv":
-        return _load_csv(path, wanted), True
-    return _load_parquet(path, wanted), False
+        return _load_csv(path, wanted, optional), True
+    return _load_parquet(path, wanted, optional), False
 
 
-def _load_parquet(path: Path, wanted: list[str] | None) -> pa.Table:
+def _load_parquet(path: Path, wanted: list[str] | None, optional: Collection[str]) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names, wanted)
-            return file.read(columns=wanted)
+            chosen = _chosen(path, file.schema_arrow.names, wanted, optional)
+            return file.read(columns=chosen).select(chosen)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         if isinstance(error, PermissionError):
             raise
@@ -136,13 +142,13 @@ def _load_parquet(path: Path, wanted: list[str] | None) -> pa.Table:
         raise TableError(f"{path}: not a whole Parquet file (cut off?): {problem}") from error
 
 
-def _load_csv(path: Path, wanted: list[str] | None) -> pa.Table:
+def _load_csv(path: Path, wanted: list[str] | None, optional: Collection[str]) -> pa.Table:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file), None)
         if not names:
             raise TableError(f"{path}: the file is empty")
-        _check_columns(path, names, wanted)
+        chosen = _chosen(path, names, wanted, optional)
         _check_quotes(path)
         return pa_csv.read_csv(
             path,
@@ -151,7 +157,7 @@ def _load_csv(path: Path, wanted: list[str] | None) -> pa.Table:
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
             convert_options=pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
-                include_columns=wanted,
+                include_columns=chosen,
                 null_values=[""],  # "NA" and "None" are words
                 strings_can_be_null=True,
             ),
@@ -186,15 +192,21 @@ def _check_suffix(path: Path) -> None:
         raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
 
 
-def _check_columns(source: Source, names: Sequence[str], wanted: list[str] | None) -> None:
+def _chosen(
+    source: Source, names: list[str], wanted: list[str] | None, optional: Collection[str]
+) -> list[str]:
+    """The columns to read: those wanted, without the optional ones that are not there."""
     twice = sorted({name for name in names if names.count(name) > 1} & set(wanted or names))
     if twice:
         raise TableError(f"{source}: column {twice[0]!r} appears twice")
-    missing = [name for name in wanted or () if name not in names]
+    if wanted is None:
+        return names
+    missing = [name for name in wanted if name not in names and name not in optional]
     if missing:
         listed = ", ".join(map(repr, missing))
         plural = "s" if len(missing) > 1 else ""
         raise TableError(f"{source}: no column{plural} {listed} (there are: {', '.join(names)})")
+    return [name for name in wanted if name in names]
 
 
 # --- cells -------------------------------------------------------------------------------------

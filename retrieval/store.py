@@ -111,13 +111,10 @@ class Store:
             schema.add_field(**field)
         params = MilvusClient.prepare_index_params()
         params.add_index(field_name="vector", **index)
-        self._call(
-            "create_collection",
-            name,
-            schema=schema,
-            index_params=params,
-            consistency_level="Strong",
-        )
+        self._call("create_collection", name, schema=schema, consistency_level="Strong")
+        # Lite has indexed nothing at once, and pymilvus would sleep half a second to ask whether.
+        self._call("create_index", name, params, sync=not self.is_lite)
+        self._call("load_collection", name)
 
     def drop(self) -> None:
         """Remove the collection and its metadata; nothing happens where there is none."""

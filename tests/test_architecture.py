@@ -19,6 +19,7 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 # The public face. A change here changes the contract: docs and CHANGELOG go with it.
 PUBLIC_NAMES = {
     "retrieval": {
+        "ArtifactError",
         "Between",
         "Encoder",
         "EncoderMismatchError",
@@ -29,10 +30,17 @@ PUBLIC_NAMES = {
         "StoreError",
         "StoreLockedError",
         "StoreUnavailableError",
+        "StoredItems",
         "TableError",
         "UpsertCounts",
     },
-    "classifiers": {"NeighborClassifier"},
+    "classifiers": {
+        "LabelSpellingWarning",
+        "LabelTree",
+        "NeighborClassifier",
+        "label_issues",
+        "normalize_labels",
+    },
     "forecasting": {"BacktestResult", "LaunchForecaster", "backtest"},
     "pipelines": set(),
     "serving": set(),

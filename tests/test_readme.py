@@ -1,4 +1,4 @@
-"""What the README shows works as shown."""
+"""What the README and the guide show works as shown."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+GUIDE = (ROOT / "docs" / "classification.md").read_text(encoding="utf-8")
 # What the last lines print, in order.
 EXPECTED = [
     r"dairy .*snacks .*\['dairy' 'snacks'\]",
@@ -26,6 +28,24 @@ def test_examples_run(example: str, expected: str, capsys: pytest.CaptureFixture
     assert " b " not in printed
 
 
-def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
-        assert (ROOT / target).exists(), target
+def test_the_guide_to_labels_runs_and_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", GUIDE, flags=re.DOTALL)
+    exec(compile("\n".join(blocks), "classification.md", "exec"), {"__name__": "guide"})
+    printed = capsys.readouterr().out
+    accuracies = [float(line) for line in re.findall(r"^(0\.\d\d)$", printed, flags=re.MULTILINE)]
+    said = [float(one) for one in re.findall(r"# (0\.\d\d)$", GUIDE, flags=re.MULTILINE)]
+    assert len(said) == 4
+    assert accuracies == pytest.approx(said, abs=0.02)
+    assert printed.count(" False\n") == 3
+    assert "['HOUSEHOLD']" in printed
+    assert "'head': None" in printed
+    assert re.search(r"0 +7 .*\n1 +31 ", printed)
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in DOCS)])
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert ((ROOT / page).parent / target).exists(), target

@@ -80,6 +80,77 @@ def test_classify_writes_the_labels_table(job: Path, shop: Shop, tmp_path: Path)
     assert len(json.loads(labels["neighbors"][0])) == 5
 
 
+def test_labels_in_words_and_a_csv_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("labels.yaml").write_text("salty: chips and pretzels\nsweet: [chocolate, candy, gum]\n")
+    Path("items.csv").write_text(f"name\n{CHIPS}\n{CHOCOLATE}\n")
+    asked = ["classify", "items.csv", "--out", "out.csv"]
+    made = run(*asked, "--labels", "labels.yaml", "--text-cols", "name", "--save", "model")
+    assert made.exit_code == 0, made.stderr
+    assert "2 items labeled: salty 1, sweet 1" in made.stdout
+    assert "classifier saved to model/" in made.stdout
+    labels = pd.read_csv("out.csv")
+    assert labels[["item_id", "label"]].to_numpy().tolist() == [
+        ["row 1", "salty"],
+        ["row 2", "sweet"],
+    ]
+    assert set(json.loads(labels["parts"][0])) >= {"neighbors", "prototypes"}
+    before = Path("out.csv").read_bytes()
+    again = run(*asked, "--model", "model")
+    assert again.exit_code == 0, again.stderr
+    assert Path("out.csv").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "items.csv",
+        "labels.yaml",
+        "model",
+        "out.csv",
+    ]
+
+
+def test_evaluate_scores_test_items(job: Path, shop: Shop, tmp_path: Path) -> None:
+    test, out = tmp_path / "test.parquet", tmp_path / "deep" / "out"
+    shop.items.sample(60, random_state=1).to_parquet(test)
+    result = run("evaluate", "--test", test, "--config", job, "-k", "5", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert "60 items of 2 labels, labeled by 946 labeled items." in result.stdout
+    assert "60 items in the index with their label: " in result.stdout
+    numbers = json.loads((out / "evaluation.json").read_text())
+    assert numbers["setup"]["classify"]["k"] == 5
+    assert f"{numbers['scores']['accuracy']:.1%} of the labels are right" in result.stdout
+    assert (out / "evaluation.html").is_file()
+
+
+def test_evaluate_needs_a_csv_and_its_columns_alone(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = shop.items[["product_type", "product_category"]].iloc[::20]
+    few.to_csv("items.csv", index=False)
+    columns = ["--text-cols", "product_type", "--label-col", "product_category"]
+    result = run("evaluate", "items.csv", *columns, "--folds", "2")
+    assert result.exit_code == 0, result.stderr
+    assert f"{len(few)} items of 2 labels, cross-validated in 2 folds." in result.stdout
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["items.csv"]
+
+
+def test_a_csv_without_ids_is_indexed_searched_and_labeled(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    few = shop.items[["product_type", "product_category"]].iloc[::20]
+    few.to_csv("items.csv", index=False)
+    columns = ["--text-cols", "product_type", "--label-col", "product_category"]
+    for counts in (f"{len(few)} new", f"{len(few)} unchanged"):
+        assert counts in run("index", "items.csv", *columns).stdout
+    labeled = run("classify", "items.csv", "-k", "1", "--out", "labels.csv")
+    assert labeled.exit_code == 0, labeled.stderr
+    labels = pd.read_csv("labels.csv")
+    assert labels["item_id"].tolist()[:2] == ["row 1", "row 2"]
+    # The item that reads the same answers; a row without an id is nobody's self.
+    assert json.loads(labels["neighbors"][0])[0]["similarity"] == pytest.approx(1, abs=1e-5)
+    assert "row 1" in run("similar", "items.csv", "-k", "1").stdout
+
+
 def test_forecast_writes_the_forecasts_table(job: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "forecasts.parquet"
     options = ["--cutoff", CUTOFF, "--horizon", "3", "--out", out]
@@ -211,6 +282,16 @@ def test_bad_sales_are_named_by_file_row_and_column(name: str, shop: Shop, tmp_p
         (["similar", "-t", "x", "-o", "near.txt"], "near.txt: unknown suffix '.txt'"),
         (["similar", "-t", "x", "-k", "0"], "Invalid value for '-k'"),
         (["similar", "--tezt", "x"], "No such option"),
+        (["evaluate", "--out", "items.csv"], "--out items.csv: is a file, not a folder"),
+        (["evaluate", "--folds", "1"], "Invalid value for '--folds'"),
+        (["evaluate", "items.csv", "--test", "items.csv"], "not both"),
+        (["evaluate", "--coverage", "90"], "classify.coverage: Input should be less than 1"),
+        (["evaluate", "--model", "absent"], "name them with --test"),
+        (["classify", "items.csv", "--labels", "absent.yaml"], "absent.yaml: no such file"),
+        (["classify", "items.csv", "--model", "absent"], "absent"),
+        (["classify", "items.csv", "--model", "a", "--save", "b"], "--model is saved already"),
+        (["evaluate", "--group-col", "shelf"], "items.parquet: no column 'shelf' (there are: "),
+        (["evaluate", "--test", "items.csv"], "items.csv: no column 'product_category'"),
     ],
 )
 def test_bad_arguments_exit_with_2(
@@ -292,7 +373,7 @@ def test_help_answers_at_once_and_names_the_verbs() -> None:
     start = time.perf_counter()
     done = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 2  # 0.2 s on a free machine; importing the engines takes 4
-    for verb in ("demo", "index", "similar", "classify", "forecast"):
+    for verb in ("demo", "index", "similar", "classify", "evaluate", "forecast"):
         assert f" {verb} " in done.stdout
 
 

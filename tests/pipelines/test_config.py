@@ -82,6 +82,33 @@ def test_a_broken_file_is_refused(tmp_path: Path, text: str, problem: str) -> No
     assert problem in _refusal(tmp_path, text)
 
 
+def test_how_items_are_labeled_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "classify:\n  head: none\n  prior: {a: 2, b: 1}\n  labels: words/labels.yaml\n"
+    options = load_settings(_file(tmp_path, text)).classify
+    assert (options.head, options.prior) == (None, {"a": 2.0, "b": 1.0})
+    assert options.labels == tmp_path.resolve() / "words" / "labels.yaml"
+    monkeypatch.setenv("LIKEWISE_CLASSIFY__LABELS", '{"a": "apples", "b": ["bread", "buns"]}')
+    monkeypatch.setenv("LIKEWISE_CLASSIFY__PRIOR", "uniform")
+    options = load_settings(_file(tmp_path, "classify: {hierarchy: ' > '}\n")).classify
+    assert options.labels == {"a": "apples", "b": ["bread", "buns"]}
+    assert (options.prior, options.hierarchy, options.head) == ("uniform", " > ", "linear")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("classify:\n  coverage: 90\n", "job.yaml:2: classify.coverage: Input should be less"),
+        ("classify:\n  head: deep\n", "job.yaml:2: classify.head: Input should be 'linear'"),
+        ("classify:\n  prior: flat\n", "job.yaml:2: classify.prior: Input should be 'uniform'"),
+        ("classify:\n  labels: 3\n", "job.yaml:2: classify.labels: Input is not a valid path"),
+    ],
+)
+def test_a_wrong_option_of_labels_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in _refusal(tmp_path, text)
+
+
 def test_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yaml: no such config file"):
         load_settings(tmp_path / "absent.yaml")

@@ -14,8 +14,8 @@ from pipelines import demo
 from pipelines.complete_journey import HELD_OUT, LABEL, CompleteJourney
 from pipelines.config import load_settings
 from pipelines.demo import CUTOFF, OUTPUTS, demo_settings
-from pipelines.jobs import index_job, open_index
-from pipelines.labeling import EVERY, HARDER, MAJORITY, NAMES, NEIGHBORS, label_held_out
+from pipelines.jobs import index_job, make_classifier, open_index
+from pipelines.labeling import EVERY, HARDER, METHODS, label_held_out
 from tests.pipelines.conftest import DemoRun, run_demo_on
 
 CONFIG = Path(__file__).parents[2] / "configs" / "complete_journey.yaml"
@@ -62,7 +62,8 @@ def test_the_tables_are_what_the_config_reads(demo_run: DemoRun) -> None:
 
 def test_labels_are_a_labels_table_with_reasons(demo_run: DemoRun) -> None:
     labels = pd.read_parquet(demo_run.folder / "labels.parquet")
-    assert labels.columns.tolist() == ["item_id", "label", "probability", "neighbors", LABEL]
+    columns = ["item_id", "label", "probability", "known", "novelty", "label_set", "neighbors"]
+    assert labels.columns.tolist() == [*columns, "parts", LABEL]
     held = demo_run.data.items.query("fold == @HELD_OUT")
     assert labels["item_id"].tolist() == held["product_id"].tolist()
     for row in labels.sample(20, random_state=0).to_dict("records"):
@@ -100,14 +101,13 @@ def test_metrics_hold_every_method_and_how_they_were_made(demo_run: DemoRun) -> 
     assert compare["zeros"]["wape_total"] == 1
     assert compare["zeros"]["bias"] == -1
     scores = [(row["items"], row["method"]) for row in metrics["labels"]["scores"]]
-    methods = (NEIGHBORS, NAMES, MAJORITY)
-    assert scores == [(items, method) for items in (EVERY, HARDER) for method in methods]
+    assert scores == [(items, method) for items in (EVERY, HARDER) for method in METHODS]
     held = demo_run.data.items["fold"] == HELD_OUT
     assert metrics["labels"]["labeled_items"] == (~held).sum()
     launch = demo_run.data.items["launch_date"]
     assert metrics["forecasts"]["launches_learned_from"] == (launch <= CUTOFF).sum()
     assert metrics["forecasts"]["launches"] == compare["zeros"]["n_items"]
-    assert metrics["settings"]["classify"] == {"k": 200, "temperature": 0.05}
+    assert metrics["settings"]["classify"] == demo_settings(Path()).classify.model_dump()
     assert metrics["encoder"]["name"] == "all-MiniLM-L6-v2"
     assert set(metrics["seconds"]) == {"tables", "index", "labels", "forecasts", "all"}
     assert 0.1 < metrics["peak_memory_gb"] < 8
@@ -210,9 +210,8 @@ def test_a_changed_table_is_computed_anew_as_if_nothing_had_been_before(
 
     settings = demo_settings(tmp_path / "empty")
     index_job(settings, fewer.items)
-    vote = settings.classify
     with open_index(settings) as index:
-        fresh = label_held_out(index, fewer.items, k=vote.k, temperature=vote.temperature)
+        fresh = label_held_out(make_classifier(settings, index), fewer.items)
     assert metrics["labels"]["scores"] == fresh.scores.reset_index().to_dict("records")
     found = pd.read_parquet(finished / "labels.parquet")["probability"].tolist()
     assert found == fresh.labels["probability"].tolist()

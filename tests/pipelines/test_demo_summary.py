@@ -8,8 +8,14 @@ import pytest
 from rich.console import Console
 
 from forecasting.baselines import BASELINES
-from pipelines.demo_summary import OURS, automatic_in_words, forecasts_in_words, show_summary
-from pipelines.labeling import MAJORITY, NAMES, NEIGHBORS
+from pipelines.demo_summary import (
+    OURS,
+    automatic_in_words,
+    certainty_in_words,
+    forecasts_in_words,
+    show_summary,
+)
+from pipelines.labeling import METHODS
 from tests.pipelines.conftest import DemoRun
 
 
@@ -38,8 +44,18 @@ def test_every_method_has_its_numbers(demo_run: DemoRun) -> None:
         keys = ("top1_item", "top5_item", "top1_type", "top5_type")
         assert " ".join(f"{row[key]:.1%}" for key in keys) in " ".join(shown.split())
         assert f"{row['items']} ({row['n_items']:,})" in shown
-    assert all(f"\n{name} " in shown for name in (NEIGHBORS, NAMES, MAJORITY))
+    assert all(f"\n{name} " in shown for name in METHODS)
     assert "61 s" in shown
+
+
+def test_whether_certainty_is_right_stands_in_words(demo_run: DemoRun) -> None:
+    certainty = {"probability": 0.588, "right": 0.594, "set_coverage": 0.902, "set_size": 12.34}
+    assert certainty_in_words(certainty) == (
+        "Mean probability of the labels 58.8%, right are 59.4%. Label sets of 12.3 labels on "
+        "average hold the true one for 90.2% of the products (90% were wanted)."
+    )
+    shown = " ".join(_shown(demo_run.metrics, Path("out")).split())
+    assert certainty_in_words(demo_run.metrics["labels"]["certainty"]) in shown
 
 
 @pytest.mark.parametrize(

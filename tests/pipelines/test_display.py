@@ -24,6 +24,8 @@ def _labels(count: int) -> pd.DataFrame:
             "item_id": [str(row) for row in range(count)],
             "label": ["[bold]a"] * count,
             "probability": [0.5] * count,
+            "known": [True] * count,
+            "label_set": [["a"]] * count,
             "neighbors": [near] * count,
         }
     )
@@ -42,10 +44,43 @@ def test_a_long_table_is_cut_and_counted(console: Console) -> None:
 
 
 def test_items_without_a_visible_neighbor_have_no_label(console: Console) -> None:
-    nobody = {"item_id": "x", "label": None, "probability": float("nan"), "neighbors": []}
+    nobody = {
+        "item_id": "x",
+        "label": None,
+        "probability": float("nan"),
+        "known": False,
+        "label_set": None,
+        "neighbors": [],
+    }
     show_labels(console, pd.concat([_labels(1), pd.DataFrame([nobody])]))
     assert "1 items labeled" in _shown(console)
     assert "nan" not in _shown(console).lower()
+
+
+def test_labels_are_summed_up_below_the_table(console: Console) -> None:
+    table = _labels(10).assign(
+        label=[f"label {row % 7}" for row in range(10)],
+        probability=[row / 10 for row in range(10)],
+        known=[row != 3 for row in range(10)],
+        label_set=[["a"] * (row % 2 + 1) for row in range(10)],
+    )
+    show_labels(console, table)
+    shown = _shown(console)
+    assert "10 items labeled: label 0 2, label 1 2, label 2 2, label 3 1, label 4 1, and 2" in shown
+    assert "label 3 (unknown)" in shown
+    assert "1 item called unknown" in shown
+    assert "0.45 in the middle; a tenth below 0.09, a tenth above 0.81" in shown
+    assert "label sets: 1.5 labels on average" in shown
+
+
+def test_lists_of_labels_are_shown_as_such(console: Console) -> None:
+    table = _labels(2).assign(
+        label=[["tea", "milk"], []], probability=[[0.9, 0.7], []], label_set=[["tea", "milk"], []]
+    )
+    show_labels(console, table)
+    assert "tea, milk" in _shown(console)
+    assert "(none)" in _shown(console)
+    assert "0.90" in _shown(console)
 
 
 def test_a_launch_curve_is_drawn_to_its_own_scale(console: Console) -> None:

@@ -5,7 +5,15 @@ import pytest
 import sqlalchemy as sa
 
 from pipelines.config import Settings, load_settings
-from pipelines.jobs import classify_job, forecast_job, index_job, open_index, similar_job
+from pipelines.jobs import (
+    classify_job,
+    fitted_classifier,
+    forecast_job,
+    index_job,
+    make_classifier,
+    open_index,
+    similar_job,
+)
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, CUTOFF, Shop
@@ -149,6 +157,99 @@ def test_k_of_the_settings_is_the_number_of_voters(settings: Settings, shop: Sho
     few = settings.model_copy(update={"classify": settings.classify.model_copy(update={"k": 3})})
     labels = classify_job(few, shop.items.head(2))
     assert labels["neighbors"].map(len).tolist() == [3, 3]
+
+
+WORDS = {"BAG SNACKS": "chips, pretzels, popcorn", "CANDY - PACKAGED": "chocolate, candy, gum"}
+
+
+def _with(settings: Settings, **options: object) -> Settings:
+    return settings.model_copy(update={"classify": settings.classify.model_copy(update=options)})
+
+
+def test_every_option_reaches_the_classifier(settings: Settings) -> None:
+    options = {
+        "k": 3,
+        "temperature": 0.1,
+        "head": None,
+        "prototypes": True,
+        "prior": "uniform",
+        "hierarchy": " - ",
+        "false_alarm_rate": 0.2,
+    }
+    made = make_classifier(_with(settings, seed=7, **options))
+    assert made.get_params(deep=False).items() >= (options | {"random_state": 7}).items()
+
+
+def test_coverage_and_confidence_of_the_settings_count(settings: Settings) -> None:
+    texts = ["snack mix with chocolate", "sweet snack", "candy popcorn", "chocolate pretzels"]
+    mixed = pd.DataFrame({"product_type": texts, "package_size": None, "brand": None})
+    paths = _with(settings, hierarchy=" - ")
+    sure = classify_job(_with(paths, coverage=0.9999, confidence=0.9999999), mixed)
+    free = classify_job(_with(paths, coverage=0.99, confidence=0.01), mixed)
+    assert sure["label_set"].isna().all()  # it would take 9,999 examples
+    assert free["label_set"].notna().all()
+    assert sure["label"].isna().sum() > free["label"].isna().sum() == 0
+
+
+def test_groups_are_kept_apart_while_certainty_is_learned(settings: Settings) -> None:
+    with fitted_classifier(_with(settings, groups="brand", head=None)) as classifier:
+        grouped = classifier.knowledge_.trained.answers
+    with fitted_classifier(_with(settings, head=None)) as classifier:
+        free = classifier.knowledge_.trained.answers
+    assert not free["probability"].equals(grouped["probability"])
+    with pytest.raises(InputError, match="no attribute 'shelf'"):
+        classify_job(_with(settings, groups="shelf"), pd.DataFrame({"x": []}))
+
+
+def test_labels_in_words_need_no_example_and_no_index(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    new = shop.items.sample(40, random_state=3)
+    columns = {"id": "product_id", "text": ("product_type", "package_size", "brand")}
+    settings = load_settings(flags={"items": columns, "classify": {"labels": WORDS}})
+    labels = classify_job(settings, new)
+    assert labels["item_id"].tolist() == new["product_id"].tolist()
+    assert (labels["label"].to_numpy() == new["product_category"].to_numpy()).mean() > 0.8
+    assert list(tmp_path.iterdir()) == []
+    named = load_settings(flags={"items": columns, "index": {"uri": "typo.db"}})
+    with pytest.raises(InputError, match=r"typo\.db: no such index"):
+        classify_job(_with(named, labels=WORDS), new)
+
+
+def test_words_and_examples_together_add_labels(settings: Settings, shop: Shop) -> None:
+    words = WORDS | {"CAT LITTER": "litter for cats"}
+    with fitted_classifier(_with(settings, labels=words)) as classifier:
+        assert classifier.classes_.tolist() == sorted(words)
+        assert set(classifier.knowledge_.described) == set(words)
+        assert classifier.knowledge_.counts.sum() == len(shop.items)
+
+
+def test_a_saved_classifier_answers_as_the_one_that_was_fitted(
+    settings: Settings, shop: Shop, tmp_path: Path
+) -> None:
+    new, model = shop.items.head(30).drop(columns="product_category"), tmp_path / "model"
+    settings = _with(settings, k=5)
+    fitted = classify_job(settings, new, save=model)
+    # Without a word on where the index is: the classifier knows. Its own k counts, not 20.
+    saved = classify_job(load_settings(), new, model=model)
+    # A search may differ in the seventh digit, and then in which of equal neighbors are listed.
+    answers = ["item_id", "label", "probability", "known", "label_set"]
+    pd.testing.assert_frame_equal(saved[answers], fitted[answers])
+    assert saved["neighbors"].map(len).eq(5).all()
+    with pytest.raises(InputError, match="saved already"):
+        classify_job(settings, new, model=model, save=tmp_path / "other")
+
+
+def test_a_saved_classifier_of_words_needs_nothing_else(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    new, model = shop.items.head(5), tmp_path / "model"
+    columns = {"id": "product_id", "text": ("product_type", "package_size", "brand")}
+    settings = load_settings(flags={"items": columns, "classify": {"labels": WORDS}})
+    fitted = classify_job(settings, new, save=model)
+    pd.testing.assert_frame_equal(classify_job(load_settings(), new, model=model), fitted)
 
 
 def test_an_index_without_labels_cannot_classify(shop: Shop, tmp_path: Path) -> None:

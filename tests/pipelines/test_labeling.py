@@ -1,5 +1,4 @@
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,22 +7,21 @@ import pytest
 from classifiers import NeighborClassifier
 from pipelines.complete_journey import HELD_OUT, LABEL, TEXT, CompleteJourney
 from pipelines.demo import demo_settings
-from pipelines.jobs import index_job, open_index
+from pipelines.jobs import make_classifier, open_index
 from pipelines.labeling import (
+    CLASSIFIER,
     EVERY,
     HARDER,
     MAJORITY,
+    METHODS,
     NAMES,
-    NEIGHBORS,
+    VOTES,
     Labeling,
-    _out_of_fold,
     _shares_a_word,
     label_held_out,
 )
 from retrieval import ItemIndex
 from tests.pipelines.conftest import DemoRun
-
-K, TEMPERATURE = 200, 0.05  # the demo's
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +42,12 @@ def index(demo_run: DemoRun) -> Iterator[ItemIndex]:
         yield index
 
 
+@pytest.fixture
+def classifier(demo_run: DemoRun, index: ItemIndex) -> NeighborClassifier:
+    """As the demo has it, not fitted."""
+    return make_classifier(demo_settings(demo_run.folder), index)
+
+
 def test_every_held_out_product_is_labeled(labeling: Labeling, held: pd.DataFrame) -> None:
     labels = labeling.labels
     assert labels["item_id"].tolist() == held["product_id"].tolist()
@@ -62,21 +66,21 @@ def test_only_products_of_other_types_vote(
 
 
 def test_what_is_held_out_changes_no_label(
-    index: ItemIndex, journey_slice: CompleteJourney, labeling: Labeling
+    classifier: NeighborClassifier, journey_slice: CompleteJourney, labeling: Labeling
 ) -> None:
     items = journey_slice.items.copy()
     items.loc[items["fold"] == HELD_OUT, LABEL] = "garbage"
-    blind = label_held_out(index, items, k=K, temperature=TEMPERATURE)
+    blind = label_held_out(classifier, items)
     answers = ["item_id", "label", "probability", "neighbors"]
     pd.testing.assert_frame_equal(blind.labels[answers], labeling.labels[answers])
     assert blind.automatic.threshold == labeling.automatic.threshold
     assert blind.automatic.tuned_precision == labeling.automatic.tuned_precision
-    assert blind.scores.loc[(EVERY, NEIGHBORS), "top1_item"] == 0
+    assert blind.scores.loc[(EVERY, CLASSIFIER), "top1_item"] == 0
 
 
 def test_the_scores_are_those_of_the_labels_given(labeling: Labeling, held: pd.DataFrame) -> None:
     right = labeling.labels["label"] == labeling.labels[LABEL]
-    ours = labeling.scores.loc[(EVERY, NEIGHBORS)]
+    ours = labeling.scores.loc[(EVERY, CLASSIFIER)]
     assert ours["top1_item"] == pytest.approx(right.mean())
     assert ours["top1_type"] == pytest.approx(right.groupby(held["product_type"]).mean().mean())
     assert ours["n_items"] == len(held)
@@ -86,7 +90,7 @@ def test_the_scores_are_those_of_the_labels_given(labeling: Labeling, held: pd.D
 
 
 def test_all_methods_stand_side_by_side_on_the_same_products(labeling: Labeling) -> None:
-    expected = [(items, name) for items in (EVERY, HARDER) for name in (NEIGHBORS, NAMES, MAJORITY)]
+    expected = [(items, name) for items in (EVERY, HARDER) for name in METHODS]
     assert labeling.scores.index.tolist() == expected
     assert (labeling.scores.groupby("items")[["n_items", "n_types"]].nunique() == 1).all(axis=None)
 
@@ -115,9 +119,9 @@ def test_the_harder_products_hold_no_word_of_their_label(
 ) -> None:
     harder = held[~_shares_a_word(held)]
     assert 0 < len(harder) < len(held)
-    assert labeling.scores.loc[(HARDER, NEIGHBORS), "n_items"] == len(harder)
+    assert labeling.scores.loc[(HARDER, CLASSIFIER), "n_items"] == len(harder)
     right = (labeling.labels["label"] == labeling.labels[LABEL])[harder.index]
-    assert labeling.scores.loc[(HARDER, NEIGHBORS), "top1_item"] == pytest.approx(right.mean())
+    assert labeling.scores.loc[(HARDER, CLASSIFIER), "top1_item"] == pytest.approx(right.mean())
 
 
 @pytest.mark.parametrize(
@@ -157,23 +161,42 @@ def test_the_automatic_share_is_what_lies_above_the_threshold(labeling: Labeling
 def test_the_curve_ends_at_the_accuracy_of_all(labeling: Labeling) -> None:
     last = labeling.curve.iloc[-1]
     assert last["coverage"] == 1
-    assert last["precision"] == pytest.approx(labeling.scores.loc[(EVERY, NEIGHBORS), "top1_item"])
+    assert last["precision"] == pytest.approx(labeling.scores.loc[(EVERY, CLASSIFIER), "top1_item"])
 
 
-def test_the_threshold_rests_on_votes_of_other_types(
-    index: ItemIndex, journey_slice: CompleteJourney, tmp_path: Path
+def test_the_threshold_rests_on_answers_by_other_types(
+    classifier: NeighborClassifier, journey_slice: CompleteJourney, labeling: Labeling
 ) -> None:
-    """Out of fold is as if the fold had never been indexed."""
-    items = journey_slice.items
-    sample = items[items["fold"] == "2"].reset_index(drop=True)
-    classifier = NeighborClassifier(index, k=K, temperature=TEMPERATURE).fit()
-    confidence, correct = _out_of_fold(classifier, sample)
+    """In the labeled items every type has twins, which would make the classifier look surer."""
+    labeled = journey_slice.items[journey_slice.items["fold"] != HELD_OUT]
+    names = sorted(labeled["label"].unique())
+    answers = {
+        groups: classifier.fit(labels=names, groups=groups).knowledge_.trained.answers
+        for groups in ("fold", None)
+    }
+    right = {
+        groups: (table["label"] == table["predicted"]).mean() for groups, table in answers.items()
+    }
+    assert right["fold"] < right[None] - 0.02
+    sure = answers["fold"][answers["fold"]["probability"] >= labeling.automatic.threshold]
+    precision = (sure["label"] == sure["predicted"]).mean()
+    assert labeling.automatic.tuned_precision == pytest.approx(precision)
 
-    settings = demo_settings(tmp_path / "without")
-    index_job(settings, items[~items["fold"].isin(["2", HELD_OUT])])
-    with open_index(settings) as others:
-        alone = NeighborClassifier(others, k=K, temperature=TEMPERATURE).fit()
-        votes, named = alone.predict_proba(sample), alone.predict(sample)
-    np.testing.assert_allclose(confidence, votes.max(axis=1), rtol=1e-4)
-    assert correct.tolist() == (named == sample["label"].to_numpy()).tolist()
-    assert not np.allclose(confidence, classifier.predict_proba(sample).max(axis=1))
+
+def test_votes_alone_are_those_of_pure_neighbors(
+    index: ItemIndex, labeling: Labeling, held: pd.DataFrame
+) -> None:
+    pure = NeighborClassifier(index, k=200, head=None, calibrate=False).fit()
+    right = (pure.predict(held) == held[LABEL]).mean()
+    assert labeling.scores.loc[(EVERY, VOTES), "top1_item"] == pytest.approx(right)
+    assert labeling.scores.loc[(EVERY, CLASSIFIER), "top1_item"] != pytest.approx(right)
+
+
+def test_certainty_is_that_of_the_labels_given(labeling: Labeling) -> None:
+    labels, certainty = labeling.labels, labeling.certainty
+    right = labels["label"] == labels[LABEL]
+    assert certainty.right == right.mean()
+    assert certainty.probability == labels["probability"].mean()
+    hits = [row[LABEL] in row["label_set"] for row in labels.to_dict("records")]
+    assert certainty.set_coverage == np.mean(hits)
+    assert 1 <= certainty.set_size < labels[LABEL].nunique()

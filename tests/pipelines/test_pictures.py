@@ -7,8 +7,15 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classifiers.evaluation import Selective
-from pipelines.pictures import comparison_figure, coverage_figure, launch_figure, to_svg
+from classifiers.selective import Selective
+from pipelines.pictures import (
+    comparison_figure,
+    confusions_figure,
+    coverage_figure,
+    launch_figure,
+    reliability_figure,
+    to_svg,
+)
 from tests.pipelines.conftest import DemoRun
 
 OURS = "LaunchForecaster"
@@ -113,6 +120,39 @@ def test_without_an_automatic_share_there_is_no_mark() -> None:
     figure = coverage_figure(CURVE, _selective(0))
     assert len(figure.axes[0].lines) == 2
     assert _texts(figure) == []
+
+
+def test_without_a_target_there_is_the_curve_alone() -> None:
+    assert len(coverage_figure(CURVE).axes[0].lines) == 1
+
+
+def test_reliability_shows_each_bins_gap_and_size() -> None:
+    bins = pd.DataFrame({"confidence": [0.3, 0.9], "accuracy": [0.5, 0.8], "n": [10, 30]})
+    axis = reliability_figure(bins).axes[0]
+    gaps, dots = axis.collections
+    segments = [path.vertices.tolist() for path in gaps.get_paths()]
+    assert segments == [[[0.3, 0.3], [0.3, 0.5]], [[0.9, 0.9], [0.9, 0.8]]]
+    assert dots.get_offsets().tolist() == [[0.3, 0.5], [0.9, 0.8]]
+    assert dots.get_sizes()[1] > 2 * dots.get_sizes()[0]
+
+
+def test_confusions_are_drawn_most_frequent_on_top() -> None:
+    names = [f"a label with a name that goes on and on and on {n}" for n in range(20)]
+    pairs = pd.DataFrame(
+        {"label": names, "predicted": "$5 & <$6>", "n": range(20, 0, -1), "share": 0.5}
+    )
+    figure = confusions_figure(pairs)
+    axis = figure.axes[0]
+    assert [bar.get_width() for bar in axis.patches] == list(range(6, 21))
+    assert _texts(figure)[-1] == "  20 (50%)"
+    first = axis.get_yticklabels()[-1].get_text()
+    assert first == "a label with a name that goes on and on and…\n  taken for \\$5 & <\\$6>"
+    assert ElementTree.fromstring(to_svg(figure)) is not None
+
+
+def test_without_confusions_there_is_an_empty_picture() -> None:
+    none = pd.DataFrame({"label": [], "predicted": [], "n": [], "share": []})
+    assert not confusions_figure(none).axes[0].patches
 
 
 def test_an_svg_is_whole_and_needs_nothing_beside_it(

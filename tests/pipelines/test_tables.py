@@ -47,6 +47,18 @@ def test_an_attribute_with_leading_zeros_stays_text(tmp_path: Path) -> None:
     assert table["price"].tolist() == [0.5, 0.0]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_optional_column_may_be_missing(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"t{suffix}"
+    write_table(pd.DataFrame({"text": ["a"], "other": ["b"]}), path)
+    kinds: dict[str, Kind] = {"id": "string", "text": "string"}
+    table = read_table(path, kinds, id_col="id", optional=("id",))
+    assert table.to_dict("list") == {"text": ["a"]}
+    with pytest.raises(TableError, match=r"no column 'text' \(there are: id\)"):
+        write_table(pd.DataFrame({"id": ["a"]}), path)
+        read_table(path, kinds, id_col="id", optional=("id",))
+
+
 def test_csv_keeps_quoted_commas_and_line_breaks(tmp_path: Path) -> None:
     path = _csv(tmp_path, '\ufeffid,text\n1,"a, ""b""\nc"\n')
     table = read_table(path, {"id": "string", "text": "string"})

@@ -1,0 +1,129 @@
+"""The verbs ``likewise classify`` and ``likewise evaluate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli_options import (
+    CollectionOption,
+    ConfigOption,
+    CoverageOption,
+    DebugOption,
+    IdOption,
+    LabelOption,
+    LabelsOption,
+    LogFormatOption,
+    ModelOption,
+    OutOption,
+    TextOption,
+    UriOption,
+    VotersOption,
+)
+from pipelines.cli_running import check_out, index_section, running, settings_of, write_result
+
+
+def classify(
+    items: Annotated[Path, typer.Argument(metavar="ITEMS", help="Table of the items to label.")],
+    labels: LabelsOption = None,
+    model: ModelOption = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FOLDER", help="Save the classifier for --model."),
+    ] = None,
+    k: VotersOption = None,
+    coverage: CoverageOption = None,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    uri: UriOption = None,
+    collection: CollectionOption = None,
+    out: OutOption = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Label new items by the labeled items of the index, by labels in words, or by both."""
+    with running(log_format, debug):
+        from pipelines.display import make_console, show_labels
+        from pipelines.jobs import classify_job
+
+        check_out(out, items)
+        settings = settings_of(
+            config,
+            items={"id": id_col, "text": text_cols},
+            index=index_section(uri, collection),
+            classify={"k": k, "labels": labels, "coverage": coverage},
+        )
+        table = classify_job(settings, items, model=model, save=save)
+        show_labels(make_console(), table)
+        write_result(table, out)
+        if save is not None:
+            typer.echo(f"classifier saved to {save}/")
+
+
+def evaluate(
+    items: Annotated[
+        Path | None,
+        typer.Argument(metavar="ITEMS", help="Labeled items to cross-validate; else the config's."),
+    ] = None,
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", metavar="PATH", help="Labeled items for the index to label."),
+    ] = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option("--outside", metavar="PATH", help="Items of none of the labels."),
+    ] = None,
+    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    group_col: Annotated[
+        str | None,
+        typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
+    ] = None,
+    labels: LabelsOption = None,
+    model: ModelOption = None,
+    k: VotersOption = None,
+    coverage: CoverageOption = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and intervals.")] = 0,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    label_col: LabelOption = None,
+    uri: UriOption = None,
+    collection: CollectionOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and pictures."),
+    ] = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Score the labels of items whose label is known: a test table, or cross-validation."""
+    with running(log_format, debug):
+        from pipelines.display import make_console
+        from pipelines.evaluation import evaluate_job, write_evaluation
+        from pipelines.evaluation_summary import show_evaluation
+        from retrieval import InputError
+
+        if out is not None and out.exists() and not out.is_dir():
+            raise InputError(f"--out {out}: is a file, not a folder")
+        columns = {"id": id_col, "text": text_cols, "label": label_col}
+        settings = settings_of(
+            config,
+            items=columns,
+            index=index_section(uri, collection),
+            classify={"k": k, "labels": labels, "coverage": coverage},
+        )
+        result = evaluate_job(
+            settings,
+            items,
+            test=test,
+            outside=outside,
+            folds=folds,
+            group_col=group_col,
+            model=model,
+            seed=seed,
+        )
+        show_evaluation(make_console(), result.evaluation, result.setup)
+        if out is not None:
+            write_evaluation(result, out)
+            typer.echo(f"written to {out}/: evaluation.html and what it is made of")

@@ -1,0 +1,62 @@
+"""Options that several verbs of the command line have in common."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.logs import LogFormat
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", metavar="FILE", help="YAML settings; see configs/ for one."),
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", "-o", metavar="PATH", help="Result, .parquet or .csv; replaced as a whole."
+    ),
+]
+UriOption = Annotated[
+    str | None,
+    typer.Option("--uri", help="Milvus: a .db file (Lite) or http(s)://host:port.", metavar="URI"),
+]
+CollectionOption = Annotated[
+    str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
+]
+IdOption = Annotated[
+    str | None, typer.Option("--id-col", help="Column of item ids.", metavar="COL")
+]
+TextOption = Annotated[
+    str | None, typer.Option("--text-cols", help="Columns of text.", metavar="COL,COL")
+]
+LabelOption = Annotated[
+    str | None, typer.Option("--label-col", help="Column of labels.", metavar="COL")
+]
+LaunchOption = Annotated[
+    str | None, typer.Option("--launch-date-col", help="Column of launch dates.", metavar="COL")
+]
+AttributesOption = Annotated[
+    str | None, typer.Option("--attribute-cols", help="Columns of attributes.", metavar="COL,COL")
+]
+VotersOption = Annotated[int | None, typer.Option("-k", min=1, help="Neighbors that vote.")]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels", metavar="FILE", help="The labels in words: YAML, or CSV label,description."
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FOLDER", help="A saved classifier, instead of fitting one."),
+]
+CoverageOption = Annotated[
+    float | None, typer.Option("--coverage", help="Share of label sets that hold the true label.")
+]
+LogFormatOption = Annotated[
+    LogFormat,
+    typer.Option("--log-format", help="Logs on stderr; auto: console on a terminal, else json."),
+]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", help="Log more; show the traceback of an error.")
+]

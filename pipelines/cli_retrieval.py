@@ -1,0 +1,107 @@
+"""The verbs ``likewise index`` and ``likewise similar``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli_options import (
+    AttributesOption,
+    CollectionOption,
+    ConfigOption,
+    DebugOption,
+    IdOption,
+    LabelOption,
+    LaunchOption,
+    LogFormatOption,
+    OutOption,
+    TextOption,
+    UriOption,
+)
+from pipelines.cli_running import (
+    check_out,
+    index_section,
+    parsed_date,
+    running,
+    settings_of,
+    write_result,
+)
+
+
+def index(
+    items: Annotated[
+        Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
+    ] = None,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    label_col: LabelOption = None,
+    launch_date_col: LaunchOption = None,
+    attribute_cols: AttributesOption = None,
+    uri: UriOption = None,
+    collection: CollectionOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="PATH", help="Counts, as JSON.")
+    ] = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Encode an items table into a Milvus collection; a re-run embeds only what changed."""
+    with running(log_format, debug):
+        from pipelines.display import make_console, show_counts
+        from pipelines.jobs import index_job
+        from pipelines.tables import write_json
+
+        columns = {
+            "id": id_col,
+            "text": text_cols,
+            "label": label_col,
+            "launch_date": launch_date_col,
+            "attributes": attribute_cols,
+        }
+        settings = settings_of(config, items=columns, index=index_section(uri, collection))
+        counts = index_job(settings, items)
+        show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
+        if out is not None:
+            write_json(counts, out)
+
+
+def similar(
+    items: Annotated[
+        Path | None, typer.Argument(metavar="ITEMS", help="Table of the items asked about.")
+    ] = None,
+    text: Annotated[
+        list[str] | None, typer.Option("--text", "-t", help="A text asked about; repeat for more.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Neighbors of each.")] = 10,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="Only items launched until then.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where", metavar="COL=VALUE", help="Also col=a,b or col=1..3; all must hold."
+        ),
+    ] = None,
+    config: ConfigOption = None,
+    uri: UriOption = None,
+    collection: CollectionOption = None,
+    out: OutOption = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Find the like items of a table's rows or of texts."""
+    with running(log_format, debug):
+        from pipelines.display import make_console, show_neighbors
+        from pipelines.jobs import similar_job
+        from retrieval import InputError
+
+        if (items is None) == (not text):
+            raise InputError("similar: give either an items table or --text")
+        check_out(out, items)
+        settings = settings_of(config, index=index_section(uri, collection))
+        queries = items if items is not None else list(text or ())
+        when = parsed_date("--as-of", as_of)
+        near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
+        show_neighbors(make_console(), near, text or ())
+        write_result(near, out)

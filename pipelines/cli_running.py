@@ -1,0 +1,87 @@
+"""What every verb of the command line does: settings, errors, exit codes, results."""
+
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pipelines.logs import LogFormat, configure_logs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.config import Settings
+
+
+@contextmanager
+def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
+    """Sets up the logs; turns an error into a clear message and its exit code."""
+    configure_logs(log_format, debug=debug)
+    try:
+        yield
+    except Exception as error:
+        from retrieval import InputError, LikewiseError
+
+        if debug:
+            traceback.print_exc()
+        expected = isinstance(error, LikewiseError | OSError)
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
+        if not (expected or debug):
+            message += "\n(unexpected; --debug shows where)"
+        print(f"error: {message}", file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+
+
+def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
+    """The settings of a verb, whose flags win where they were given."""
+    from pipelines.config import load_settings
+
+    given = {
+        section: {key: value for key, value in keys.items() if value is not None}
+        for section, keys in flags.items()
+    }
+    return load_settings(config, given)
+
+
+def index_section(uri: str | None, collection: str | None) -> dict[str, str | None]:
+    """The flags that name a collection, as settings."""
+    return {"uri": uri, "collection": collection}
+
+
+def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
+    """The date an option holds; InputError where it holds something else."""
+    if text is None:
+        return None
+    import pandas as pd
+
+    from retrieval import InputError
+
+    try:
+        return pd.to_datetime(text, format="ISO8601")
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
+
+
+def check_out(out: Path | None, *inputs: Path | None) -> None:
+    """Refuses, before the work, an output that cannot be written or would replace an input."""
+    if out is None:
+        return
+    from pipelines.tables import check_writable
+    from retrieval import InputError
+
+    check_writable(out)
+    if any(path is not None and path.resolve() == out.resolve() for path in inputs):
+        raise InputError(f"--out {out}: is one of the input tables")
+
+
+def write_result(table: "pd.DataFrame", out: Path | None) -> None:
+    """Writes a table, if there is an ``--out``, and says so."""
+    if out is not None:
+        from pipelines.tables import write_table
+
+        write_table(table, out)
+        typer.echo(f"written to {out}")

@@ -1,0 +1,292 @@
+"""The job behind ``likewise evaluate``: how good are the labels on items with a known label?
+
+Two ways: items of a test table are labeled by the index, or the labeled items of one table label
+each other, fold by fold (cross-validation), which needs no index.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import structlog
+
+from classifiers.cross_validation import cross_evaluate
+from classifiers.evaluation import Evaluation, evaluate
+from pipelines.config import ItemsSettings, Settings
+from pipelines.evaluation_report import write_page
+from pipelines.fingerprint import engine_versions
+from pipelines.job_tables import (
+    TableInput,
+    item_kinds,
+    name_of,
+    named_by_row,
+    naming,
+    read_input,
+    read_items,
+    read_queries,
+    require_text,
+    source_of,
+)
+from pipelines.jobs import fitted_classifier, make_classifier, make_encoder
+from pipelines.label_texts import read_label_texts
+from pipelines.logs import timed
+from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
+from pipelines.tables import Kind, write_json, write_table, write_text
+from retrieval import InputError, TableError
+from retrieval.tables import validate_items
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores, and how they came about.
+
+    Attributes:
+        evaluation: The scores.
+        setup: `method` ("cross-validation" or "test items"), `items` and `outside` (the tables),
+            `model` (folder of the saved classifier), `folds`, `group_col`, `seed`, `coverage`,
+            `left_out` (items without a label), `indexed` (test items that are examples, too),
+            `examples` (labeled items that answered), `described` (labels given in words), and what
+            made them: `likewise`, `created`, `python`, `versions`, `encoder`, `classify`.
+    """
+
+    evaluation: Evaluation
+    setup: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the single answers in JSON's types."""
+        return {"setup": self.setup, **self.evaluation.to_dict()}
+
+
+def evaluate_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    *,
+    test: TableInput | None = None,
+    outside: TableInput | None = None,
+    folds: int = 5,
+    group_col: str | None = None,
+    model: Path | None = None,
+    seed: int = 0,
+) -> EvaluationResult:
+    """Scores the labels that would be given to items whose label is known.
+
+    Args:
+        settings: `items` maps the columns, `classify` says how items are labeled, and which
+            coverage the label sets are to have; with `test`, `index` names the collection.
+        items: Without `test`: labeled items, cross-validated; None: the table the settings name.
+        test: Labeled items for the index to label, or for the labels in words; see
+            `pipelines.jobs.fitted_classifier`. An item that is in the index, by its id, has no
+            vote on itself.
+        outside: Items of none of the labels.
+        folds: Of the cross-validation.
+        group_col: Column of what is held out together, such as a customer; with `test`, intervals
+            and averages are by group.
+        model: A saved classifier that labels the test items.
+        seed: Of folds and bootstrap.
+
+    Raises:
+        InputError: A table or column is missing or wrong, or the index does not exist.
+        ArtifactError: `model` is not a whole, untouched classifier.
+        StoreError: Milvus does not answer, or another process holds the Lite file.
+    """
+    if test is not None and items is not None:
+        raise InputError("evaluate: give items to cross-validate, or test items, not both")
+    if test is None and model is not None:
+        raise InputError("evaluate: a saved classifier labels test items; name them with --test")
+    coverage = settings.classify.coverage
+    how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
+    with timed(_log, "labels evaluated") as fields:
+        if test is not None:
+            evaluation, more = _of_test_items(settings, test, outside, model, **how)
+        else:
+            items = items if items is not None else source_of(settings.items.source, "items")
+            evaluation, more = _by_folds(settings, items, outside, folds, **how)
+        fields |= evaluation.counts
+    return EvaluationResult(evaluation, {**_provenance(settings), **more, **how})
+
+
+def write_evaluation(result: EvaluationResult, folder: Path) -> None:
+    """Writes the page, its numbers, its pictures, and each item's answer.
+
+    The files are evaluation.html, evaluation.json, answers.csv, reliability.svg, risk_coverage.svg
+    and confusions.svg, each whole or not at all.
+    """
+    evaluation = result.evaluation
+    pictures = {
+        "reliability": to_svg(reliability_figure(evaluation.reliability)),
+        "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
+        "confusions": to_svg(confusions_figure(evaluation.confusions)),
+    }
+    for name, svg in pictures.items():
+        write_text(svg, folder / f"{name}.svg")
+    write_table(evaluation.answers, folder / "answers.csv")
+    write_json(result.to_dict(), folder / "evaluation.json")
+    write_page(evaluation, result.setup, pictures, folder / "evaluation.html")
+
+
+def _of_test_items(
+    settings: Settings,
+    test: TableInput,
+    outside: TableInput | None,
+    model: Path | None,
+    *,
+    coverage: float,
+    seed: int,
+    group_col: str | None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    with fitted_classifier(settings, model) as classifier:
+        layout, source = classifier.index_.layout, name_of(test, "test")
+        label = settings.items.label or layout.label
+        if label is None:
+            raise InputError(_NO_LABEL)
+        read = read_queries(test, classifier.index_, _strings(label, group_col))
+        table = _labeled(read, layout.item_id, layout.text, label, group_col, source)
+        strangers = None if outside is None else read_queries(outside, classifier.index_)
+        known = classifier.knowledge_
+        with naming("queries", outside):
+            evaluation = evaluate(
+                classifier,
+                table.items,
+                table.labels,
+                examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
+                groups=table.groups,
+                outside=strangers,
+                coverage=coverage,
+                seed=seed,
+            )
+        indexed = table.items[layout.item_id].isin(list(known.example_ids))
+        parameters = classifier.get_params(deep=False)
+        return evaluation, {
+            "method": "test items",
+            "items": source,
+            "outside": None if outside is None else name_of(outside, "a table"),
+            "model": None if model is None else str(model),
+            "examples": len(known.example_ids),
+            "described": len(known.described),
+            "indexed": int(indexed.sum()),
+            "left_out": table.left_out,
+            "encoder": classifier.index_.encoder.identity.as_dict(),
+            "classify": {key: parameters[key] for key in parameters if key not in _ENGINES},
+        }
+
+
+# Parameters of a classifier that are no numbers or names.
+_ENGINES = ("index", "encoder")
+
+
+def _by_folds(
+    settings: Settings,
+    items: TableInput,
+    outside: TableInput | None,
+    folds: int,
+    *,
+    coverage: float,
+    seed: int,
+    group_col: str | None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    columns = settings.items
+    require_text(columns)
+    if columns.label is None:
+        raise InputError(_NO_LABEL)
+    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
+    kinds = item_kinds(narrowed, {}) | _strings(group_col)
+    read, source = read_items(items, narrowed, kinds), name_of(items, "items")
+    table = _labeled(read, columns.id, columns.text, columns.label, group_col, source)
+    strangers = None if outside is None else _strangers(outside, columns)
+    texts = settings.classify.labels
+    described = None if texts is None else read_label_texts(texts)
+    evaluation = cross_evaluate(
+        make_classifier(settings),
+        table.items,
+        table.labels,
+        labels=described,
+        folds=folds,
+        groups=table.groups,
+        outside=strangers,
+        text=columns.text,
+        item_id=columns.id,
+        coverage=coverage,
+        seed=seed,
+    )
+    return evaluation, {
+        "method": "cross-validation",
+        "items": source,
+        "outside": None if outside is None else name_of(outside, "a table"),
+        "model": None,
+        "folds": int(evaluation.answers["fold"].nunique()),
+        "examples": len(table.items),
+        "described": len(described or {}),
+        "left_out": table.left_out,
+    }
+
+
+def _strangers(outside: TableInput, columns: ItemsSettings) -> pd.DataFrame:
+    """Their own ids do not matter, and could be those of items."""
+    table = read_input(outside, _strings(*columns.text), columns.id)
+    named = named_by_row(table.drop(columns=columns.id, errors="ignore"), columns.id)
+    source = name_of(outside, "outside")
+    return validate_items(named, item_id=columns.id, text=columns.text, source=source)
+
+
+_NO_LABEL = "no column of labels: set items.label in the config, or give --label-col"
+
+
+@dataclass(frozen=True)
+class _Labeled:
+    """The rows that have a label: id and text columns, labels, groups; and how many have none."""
+
+    items: pd.DataFrame
+    labels: list[str]
+    groups: list[str] | None
+    left_out: int
+
+
+def _labeled(
+    table: pd.DataFrame,
+    item_id: str,
+    text: Sequence[str],
+    label: str,
+    group_col: str | None,
+    source: str,
+) -> _Labeled:
+    more = [] if group_col is None else [group_col]
+    clean = validate_items(
+        table, item_id=item_id, text=text, label=label, attributes=more, source=source
+    )
+    has_label = clean[label].notna()
+    if not has_label.any():
+        raise TableError(f"{source}: column {label} holds no label")
+    known = clean[has_label]
+    if group_col is not None and known[group_col].isna().any():
+        row = int(known.index[known[group_col].isna()][0]) + 1
+        raise TableError(f"{source}: row {row}, column {group_col} is missing")
+    return _Labeled(
+        items=known[[item_id, *text]].reset_index(drop=True),
+        labels=known[label].tolist(),
+        groups=None if group_col is None else known[group_col].astype(str).tolist(),
+        left_out=int((~has_label).sum()),
+    )
+
+
+def _strings(*columns: str | None) -> dict[str, Kind]:
+    return {name: "string" for name in columns if name is not None}
+
+
+def _provenance(settings: Settings) -> dict[str, Any]:
+    return {
+        "likewise": version("likewise"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": engine_versions(),
+        "encoder": make_encoder(settings).identity.as_dict(),
+        "classify": settings.classify.model_dump(mode="json"),
+    }
