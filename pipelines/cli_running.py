@@ -1,8 +1,6 @@
 """What every verb of the command line does: settings, errors, exit codes, results."""
 
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -24,8 +22,7 @@ def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
     """Sets up the logs; turns an error into a clear message and its exit code."""
     configure_logs(log_format, debug=debug)
     try:
-        with _interruptible():
-            yield
+        yield
     except Exception as error:
         from retrieval import InputError, LikewiseError
 
@@ -37,28 +34,6 @@ def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
             message += "\n(unexpected; --debug shows where)"
         print(f"error: {message}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Lets no interrupt go by: one that lands in a destructor or a callback is lost in Python."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    interrupted = False
-
-    def remember(*_: object) -> None:
-        nonlocal interrupted
-        interrupted = True
-        raise KeyboardInterrupt
-
-    former = signal.signal(signal.SIGINT, remember)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
-    if interrupted:
-        raise KeyboardInterrupt
 
 
 def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":

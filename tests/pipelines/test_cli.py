@@ -1,4 +1,3 @@
-import contextlib
 import json
 import os
 import shutil
@@ -14,7 +13,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
-from pipelines.cli_running import running
 from retrieval.weights import find_weights
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, CUTOFF, Shop
 
@@ -409,10 +407,3 @@ def test_an_interrupt_exits_with_130(shop: Shop, tmp_path: Path) -> None:
     _, rest = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in rest
-
-
-def test_an_interrupt_that_others_swallow_is_not_lost() -> None:
-    swallowing = contextlib.suppress(KeyboardInterrupt)  # as a destructor or a callback does
-    with pytest.raises(KeyboardInterrupt), running("auto", False), swallowing:
-        signal.raise_signal(signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
