@@ -400,7 +400,13 @@ def test_exit_code_and_message_of_a_real_process(tmp_path: Path) -> None:
 def test_an_interrupt_exits_with_130(shop: Shop, tmp_path: Path) -> None:
     command = [COMMAND, "index", "--config", shop.config, "--uri", tmp_path / "i.db"]
     environment = {**os.environ, "LIKEWISE_ENCODER__CACHE": "false"}
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, env=environment)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        env=environment,
+        # A shell's background jobs, such as a test run may be, ignore interrupts and pass that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert process.stderr is not None
     assert b"table read" in process.stderr.readline()
     process.send_signal(signal.SIGINT)
