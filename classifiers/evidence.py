@@ -22,7 +22,6 @@ from retrieval import InputError
 _SLOPE = 20.0
 _MIDDLE = 0.5
 
-
 # What calibrates a part where no out-of-fold answers can tell; from BANKING77's training folds. A
 # head of a single example a label is unsure of itself, prototypes drawn to unlabeled items are too
 # sure.
@@ -140,7 +139,7 @@ class Sources:
         if not self.exclusive:
             several: FloatArray = expit(_SLOPE * (similarity - _MIDDLE))
             return several
-        blank = ~self.prototypes.directions().any(axis=1)
+        blank = self.prototypes.is_blank()
         if not blank.all():
             similarity[:, blank] = -np.inf  # nothing is known about what the label looks like
         one: FloatArray = softmax(_SLOPE * similarity, axis=1)

@@ -1,8 +1,6 @@
 """What a caller may pass as texts and labels, brought into one shape: labeled examples."""
 
-import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +11,7 @@ import pandas as pd
 
 from retrieval import InputError
 from retrieval.schema import Layout
-from retrieval.tables import item_texts
+from retrieval.tables import content_ids, item_texts
 
 LABEL = "label"
 TEXT = "text"
@@ -75,7 +73,11 @@ def labeled_examples(
         raise InputError(f"X must not have a column {LABEL!r}: the labels are y")
     table = items[columns].reset_index(drop=True)
     table[LABEL] = [str(one) if exclusive else stored_label(one) for one in labels]
-    ids = items[item_id].to_numpy() if item_id in items else _content_ids(table, columns)
+    if item_id in items:
+        ids = items[item_id].tolist()
+    else:
+        both = zip(table[LABEL], item_texts(table, columns), strict=True)
+        ids = content_ids(f"{label}\0{text}" for label, text in both)
     table.insert(0, item_id, ids)
     each = labels if exclusive else [name for names in labels for name in names]
     classes = np.unique(np.array(each, dtype=None if exclusive else object))
@@ -240,14 +242,3 @@ def _kind(value: object) -> str | None:
     if isinstance(value, (bool, np.bool_)):
         return "boolean"
     return "integer" if isinstance(value, (int, np.integer)) else None
-
-
-def _content_ids(table: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Make ids from text and label; repeats are told apart by a running number."""
-    seen: Counter[str] = Counter()
-    ids = []
-    for text, label in zip(item_texts(table, columns), table[LABEL], strict=True):
-        content = hashlib.sha256(f"{label}\0{text}".encode()).hexdigest()[:16]
-        ids.append(f"{content}-{seen[content]}")
-        seen[content] += 1
-    return ids

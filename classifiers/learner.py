@@ -169,6 +169,8 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
     def refit_head(self) -> Self:
         """Fit the head anew on the examples there are now; all else stays.
 
+        Items without a label, if `fit` was given any, are not kept and have no part in it.
+
         Raises:
             InputError: The classifier was fitted without a head.
         """

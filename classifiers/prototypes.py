@@ -134,6 +134,12 @@ class Prototypes:
         """Return the prototypes (C, d), unit vectors; zero for a label nothing is known about."""
         return _unit(self.sums + DESCRIPTION_WEIGHT * self.described + self.pull)
 
+    def is_blank(self) -> npt.NDArray[np.bool_]:
+        """Tell of which labels nothing is known, (C,)."""
+        something = [part.any(axis=1) for part in (self.sums, self.described, self.pull)]
+        blank: npt.NDArray[np.bool_] = ~np.any(something, axis=0)
+        return blank
+
     def similarity(self, vectors: Vectors) -> FloatArray:
         """Return the cosine similarity of items and prototypes, (n, C)."""
         similarity: FloatArray = self.centered(vectors) @ self.directions().T

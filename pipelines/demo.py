@@ -69,7 +69,7 @@ def demo_settings(out: Path, *, cache: bool = True) -> Settings:
         sales=SalesSettings(path=out / "sales.parquet"),
         index=IndexSettings(uri=str(out / "items.db"), collection="products"),
         encoder=EncoderSettings(cache=cache),
-        # A head adds seven points of accuracy on new types, and two minutes: too long for a demo.
+        # A head takes two minutes more: too long for a demo.
         classify=ClassifySettings(k=200, head=None, prototypes=True, groups="fold"),
         forecast=ForecastSettings(horizon=8, text=FORECAST_TEXT, attributes=FORECAST_ATTRIBUTES),
     )

@@ -5,8 +5,6 @@ called ``item_id``, items to be indexed get ids made from their text, so that th
 same items the next time; items asked about are called ``row 1``, ``row 2`` and so on.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +17,7 @@ from pipelines.logs import timed
 from pipelines.queries import SqlQuery
 from pipelines.tables import Kind, Source, read_table
 from retrieval import InputError, ItemIndex, TableError
-from retrieval.tables import item_texts
+from retrieval.tables import content_ids, item_texts
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -63,7 +61,7 @@ def read_items(
     if columns.id in table or not optional or not set(columns.text) <= set(table.columns):
         return table
     _log.warning("no id column: ids are made from the texts", column=columns.id)
-    ids = _content_ids(item_texts(table, columns.text).tolist())
+    ids = content_ids(item_texts(table, columns.text).tolist())
     return table.assign(**{columns.id: ids})
 
 
@@ -135,14 +133,3 @@ def naming(role: str, table: object) -> Iterator[None]:
         if not message.startswith(f"{role}:"):
             raise
         raise TableError(name_of(table, role) + message.removeprefix(role)) from error
-
-
-def _content_ids(texts: list[str]) -> list[str]:
-    """Ids of texts; repeats are told apart by a running number."""
-    seen: Counter[str] = Counter()
-    ids = []
-    for text in texts:
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        ids.append(f"{digest}-{seen[digest]}")
-        seen[digest] += 1
-    return ids

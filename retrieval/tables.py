@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import hashlib
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -87,6 +89,21 @@ def item_texts(items: pd.DataFrame, text: str | Sequence[str]) -> pd.Series:
     rows = zip(*(part.tolist() for part in parts), strict=True)
     joined = [" ".join(str(value).strip() for value in row if value != "").strip() for row in rows]
     return pd.Series(joined, index=items.index, dtype="str")
+
+
+def content_ids(contents: Iterable[str]) -> list[str]:
+    """Make ids of items that have none, from what they hold: the same items, the same ids.
+
+    Args:
+        contents: What tells the items apart; repeats are numbered.
+    """
+    seen: Counter[str] = Counter()
+    ids = []
+    for content in contents:
+        digest = hashlib.sha256(content.encode()).hexdigest()[:16]
+        ids.append(f"{digest}-{seen[digest]}")
+        seen[digest] += 1
+    return ids
 
 
 def _require_columns(items: pd.DataFrame, columns: Sequence[str], source: str) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from retrieval import InputError, TableError
-from retrieval.tables import item_texts, validate_items
+from retrieval.tables import content_ids, item_texts, validate_items
 
 
 def table(**columns: list[Any]) -> pd.DataFrame:
@@ -86,3 +86,10 @@ def test_what_is_no_table_is_refused() -> None:
 def test_texts_are_joined_without_what_is_missing() -> None:
     items = table(size=["1 L", None, ""])
     assert item_texts(items, ["name", "size"]).tolist() == ["milk 1 L", "chips", "soap"]
+
+
+def test_ids_made_from_content_tell_repeats_apart() -> None:
+    ids = content_ids(["tea", "soap", "tea"])
+    assert len(set(ids)) == 3
+    assert content_ids(["tea", "soap"]) == ids[:2], "the same items, the same ids"
+    assert ids[2].split("-")[0] == ids[0].split("-")[0]
