@@ -1,16 +1,27 @@
-"""Sales as a table of items by periods, validated once.
+"""Sales as a table of items by periods, as seen at a cutoff.
 
-``ds`` names the first day of its period and lies on the grid of ``freq`` (``"W-MON"``: weeks from
-Monday to Sunday, named by their Monday). A period is *seen* by a cutoff when its ``ds <= cutoff``.
+A period is named by its first day and lies on the grid of ``freq`` (``"W-MON"``: weeks from Monday
+to Sunday, named by their Monday). A cutoff means the end of the period that holds it: that period
+and those before it are *seen*, and nothing in a later one changes the panel.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.sales_table import (
+    BeforeLaunch,
+    Repeats,
+    Returns,
+    check_choice,
+    check_rows,
+    item_days,
+    local_dates,
+    validate_sales,
+)
 from retrieval import InputError, TableError
 
 Floats = npt.NDArray[np.float64]
@@ -18,7 +29,6 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 NEVER = np.iinfo(np.int64).max
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -30,17 +40,16 @@ class Grid:
 
     def index(self, dates: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ints:
         """The period each date falls into, from the origin; ``NEVER`` for missing dates."""
-        stamps = pd.DatetimeIndex(dates).as_unit("ns")
-        known = stamps.notna()
-        out = np.full(len(stamps), NEVER, dtype=np.int64)
+        local = local_dates(dates)
+        known = local.notna()
+        out = np.full(len(local), NEVER, dtype=np.int64)
         if not known.any():
             return out
-        days = stamps[known].normalize()
+        days = local[known].normalize()
         low, high = min(days.min(), self.origin), max(days.max(), self.origin)
-        starts = pd.date_range(_floor(low, self.freq), high, freq=self.freq).as_unit("ns")
-        found = np.searchsorted(starts.asi8, days.asi8, side="right") - 1
-        zero = int(np.searchsorted(starts.asi8, self.origin.as_unit("ns").value))
-        out[known] = found - zero
+        starts = pd.date_range(_floor(low, self.freq), high, freq=self.freq, unit="s")
+        zero = starts.searchsorted(self.origin)
+        out[known] = starts.searchsorted(days, side="right") - 1 - zero
         return out
 
     def dates(self, periods: Ints) -> pd.DatetimeIndex:
@@ -50,14 +59,40 @@ class Grid:
         starts = pd.DatetimeIndex([self.origin + int(period) * offset for period in unique])
         return starts.as_unit("ns")[inverse]
 
+    def first_share(self, dates: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Floats:
+        """Share (n,) of the days of its period that lie on or after each date; 1.0 where missing.
+
+        An item launched on a Friday has 3/7 of its first week (Monday to Sunday) to sell in.
+        """
+        local = local_dates(dates)
+        known = local.notna()
+        days = local[known].normalize()
+        period = self.index(days)
+        start, following = self.dates(period), self.dates(period + 1)
+        out = np.ones(len(local))
+        out[known] = (following - days) / (following - start)
+        return out
+
 
 @dataclass(frozen=True)
 class Panel:
     """Sales of the n items visible by the cutoff in the T periods up to it.
 
-    ``units[i, t]`` is what item i sold in period t: NaN before ``visible[i]``, zero where a period
-    after it has no row. ``visible`` is the period of launch, or of the first sale where no launch
-    date is known; ``launch`` is ``NEVER`` for items without a launch date. Items are sorted by id.
+    Items are sorted by id. What holds for all items alike may be given once, as an array without
+    axes.
+
+    Attributes:
+        ids: (n,) item ids.
+        grid: The periods, 0 to T - 1 and beyond.
+        units: (n, T) what item i sold in period t. NaN is unknown: before ``visible[i]``, after
+            ``delisted[i]``, and where the item was out of stock. A period in between that has no
+            row is zero.
+        visible: (n,) period of launch, or of the first known sale where no launch date is known.
+        launch: (n,) period of launch; ``NEVER`` for items without a launch date.
+        first_share: (n,) share of the launch period's days that lie on or after the launch date;
+            1.0 without launch date.
+        delisted: (n,) last period on sale; ``NEVER`` where the item was still listed at the
+            panel's end.
     """
 
     ids: npt.NDArray[np.object_]
@@ -65,6 +100,12 @@ class Panel:
     units: npt.NDArray[np.float32]
     visible: Ints
     launch: Ints
+    first_share: Floats = field(default_factory=lambda: np.array(1.0))
+    delisted: Ints = field(default_factory=lambda: np.array(NEVER))
+
+    def __post_init__(self) -> None:
+        for name in ("first_share", "delisted"):
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), self.ids.shape))
 
     @property
     def end(self) -> int:
@@ -72,7 +113,7 @@ class Panel:
         return int(self.units.shape[1]) - 1
 
     def curves(self, horizon: int) -> npt.NDArray[np.float32]:
-        """Launch curves (n, horizon) by age; NaN after the panel's end and without launch date."""
+        """Launch curves (n, horizon) by age; NaN where unknown, and without launch date."""
         periods = np.where(self.launch == NEVER, self.end + 1, self.launch)[:, None]
         periods = periods + np.arange(horizon)[None, :]
         inside = (periods >= 0) & (periods <= self.end)
@@ -87,144 +128,170 @@ def build_panel(
     *,
     freq: str,
     cutoff: "pd.Timestamp | str | None" = None,
+    delisted: "pd.Series[pd.Timestamp] | None" = None,
+    returns: Returns = "refuse",
+    repeats: Repeats = "refuse",
+    in_stock: str | None = None,
+    before_launch: BeforeLaunch = "refuse",
     id_col: str = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
 ) -> Panel:
     """Validate a sales table and lay it out by item and period, as seen at ``cutoff``.
 
+    All dates are local: a time zone is dropped, not converted.
+
     Args:
-        sales: long table ``id_col, time_col, target_col``; no negative or missing numbers, one row
-            an item and period.
+        sales: long table ``id_col, time_col, target_col``.
         ids: the items, each once.
-        launch_dates: their launch dates, aligned with ``ids``; missing where unknown.
+        launch_dates: their launch dates, aligned with ``ids`` by position; missing where unknown.
         freq: pandas frequency whose points name the first day of each period.
-        cutoff: the last period seen; rows after it are dropped. None, or a date after the table:
-            the last one of the table.
+        cutoff: a date in the last period seen; rows of later ones are dropped. Where that period
+            has no row, the panel ends with the last one before it that has. None: the last one of
+            the table.
+        delisted: the last day each item is on sale, aligned with ``ids``; missing where it is
+            still listed. Later periods are unknown, not zero.
+        returns: rows with negative units: ``refuse``; ``net``, subtract them inside their period,
+            where less than zero counts as zero; ``drop``, leave them out.
+        repeats: several rows of an item and period, and dates inside a period: ``refuse``;
+            ``sum``, add up all rows whose date lies in a period.
+        in_stock: column of booleans, missing where in stock. The units of a period with a row that
+            is out of stock are unknown; such a row may lack them.
+        before_launch: rows of periods before the item's launch: ``refuse``; ``drop``, leave them
+            out.
         id_col: column of the item's id.
-        time_col: column of the period's first day.
+        time_col: column of the period's first day, or of any day in it with ``repeats="sum"``.
         target_col: column of the units sold.
 
     Raises:
         TableError: a column is missing or rows break the rules above; the first offenders are
             listed.
-        InputError: the cutoff lies before the first sale.
+        InputError: the cutoff lies before the first sale, or a choice is unknown.
     """
+    check_choice("before_launch", before_launch, get_args(BeforeLaunch))
+    columns = {"id_col": id_col, "time_col": time_col, "target_col": target_col}
     table = validate_sales(
-        sales, ids, freq=freq, id_col=id_col, time_col=time_col, target_col=target_col
+        sales, ids, freq=freq, returns=returns, repeats=repeats, in_stock=in_stock, **columns
     )
-    grid = Grid(freq, pd.Timestamp(table[time_col].min()))
-    last = pd.Timestamp(table[time_col].max())
-    if cutoff is not None:
-        last = min(
-            last, pd.Timestamp(cutoff)
-        )  # periods after the table's end are unknown, not zero
-    end = int(grid.index(pd.DatetimeIndex([last]))[0])
-    if end < 0:
-        raise InputError(
-            f"cutoff {last:%Y-%m-%d} lies before the first sale, {grid.origin:%Y-%m-%d}"
-        )
-    order = np.argsort(ids.to_numpy(dtype=object), kind="stable")
-    sorted_ids = ids.to_numpy(dtype=object)[order]
-    launch = grid.index(pd.DatetimeIndex(launch_dates))[order]
-    rows = pd.Index(sorted_ids).get_indexer(table[id_col])
-    periods = grid.index(pd.DatetimeIndex(table[time_col]))
-    early = (launch[rows] != NEVER) & (periods < launch[rows])
-    _check(table, early, f"{time_col} lies before the item's launch date", [id_col, time_col])
-    sold = table[target_col].to_numpy(dtype=np.float32)
+    items = _lives(ids, launch_dates, delisted)
+    rows = pd.Index(items["id"]).get_indexer(table[id_col])
+    inside = _inside_life(table, rows, items, freq, before_launch, **columns)
+    table, rows = table[inside], rows[inside]
+
+    days = pd.DatetimeIndex(table[time_col])
+    grid = Grid(freq, _floor(days.min(), freq))
+    periods = grid.index(days)
+    end = _last_seen(periods, grid, cutoff)
     seen = periods <= end
-    rows, periods, sold = rows[seen], periods[seen], sold[seen]
-
-    visible = launch.copy()
-    first_sale = np.full(len(sorted_ids), NEVER, dtype=np.int64)
-    np.minimum.at(first_sale, rows[sold > 0], periods[sold > 0])
-    visible[launch == NEVER] = first_sale[launch == NEVER]
-    units = np.zeros((len(sorted_ids), end + 1), dtype=np.float32)
-    units[rows, periods] = sold
-    units[np.arange(end + 1)[None, :] < visible[:, None]] = np.nan
-    seen_items = visible <= end
+    sold = table[target_col].to_numpy()
+    units = _lay_out(rows[seen], periods[seen], sold[seen], (len(items), end + 1))
+    launch, gone = grid.index(items["launch"]), grid.index(items["delisted"])
+    visible = np.where(launch == NEVER, _first_sale(units), launch)
+    period = np.arange(end + 1)[None, :]
+    units[(period < visible[:, None]) | (period > gone[:, None])] = np.nan
+    known = visible <= end
     return Panel(
-        sorted_ids[seen_items], grid, units[seen_items], visible[seen_items], launch[seen_items]
+        ids=items["id"].to_numpy(dtype=object)[known],
+        grid=grid,
+        units=units[known],
+        visible=visible[known],
+        launch=launch[known],
+        first_share=grid.first_share(items["launch"][known]),
+        # A delisting to come is not known yet: whoever reads the panel must not see it.
+        delisted=np.where(gone > end, NEVER, gone)[known],
     )
 
 
-def validate_sales(
-    sales: pd.DataFrame,
+def _lives(
     ids: "pd.Series[str]",
-    *,
-    freq: str,
-    id_col: str = "unique_id",
-    time_col: str = "ds",
-    target_col: str = "y",
+    launch_dates: "pd.Series[pd.Timestamp]",
+    delisted: "pd.Series[pd.Timestamp] | None",
 ) -> pd.DataFrame:
-    """A clean copy of a sales table: ids as text, dates as timestamps, units as numbers.
-
-    Raises:
-        TableError: naming the rule broken and the first offending rows.
-    """
-    columns = [id_col, time_col, target_col]
-    missing = [name for name in columns if name not in sales.columns]
-    if missing:
-        have = ", ".join(map(str, sales.columns))
-        raise TableError(f"sales: no column {', '.join(map(repr, missing))}; the table has {have}")
-    if sales.empty:
-        raise TableError("sales: the table has no rows")
-    table = sales[columns].copy()
-    for name in columns:
-        _check(table, table[name].isna(), f"{name} is missing", columns)
-    table[id_col] = table[id_col].astype(str)
-    if not pd.api.types.is_datetime64_any_dtype(table[time_col]):
-        table[time_col] = _to_dates(table, time_col)
-    if not pd.api.types.is_numeric_dtype(table[target_col]):
-        raise TableError(f"sales: {target_col} must be numeric, found {table[target_col].dtype}")
-    _check(
-        table,
-        ~np.isfinite(table[target_col].to_numpy(dtype=float)),
-        f"{target_col} is infinite",
-        columns,
+    """The items by id: id, launch and delisted, the first and the last day on sale."""
+    items = pd.DataFrame({"id": ids.to_numpy(dtype=object)})
+    items["launch"] = item_days(ids, launch_dates, "launch date")
+    items["delisted"] = pd.NaT if delisted is None else item_days(ids, delisted, "delisting date")
+    check_rows(
+        items,
+        items["delisted"] < items["launch"],
+        "delisted before launch",
+        ["id", "launch", "delisted"],
+        hint="an item that came back has no delisting date, or its second life an id of its own",
+        source="items",
     )
-    _check(table, table[target_col] < 0, f"{target_col} is negative", columns)
-    unique = pd.DatetimeIndex(table[time_col].unique())
-    off = unique[[not _on_grid(date, freq) for date in unique]]
-    _check(table, table[time_col].isin(off), f"{time_col} is not on the grid of {freq!r}", columns)
-    _check(table, table.duplicated([id_col, time_col]), f"({id_col}, {time_col}) repeats", columns)
-    _check(table, ~table[id_col].isin(ids), f"{id_col} is not among the items", columns)
-    return table
+    return items.sort_values("id", kind="stable", ignore_index=True)
 
 
-def _to_dates(table: pd.DataFrame, time_col: str) -> "pd.Series[pd.Timestamp]":
-    dates = pd.to_datetime(table[time_col], errors="coerce", format="ISO8601")
-    _check(table, dates.isna(), f"{time_col} is not a date", list(table.columns))
-    return dates
-
-
-def _check(
+def _inside_life(
     table: pd.DataFrame,
-    bad: "pd.Series[bool] | Bools",
-    rule: str,
-    show: Sequence[str],
-) -> None:
-    """Raise a TableError that lists the first rows (counted from 1) for which ``bad`` holds."""
-    rows = np.flatnonzero(np.asarray(bad, dtype=bool))
-    if not len(rows):
-        return
-    first = table.iloc[rows[:_SHOWN]][list(show)].to_dict("records")
-    lines = [
-        f"row {row + 1}: " + ", ".join(f"{name}={_shown(value)}" for name, value in record.items())
-        for row, record in zip(rows, first, strict=False)
-    ]
-    if len(rows) > _SHOWN:
-        lines.append(f"... and {len(rows) - _SHOWN} more")
-    raise TableError("\n  ".join([f"sales: {rule}", *lines]))
+    rows: Ints,
+    items: pd.DataFrame,
+    freq: str,
+    before_launch: BeforeLaunch,
+    *,
+    id_col: str,
+    time_col: str,
+    target_col: str,
+) -> Bools:
+    """Rows (n,) to keep; refuses those before the item's launch and sales after its delisting."""
+    days = pd.DatetimeIndex(table[time_col])
+    grid = Grid(freq, _floor(days.min(), freq))
+    period = grid.index(days)
+    launch = grid.index(items["launch"])[rows]
+    early = (launch != NEVER) & (period < launch)
+    if before_launch == "refuse":
+        check_rows(
+            table,
+            early,
+            f"{time_col} lies before the item's launch date",
+            [id_col, time_col],
+            hint='before_launch="drop" leaves such rows out; an earlier life of the item can be '
+            "kept under an id of its own",
+        )
+    late = (table[target_col] > 0) & (period > grid.index(items["delisted"])[rows])
+    check_rows(
+        table,
+        late,
+        f"{time_col} lies after the item's delisting date",
+        [id_col, time_col, target_col],
+        hint="an item that is still sold has no delisting date",
+    )
+    if early.all():
+        raise TableError('sales: with before_launch="drop" no row is left')
+    kept: Bools = ~early
+    return kept
 
 
-def _shown(value: object) -> str:
-    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else repr(value)
+def _last_seen(periods: Ints, grid: Grid, cutoff: "pd.Timestamp | str | None") -> int:
+    """The last period that has a row by the cutoff; what no row reaches is unknown, not zero."""
+    if cutoff is None:
+        return int(periods.max())
+    day = local_dates(pd.DatetimeIndex([pd.Timestamp(cutoff)]))
+    seen = periods[periods <= grid.index(day)[0]]
+    if not len(seen):
+        raise InputError(
+            f"cutoff {day[0]:%Y-%m-%d} lies before the first sale, {grid.origin:%Y-%m-%d}"
+        )
+    return int(seen.max())
 
 
-def _on_grid(date: pd.Timestamp, freq: str) -> bool:
-    offset = pd.tseries.frequencies.to_offset(freq)
-    return bool(offset.is_on_offset(date)) and date == date.normalize()
+def _lay_out(
+    rows: Ints, periods: Ints, sold: Floats, shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """Sums by item and period, at least zero; NaN where one of the numbers is."""
+    cell = rows * shape[1] + periods
+    order = np.lexsort((sold, cell))  # the sum of floats depends on their order; this one is fixed
+    cell, sold = cell[order], sold[order]
+    first = np.flatnonzero(np.diff(cell, prepend=-1))
+    units = np.zeros(shape, dtype=np.float32)
+    units.ravel()[cell[first]] = np.maximum(np.add.reduceat(sold, first), 0)
+    return units
+
+
+def _first_sale(units: npt.NDArray[np.float32]) -> Ints:
+    """The first period (n,) with known units; ``NEVER`` without any."""
+    selling = units > 0
+    return np.where(selling.any(axis=1), selling.argmax(axis=1), NEVER)
 
 
 def _floor(date: pd.Timestamp, freq: str) -> pd.Timestamp:
