@@ -1,18 +1,24 @@
 """What a forecast has to beat, as of the same cutoff and each with a mean, a median and quantiles.
 
-All but the last describe a launch by the empirical distribution of earlier launch curves, as far as
-seen: of all, of its category, of those that share most attributes, of the most similar by
-embedding.
+All but the last describe a launch by an empirical distribution: of earlier launch curves as far as
+seen (of all, of its category, of those that share most attributes, of the most similar by
+embedding), or of the recent sales of the most similar incumbents. Whoever has nothing of its own to
+say, such as a category never seen, says what all earlier launches say; without any, nothing sells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from forecasting.analogues import Pool
+from forecasting.empirical import blocks, describe, stack, take, weighted_summary
 from forecasting.features import Launches, own_features
 from forecasting.forecaster import LaunchForecaster
 from forecasting.forecasts import Forecasts
@@ -22,75 +28,173 @@ from forecasting.panel import NEVER, Floats, Ints
 _COMPONENTS = 24
 _FEWEST = 5  # finished launches a category needs to speak for itself
 _SHARED = 20  # neighbors by attributes
-_TEMPERATURE = (
-    0.3  # the best for this baseline on Complete Journey; sharper weights follow too few launches
-)
-
-Baseline = Callable[[LaunchForecaster, Launches], Forecasts]
+# Of softmax weights over similarity: the best of 0.05 to 1 on Complete Journey at the cutoffs
+# before the demo's. Sharper weights follow too few items.
+_TEMPERATURE = 0.3
 
 
-def zeros(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
+@dataclass(frozen=True)
+class Case:
+    """Launches to forecast, and all that may be known about them.
+
+    Attributes:
+        forecaster: Fitted at the cutoff.
+        rows: The n launches, standing at the cutoff.
+        incumbents: Their analogues among all items visible by then.
+        launches: Their analogues among earlier launches.
+    """
+
+    forecaster: LaunchForecaster
+    rows: Launches
+    incumbents: Pool
+    launches: Pool
+
+    @classmethod
+    def of(cls, forecaster: LaunchForecaster, new_items: pd.DataFrame) -> Case:
+        """Validate new items and find their analogues."""
+        rows = forecaster._launches(new_items)
+        return cls(forecaster, rows, *forecaster._find(rows))
+
+    @property
+    def curves(self) -> Floats:
+        """(items, horizon) launch curves as far as seen, NaN after."""
+        return self.forecaster.history_.curves
+
+    @cached_property
+    def launched(self) -> Ints:
+        """Positions of the launches of which something has been seen."""
+        launch = self.forecaster.panel_.launch
+        return np.flatnonzero((launch != NEVER) & np.isfinite(self.curves).any(axis=1))
+
+    @property
+    def category(self) -> str | None:
+        """Name of the first attribute that is not a number; None without one."""
+        return next(iter(self.categorical), None)
+
+    @property
+    def categorical(self) -> list[str]:
+        """Names of the attributes that are not numbers."""
+        attributes = self.rows.attributes
+        return [
+            name
+            for name in attributes.columns
+            if not pd.api.types.is_numeric_dtype(attributes[name])
+        ]
+
+    def codes(self, name: str) -> tuple[Ints, Ints]:
+        """A category of all items and of the rows as numbers; -1 where it is missing."""
+        known = self.forecaster.history_.attributes[name]
+        own = self.rows.attributes[name]
+        codes = pd.factorize(pd.concat([known, own], ignore_index=True))[0].astype(np.int64)
+        return codes[: len(known)], codes[len(known) :]
+
+    def describe(self, position: Ints, weights: Floats) -> Forecasts:
+        """Describe launches by (n, k) curves and their weights; by all where there is none."""
+        made = describe(self.curves, position, weights, self.forecaster.quantiles)
+        return _filled(made, self.everything)
+
+    @cached_property
+    def everything(self) -> Forecasts:
+        """The curves of all earlier launches, as one row."""
+        launched = self.launched[None, :]
+        ones = np.ones(launched.shape)
+        made = describe(self.curves, launched, ones, self.forecaster.quantiles)
+        return _filled(made, _nothing(self, 1))
+
+
+Baseline = Callable[[Case], Forecasts]
+
+
+def zeros(case: Case) -> Forecasts:
     """Nothing will sell."""
-    shape, levels = (len(rows), forecaster.horizon), len(forecaster.quantiles)
-    return Forecasts(np.zeros(shape), np.zeros((*shape, levels)), np.zeros((len(rows), levels)))
+    return _nothing(case, len(case.rows))
 
 
-def global_mean(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
+def global_mean(case: Case) -> Forecasts:
     """The curves of all earlier launches, age by age."""
-    everything = _describe(forecaster, _launched(forecaster))
-    return _stack([everything] * len(rows))
+    return take(case.everything, np.zeros(len(case.rows), dtype=np.int64))
 
 
-def category_mean(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
+def category_mean(case: Case) -> Forecasts:
     """The curves of earlier launches of the same category, age by age.
 
-    The category is the first attribute that is not a number. Where fewer than 5
-    of them have finished, and without such an attribute, those of all launches.
+    The category is the first attribute that is not a number. Where fewer than 5 of them have
+    finished, and without such an attribute, those of all launches.
     """
-    launched = _launched(forecaster)
-    names = _categorical(rows)
-    if not names:
-        return global_mean(forecaster, rows)
-    known = forecaster.history_.attributes[names[0]].to_numpy(dtype=object)[launched]
-    finished = np.isfinite(forecaster.history_.curves[launched, -1])
-    described: dict[object, Forecasts] = {}
-    own = rows.attributes[names[0]].to_numpy(dtype=object)
-    for category in pd.unique(own):
-        same = known == category
-        enough = (same & finished).sum() >= _FEWEST
-        described[category] = _describe(forecaster, launched[same] if enough else launched)
-    return _stack([described[category] for category in own])
+    if case.category is None:
+        return global_mean(case)
+    known, own = case.codes(case.category)
+    launched = case.launched
+    finished = np.isfinite(case.curves[launched]).all(axis=1)
+    described, row = [case.everything], np.zeros(len(own), dtype=np.int64)
+    for code in np.unique(own[own >= 0]):
+        same = known[launched] == code
+        if (same & finished).sum() >= _FEWEST:
+            row[own == code] = len(described)
+            members = launched[same][None, :]
+            described.append(case.describe(members, np.ones(members.shape)))
+    return take(stack(described), row)
 
 
-def attribute_knn(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
-    """The 20 finished launches that share most categories, the most recent among equals."""
-    launched = _launched(forecaster)
-    launched = launched[np.isfinite(forecaster.history_.curves[launched, -1])]
-    recent_first = np.lexsort((launched, -forecaster.panel_.launch[launched]))
-    launched = launched[recent_first]
-    shared = np.zeros((len(rows), len(launched)), dtype=np.int64)
-    for name in _categorical(rows):
-        known = forecaster.history_.attributes[name].to_numpy(dtype=object)[launched]
-        shared += rows.attributes[name].to_numpy(dtype=object)[:, None] == known[None, :]
-    nearest = np.argsort(-shared, axis=1, kind="stable")[:, :_SHARED]
-    return _stack([_describe(forecaster, launched[chosen]) for chosen in nearest])
+def attribute_knn(case: Case) -> Forecasts:
+    """The 20 finished launches that share most categories, the most recent among equals.
+
+    As long as none has finished, those that have begun.
+    """
+    launched = case.launched
+    finished = launched[np.isfinite(case.curves[launched]).all(axis=1)]
+    pool = finished if len(finished) else launched
+    pool = pool[np.lexsort((pool, -case.forecaster.panel_.launch[pool]))]
+    pairs = [case.codes(name) for name in case.categorical]
+    known = np.stack([known[pool] for known, _ in pairs] or [np.zeros(len(pool), np.int64)], axis=1)
+    own = np.stack([own for _, own in pairs] or [np.zeros(len(case.rows), np.int64)], axis=1)
+    unique, inverse = np.unique(own, axis=0, return_inverse=True)
+    nearest = pool[_most_shared(unique, known)]
+    return take(case.describe(nearest, np.ones(nearest.shape)), inverse.ravel())
 
 
-def embedding_knn(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
+def embedding_knn(case: Case) -> Forecasts:
     """The curves of the most similar earlier launches, weighted by similarity."""
-    _, pool = forecaster._find(rows)
-    weights = pool.weights(_TEMPERATURE)
-    return _stack(
-        [
-            _describe(forecaster, position[valid], weight[valid])
-            for position, weight, valid in zip(pool.position, weights, pool.valid, strict=True)
-        ]
+    pool = case.launches
+    return case.describe(np.maximum(pool.position, 0), pool.weights(_TEMPERATURE))
+
+
+def incumbents_level(case: Case) -> Forecasts:
+    """What the most similar items on sale sold in the last horizon of periods, as if it went on.
+
+    The mean is their level, weighted by similarity, at every age. The total's quantiles are those
+    of the levels times the horizon, an age's those of what they sold period by period.
+    """
+    forecaster, pool = case.forecaster, case.incumbents
+    recent = forecaster.panel_.units[:, -forecaster.horizon :].astype(np.float64)
+    seen = np.isfinite(recent).sum(axis=1)
+    summed = np.nan_to_num(recent).sum(axis=1)
+    level = np.divide(summed, seen, out=np.full(len(recent), np.nan), where=seen > 0)
+    position, weights = np.maximum(pool.position, 0), pool.weights(_TEMPERATURE)
+    center, total = weighted_summary(level[position], weights, forecaster.quantiles)
+    per_period = weights / np.maximum(seen[position], 1)
+    spread = [
+        weighted_summary(
+            np.hstack([recent[position[block], period] for period in range(recent.shape[1])]),
+            np.tile(per_period[block], recent.shape[1]),
+            forecaster.quantiles,
+        )[1]
+        for block in blocks(len(position), position.shape[1] * recent.shape[1])
+    ]
+    made = Forecasts(
+        np.repeat(center[:, None], forecaster.horizon, axis=1),
+        np.repeat(np.concatenate(spread)[:, None], forecaster.horizon, axis=1),
+        total * forecaster.horizon,
     )
+    return _filled(made, case.everything)
 
 
-def without_neighbors(forecaster: LaunchForecaster, rows: Launches) -> Forecasts:
+def without_neighbors(case: Case) -> Forecasts:
     """The same model on attributes and text components, without analogues."""
-    training = forecaster.training_
+    forecaster, training = case.forecaster, case.forecaster.training_
+    curves = case.curves[forecaster.launched_]
+    if not len(case.rows) or not np.isfinite(curves).all(axis=1).any():
+        return global_mean(case)  # nothing to forecast, or no total to learn from
     components = PCA(
         min(_COMPONENTS, *training.vectors.shape), svd_solver="full", random_state=forecaster.seed
     ).fit(training.vectors)
@@ -101,9 +205,8 @@ def without_neighbors(forecaster: LaunchForecaster, rows: Launches) -> Forecasts
         return own.join(pd.DataFrame(text).add_prefix("text_"))
 
     model = LaunchModel(forecaster.quantiles, seed=forecaster.seed, n_jobs=forecaster.n_jobs)
-    curves = forecaster.history_.curves[forecaster.launched_]
     model.fit(features(training), None, curves, forecaster.launched_)
-    return model.predict(features(rows), None, forecaster.horizon)
+    return model.predict(features(case.rows), None, forecaster.horizon)
 
 
 BASELINES: dict[str, Baseline] = {
@@ -112,59 +215,38 @@ BASELINES: dict[str, Baseline] = {
     "category mean": category_mean,
     "attribute kNN": attribute_knn,
     "embedding kNN": embedding_knn,
+    "incumbents' level": incumbents_level,
     "LightGBM without neighbors": without_neighbors,
 }
 
 
-def _launched(forecaster: LaunchForecaster) -> Ints:
-    """Positions of the launches of which something has been seen."""
-    return np.flatnonzero(
-        (forecaster.panel_.launch != NEVER) & np.isfinite(forecaster.history_.curves).any(axis=1)
-    )
+def _nothing(case: Case, n: int) -> Forecasts:
+    shape, levels = (n, case.forecaster.horizon), len(case.forecaster.quantiles)
+    return Forecasts(np.zeros(shape), np.zeros((*shape, levels)), np.zeros((n, levels)))
 
 
-def _categorical(rows: Launches) -> list[str]:
-    return [
-        name
-        for name in rows.attributes.columns
-        if not pd.api.types.is_numeric_dtype(rows.attributes[name])
-    ]
+def _filled(forecasts: Forecasts, default: Forecasts) -> Forecasts:
+    """The forecasts, and the default's only row where they are NaN."""
 
+    def fill(values: Floats, instead: Floats) -> Floats:
+        return np.where(np.isnan(values), instead, values)
 
-def _describe(
-    forecaster: LaunchForecaster, items: Ints, weights: Floats | None = None
-) -> Forecasts:
-    """Weighted mean and quantiles of some curves, at each age of those that had reached it."""
-    curves = forecaster.history_.curves[items].astype(np.float64)
-    weight = np.ones(len(items)) if weights is None else weights
-    levels = forecaster.quantiles
-    by_age = [_weighted(column, weight, levels) for column in curves.T]
-    _, total = _weighted(curves.sum(axis=1), weight, levels)
-    mean = np.array([[center for center, _ in by_age]])
-    return Forecasts(mean, np.array([[spread for _, spread in by_age]]), total[None, :])
-
-
-def _weighted(values: Floats, weights: Floats, levels: Sequence[float]) -> tuple[float, Floats]:
-    """Weighted mean and quantiles of what is not NaN; zeros where nothing is.
-
-    A quantile is the smallest value whose cumulated weight reaches the level.
-    """
-    seen = np.isfinite(values) & (weights > 0)
-    if not seen.any():
-        return 0.0, np.zeros(len(levels))
-    values, weights = values[seen], weights[seen]
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order]) / weights.sum()
-    # A level met exactly must not be missed by a rounding error of the sum.
-    at = np.searchsorted(reached, np.asarray(levels) - 1e-12)
-    return float(np.average(values, weights=weights)), values[order][
-        np.minimum(at, len(values) - 1)
-    ]
-
-
-def _stack(rows: Sequence[Forecasts]) -> Forecasts:
     return Forecasts(
-        np.concatenate([row.mean for row in rows]),
-        np.concatenate([row.quantiles for row in rows]),
-        np.concatenate([row.total_quantiles for row in rows]),
+        fill(forecasts.mean, default.mean),
+        fill(forecasts.quantiles, default.quantiles),
+        fill(forecasts.total_quantiles, default.total_quantiles),
     )
+
+
+def _most_shared(own: Ints, known: Ints) -> npt.NDArray[np.intp]:
+    """(n, 20 at most) columns of the known (m, a) codes equal to most of a row's (n, a).
+
+    A missing code equals nothing; among equals the first come first.
+    """
+    nearest = []
+    for block in blocks(len(own), len(known)):
+        shared = np.zeros((len(own[block]), len(known)), dtype=np.int16)
+        for mine, theirs in zip(own[block].T, known.T, strict=True):
+            shared += (mine[:, None] == theirs[None, :]) & (mine[:, None] >= 0)
+        nearest.append(np.argsort(-shared, axis=1, kind="stable")[:, :_SHARED])
+    return np.concatenate(nearest)
