@@ -145,6 +145,7 @@ def backtest(
     *,
     n_windows: int | None = None,
     step: int | None = None,
+    future: pd.DataFrame | None = None,
     last: pd.Timestamp | str | None = None,
     progress: bool | None = None,
 ) -> BacktestResult:
@@ -163,6 +164,7 @@ def backtest(
             the last one can be scored.
         step: Periods between these, so that cohorts adjoin; None for ``max_lead + 1`` (4 by
             default), the leads the forecaster prepares for.
+        future: As in `LaunchForecaster.fit`, for the launches scored as well.
         last: Latest launch date to score; None for the latest with a whole horizon.
         progress: True shows a progress bar, False hides it, None shows it on a terminal from two
             cutoffs on.
@@ -185,22 +187,27 @@ def backtest(
     )
     position = pd.Index(clean[forecaster.item_id])
     methods = 1 + len(BASELINES)
-    scored = []
+    scored: list[_Scored] = []
     with progress_bar(
         methods * len(cohorts), "backtest", "forecast", progress, long=2 * methods
     ) as bar:
-        for cohort in cohorts:
-            fitted = clone(forecaster).fit(items, sales, cutoff=cohort.cutoff)
+        # The last cutoff first: the index made for it holds the items of all others.
+        latest: LaunchForecaster | None = None
+        for cohort in reversed(cohorts):
+            shared = None if latest is None else latest.engine_.describer.analogues
+            fitted = clone(forecaster)._fit(items, sales, cohort.cutoff, future, shared)
+            latest = latest or fitted
             # In the order of ids: that of the table must not matter.
             chosen = items.iloc[position.get_indexer(cohort.came.index)]
-            scored.append(_score_cohort(fitted, chosen, cohort, bar.update))
+            scored.insert(0, _score_cohort(fitted, chosen, future, cohort, bar.update))
+    assert latest is not None  # there is at least one cohort
     return BacktestResult(
         predictions=pd.concat([one.by_age for one in scored], ignore_index=True),
         totals=pd.concat([one.totals for one in scored], ignore_index=True),
         items=pd.concat([one.items for one in scored], ignore_index=True),
         left_out=pd.concat([_left_out(cohort) for cohort in cohorts], ignore_index=True),
         quantiles=tuple(forecaster.quantiles),
-        forecaster=fitted,
+        forecaster=latest,
     )
 
 
@@ -214,10 +221,14 @@ class _Scored:
 
 
 def _score_cohort(
-    fitted: LaunchForecaster, new_items: pd.DataFrame, cohort: Cohort, done: Callable[[], object]
+    fitted: LaunchForecaster,
+    new_items: pd.DataFrame,
+    future: pd.DataFrame | None,
+    cohort: Cohort,
+    done: Callable[[], object],
 ) -> _Scored:
     """Forecast one cohort by every method, with what came."""
-    case = Case.of(fitted, new_items)
+    case = Case.of(fitted, new_items, future)
     came = cohort.came.to_numpy()
     by_age, totals = [], []
     for name in (NAME, *BASELINES):

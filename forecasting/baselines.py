@@ -19,9 +19,11 @@ from sklearn.decomposition import PCA
 
 from forecasting.analogues import Pool
 from forecasting.empirical import blocks, describe, stack, take, weighted_summary
-from forecasting.features import Launches, own_features
+from forecasting.engine import make_lessons
+from forecasting.features import own_features
 from forecasting.forecaster import LaunchForecaster
 from forecasting.forecasts import Forecasts
+from forecasting.launches import Launches
 from forecasting.model import LaunchModel
 from forecasting.panel import NEVER, Floats, Ints
 
@@ -50,10 +52,16 @@ class Case:
     launches: Pool
 
     @classmethod
-    def of(cls, forecaster: LaunchForecaster, new_items: pd.DataFrame) -> Case:
+    def of(
+        cls,
+        forecaster: LaunchForecaster,
+        new_items: pd.DataFrame,
+        future: pd.DataFrame | None = None,
+    ) -> Case:
         """Validate new items and find their analogues."""
-        rows = forecaster._launches(new_items)
-        return cls(forecaster, rows, *forecaster._find(rows))
+        rows = forecaster._launches(new_items, future)
+        pools = forecaster._find(rows)
+        return cls(forecaster, rows, pools.incumbents, pools.launches)
 
     @property
     def curves(self) -> Floats:
@@ -156,7 +164,7 @@ def attribute_knn(case: Case) -> Forecasts:
 def embedding_knn(case: Case) -> Forecasts:
     """The curves of the most similar earlier launches, weighted by similarity."""
     pool = case.launches
-    return case.describe(np.maximum(pool.position, 0), pool.weights(_TEMPERATURE))
+    return case.describe(np.maximum(pool.position, 0), pool.softmax(_TEMPERATURE))
 
 
 def incumbents_level(case: Case) -> Forecasts:
@@ -170,7 +178,7 @@ def incumbents_level(case: Case) -> Forecasts:
     seen = np.isfinite(recent).sum(axis=1)
     summed = np.nan_to_num(recent).sum(axis=1)
     level = np.divide(summed, seen, out=np.full(len(recent), np.nan), where=seen > 0)
-    position, weights = np.maximum(pool.position, 0), pool.weights(_TEMPERATURE)
+    position, weights = np.maximum(pool.position, 0), pool.softmax(_TEMPERATURE)
     center, total = weighted_summary(level[position], weights, forecaster.quantiles)
     per_period = weights / np.maximum(seen[position], 1)
     spread = [
@@ -204,9 +212,18 @@ def without_neighbors(case: Case) -> Forecasts:
         text = components.transform(part.vectors).astype(np.float64)
         return own.join(pd.DataFrame(text).add_prefix("text_"))
 
-    model = LaunchModel(forecaster.quantiles, seed=forecaster.seed, n_jobs=forecaster.n_jobs)
-    model.fit(features(training), None, curves, forecaster.launched_)
-    return model.predict(features(case.rows), None, forecaster.horizon)
+    describer = forecaster.engine_.describer
+    model = LaunchModel(
+        forecaster.quantiles,
+        seed=forecaster.seed,
+        n_jobs=forecaster.n_jobs,
+        recency=forecaster.recency,
+        calibrate=forecaster.calibrate,
+    )
+    model.fit(make_lessons(describer, forecaster.launched_, training, features(training)))
+    rows = case.rows
+    paths = model.predict(features(rows), describer.scale(rows), rows.vectors, rows.plan)
+    return model.calibration.read(paths)
 
 
 BASELINES: dict[str, Baseline] = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import Self
+from pathlib import Path
+from typing import Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,33 +13,41 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from forecasting.analogues import AnalogueIndex, Pool
-from forecasting.features import (
-    LONGER,
-    TEMPERATURE,
-    History,
-    Launches,
-    analogue_curves,
-    neighbor_features,
-    own_features,
-)
+from forecasting.adjustments import Adjustments
+from forecasting.analogues import POOLS, AnalogueIndex, Pools
+from forecasting.describing import Describer, Description
+from forecasting.engine import Engine
+from forecasting.explanation import analogue_table, contribution_table
 from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.model import LaunchModel
-from forecasting.panel import NEVER, Floats, Ints, Panel, build_panel
+from forecasting.history import History, launched
+from forecasting.launches import Launches
+from forecasting.model import LaunchModel, Similarity
+from forecasting.panel import NEVER, Ints, Panel, build_panel
+from forecasting.paths import Paths
+from forecasting.plans import plan_array
+from forecasting.sales_table import BeforeLaunch, Repeats, Returns, check_choice
+from forecasting.sums import Sums
+from forecasting.warm_up import Observed
 from retrieval import Encoder, InputError, ItemIndex, TableError
 from retrieval.tables import item_texts, validate_items
 
-_FEWEST_LAUNCHES = 30
-_BLOCK = 4096  # rows whose analogues' curves are held in memory at once
+Method = Literal["auto", "lightgbm", "knn"]
+
+_FEWEST_LAUNCHES = 100  # finished ones that training needs
+
+
+class FewLaunchesWarning(UserWarning):
+    """There are too few finished launches to train on: the analogues vote instead."""
 
 
 class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """Launch curves with quantiles for new items, learned from like items.
 
-    A launch is described by its nearest items in two pools, incumbents (their recent level) and
-    earlier launches (their curves, as far as they had been seen), by its attributes and by the
-    market; LightGBM turns that into the mean and the quantiles of every age and of the total.
-    Training rows are built as of before each launch.
+    A launch is described by its nearest items (incumbents: their recent level; earlier launches:
+    their curves, as far as they had been seen; siblings launched lately; the same product
+    elsewhere), by its attributes and by the market. LightGBM turns that into past launches it is
+    like and a level, and those into mean and quantiles of every age and of the total. Training rows
+    are built as of before each launch.
 
     Args:
         index: Where analogues are kept and searched; None for a temporary one.
@@ -48,11 +58,29 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         text: Columns of the item table to embed.
         attributes: Further columns to learn from, known before launch: numbers, or categories.
         launch_date: Column of launch dates; missing for items that have always been there.
+        delist_date: Column of last days on sale; None without one. See docs/sales-data.md for it
+            and for ``in_stock``, ``returns``, ``repeats`` and ``before_launch``.
+        elsewhere: Column that names the product, where an item is a product in one store or
+            channel: the same product in other places then is an analogue of its own kind.
+        covariates: Columns of the plan (``future`` in `fit` and `predict`): price, promotion,
+            number of stores in the weeks to come.
         item_id: Column of item ids.
         id_col: Column of item ids in the sales table.
         time_col: Column of periods in the sales table.
         target_col: Column of units in the sales table.
+        in_stock: Column of the sales table that is false where an item was sold out.
+        returns: What negative units are: ``"refuse"``, ``"net"`` or ``"drop"``.
+        repeats: Several rows of an item in a period: ``"refuse"`` or ``"sum"``.
+        before_launch: Sales before the launch date: ``"refuse"`` or ``"drop"``.
+        method: ``"lightgbm"``; ``"knn"``: the analogues vote, without training; ``"auto"``:
+            ``"lightgbm"`` if at least 100 launches have finished, else ``"knn"``.
         k: Analogues per pool.
+        pools: Pools to learn from: ``"incumbent"``, ``"launch"``, ``"sibling"``.
+        temperature: Of the softmax that turns similarity into an analogue's weight.
+        similarity: Which past launches the courses of a forecast are taken from: ``"learned"``
+            from how launches sold, or ``"text"``.
+        recency: Periods after which a past launch counts half; None: they all count alike.
+        calibrate: Correct the bias and calibrate the quantiles on launches not trained on.
         max_lead: Largest number of unseen periods between the cutoff and a launch to prepare for.
         seed: Of all sampling.
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
@@ -69,11 +97,24 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         text: str | Sequence[str] = ("name", "description"),
         attributes: Sequence[str] = (),
         launch_date: str = "launch_date",
+        delist_date: str | None = None,
+        elsewhere: str | None = None,
+        covariates: Sequence[str] = (),
         item_id: str = "item_id",
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
+        in_stock: str | None = None,
+        returns: Returns = "refuse",
+        repeats: Repeats = "refuse",
+        before_launch: BeforeLaunch = "refuse",
+        method: Method = "auto",
         k: int = 50,
+        pools: Sequence[str] = POOLS,
+        temperature: float = 0.05,
+        similarity: Similarity = "learned",
+        recency: float | None = 26.0,
+        calibrate: bool = True,
         max_lead: int = 3,
         seed: int = 0,
         n_jobs: int | None = None,
@@ -86,11 +127,24 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.text = text
         self.attributes = attributes
         self.launch_date = launch_date
+        self.delist_date = delist_date
+        self.elsewhere = elsewhere
+        self.covariates = covariates
         self.item_id = item_id
         self.id_col = id_col
         self.time_col = time_col
         self.target_col = target_col
+        self.in_stock = in_stock
+        self.returns = returns
+        self.repeats = repeats
+        self.before_launch = before_launch
+        self.method = method
         self.k = k
+        self.pools = pools
+        self.temperature = temperature
+        self.similarity = similarity
+        self.recency = recency
+        self.calibrate = calibrate
         self.max_lead = max_lead
         self.seed = seed
         self.n_jobs = n_jobs
@@ -100,22 +154,36 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         items: pd.DataFrame,
         sales: pd.DataFrame,
         cutoff: pd.Timestamp | str | None = None,
+        *,
+        future: pd.DataFrame | None = None,
     ) -> Self:
         """Learn from what had been seen at the end of the cutoff's period.
 
-        Items launched later, and sales with ``ds`` after the cutoff, are checked for form and not
+        Items launched later, and sales after the cutoff's period, are checked for form and not
         used.
 
         Args:
             items: One row an item: id, texts, launch date, attributes.
             sales: Long table of units by item and period; periods without a row are zeros.
             cutoff: The last period seen; None for the last one of the sales table.
+            future: The plans with which past launches began, in the columns of `covariates`:
+                ``unique_id, ds`` and a number each. What had been planned, not what then happened.
 
         Raises:
             TableError: A table is not in order; the message lists the first offenders.
-            InputError: A parameter cannot be right, or too few launches had been seen by the
-                cutoff.
+            InputError: A parameter cannot be right, or nothing was launched by the cutoff.
         """
+        return self._fit(items, sales, cutoff, future)
+
+    def _fit(
+        self,
+        items: pd.DataFrame,
+        sales: pd.DataFrame,
+        cutoff: pd.Timestamp | str | None,
+        future: pd.DataFrame | None,
+        shared: AnalogueIndex | None = None,
+    ) -> Self:
+        """Fit; a backtest lets later cutoffs share their temporary index."""
         self._check_parameters()
         clean = self._validate(items, "items")
         panel = self._panel(clean, sales, cutoff)
@@ -125,73 +193,274 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.history_ = History(
             panel, seen[list(self.attributes)].reset_index(drop=True), self.horizon
         )
+        products = None if self.elsewhere is None else seen[self.elsewhere].to_numpy(dtype=object)
         texts = item_texts(seen, self.text)
-        self.analogues_ = AnalogueIndex(self.index, self.encoder, panel, texts)
-        self.launched_, self.training_ = self._training_rows(texts)
-        features, reference = self._describe(self.training_)
-        self.model_ = LaunchModel(self.quantiles, seed=self.seed, n_jobs=self.n_jobs)
-        self.model_.fit(features, reference, self.history_.curves[self.launched_], self.launched_)
+        analogues = AnalogueIndex(self.index, self.encoder, panel, texts, products, shared=shared)
+        self.launched_, self.training_ = self._training_rows(analogues, future)
+        self.engine_ = Engine.learn(
+            self._describer(analogues), self.launched_, self.training_, self._model()
+        )
         return self
 
-    def predict(self, new_items: pd.DataFrame) -> pd.DataFrame:
+    def predict(
+        self,
+        new_items: pd.DataFrame,
+        *,
+        observed: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> pd.DataFrame:
         """Forecast each new item from its launch on.
 
         Args:
             new_items: As in `fit`, all with a launch date after the cutoff's period.
+            observed: Sales of the new items so far, as a sales table that ends with the last period
+                observed; the forecast of the other periods is brought up to date with them.
+            future: Plans for the new items, as in `fit`.
+            adjustments: What a planner knows better.
 
         Returns:
             The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile, named
             by its level; items in the order given, ages ascending from 0, the period of launch.
+            Periods observed are as observed.
 
         Raises:
             NotFittedError: `fit` has not been called.
-            TableError: The table is not in order, or an item has no launch date after the cutoff.
+            TableError: A table is not in order, or an item has no launch date after the cutoff.
         """
-        rows = self._launches(new_items)
-        return self._tables(rows, self._forecast(rows))[0]
+        described, forecasts = self._answer(new_items, observed, future, adjustments)
+        return self._tables(described.rows, forecasts)[0]
 
-    def predict_total(self, new_items: pd.DataFrame) -> pd.DataFrame:
+    def predict_total(
+        self,
+        new_items: pd.DataFrame,
+        *,
+        observed: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> pd.DataFrame:
         """Forecast the sum over the horizon of each new item.
 
-        Its mean is the sum of the curve's means. Its quantiles are learned directly, because
+        Its mean is the sum of the curve's means. Its quantiles are those of the total, because
         quantiles do not add: the medians of sparse demand are mostly zero at every age while the
         total's is not.
 
+        Args:
+            new_items: As in `predict`; so the others.
+            observed: Sales so far.
+            future: Plans.
+            adjustments: What a planner knows better.
+
         Returns:
-            unique_id, cutoff, mean and a column per quantile, in the order given.
+            unique_id, cutoff, mean, a column per quantile, novelty (share of past launches that had
+            something more similar), novel (whether that is too much to trust what it is like; its
+            interval is wide then) and method (``lightgbm`` or ``knn``), in the order given.
 
         Raises:
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        rows = self._launches(new_items)
-        return self._tables(rows, self._forecast(rows))[1]
+        described, forecasts = self._answer(new_items, observed, future, adjustments)
+        table = self._tables(described.rows, forecasts)[1]
+        novelty = self.engine_.novelty.of(described.pools.best_similarity)
+        novel = self.engine_.novelty.is_novel(novelty)
+        return table.assign(novelty=novelty, novel=novel, method=self.engine_.method)
 
-    def explain(self, new_items: pd.DataFrame) -> pd.DataFrame:
+    def predict_sum(
+        self,
+        new_items: pd.DataFrame,
+        by: str | None = None,
+        *,
+        per: Literal["total", "period"] = "total",
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> pd.DataFrame:
+        """Forecast what several new items sell together.
+
+        Means are the sums of the items' means. Quantiles are those of the sum, from courses drawn
+        for all items together, with as much in common as launches of one period had in the past.
+
+        Args:
+            new_items: As in `predict`; so the others.
+            by: Column of `new_items` to group by; None: all together.
+            per: ``"total"``: over the horizon of each; ``"period"``: by calendar period.
+            future: Plans.
+            adjustments: What a planner knows better.
+
+        Returns:
+            group, cutoff, ds (with ``per="period"``), n_items, mean and a column per quantile.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            TableError: As in `predict`, or there is no column `by`.
+        """
+        if by is not None and by not in new_items.columns:
+            there = ", ".join(map(str, new_items.columns))
+            raise TableError(f"new_items: no column {by!r} to group by; there are: {there}")
+        described, paths = self._paths(new_items, future, adjustments)
+        groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
+        return Sums(paths, self.engine_.shock, self.quantiles, self.seed).table(
+            groups.reset_index(drop=True),
+            described.rows.period,
+            self.panel_.grid,
+            self.cutoff_,
+            by_period=per == "period",
+        )
+
+    def adjust(
+        self,
+        new_items: pd.DataFrame,
+        adjustments: Adjustments,
+        *,
+        future: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Forecast before and after a planner's hand.
+
+        Args:
+            new_items: As in `predict`.
+            adjustments: Analogues to include, exclude, pin or re-weigh, factors, and other launch
+                dates or attributes to try.
+            future: Plans.
+
+        Returns:
+            The forecasts table after, with the columns mean_before and, for each quantile,
+            0.5_before and so on.
+        """
+        before = self.predict(new_items, future=future)
+        after = self.predict(new_items, future=future, adjustments=adjustments)
+        numbers = after.columns[4:]
+        return after.join(before[numbers].add_suffix("_before"))
+
+    def explain(
+        self, new_items: pd.DataFrame, *, adjustments: Adjustments | None = None
+    ) -> pd.DataFrame:
         """Show the analogues each forecast leans on.
 
         Returns:
-            A row per new item and analogue: unique_id, analogue, pool (``incumbent`` or
-            ``launch``), similarity, weight (sums to 1 over an item's pool), level (mean units over
-            the last 8 periods up to the cutoff), curve (list of units by age as far as seen; None
-            for incumbents).
+            A row per new item and analogue: unique_id, analogue, pool (``incumbent``, ``launch``,
+            ``sibling``, ``elsewhere``: what the features are made of; ``outcome``: the past
+            launches whose courses the forecast is drawn from), similarity, weight (sums to 1 over
+            an item's pool; of the outcomes the heaviest are shown), level (mean units over the last
+            weeks up to the cutoff), curve (list of units by age as far as seen; None for
+            incumbents).
 
         Raises:
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        rows = self._launches(new_items)
-        incumbents, launches = self._find(rows)
-        return pd.concat(
-            [
-                self._analogue_table(rows, incumbents, "incumbent"),
-                self._analogue_table(rows, launches, "launch"),
-            ],
-            ignore_index=True,
+        described, paths = self._paths(new_items, None, adjustments)
+        model = self.engine_.model
+        vectors = None if model is None else model.trained.vectors
+        return analogue_table(
+            self.history_, described, self.pools, paths, self.engine_.reference, vectors
         )
 
+    def contributions(self, new_items: pd.DataFrame) -> pd.DataFrame:
+        """Show what moves the level of each forecast.
+
+        Returns:
+            A row per new item and feature: unique_id, feature, name (in plain words), value,
+            contribution (what it adds to the logarithm of the level; 0.1 is about 10 % more).
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            InputError: The forecast is a vote of analogues, without features.
+        """
+        described, _ = self._paths(new_items, None, None)
+        if self.engine_.model is None:
+            raise InputError(
+                "method knn has no features that contribute; explain() shows its votes"
+            )
+        added = self.engine_.model.contributions(described.features)
+        return contribution_table(described, added, self.covariates)
+
+    def novelty(self, new_items: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Share (n,) of past launches that had something more similar, when they were new.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            TableError: As in `predict`.
+        """
+        check_is_fitted(self)
+        pools = self._find(self._launches(new_items))
+        return self.engine_.novelty.of(pools.best_similarity)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted forecaster into a folder, in place of the one that may be there.
+
+        Plain files with checksums; nothing in them is ever executed. An index of the caller's is
+        named, a temporary one is saved with its items.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            InputError: `path` is something else than a saved model.
+        """
+        from forecasting.persistence import write_forecaster
+
+        check_is_fitted(self)
+        write_forecaster(Path(path), self)
+
+    @classmethod
+    def load(
+        cls, path: str | Path, *, index: ItemIndex | None = None, encoder: Encoder | None = None
+    ) -> Self:
+        """Read a saved forecaster; its forecasts are the same to the last bit.
+
+        Args:
+            path: The folder.
+            index: Where its items are, if they were in an index of the caller's.
+            encoder: Turns texts into vectors; None: the one it was saved with.
+
+        Raises:
+            ArtifactError: The folder is not a whole, untouched forecaster.
+            EncoderMismatchError: The encoder is another one.
+            InputError: An index is missing, or one too many.
+        """
+        from forecasting.persistence import read_forecaster
+
+        loaded: Self = read_forecaster(cls, Path(path), index, encoder)
+        return loaded
+
+    # --- answering -------------------------------------------------------------------------------
+
+    def _answer(
+        self,
+        new_items: pd.DataFrame,
+        observed: pd.DataFrame | None,
+        future: pd.DataFrame | None,
+        adjustments: Adjustments | None,
+    ) -> tuple[Description, Forecasts]:
+        described, paths = self._paths(new_items, future, adjustments)
+        if observed is None:
+            return described, self.engine_.read(paths)
+        seen = self._observed(new_items, described.rows, observed)
+        return described, seen.completed(self.engine_.read(seen.update(paths)))
+
+    def _paths(
+        self,
+        new_items: pd.DataFrame,
+        future: pd.DataFrame | None,
+        adjustments: Adjustments | None,
+    ) -> tuple[Description, Paths]:
+        check_is_fitted(self)
+        engine = self.engine_
+        if adjustments is not None:
+            new_items = adjustments.changed(new_items, self.item_id)
+        rows = self._launches(new_items, future)
+        if adjustments is None:
+            described = engine.describer.describe(rows)
+            return described, engine.courses(described)
+        hand = adjustments.on(rows.ids, self.history_)
+        described = engine.describer.describe(rows, hand.edit)
+        ids = self.panel_.ids[engine.reference]
+        return described, hand.paths(engine.courses(described), engine.vote(described), ids)
+
     def _forecast(self, rows: Launches) -> Forecasts:
-        return self.model_.predict(*self._describe(rows), self.horizon)
+        described = self.engine_.describer.describe(rows)
+        return self.engine_.read(self.engine_.courses(described))
+
+    def _find(self, rows: Launches) -> Pools:
+        return self.engine_.describer.find(rows)
 
     def _tables(self, rows: Launches, forecasts: Forecasts) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The forecasts table, by age, and that of the totals."""
@@ -201,38 +470,85 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             total_table(forecasts, rows.ids, cutoff, levels),
         )
 
-    def _training_rows(self, texts: pd.Series) -> tuple[Ints, Launches]:
+    # --- preparing -------------------------------------------------------------------------------
+
+    def _model(self) -> LaunchModel | None:
+        """The model to train; None where the analogues are to vote."""
+        finished = int(np.isfinite(self.history_.curves).all(axis=1).sum())
+        if self.method == "knn":
+            return None
+        if self.method == "auto" and finished < _FEWEST_LAUNCHES:
+            warnings.warn(
+                f"only {finished} launches had sold for {self.horizon} periods by "
+                f"{self.cutoff_:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
+                'instead (method="knn")',
+                FewLaunchesWarning,
+                stacklevel=3,
+            )
+            return None
+        if not finished:
+            raise InputError(
+                f"no launch had sold for {self.horizon} periods by {self.cutoff_:%Y-%m-%d}; "
+                'method="knn" needs none'
+            )
+        return LaunchModel(
+            self.quantiles,
+            seed=self.seed,
+            n_jobs=self.n_jobs,
+            recency=self.recency,
+            calibrate=self.calibrate,
+            similarity=self.similarity,
+        )
+
+    def _describer(self, analogues: AnalogueIndex) -> Describer:
+        return Describer(
+            history=self.history_,
+            analogues=analogues,
+            pools=tuple(self.pools),
+            k=self.k,
+            temperature=self.temperature,
+            recency=self.recency,
+            quantiles=tuple(self.quantiles),
+        )
+
+    def _training_rows(
+        self, analogues: AnalogueIndex, future: pd.DataFrame | None
+    ) -> tuple[Ints, Launches]:
         """Every launch seen, as forecast at the shortest and at the longest lead.
 
         Returns:
             Positions (n,) in the panel, and the rows.
         """
         launch = self.panel_.launch
-        launched, standing = [], []
+        items, standing = [], []
         for lead in sorted({0, self.max_lead}):
-            possible = np.flatnonzero((launch != NEVER) & (launch - 1 - lead >= 0))
-            launched.append(possible)
+            possible = launched(self.panel_)
+            possible = possible[launch[possible] - 1 - lead >= 0]
+            items.append(possible)
             standing.append(launch[possible] - 1 - lead)
-        items = np.concatenate(launched)
-        finished = np.isfinite(self.history_.curves[np.unique(items), -1]).sum()
-        if finished < _FEWEST_LAUNCHES:
-            raise InputError(
-                f"only {finished} launches had sold for {self.horizon} periods by "
-                f"{self.cutoff_:%Y-%m-%d}; at least {_FEWEST_LAUNCHES} are needed to learn from"
-            )
-        unique, inverse = np.unique(items, return_inverse=True)
-        vectors = self._encode(texts.iloc[unique])[inverse]
-        attributes = self.history_.attributes.iloc[items].reset_index(drop=True)
+        position = np.concatenate(items)
+        unique, inverse = np.unique(position, return_inverse=True)
+        vectors = self._encode(analogues, analogues.texts.iloc[unique])[inverse]
+        ids = self.panel_.ids[position]
+        products = analogues.products
         rows = Launches(
-            self.panel_.ids[items], vectors, launch[items], np.concatenate(standing), attributes
+            ids=ids,
+            vectors=vectors,
+            period=launch[position],
+            standing=np.concatenate(standing),
+            attributes=self.history_.attributes.iloc[position].reset_index(drop=True),
+            first_share=self.panel_.first_share[position],
+            product=np.array(None) if products is None else products[position],
+            plan=self._plan(future, ids, launch[position]),
         )
-        return items, rows
+        return position, rows
 
-    def _launches(self, new_items: pd.DataFrame) -> Launches:
+    def _launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
         """Validate new items and stand them at the cutoff."""
         check_is_fitted(self)
         clean = self._validate(new_items, "new_items")
-        period = self.panel_.grid.index(pd.DatetimeIndex(clean[self.launch_date]))
+        dates = pd.DatetimeIndex(clean[self.launch_date])
+        period = self.panel_.grid.index(dates)
         late = np.flatnonzero((period == NEVER) | (period <= self.panel_.end))
         if len(late):
             shown = ", ".join(
@@ -242,63 +558,80 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 f"new_items: {self.launch_date} must lie after the cutoff's period "
                 f"{self.cutoff_:%Y-%m-%d}; it does not, or is missing, in {len(late)} rows: {shown}"
             )
+        ids = clean[self.item_id].to_numpy(dtype=object)
+        analogues = self.engine_.describer.analogues
         return Launches(
-            ids=clean[self.item_id].to_numpy(dtype=object),
-            vectors=self._encode(item_texts(clean, self.text)),
+            ids=ids,
+            vectors=self._encode(analogues, item_texts(clean, self.text)),
             period=period,
             standing=np.full(len(clean), self.panel_.end, dtype=np.int64),
             attributes=clean[list(self.attributes)],
+            first_share=self.panel_.grid.first_share(dates),
+            product=(
+                np.array(None)
+                if self.elsewhere is None
+                else clean[self.elsewhere].to_numpy(dtype=object)
+            ),
+            plan=self._plan(future, ids, period),
         )
 
-    def _describe(self, rows: Launches) -> tuple[pd.DataFrame, Floats]:
-        """Features (n, f), and the analogues' curves (n, horizon) for the model to lean on."""
-        incumbents, launches = self._find(rows)
-        features, curves = [], []
-        for start in range(0, max(len(rows), 1), _BLOCK):  # no row is one empty block
-            block = slice(start, start + _BLOCK)
-            part, near = rows[block], launches[block]
-            features.append(neighbor_features(self.history_, part, incumbents[block], near))
-            curves.append(analogue_curves(self.history_, part.standing, near))
-        own = own_features(self.history_, rows)
-        return own.join(pd.concat(features, ignore_index=True)), np.concatenate(curves)
+    def _observed(
+        self, new_items: pd.DataFrame, rows: Launches, observed: pd.DataFrame
+    ) -> Observed:
+        """The first periods of new items, up to the last period in the table."""
+        if observed.empty:
+            return Observed(np.full((len(rows), self.horizon), np.nan))
+        clean = self._validate(new_items, "new_items")
+        try:
+            panel = self._panel(clean, observed, None)
+        except TableError as error:
+            raise TableError(f"observed{str(error).removeprefix('sales')}") from error
+        curves = panel.curves(self.horizon).astype(np.float64)
+        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
+        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
 
-    def _find(self, rows: Launches) -> tuple[Pool, Pool]:
-        return self.analogues_.find(rows.vectors, rows.ids, rows.standing, self.k)
-
-    def _analogue_table(self, rows: Launches, pool: Pool, name: str) -> pd.DataFrame:
-        row, rank = np.nonzero(pool.valid)
-        items, standing = pool.position[row, rank], rows.standing[row]
-        curves: list[list[float] | None] = [None] * len(items)
-        if name == "launch":
-            seen = self.history_.curve(items, standing)
-            curves = [curve[np.isfinite(curve)].tolist() for curve in seen]
-        return pd.DataFrame(
-            {
-                "unique_id": rows.ids[row],
-                "analogue": self.panel_.ids[items],
-                "pool": name,
-                "similarity": pool.similarity[row, rank],
-                "weight": pool.weights(TEMPERATURE)[row, rank],
-                "level": self.history_.level(items, standing, LONGER),
-                "curve": pd.Series(curves, dtype=object),
-            }
+    def _plan(
+        self, future: pd.DataFrame | None, ids: npt.NDArray[np.object_], period: Ints
+    ) -> npt.NDArray[np.float64]:
+        if future is not None and not self.covariates:
+            raise InputError("future: name its columns as covariates of the forecaster")
+        return plan_array(
+            future,
+            ids,
+            period,
+            self.panel_.grid,
+            self.horizon,
+            covariates=self.covariates,
+            id_col=self.id_col,
+            time_col=self.time_col,
         )
 
-    def _encode(self, texts: pd.Series) -> npt.NDArray[np.float32]:
-        return self.analogues_.index.encoder.encode(texts.tolist())
+    def _encode(self, analogues: AnalogueIndex, texts: pd.Series) -> npt.NDArray[np.float32]:
+        return analogues.index.encoder.encode(texts.tolist())
 
     def _validate(self, items: pd.DataFrame, source: str) -> pd.DataFrame:
-        return validate_items(
+        clean = validate_items(
             items,
             item_id=self.item_id,
             text=self.text,
             launch_date=self.launch_date,
-            attributes=self.attributes,
+            attributes=[
+                *self.attributes,
+                *([] if self.elsewhere is None else [self.elsewhere]),
+            ],
             source=source,
         )
+        if self.delist_date is None:
+            return clean
+        if self.delist_date not in items.columns:
+            raise TableError(f"{source}: missing column {self.delist_date}")
+        return clean.assign(**{self.delist_date: items[self.delist_date].to_numpy()})
 
     def _panel(
-        self, items: pd.DataFrame, sales: pd.DataFrame, cutoff: pd.Timestamp | str | None
+        self,
+        items: pd.DataFrame,
+        sales: pd.DataFrame,
+        cutoff: pd.Timestamp | str | None,
     ) -> Panel:
         return build_panel(
             sales,
@@ -306,6 +639,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             items[self.launch_date],
             freq=self.freq,
             cutoff=cutoff,
+            delisted=None if self.delist_date is None else items[self.delist_date],
+            returns=self.returns,
+            repeats=self.repeats,
+            in_stock=self.in_stock,
+            before_launch=self.before_launch,
             id_col=self.id_col,
             time_col=self.time_col,
             target_col=self.target_col,
@@ -320,5 +658,14 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         for name, least in (("horizon", 1), ("k", 1), ("max_lead", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        for name in ("temperature", "recency"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise InputError(f"{name} must be above 0, got {value}")
+        check_choice("method", self.method, get_args(Method))
+        check_choice("similarity", self.similarity, get_args(Similarity))
+        unknown = [name for name in self.pools if name not in POOLS]
+        if unknown:
+            raise InputError(f"pools: unknown {', '.join(unknown)}; there are: {', '.join(POOLS)}")
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("index and encoder are both given; an index brings its own encoder")

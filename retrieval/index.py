@@ -169,16 +169,21 @@ class ItemIndex:
         self._layout = (
             self._create(wanted) if self._layout is None else _agree(self._layout, wanted)
         )
-        self._snapshot = None  # out of date from the first written row on
         return write_rows(
-            self._store, self.encoder, rows, joined.tolist(), vectors, progress=progress
+            self._store,
+            self.encoder,
+            rows,
+            joined.tolist(),
+            vectors,
+            progress=progress,
+            before_writing=self._forget,
         )
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were."""
         if self._layout is None:
             return 0
-        self._snapshot = None
+        self._forget()
         return self._store.delete([str(one) for one in ids])
 
     def count(self) -> int:
@@ -361,6 +366,10 @@ class ItemIndex:
         if self._is_exact_on_lite(layout):
             self._snapshot = snapshot
         return snapshot
+
+    def _forget(self) -> None:
+        """Let go of what was read into memory: it is out of date from the first write on."""
+        self._snapshot = None
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
         return self._store.is_lite and layout.index == "FLAT"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ def write_rows(
     vectors: npt.NDArray[np.float32] | None,
     *,
     progress: bool | None,
+    before_writing: Callable[[], None],
 ) -> UpsertCounts:
     """Write rows whose content the store does not hold yet, batch by batch.
 
@@ -43,13 +44,16 @@ def write_rows(
         texts: n texts, one for each row.
         vectors: (n, d) unit vectors; None to encode.
         progress: Show a progress bar; None shows it for long work only.
+        before_writing: Called before each batch that is written; not where nothing has changed.
     """
     counts = UpsertCounts()
     with progress_bar(len(rows), "index", "item", progress, long=_LONG_WORK) as bar:
         for start in range(0, len(rows), UPSERT_ROWS):
             batch = slice(start, start + UPSERT_ROWS)
             given = None if vectors is None else vectors[batch]
-            counts = _write_batch(store, encoder, rows[batch], texts[batch], given, counts)
+            counts = _write_batch(
+                store, encoder, rows[batch], texts[batch], given, counts, before_writing
+            )
             bar.update(len(rows[batch]))
     if counts.new or counts.changed:
         store.settle()
@@ -63,6 +67,7 @@ def _write_batch(
     texts: Sequence[str],
     vectors: npt.NDArray[np.float32] | None,
     counts: UpsertCounts,
+    before_writing: Callable[[], None],
 ) -> UpsertCounts:
     known = {
         row["item_id"]: row["content_hash"]
@@ -79,6 +84,7 @@ def _write_batch(
             if vectors is None
             else vectors[stale]
         )
+        before_writing()
         store.upsert(
             [
                 {**rows[position], "vector": vector}

@@ -1,0 +1,178 @@
+"""What a forecast rests on, as tables: its analogues, and what moves its level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.analogues import ELSEWHERE
+from forecasting.describing import Description
+from forecasting.forest import heaviest
+from forecasting.history import History
+from forecasting.panel import NEVER, Floats, Ints
+from forecasting.paths import Paths
+
+OUTCOME = "outcome"
+
+_MOST_OUTCOMES = 20
+_PLAIN = {
+    "lead": "periods between cutoff and launch",
+    "market_trend": "market, lately against before",
+    "season_ahead": "season ahead, from the year before",
+    "incumbent_similarity_best": "similarity of the most similar item",
+    "incumbent_similarity_mean": "similarity of like items",
+    "incumbent_age": "periods like items have been on sale",
+    "incumbent_recent": "like items' sales, lately",
+    "incumbent_trend": "like items' sales, lately against before",
+    "incumbent_level": "like items' sales",
+    "incumbent_level_all": "like items' sales, all counted alike",
+    "incumbent_level_typical": "like items' typical sales",
+    "incumbent_level_dispersion": "how far like items' sales differ",
+    "incumbent_level_highest": "best seller among like items",
+    "incumbent_selling": "share of periods like items sell in",
+    "launch_similarity_best": "similarity of the most similar launch",
+    "launch_similarity_mean": "similarity of like launches",
+    "launch_finished": "number of like launches that are over",
+    "launch_total": "like launches' totals",
+    "launch_total_typical": "like launches' typical total",
+    "launch_total_dispersion": "how far like launches' totals differ",
+    "launch_total_highest": "best launch among like ones",
+    "launch_rate": "like launches' sales a period",
+    "launch_first": "like launches' first period",
+    "launch_later": "like launches' later periods",
+    "sibling_count": "like launches of the last weeks",
+    "sibling_rate": "their sales a period",
+    "elsewhere_count": "other places that sell it",
+    "elsewhere_level": "its sales in other places",
+    "elsewhere_first": "its first period in other places",
+    "elsewhere_rate": "its launches in other places",
+}
+
+
+def analogue_table(
+    history: History,
+    described: Description,
+    use: Sequence[str],
+    paths: Paths,
+    reference: Ints,
+    vectors: npt.NDArray[np.float32] | None,
+) -> pd.DataFrame:
+    """The analogues of n launches; the columns are those of `LaunchForecaster.explain`.
+
+    Args:
+        history: What had been sold.
+        described: The launches with their analogues.
+        use: Names of the pools in use.
+        paths: Their courses.
+        reference: (N,) positions in the panel of the launches whose courses these are.
+        vectors: (N, d) of the same, for their similarity; None where it is not known.
+    """
+    parts = []
+    for name, pool in described.pools.named().items():
+        if name in use or name == ELSEWHERE:
+            row, rank = np.nonzero(pool.valid & (pool.weights > 0))
+            similarity, weight = pool.similarity[row, rank], pool.weights[row, rank]
+            parts.append(
+                _table(history, described, name, row, pool.position[row, rank], similarity, weight)
+            )
+    row, at, weight = _outcomes(paths, reference)
+    similarity = np.full(len(row), np.nan)
+    if vectors is not None:
+        similarity = (described.rows.vectors[row] * vectors[at]).sum(axis=1).astype(np.float64)
+    parts.append(_table(history, described, OUTCOME, row, reference[at], similarity, weight))
+    return pd.concat(parts, ignore_index=True)
+
+
+def contribution_table(
+    described: Description, added: Floats, covariates: Sequence[str]
+) -> pd.DataFrame:
+    """Contributions (n, f) as a table; columns as in `LaunchForecaster.contributions`."""
+    features = described.features
+    n, count = added.shape
+    values = features.astype(object).to_numpy().ravel()
+    return pd.DataFrame(
+        {
+            "unique_id": pd.Series(np.repeat(described.rows.ids, count), dtype="str"),
+            "feature": np.tile(features.columns.to_numpy(dtype=object), n),
+            "name": np.tile([plain_name(one, covariates) for one in features.columns], n),
+            "value": pd.Series(values, dtype=object),
+            "contribution": added.ravel(),
+        }
+    )
+
+
+def plain_name(feature: str, covariates: Sequence[str] = ()) -> str:
+    """A feature's name in plain words."""
+    if feature in _PLAIN:
+        return _PLAIN[feature]
+    if feature.startswith("plan_"):
+        number, what = feature.removeprefix("plan_").split("_", 1)
+        return f"planned {_words(covariates[int(number)])}, {_words(what)}"
+    for ending, words in (
+        ("_rank", "{} against other launches"),
+        ("_to_incumbent", "{} against like items"),
+        ("_to_launch", "{} against like launches"),
+    ):
+        if feature.endswith(ending):
+            return words.format(_words(feature.removesuffix(ending)))
+    stem, _, nearest = feature.rpartition("_")
+    if stem in _PLAIN and nearest.isdigit():
+        return f"{_PLAIN[stem]}, the {nearest} most similar"
+    return _words(feature)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _outcomes(paths: Paths, reference: Ints) -> tuple[Ints, Ints, Floats]:
+    """Rows, reference launches and weights of the heaviest courses, those of one item added up."""
+    known = len(reference)
+    rows, found, weights = [], [], []
+    for row in range(len(paths)):
+        at, weight = paths.position[row], paths.weight[row]
+        at, weight = at[at < known], weight[at < known]  # beyond are courses of no launch
+        items, first, inverse = np.unique(reference[at], return_index=True, return_inverse=True)
+        added = np.bincount(inverse, weight, len(items)).astype(np.float64)
+        heavy, _ = heaviest(added[None, :], min(_MOST_OUTCOMES, len(items)))
+        heavy = heavy[0][added[heavy[0]] > 0]
+        rows.append(np.full(len(heavy), row))
+        found.append(at[first[heavy]])
+        weights.append(added[heavy])
+    if not rows:
+        return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    return np.concatenate(rows), np.concatenate(found), np.concatenate(weights)
+
+
+def _table(
+    history: History,
+    described: Description,
+    pool: str,
+    row: Ints,
+    items: Ints,
+    similarity: Floats,
+    weight: Floats,
+) -> pd.DataFrame:
+    standing = described.rows.standing[row]
+    curves: list[list[float] | None] = [None] * len(items)
+    if pool != "incumbent":
+        seen = history.raw_curve(items, standing)
+        started = history.panel.launch[items] != NEVER
+        curves = [
+            curve[np.isfinite(curve)].tolist() if begun else None
+            for curve, begun in zip(seen, started, strict=True)
+        ]
+    return pd.DataFrame(
+        {
+            "unique_id": pd.Series(described.rows.ids[row], dtype="str"),
+            "analogue": pd.Series(history.panel.ids[items], dtype="str"),
+            "pool": pool,
+            "similarity": similarity,
+            "weight": weight,
+            "level": history.level(items, standing, history.windows.longer),
+            "curve": pd.Series(curves, dtype=object),
+        }
+    )
