@@ -232,8 +232,8 @@ class AnalogueIndex:
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
         position = self._position.get_indexer(pd.Index(near.ids.ravel())).reshape(near.ids.shape)
-        similarity = np.round(near.similarity.astype(np.float64), _DIGITS)
-        similarity = np.where(position >= 0, similarity, np.nan)
+        similarity: Floats = near.similarity.astype(np.float64).round(_DIGITS)
+        similarity[position < 0] = np.nan
         return Pool(position.astype(np.int64), similarity, temperature, np.ones(position.shape))
 
     def _find_elsewhere(self, rows: Launches) -> Pool:
@@ -245,8 +245,7 @@ class AnalogueIndex:
             same = same[self.panel.visible[same] <= rows.standing[row]]
             same = same[self.panel.ids[same] != name][-_MOST_ELSEWHERE:]
             position[row, : len(same)] = same[::-1]
-        similarity = np.full(position.shape, np.nan)
-        similarity[position >= 0] = 1.0
+        similarity = np.where(position >= 0, np.float64(1.0), np.float64(np.nan))
         return Pool(position, similarity, 1.0, np.ones(position.shape))
 
 
