@@ -18,18 +18,16 @@ own, whose peak memory is printed with it.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from banking77 import Setting, Task, few_shot_task, full_task
+from circumstances import machine_and_versions
 from classification_speed import large, speed
 from contestants import (
     BASELINES,
@@ -294,26 +292,14 @@ def run_part(part: str, setting: Setting) -> float:
 
 def circumstances(setting: Setting) -> str:
     """Machine, versions, data and seeds."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    threads = os.environ.get("OMP_NUM_THREADS", "not set")
-    engines = ", ".join(f"{name} {_version(name)}" for name in ENGINES)
     judged = "test.csv" if setting.on == "test" else "a fifth of train.csv (not test.csv)"
     return "\n".join(
         [
-            f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-            f"OMP_NUM_THREADS {threads}, load {os.getloadavg()[0]:.1f} at the start",
-            f"Python {platform.python_version()}, likewise {version('likewise')}, {engines}",
+            machine_and_versions(ENGINES),
             f"judged on {judged}; seeds {', '.join(map(str, setting.seeds))}",
         ]
         + (["QUICK: these figures are no results"] if setting.quick else [])
     )
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
 
 
 if __name__ == "__main__":

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +15,7 @@ import pandas as pd
 from banking77 import Setting, few_shot_task, full_task, speed_texts
 from contestants import fit_likewise, run_setfit
 from own_process import alone, peak_memory
+from stopwatch import timed, watching
 
 from classifiers import NeighborClassifier
 from retrieval import Encoder, ItemIndex
@@ -31,6 +28,8 @@ LABELS = 10_000
 PART = 20_000
 QUERIES = 1_000  # at a time: the index reads all vectors into memory, once
 FEW_QUERIES = 100  # the vectors stay in Milvus
+
+ENGINES = {(Encoder, "encode"): "encoder", (ItemIndex, "neighbors"): "search"}
 
 
 def speed(setting: Setting) -> None:
@@ -51,8 +50,8 @@ def speed(setting: Setting) -> None:
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in fitted}
     for _ in range(ROUNDS):  # in turns, so that a machine that slows down slows them all
         for name, classifier in fitted.items():
-            with timed_engines() as seconds:
-                seconds["all"] = _timed(partial(classifier.classify, texts))
+            with watching(ENGINES) as seconds:
+                seconds["all"] = timed(partial(classifier.classify, texts))
             taken[name].append(seconds)
     rows = {name: _speed_row(rounds, len(texts)) for name, rounds in taken.items()}
     if setting.setfit_python:
@@ -80,33 +79,6 @@ def _speed_row(rounds: list[dict[str, float]], n: int) -> dict[str, float]:
         "search %": _share(lambda s: s["search"]),
         "outside %": _share(lambda s: s["all"] - s["encoder"] - s["search"]),
     }
-
-
-@contextmanager
-def timed_engines() -> Iterator[dict[str, float]]:
-    """Add up the seconds spent in `Encoder.encode` and in `ItemIndex.neighbors`.
-
-    Searching for texts encodes them: that time counts for the encoder alone.
-    """
-    seconds = {"encoder": 0.0, "search": 0.0}
-
-    def timing(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def timed_method(*args: Any, **kwargs: Any) -> Any:
-            start, inner = time.perf_counter(), sum(seconds.values())
-            try:
-                return method(*args, **kwargs)
-            finally:
-                within = sum(seconds.values()) - inner
-                seconds[name] += time.perf_counter() - start - within
-
-        return timed_method
-
-    with (
-        patch.object(Encoder, "encode", timing("encoder", Encoder.encode)),
-        patch.object(ItemIndex, "neighbors", timing("search", ItemIndex.neighbors)),
-    ):
-        yield seconds
 
 
 def large(setting: Setting) -> None:
@@ -142,7 +114,7 @@ def index_large(n: int, uri: str, setting: Setting) -> dict[str, float]:
         for start in range(0, n, PART):
             rows = slice(start, start + PART)
             upsert = partial(index.upsert, items[rows], text="text", label="label")
-            seconds += _timed(partial(upsert, vectors=vectors[rows]))
+            seconds += timed(partial(upsert, vectors=vectors[rows]))
     return {"index: seconds": seconds, "index: peak MiB": peak_memory()}
 
 
@@ -154,10 +126,10 @@ def classify_large(uri: str, setting: Setting) -> dict[str, float]:
     measured: dict[str, float] = {}
     with ItemIndex(uri, encoder) as index:
         classifier = NeighborClassifier(index=index)
-        measured["fit: seconds"] = _timed(classifier.fit)
+        measured["fit: seconds"] = timed(classifier.fit)
         measured["fit: peak MiB"] = peak_memory()
         for n, note in ((FEW_QUERIES, ""), (QUERIES, ", first call"), (QUERIES, "")):
-            seconds = _timed(partial(classifier.classify, texts[:n]))
+            seconds = timed(partial(classifier.classify, texts[:n]))
             measured[f"classify {n:,}{note}: seconds"] = seconds
             measured[f"classify {n:,}: peak MiB"] = peak_memory()
     return measured
@@ -189,9 +161,3 @@ def _moved(
     moved = vectors + by * noise / np.linalg.norm(noise, axis=1, keepdims=True)
     unit: npt.NDArray[np.float32] = moved / np.linalg.norm(moved, axis=1, keepdims=True)
     return unit
-
-
-def _timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -13,7 +13,6 @@ from __future__ import annotations
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pymilvus import MilvusClient
+from stopwatch import timed
 
 from pipelines.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex
@@ -120,13 +120,6 @@ def raw_faiss(vectors: Vectors, queries: Vectors) -> object:
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return index.search(queries, K)
-
-
-def timed(call: Callable[[], object]) -> float:
-    """Seconds one call takes."""
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,9 @@ from classifiers.examples import LABEL
 from classifiers.knowledge import Knowledge
 from classifiers.knowledge_files import json_ready, knowledge_files, read_knowledge
 from classifiers.model_card import model_card
-from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
+from retrieval import Encoder, ItemIndex
 from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.weights import EncoderIdentity
+from retrieval.saved_model import find_encoder, place_of, understood
 
 _KIND = "NeighborClassifier"
 _DOCUMENT = "classifier.json"
@@ -96,7 +95,7 @@ def write_classifier(
             _VECTORS: {"vectors": held.vectors},
         }
     else:
-        document["index"] = {"uri": _without_user(index.uri), "collection": index.collection}
+        document["index"] = place_of(index)
     write_artifact(
         path,
         kind=_KIND,
@@ -126,25 +125,9 @@ def read_classifier(
         InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
     """
     artifact = read_artifact(path, kind=_KIND)
-    try:
-        saved, home = _parse(artifact)
-    except ArtifactError:
-        raise
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"{artifact.path} holds no classifier that this version of likewise can read "
-            f"({type(error).__name__}: {error}); save it anew"
-        ) from error
-    if home is not None and index is None:
-        raise InputError(
-            f"the items of {artifact.path} are in collection {home['collection']!r} of "
-            f"{home['uri']}; open it as an ItemIndex and pass it as index="
-        )
-    if home is None and index is not None:
-        raise InputError(f"{artifact.path} holds its items itself; leave index= out")
-    if index is None:
-        encoder = encoder or _same_encoder(artifact.encoder)
-    _check_encoder(artifact, encoder if index is None else index.encoder)
+    with understood(artifact, "classifier"):
+        saved, place = _parse(artifact)
+    encoder = find_encoder(artifact, place, index, encoder)
     saved.parameters.update(index=index, encoder=encoder)
     return saved
 
@@ -158,8 +141,8 @@ def named_index(path: Path) -> dict[str, str] | None:
     Raises:
         ArtifactError: The folder is not a whole, untouched artifact of this kind.
     """
-    home: dict[str, str] | None = read_artifact(path, kind=_KIND).json(_DOCUMENT).get("index")
-    return home
+    place: dict[str, str] | None = read_artifact(path, kind=_KIND).json(_DOCUMENT).get("index")
+    return place
 
 
 def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
@@ -169,8 +152,8 @@ def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
     if isinstance(parameters["prior"], list):
         parameters["prior"] = dict(parameters["prior"])
     if not knowledge.is_private:
-        home = {name: document["index"][name] for name in ("uri", "collection")}
-        return SavedClassifier(parameters, knowledge, None, None, {}), home
+        place = {name: document["index"][name] for name in ("uri", "collection")}
+        return SavedClassifier(parameters, knowledge, None, None, {}), place
     saved = SavedClassifier(
         parameters=parameters,
         knowledge=knowledge,
@@ -179,28 +162,3 @@ def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
         columns=document["columns"],
     )
     return saved, None
-
-
-def _same_encoder(identity: EncoderIdentity) -> Encoder:
-    """Return the encoder of this name, on the same engine where it is installed."""
-    try:
-        return Encoder(identity.name, backend="torch" if identity.backend == "torch" else "auto")
-    except InputError as error:
-        raise InputError(f"{error}; pass it as encoder=, from where it is now") from error
-
-
-def _check_encoder(artifact: Artifact, encoder: Encoder | None) -> None:
-    if encoder is not None and not artifact.encoder.same_space(encoder.identity):
-        raise EncoderMismatchError(
-            f"{artifact.path} was saved with encoder {artifact.encoder.describe()}, not with "
-            f"{encoder.identity.describe()}: their vectors cannot be compared. Load it with that "
-            "encoder, or fit anew with this one"
-        )
-
-
-def _without_user(uri: str) -> str:
-    """Leave user and password out of an address."""
-    if "://" not in uri:
-        return uri
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

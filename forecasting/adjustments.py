@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 from forecasting.analogues import Pool, Pools
 from forecasting.history import History
 from forecasting.launches import Launches
-from forecasting.panel import NEVER
+from forecasting.panel import NEVER, Ints
 from forecasting.paths import Paths
 from retrieval import InputError
 
@@ -26,14 +27,19 @@ _SHOWN = 5
 class Adjustments:
     """What to do differently, by item id; the id ``"*"`` stands for every item asked about.
 
+    Items that nothing is said about are forecast as without adjustments, to the last bit.
+
     Attributes:
         exclude: Analogues that must not count.
         include: Analogues that must count, as much as the most similar one; a finished launch among
             them gets as much weight among the courses as the heaviest.
-        pin: The only analogues that count: their curves alone are the forecast, by vote.
+        pin: The only analogues that count: their curves alone, in today's market, are the forecast.
         weights: Analogue → factor on its weight.
         scale: Factor on the forecast, all quantiles included.
         changes: Column → value to try in the item's row, such as price or launch date.
+
+    Raises:
+        InputError: One of them is no mapping.
     """
 
     exclude: Mapping[str, Collection[str]] = field(default_factory=dict)
@@ -42,6 +48,17 @@ class Adjustments:
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     scale: Mapping[str, float] = field(default_factory=dict)
     changes: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take ids that are numbers for the texts that they become in the tables."""
+        for one in fields(self):
+            told = getattr(self, one.name)
+            nested = one.name in ("weights", "changes")
+            shape = "{item: {name: value}}" if nested else "{item: ...}"
+            given = list(told.values()) if isinstance(told, Mapping) else [None]
+            if None in given or (nested and not all(isinstance(each, Mapping) for each in given)):
+                raise InputError(f"{one.name}: give a mapping {shape}, not {told!r}")
+            object.__setattr__(self, one.name, {str(key): told[key] for key in told})
 
     def changed(self, items: pd.DataFrame, item_id: str) -> pd.DataFrame:
         """The item table with the changes to try.
@@ -75,7 +92,7 @@ class Adjustments:
         position = pd.Index(history.panel.ids)
         for name in ("exclude", "include", "pin", "weights"):
             for analogues in getattr(self, name).values():
-                if isinstance(analogues, str):
+                if isinstance(analogues, str) or not isinstance(analogues, Collection):
                     raise InputError(f"{name}: give a list of analogues, not {analogues!r} alone")
                 missing = [one for one in map(str, analogues) if one not in position]
                 if missing:
@@ -83,7 +100,7 @@ class Adjustments:
                     raise InputError(f"{name}: not among the items seen by the cutoff: {shown}")
         factors = [*self.scale.values()]
         factors += [one for given in self.weights.values() for one in given.values()]
-        if not all(np.isfinite(one) and one >= 0 for one in factors):
+        if not all(isinstance(one, Real) and np.isfinite(one) and one >= 0 for one in factors):
             raise InputError("scale and weights must be numbers of at least 0")
         return Hand(self, ids, history, position)
 
@@ -137,37 +154,67 @@ class Hand:
         )
         return edited.each(self._weighed)
 
-    def paths(self, courses: Paths, votes: Paths, reference: npt.NDArray[np.object_]) -> Paths:
+    def paths(
+        self, courses: Paths, votes: Paths, origin: Ints, voters: Ints, *, voted: bool
+    ) -> tuple[Paths, Ints]:
         """The courses as the planner wants them.
 
         Args:
             courses: As forecast from the edited analogues.
             votes: The vote of the edited analogues, for items whose analogues are pinned.
-            reference: (N,) ids of the launches whose courses are drawn from.
+            origin: (curves of the courses,) positions in the panel of the launches they are of, -1
+                for those of no launch.
+            voters: (curves of the votes,) the same.
+            voted: Whether the courses are a vote too, so that analogues have been weighed already.
+
+        Returns:
+            The courses, and the origin of their curves.
         """
-        known = pd.Index(reference)
-        weight = courses.weight.copy()
+        weight, by_vote = courses.weight.copy(), np.zeros(len(courses), dtype=bool)
+        level = votes.factor.copy()
+        more: list[tuple[int, int, float]] = []
         for row in self._rows():
-            heaviest = weight[row].max(initial=0.0)
-            for name, value in (
-                *((one, 0.0) for one, _ in self.told.of("exclude", self.ids[row])),
-                *self.told.of("weights", self.ids[row]),
-            ):
-                weight[row, self._courses_of(courses, row, name, known)] *= value
-            for name, _ in self.told.of("include", self.ids[row]):
-                weight[row, self._courses_of(courses, row, name, known)] = heaviest
-        total = weight.sum(axis=1, keepdims=True)
-        weight = np.where(total > 0, weight / np.where(total > 0, total, 1.0), courses.weight)
-        pinned = np.array([bool(self.told.of("pin", item)) for item in self.ids])
-        mixed = _either(replace(courses, weight=weight), votes, pinned)
+            if not self._touches(row):
+                continue
+            item = origin[courses.position[row]]
+            mine = weight[row].copy()
+            for name, value in self.told.of("weights", self.ids[row]):
+                mine[item == self.position.get_loc(name)] *= 1.0 if voted else value
+            mine[np.isin(item, self._at(row, "exclude"))] = 0.0
+            most = np.bincount(item[item >= 0], mine[item >= 0]).max(initial=0.0)
+            for one in np.unique(self._at(row, "include")):
+                there = item == one
+                curves = np.flatnonzero(origin == one)
+                if there.any():
+                    mine[there] = most / there.sum()
+                elif len(curves):
+                    more.extend((row, int(curve), most / len(curves)) for curve in curves)
+            weight[row] = mine
+            # With all courses excluded, what is left of the analogues votes.
+            pinned = bool(self.told.of("pin", self.ids[row]))
+            by_vote[row] = pinned or not mine.any()
+            level[row] = 1.0 if pinned else level[row]  # that of the curve pinned
+        edited = _normed(_with_courses(replace(courses, weight=weight), more), self._touched())
         scale = [
             np.prod([self.told.scale.get(key, 1.0) for key in (ALL, str(item))])
             for item in self.ids
         ]
-        return mixed.scaled(np.array(scale, dtype=np.float64))
+        mixed = _either(edited, replace(votes, factor=level), by_vote).scaled(
+            np.array(scale, dtype=np.float64)
+        )
+        return mixed, np.concatenate([origin, voters]) if by_vote.any() else origin
 
     def _rows(self) -> range:
         return range(len(self.ids))
+
+    def _touches(self, row: int) -> bool:
+        """Whether anything is told of the analogues of a row."""
+        return any(
+            self.told.of(name, self.ids[row]) for name in ("exclude", "include", "pin", "weights")
+        )
+
+    def _touched(self) -> npt.NDArray[np.bool_]:
+        return np.array([self._touches(row) for row in self._rows()], dtype=bool)
 
     def _at(self, row: int, name: str) -> npt.NDArray[np.int64]:
         """Positions in the panel of what is told of a row, itself left out."""
@@ -175,8 +222,12 @@ class Hand:
         return self.position.get_indexer(pd.Index(names, dtype=object)).astype(np.int64)
 
     def _weighed(self, pool: Pool) -> Pool:
+        """The pool without what must not count, gaps closed, and with weights."""
         factor, chosen = np.ones(pool.position.shape), pool.valid
+        order = np.tile(np.arange(pool.position.shape[1]), (len(pool.position), 1))
         for row in self._rows():
+            if not self._touches(row):
+                continue
             at = pool.position[row]
             pinned = self._at(row, "pin")
             if len(pinned):
@@ -184,36 +235,66 @@ class Hand:
             chosen[row] &= ~np.isin(at, self._at(row, "exclude"))
             for name, value in self.told.of("weights", self.ids[row]):
                 factor[row, at == self.position.get_loc(name)] *= value
-        return pool.only(chosen).weighted(factor)
-
-    @staticmethod
-    def _courses_of(courses: Paths, row: int, name: str, known: pd.Index) -> npt.NDArray[np.bool_]:
-        at = np.flatnonzero(known == name)
-        mine: npt.NDArray[np.bool_] = np.isin(courses.position[row], at)
-        return mine
+            order[row] = np.argsort(~chosen[row], kind="stable")
+        edited = pool.only(chosen).weighted(factor)
+        return replace(
+            edited,
+            position=np.take_along_axis(edited.position, order, axis=1),
+            similarity=np.take_along_axis(edited.similarity, order, axis=1),
+            factor=np.take_along_axis(edited.factor, order, axis=1),
+        )
 
 
 def _with(pool: Pool, added: list[npt.NDArray[np.int64]]) -> Pool:
-    """A pool with more analogues in front, each as similar as the most similar one."""
-    widest = max((len(one) for one in added), default=0)
-    if not widest:
-        return pool
-    n = len(pool.position)
-    position = np.full((n, widest), -1, dtype=np.int64)
-    similarity = np.full((n, widest), np.nan)
-    there = pool.valid
+    """A pool with more analogues in front, each as similar as the most similar one.
+
+    They take the places of the least similar ones: the pool of a row without any stays as it is.
+    """
+    there, width = pool.valid, max([pool.position.shape[1], *map(len, added)])
+    wider = ((0, 0), (0, width - pool.position.shape[1]))
+    position = np.pad(pool.position, wider, constant_values=-1)
+    similarity = np.pad(pool.similarity, wider, constant_values=np.nan)
+    factor = np.pad(pool.factor, wider, constant_values=1.0)
     for row, more in enumerate(added):
-        position[row, : len(more)] = more
-        best = pool.similarity[row][there[row]]
-        similarity[row, : len(more)] = best.max() if len(best) else 1.0
-        there[row] &= ~np.isin(pool.position[row], more)
-    kept = pool.only(there)
+        if not len(more):
+            continue
+        left = np.flatnonzero(there[row] & ~np.isin(pool.position[row], more))
+        left, first = left[: width - len(more)], slice(0, len(more))
+        last = slice(len(more), len(more) + len(left))
+        best = pool.similarity[row][there[row]].max(initial=-1.0)
+        position[row], similarity[row], factor[row] = -1, np.nan, 1.0
+        position[row, first], position[row, last] = more, pool.position[row, left]
+        similarity[row, first] = best if there[row].any() else 1.0
+        similarity[row, last] = pool.similarity[row, left]
+        factor[row, last] = pool.factor[row, left]
+    return replace(pool, position=position, similarity=similarity, factor=factor)
+
+
+def _with_courses(paths: Paths, more: list[tuple[int, int, float]]) -> Paths:
+    """Courses with further ones: row, curve and weight of each."""
+    if not more:
+        return paths
+    n = len(paths)
+    place = [sum(one[0] == row for one in more[:at]) for at, (row, _, _) in enumerate(more)]
+    position = np.zeros((n, max(place) + 1), dtype=np.int64)
+    weight, factor = np.zeros(position.shape), np.ones(position.shape)
+    for at, (row, curve, how_much) in zip(place, more, strict=True):
+        position[row, at], weight[row, at] = curve, how_much
+        factor[row, at] = paths.factor[row, paths.weight[row].argmax()]
     return replace(
-        pool,
-        position=np.hstack([position, kept.position]),
-        similarity=np.hstack([similarity, kept.similarity]),
-        factor=np.hstack([np.ones(position.shape), kept.factor]),
+        paths,
+        position=np.hstack([paths.position, position]),
+        weight=np.hstack([paths.weight, weight]),
+        factor=np.hstack([paths.factor, factor]),
     )
+
+
+def _normed(paths: Paths, rows: npt.NDArray[np.bool_]) -> Paths:
+    """The same with the weights of some rows made to sum to 1, where there are any."""
+    total = paths.weight.sum(axis=1, keepdims=True)
+    usable = rows[:, None] & (total > 0)
+    weight = np.where(usable, paths.weight / np.where(usable, total, 1.0), paths.weight)
+    return replace(paths, weight=weight)
 
 
 def _either(one: Paths, other: Paths, take_other: npt.NDArray[np.bool_]) -> Paths:

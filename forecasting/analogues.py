@@ -196,6 +196,10 @@ class AnalogueIndex:
         self.index.upsert(
             items, text="text", launch_date="visible_from", attributes=[_POOL], vectors=vectors
         )
+        if "://" not in self.index.uri:
+            # Milvus Lite's similarities differ from faiss' in their last digits: search the same
+            # way however many items are asked about, so that an item's forecast is always the same.
+            self.index.read()
 
     def find(
         self, rows: Launches, k: int, *, temperature: float, recency: float | None, lately: int

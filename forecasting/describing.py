@@ -14,7 +14,9 @@ from forecasting.history import History
 from forecasting.launches import Launches
 from forecasting.panel import Floats
 
+_DIGITS = 6  # of features made of sales; beyond them trees would learn the unit of counting
 _BLOCK = 2048  # rows whose analogues' curves are held in memory at once
+_OF_MARKET = ("market_trend", "season_ahead")
 
 Edit = Callable[[Launches, Pools], Pools]
 
@@ -86,8 +88,8 @@ class Describer:
         for start in range(0, max(len(rows), 1), _BLOCK):  # no row is one empty block
             block = slice(start, start + _BLOCK)
             parts.append(neighbor_features(self.history, rows[block], pools[block], self.pools))
-        own = own_features(self.history, rows)
-        features = own.join(pd.concat(parts, ignore_index=True))
+        own = own_features(self.history, rows).round(dict.fromkeys(_OF_MARKET, _DIGITS))
+        features = own.join(pd.concat(parts, ignore_index=True).round(_DIGITS))
         return Description(rows, pools, features, self.scale(rows))
 
     def scale(self, rows: Launches) -> Floats:

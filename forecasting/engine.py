@@ -78,6 +78,16 @@ class Engine:
         """(N,) positions in the panel of the launches whose courses forecasts are drawn from."""
         return self.votes.items if self.model is None else self.model.items
 
+    def origin(self, paths: Paths) -> Ints:
+        """(curves,) positions in the panel of the launches that curves are of; -1 for no launch."""
+        beyond = len(paths.curves) - len(self.reference)
+        return np.pad(self.reference, (0, beyond), constant_values=-1)
+
+    def voters(self, votes: Paths) -> Ints:
+        """The same for the courses of a vote."""
+        beyond = len(votes.curves) - len(self.votes.items)
+        return np.pad(self.votes.items, (0, beyond), constant_values=-1)
+
     def courses(self, described: Description) -> Paths:
         """The courses that launches may take; any at all where they are too novel."""
         if self.model is None:
@@ -85,7 +95,8 @@ class Engine:
         else:
             rows = described.rows
             paths = self.model.predict(described.features, described.scale, rows.vectors, rows.plan)
-        return self.novelty.widened(paths, self.novelty.of(described.pools.best_similarity))
+        novelty = self.novelty.of(described.pools.best_similarity)
+        return self.novelty.widened(paths, novelty, len(self.reference))
 
     def vote(self, described: Description) -> Paths:
         """The courses by the vote of the analogues alone."""

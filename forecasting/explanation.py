@@ -57,7 +57,7 @@ def analogue_table(
     described: Description,
     use: Sequence[str],
     paths: Paths,
-    reference: Ints,
+    origin: Ints,
     vectors: npt.NDArray[np.float32] | None,
 ) -> pd.DataFrame:
     """The analogues of n launches; the columns are those of `LaunchForecaster.explain`.
@@ -67,8 +67,8 @@ def analogue_table(
         described: The launches with their analogues.
         use: Names of the pools in use.
         paths: Their courses.
-        reference: (N,) positions in the panel of the launches whose courses these are.
-        vectors: (N, d) of the same, for their similarity; None where it is not known.
+        origin: (N,) positions in the panel of the launches that the curves are of, -1 for none.
+        vectors: Unit vectors of the first of them, for their similarity; None where not known.
     """
     parts = []
     for name, pool in described.pools.named().items():
@@ -78,11 +78,13 @@ def analogue_table(
             parts.append(
                 _table(history, described, name, row, pool.position[row, rank], similarity, weight)
             )
-    row, at, weight = _outcomes(paths, reference)
+    row, at, weight = _outcomes(paths, origin)
     similarity = np.full(len(row), np.nan)
     if vectors is not None:
-        similarity = (described.rows.vectors[row] * vectors[at]).sum(axis=1).astype(np.float64)
-    parts.append(_table(history, described, OUTCOME, row, reference[at], similarity, weight))
+        known = at < len(vectors)
+        alike = (described.rows.vectors[row[known]] * vectors[at[known]]).sum(axis=1)
+        similarity[known] = alike
+    parts.append(_table(history, described, OUTCOME, row, origin[at], similarity, weight))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -108,8 +110,8 @@ def plain_name(feature: str, covariates: Sequence[str] = ()) -> str:
     """A feature's name in plain words."""
     if feature in _PLAIN:
         return _PLAIN[feature]
-    if feature.startswith("plan_"):
-        number, what = feature.removeprefix("plan_").split("_", 1)
+    number, _, what = feature.removeprefix("plan_").partition("_")
+    if feature.startswith("plan_") and number.isdigit() and int(number) < len(covariates):
         return f"planned {_words(covariates[int(number)])}, {_words(what)}"
     for ending, words in (
         ("_rank", "{} against other launches"),
@@ -128,14 +130,14 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _outcomes(paths: Paths, reference: Ints) -> tuple[Ints, Ints, Floats]:
-    """Rows, reference launches and weights of the heaviest courses, those of one item added up."""
-    known = len(reference)
+def _outcomes(paths: Paths, origin: Ints) -> tuple[Ints, Ints, Floats]:
+    """Rows, curves and weights of the heaviest courses, those of one launch added up."""
     rows, found, weights = [], [], []
     for row in range(len(paths)):
         at, weight = paths.position[row], paths.weight[row]
-        at, weight = at[at < known], weight[at < known]  # beyond are courses of no launch
-        items, first, inverse = np.unique(reference[at], return_index=True, return_inverse=True)
+        launches = origin[at] >= 0
+        at, weight = at[launches], weight[launches]
+        items, first, inverse = np.unique(origin[at], return_index=True, return_inverse=True)
         added = np.bincount(inverse, weight, len(items)).astype(np.float64)
         heavy, _ = heaviest(added[None, :], min(_MOST_OUTCOMES, len(items)))
         heavy = heavy[0][added[heavy[0]] > 0]

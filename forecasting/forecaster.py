@@ -297,7 +297,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if by is not None and by not in new_items.columns:
             there = ", ".join(map(str, new_items.columns))
             raise TableError(f"new_items: no column {by!r} to group by; there are: {there}")
-        described, paths = self._paths(new_items, future, adjustments)
+        described, paths, _ = self._paths(new_items, future, adjustments)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
         return Sums(paths, self.engine_.shock, self.quantiles, self.seed).table(
             groups.reset_index(drop=True),
@@ -348,12 +348,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        described, paths = self._paths(new_items, None, adjustments)
+        described, paths, origin = self._paths(new_items, None, adjustments)
         model = self.engine_.model
         vectors = None if model is None else model.trained.vectors
-        return analogue_table(
-            self.history_, described, self.pools, paths, self.engine_.reference, vectors
-        )
+        return analogue_table(self.history_, described, self.pools, paths, origin, vectors)
 
     def contributions(self, new_items: pd.DataFrame) -> pd.DataFrame:
         """Show what moves the level of each forecast.
@@ -366,7 +364,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: The forecast is a vote of analogues, without features.
         """
-        described, _ = self._paths(new_items, None, None)
+        described, _, _ = self._paths(new_items, None, None)
         if self.engine_.model is None:
             raise InputError(
                 "method knn has no features that contribute; explain() shows its votes"
@@ -406,6 +404,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     ) -> Self:
         """Read a saved forecaster; its forecasts are the same to the last bit.
 
+        It forecasts and explains. What only baselines need is not kept; `backtest` fits anew.
+
         Args:
             path: The folder.
             index: Where its items are, if they were in an index of the caller's.
@@ -430,7 +430,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         future: pd.DataFrame | None,
         adjustments: Adjustments | None,
     ) -> tuple[Description, Forecasts]:
-        described, paths = self._paths(new_items, future, adjustments)
+        described, paths, _ = self._paths(new_items, future, adjustments)
         if observed is None:
             return described, self.engine_.read(paths)
         seen = self._observed(new_items, described.rows, observed)
@@ -441,7 +441,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         new_items: pd.DataFrame,
         future: pd.DataFrame | None,
         adjustments: Adjustments | None,
-    ) -> tuple[Description, Paths]:
+    ) -> tuple[Description, Paths, Ints]:
+        """The launches, their courses, and which launch of the panel each curve is of."""
         check_is_fitted(self)
         engine = self.engine_
         if adjustments is not None:
@@ -449,11 +450,19 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         rows = self._launches(new_items, future)
         if adjustments is None:
             described = engine.describer.describe(rows)
-            return described, engine.courses(described)
+            courses = engine.courses(described)
+            return described, courses, engine.origin(courses)
         hand = adjustments.on(rows.ids, self.history_)
         described = engine.describer.describe(rows, hand.edit)
-        ids = self.panel_.ids[engine.reference]
-        return described, hand.paths(engine.courses(described), engine.vote(described), ids)
+        courses, votes = engine.courses(described), engine.vote(described)
+        paths, origin = hand.paths(
+            courses,
+            votes,
+            engine.origin(courses),
+            engine.voters(votes),
+            voted=engine.model is None,
+        )
+        return described, paths, origin
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
@@ -483,7 +492,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 f"{self.cutoff_:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
                 'instead (method="knn")',
                 FewLaunchesWarning,
-                stacklevel=3,
+                stacklevel=4,  # who called fit
             )
             return None
         if not finished:
@@ -585,7 +594,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         try:
             panel = self._panel(clean, observed, None)
         except TableError as error:
-            raise TableError(f"observed{str(error).removeprefix('sales')}") from error
+            table, _, rest = str(error).partition(":")
+            source = {"sales": "observed", "items": "new_items"}.get(table, table)
+            raise TableError(f"{source}:{rest}") from error
         curves = panel.curves(self.horizon).astype(np.float64)
         at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
         return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
@@ -656,11 +667,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 f"quantiles must ascend between 0 and 1 with 0.5 among them, got {levels}"
             )
         for name, least in (("horizon", 1), ("k", 1), ("max_lead", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or value < least:
+                raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
         for name in ("temperature", "recency"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if (name == "temperature" or value is not None) and not (value and value > 0):
                 raise InputError(f"{name} must be above 0, got {value}")
         check_choice("method", self.method, get_args(Method))
         check_choice("similarity", self.similarity, get_args(Similarity))

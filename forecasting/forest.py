@@ -73,6 +73,8 @@ class LaunchForest:
             parameters: Of LightGBM: seed, threads, and what makes it repeatable.
         """
         settings = {**parameters, **_GROWING}
+        if len(matrix) == 1:  # of which a part is nothing
+            settings["bagging_fraction"] = 1.0
         data = lgb.Dataset(
             matrix,
             np.log1p(total),

@@ -31,7 +31,7 @@ class LaunchVotes:
     def __init__(self, history: History, level: Floats) -> None:
         self._history = history
         self._end = history.panel.end
-        self._level = level
+        self.level = level
         started = launched(history.panel)
         started = started[np.isfinite(history.curves[started]).any(axis=1)]
         self._row = np.full(len(history.panel.ids), -1, dtype=np.int64)
@@ -74,7 +74,7 @@ class LaunchVotes:
         )
 
     def _factor(self, level: Floats, position: Ints) -> Floats:
-        theirs = self._level[np.maximum(position, 0)]
+        theirs = self.level[np.maximum(position, 0)]
         moved = (level[:, None] + _LEVEL_FLOOR) / (theirs + _LEVEL_FLOOR)
         return np.clip(np.where(np.isfinite(moved), moved, 1.0), 1 / _FURTHEST, _FURTHEST)
 

@@ -38,11 +38,9 @@ class Launches:
     def __post_init__(self) -> None:
         """Spread what holds for all rows alike."""
         n = len(self.ids)
-        for name in ("first_share", "product"):
-            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), (n,)))
-        if self.plan.shape[0] != n:
-            plan = np.broadcast_to(self.plan[:1], (n, *self.plan.shape[1:]))
-            object.__setattr__(self, "plan", plan)
+        shapes = {"first_share": (n,), "product": (n,), "plan": (n, *self.plan.shape[1:])}
+        for name, shape in shapes.items():
+            object.__setattr__(self, name, np.broadcast_to(getattr(self, name), shape))
 
     def __len__(self) -> int:
         """Return the number of launches."""

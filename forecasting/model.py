@@ -83,7 +83,7 @@ class Lessons:
 
 
 @dataclass(frozen=True)
-class _Trained:
+class Trained:
     """What one set of launches taught."""
 
     forest: LaunchForest | None  # None: the like launches are those of like text
@@ -164,13 +164,15 @@ class LaunchModel:
     def contributions(self, features: pd.DataFrame) -> Floats:
         """(n, f) what each feature adds to the logarithm of the level."""
         matrix = _matrix(features)
+        if not len(matrix):  # LightGBM divides by it
+            return matrix
         added = np.asarray(self.trained.booster.predict(matrix, pred_contrib=True))
         parts: Floats = added.reshape(len(matrix), -1)[:, :-1]
         return parts
 
     # --- learning --------------------------------------------------------------------------------
 
-    def _train(self, lessons: Lessons, rows: Ints) -> _Trained:
+    def _train(self, lessons: Lessons, rows: Ints) -> Trained:
         part = _taken(lessons, rows)
         matrix, curves = _matrix(part.features), part.curves / part.scale
         categorical = [
@@ -182,21 +184,25 @@ class LaunchModel:
         parameters = {**_REPEATABLE, "seed": self.seed, "num_threads": self._threads(len(matrix))}
         total = curves.sum(axis=1)
         settings = {**parameters, **_BOOSTING}
+        if len(matrix) == 1:  # of which a part is nothing
+            settings["bagging_fraction"] = 1.0
+        label = total if total.any() else np.full_like(total, 1e-9)  # Tweedie refuses all zeros
         data = lgb.Dataset(
-            matrix, total, weight=weight, categorical_feature=categorical, params=settings
+            matrix, label, weight=weight, categorical_feature=categorical, params=settings
         )
         booster = lgb.train(settings, data, num_boost_round=_ROUNDS)
         forest = None
         if self.similarity == "learned":
             forest = LaunchForest.grow(matrix, total, weight, categorical, parameters)
-        return _Trained(forest, booster, curves, part.vectors, weight)
+        return Trained(forest, booster, curves, part.vectors, weight)
 
     def _correct(self, lessons: Lessons) -> None:
         """Learn bias, the effect of plans and calibration from folds of launches not seen."""
         folds = []
+        # By order among the launches: where they stand in the panel may have a pattern.
+        place = np.unique(lessons.items, return_inverse=True)[1] % _FOLDS
         for fold in range(_FOLDS):
-            inside = np.flatnonzero(lessons.items % _FOLDS != fold)
-            outside = np.flatnonzero(lessons.items % _FOLDS == fold)
+            inside, outside = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
             if len(inside) and len(outside):
                 part = _taken(lessons, outside)
                 trained = self._train(lessons, inside)
@@ -255,7 +261,7 @@ class LaunchModel:
 
     def _paths(
         self,
-        trained: _Trained,
+        trained: Trained,
         matrix: Floats,
         scale: Floats,
         vectors: npt.NDArray[np.float32],
@@ -316,7 +322,7 @@ def _shock(folds: Sequence[tuple[Lessons, Paths]], bias: float) -> float:
     return float(np.sqrt(np.log1p(excess / size))) if excess > 0 and size > 0 else 0.0
 
 
-def _by_text(trained: _Trained, vectors: npt.NDArray[np.float32]) -> tuple[Ints, Floats]:
+def _by_text(trained: Trained, vectors: npt.NDArray[np.float32]) -> tuple[Ints, Floats]:
     similarity = np.round((vectors @ trained.vectors.T).astype(np.float64), 5)
     raw = np.exp((similarity - 1.0) / _TEXT_TEMPERATURE) * trained.weight
     return heaviest(raw, min(_MOST_TEXT, raw.shape[1]))

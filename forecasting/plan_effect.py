@@ -16,6 +16,7 @@ from forecasting.panel import Floats
 from forecasting.paths import Paths
 
 _RIDGE = 1e-3
+_ROUNDS = 5  # of effects and levels, each given the other
 _FEWEST = 50  # rows with a plan
 _FURTHEST = 1.5  # logarithm of the most that a week is moved
 
@@ -48,33 +49,38 @@ class PlanEffect:
         """
         covariates = plan.shape[2]
         away = _deviations(plan)
-        told = (away != 0).any(axis=(1, 2)) & (expected > 0).all(axis=1)
+        told = (away != 0).any(axis=(1, 2)) & (expected > 0).all(axis=1) & sold.any(axis=1)
         if not covariates or told.sum() < _FEWEST:
             return cls.none(covariates)
         spread = away[told].std(axis=(0, 1))
         spread = np.where(spread > 0, spread, 1.0)
-        # The launch's own level is given; only how it is split is asked for.
-        level = sold[told].sum(axis=1) / expected[told].sum(axis=1)
-        base = (expected[told] * level[:, None]).ravel()
-        rows = base > 0
-        model = PoissonRegressor(alpha=_RIDGE, fit_intercept=False, max_iter=500)
-        model.fit(
-            (away[told] / spread).reshape(-1, covariates)[rows],
-            sold[told].ravel()[rows] / base[rows],
-            sample_weight=base[rows],
-        )
-        return cls(spread, np.asarray(model.coef_, dtype=np.float64))
+        away, sold, expected = away[told] / spread, sold[told], expected[told]
+        slope = np.zeros(covariates)
+        # The launch's own level is given, and only how it is split is asked for: `applied` keeps
+        # the total, so here too the level is what the total says under the effects found so far.
+        for _ in range(_ROUNDS):
+            level = sold.sum(axis=1) / (expected * _tilt(away, slope)).sum(axis=1)
+            base = (expected * level[:, None]).ravel()
+            model = PoissonRegressor(alpha=_RIDGE, fit_intercept=False, max_iter=500)
+            model.fit(away.reshape(-1, covariates), sold.ravel() / base, sample_weight=base)
+            slope = np.asarray(model.coef_, dtype=np.float64)
+        return cls(spread, slope)
 
     def applied(self, paths: Paths, plan: Floats) -> Paths:
         """The courses as the plans of their launches move them, each mean total as it was."""
         if not self.slope.any():
             return paths
-        moved = _deviations(plan) / self.spread @ self.slope
-        tilt = np.exp(np.clip(moved, -_FURTHEST, _FURTHEST))
+        tilt = _tilt(_deviations(plan) / self.spread, self.slope)
         before = paths.mean()
         after = (before * tilt).sum(axis=1)
         keep = np.divide(before.sum(axis=1), after, out=np.ones_like(after), where=after > 0)
         return replace(paths, scale=paths.scale * tilt * keep[:, None])
+
+
+def _tilt(away: Floats, slope: Floats) -> Floats:
+    """(n, horizon) what plans (n, horizon, c) so far from their means multiply weeks by."""
+    tilt: Floats = np.exp(np.clip(away @ slope, -_FURTHEST, _FURTHEST))
+    return tilt
 
 
 def _deviations(plan: Floats) -> Floats:

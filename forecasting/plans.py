@@ -72,8 +72,9 @@ def _validated(
         raise TableError(f"future: no column {', '.join(missing)}; there are: {there}")
     table = future[columns].reset_index(drop=True)
     table[id_col] = table[id_col].astype(str)
-    table[time_col] = local_dates(table[time_col])
-    check_rows(table, table[time_col].isna(), f"{time_col} is no date", columns, source="future")
+    dates = local_dates(table[time_col])
+    check_rows(table, dates.isna(), f"{time_col} is not a date", columns, source="future")
+    table[time_col] = dates
     for name in covariates:
         if not pd.api.types.is_numeric_dtype(table[name]):
             raise TableError(f"future: {name} must be numeric, found {table[name].dtype}")

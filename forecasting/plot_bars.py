@@ -34,6 +34,7 @@ POOLS = {
     "launch": ("earlier launches", VIOLET),
     "sibling": ("siblings, launched with it", YELLOW),
     "elsewhere": ("elsewhere", WARM),
+    "outcome": ("past launches it is drawn from", INK),
 }
 _NAME, _VALUE, _LABEL, _ITEM = 36, 16, 48, 40  # letters
 _SMALLEST_SHARE = 0.005

@@ -2,7 +2,8 @@
 
 Bayes over courses: those that began as the launch did gain weight, and each is moved toward the
 level observed. With nothing observed the forecast stays as it is; the more has been seen, the more
-it counts.
+it counts. What is expected of the other weeks rises with what was sold in those observed: where few
+courses began at that level, their shapes alone would let it fall.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.isotonic import isotonic_regression
 
 from forecasting.forecasts import Forecasts
 from forecasting.panel import Bools, Floats
@@ -20,6 +22,9 @@ _SPREAD = 0.5  # standard deviation of the logarithm by which courses of one lev
 _NOISE = 0.5  # of counting, in units of the market
 _FOLLOW = 0.8  # power with which a course follows the level observed
 _FLOOR = 0.5  # in units of the market
+
+_LEVELS = 32  # at which what is expected is made to rise
+_HIGHEST = 2.0  # of them, times what the best course sold
 
 
 @dataclass(frozen=True)
@@ -49,26 +54,21 @@ class Observed:
         seen = self.seen
         if not seen.any():
             return paths
-        began = np.concatenate(
-            [
-                np.einsum("nmh,nh->nm", one.courses(), rows)
-                for one, rows in _aligned(paths, seen.astype(np.float64))
-            ]
-        )
+        began, rest = _summed(paths, seen), _summed(paths, np.isnan(self.units))
         unit = paths.scale.mean(axis=1)[:, None]
         began, sold = began / unit, (self.sold / unit[:, 0])[:, None]
-        variance = _SPREAD**2 + _NOISE / (np.minimum(began, sold) + _FLOOR)
-        distance = np.log((began + _FLOOR) / (sold + _FLOOR))
-        log_weight = np.log(np.maximum(paths.weight, 1e-12)) - 0.5 * distance**2 / variance
-        any_seen = seen.any(axis=1)[:, None]
-        log_weight -= log_weight.max(axis=1, keepdims=True)
-        weight = np.exp(log_weight)
-        weight /= weight.sum(axis=1, keepdims=True)
-        follow = np.exp(-_FOLLOW * distance)
+        weight, follow = _posterior(paths.weight, began, sold)
+        expected = (weight * follow * rest).sum(axis=1)
+        told = np.flatnonzero(seen.any(axis=1))
+        rising = _rising(paths.weight[told], began[told], rest[told], sold[told])
+        keep = np.ones(len(expected))
+        np.divide(rising, expected[told], out=rising, where=expected[told] > 0)
+        keep[told] = np.where(expected[told] > 0, rising, 1.0)
+        any_seen = np.reshape(seen.any(axis=1), (-1, 1))
         return replace(
             paths,
             weight=np.where(any_seen, weight, paths.weight),
-            factor=np.where(any_seen, paths.factor * follow, paths.factor),
+            factor=np.where(any_seen, paths.factor * follow * keep[:, None], paths.factor),
             scale=np.where(seen, 0.0, paths.scale),
         )
 
@@ -80,6 +80,46 @@ class Observed:
             np.where(seen[..., None], self.units[..., None], remaining.quantiles),
             remaining.total_quantiles + self.sold[:, None],
         )
+
+
+def _posterior(prior: Floats, began: Floats, sold: Floats) -> tuple[Floats, Floats]:
+    """Weights (n, m) of courses, and what each is multiplied by, where (n, 1) was sold."""
+    variance = _SPREAD**2 + _NOISE / (np.minimum(began, sold) + _FLOOR)
+    distance = np.log((began + _FLOOR) / (sold + _FLOOR))
+    log_weight = np.log(np.maximum(prior, 1e-12)) - 0.5 * distance**2 / variance
+    weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
+    return weight / weight.sum(axis=1, keepdims=True), np.exp(-_FOLLOW * distance)
+
+
+def _rising(prior: Floats, began: Floats, rest: Floats, sold: Floats) -> Floats:
+    """(n,) expected of the rest, as a function of what was sold that does not fall.
+
+    The nearest such function by least squares, at levels that do not depend on what was sold.
+    """
+    highest = _HIGHEST * np.where(prior > 0, began, 0.0).max(axis=1, initial=0.0)
+    levels = np.linspace(np.log(_FLOOR), np.log(highest + _FLOOR), _LEVELS)  # of sold + floor
+    expected = np.empty(levels.shape)
+    for at, level in enumerate(levels):
+        weight, follow = _posterior(prior, began, np.exp(level)[:, None] - _FLOOR)
+        expected[at] = (weight * follow * rest).sum(axis=1)
+    here = np.log(sold[:, 0] + _FLOOR)
+    beyond = np.exp(_FOLLOW * np.maximum(here - levels[-1], 0.0))
+    inside = [
+        np.interp(here[row], levels[:, row], isotonic_regression(expected[:, row]))
+        for row in range(len(sold))
+    ]
+    rising: Floats = np.array(inside, dtype=np.float64) * beyond
+    return rising
+
+
+def _summed(paths: Paths, chosen: Bools) -> Floats:
+    """(n, m) units of each course in the chosen (n, horizon) periods."""
+    return np.concatenate(
+        [
+            np.einsum("nmh,nh->nm", one.courses(), rows)
+            for one, rows in _aligned(paths, chosen.astype(np.float64))
+        ]
+    )
 
 
 def _aligned(paths: Paths, rows: Floats) -> list[tuple[Paths, Floats]]:

@@ -84,7 +84,6 @@ def write_backtest_report(
     """
     compare = result.compare(seed=seed, draws=_DRAWS)
     coverage, width = interval_names(result.quantiles)
-    calibration = result.calibration.xs(NAME, level="method").reset_index().to_dict("records")
     slices = {what: list(_groups(result, what)) for what in _sliced_by(result)}
     environment = Environment(
         loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined
@@ -94,15 +93,15 @@ def write_backtest_report(
         title=title,
         headline=backtest_headline(result),
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
-        faults=list(_faults(float(compare["bias"].to_dict()[NAME]), calibration)),
-        wins=_wins(compare),
+        faults=list(faults_in_words(result)),
+        wins=wins_in_words(compare),
         ours=NAME,
         compare=compare.reset_index().to_dict("records"),
         coverage=coverage,
         width=width,
         nominal=result.quantiles[-1] - result.quantiles[0],
         slices=[(what, _TITLES[what], rows) for what, rows in slices.items()],
-        calibration=calibration,
+        calibration=_calibration(result),
         left_out=result.left_out.head(_LEFT_OUT_SHOWN).to_dict("records"),
         n_left_out=len(result.left_out),
         reasons=result.left_out["reason"].value_counts().to_dict(),
@@ -166,11 +165,14 @@ def _lost_intervals(others: pd.DataFrame) -> Iterator[str]:
             )
 
 
-def _faults(bias: float, calibration: list[dict[Any, Any]]) -> Iterator[str]:
+def faults_in_words(result: BacktestResult) -> Iterator[str]:
     """Say whether our mean is off, and which quantiles are by more than ties can explain."""
+    ours = result.totals[result.totals["method"] == NAME]
+    units = ours["y"].sum()
+    bias = ours["mean"].sum() / units - 1 if units else 0.0
     if abs(bias) >= _OFF:
         yield f"Our mean is {abs(bias):.0%} too {'high' if bias > 0 else 'low'}."
-    for row in calibration:
+    for row in _calibration(result):
         name = f"Our {row['level']:g} quantile is too"
         if row["up_to"] < row["level"] - _APART:
             yield f"{name} low: {row['up_to']:.0%} of the totals are up to it."
@@ -178,7 +180,12 @@ def _faults(bias: float, calibration: list[dict[Any, Any]]) -> Iterator[str]:
             yield f"{name} high: {row['below']:.0%} of the totals are below it."
 
 
-def _wins(compare: pd.DataFrame) -> str:
+def _calibration(result: BacktestResult) -> list[dict[Any, Any]]:
+    return result.calibration.xs(NAME, level="method").reset_index().to_dict("records")
+
+
+def wins_in_words(compare: pd.DataFrame) -> str:
+    """Say which baselines are shown to be worse than ours."""
     others = compare.drop(index=NAME)
     beaten = {
         measure: others.index[others[column] == WORSE].tolist()

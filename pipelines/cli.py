@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_demo import demo
-from pipelines.cli_forecasts import forecast
+from pipelines.cli_forecasts import backtest, forecast
 from pipelines.cli_labels import classify, evaluate
 from pipelines.cli_retrieval import index, similar
 
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, index, similar, classify, evaluate, forecast):
+for verb in (demo, index, similar, classify, evaluate, forecast, backtest):
     app.command()(verb)
 
 

@@ -20,7 +20,14 @@ from pipelines.cli_options import (
     UriOption,
     VotersOption,
 )
-from pipelines.cli_running import check_out, index_section, running, settings_of, write_result
+from pipelines.cli_running import (
+    check_folder,
+    check_out,
+    index_section,
+    running,
+    settings_of,
+    write_result,
+)
 
 
 def classify(
@@ -102,10 +109,8 @@ def evaluate(
         from pipelines.display import make_console
         from pipelines.evaluation import evaluate_job, write_evaluation
         from pipelines.evaluation_summary import show_evaluation
-        from retrieval import InputError
 
-        if out is not None and out.exists() and not out.is_dir():
-            raise InputError(f"--out {out}: is a file, not a folder")
+        check_folder(out)
         columns = {"id": id_col, "text": text_cols, "label": label_col}
         settings = settings_of(
             config,

@@ -78,6 +78,14 @@ def check_out(out: Path | None, *inputs: Path | None) -> None:
         raise InputError(f"--out {out}: is one of the input tables")
 
 
+def check_folder(out: Path | None) -> None:
+    """Refuses, before the work, an ``--out`` that should be a folder and is a file."""
+    from retrieval import InputError
+
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, not a folder")
+
+
 def write_result(table: "pd.DataFrame", out: Path | None) -> None:
     """Writes a table, if there is an ``--out``, and says so."""
     if out is not None:

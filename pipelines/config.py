@@ -1,44 +1,39 @@
 """Settings of a job: a YAML file, the environment over it, the command's flags over both.
 
-A file may leave out every section and every key; the classes below show all of them with their
-defaults. A key that does not exist is refused, wherever it is written.
+A file may leave out every section and every key; `pipelines.config_sections` shows all of them with
+their defaults. A key that does not exist is refused, wherever it is written.
 
 Environment: ``LIKEWISE_<SECTION>__<KEY>``, e.g. ``LIKEWISE_INDEX__TOKEN``; lists are
-comma-separated, mappings JSON. Secrets (``index.token``; ``items.url`` and ``sales.url``, which
-carry a password) are best given there.
+comma-separated, mappings JSON. Secrets (``index.token``; the ``url`` of items, sales and future,
+which carries a password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for ``items.path``, ``sales.path``, ``encoder.cache_dir``, ``classify.labels``, an
-``index.uri`` that is a Milvus Lite file, an ``encoder.name`` that begins with a dot, and the file
-of a ``sqlite:///`` URL.
+This holds for the ``path`` of items, sales and future, ``encoder.cache_dir``, ``classify.labels``,
+an ``index.uri`` that is a Milvus Lite file, an ``encoder.name`` that begins with a dot, and the
+file of a ``sqlite:///`` URL.
 """
 
 import difflib
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any
 
 import yaml
-from pandas.tseries.frequencies import to_offset
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from pipelines.queries import SqlQuery
+from pipelines.config_sections import (
+    BacktestSettings,
+    ClassifySettings,
+    EncoderSettings,
+    ForecastSettings,
+    FutureSettings,
+    IndexSettings,
+    ItemsSettings,
+    SalesSettings,
+)
 from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"
@@ -48,140 +43,6 @@ _SQLITE = "sqlite:///"
 
 class ConfigError(InputError):
     """A setting is unknown or wrong; the message names its key and where it was written."""
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _parse_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
-
-
-def _parse_mapping(value: object) -> object:
-    """A mapping comes out of the environment as JSON; other text stays as it is."""
-    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
-
-
-def _none(value: object) -> object:
-    return None if value == "none" else value
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-"""Column names: a list, or one comma-separated string."""
-
-Share = Annotated[float, Field(gt=0, lt=1)]
-
-
-def _check_freq(value: str) -> str:
-    to_offset(value)  # its ValueError says what is wrong
-    return value
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class _TableSection(_Section):
-    """Where a table is: a Parquet or CSV file, or a query sent to a database."""
-
-    path: Path | None = None
-    sql: str | None = None
-    url: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.path is not None and self.sql is not None:
-            raise ValueError("give either path or sql with url, not both")
-        if self.sql is not None and self.url is None:
-            raise ValueError("sql needs url, the database's SQLAlchemy URL")
-        return self
-
-    @property
-    def source(self) -> Path | SqlQuery | None:
-        """What `pipelines.tables.read_table` reads, or None where the section names no table."""
-        if self.sql is None or self.url is None:
-            return self.path
-        return SqlQuery(self.sql, self.url.get_secret_value())
-
-
-class ItemsSettings(_TableSection):
-    """The items table and the meaning of its columns."""
-
-    id: str = "item_id"
-    text: Names = ()
-    label: str | None = None
-    launch_date: str | None = None
-    attributes: Names = ()
-
-
-class SalesSettings(_TableSection):
-    """The sales panel and the meaning of its columns."""
-
-    id: str = "unique_id"
-    time: str = "ds"
-    target: str = "y"
-
-
-class IndexSettings(_Section):
-    """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address."""
-
-    uri: str = "items.db"
-    collection: str = "items"
-    kind: Literal["auto", "FLAT", "IVF_FLAT", "HNSW"] = "auto"
-    params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
-    token: SecretStr | None = None
-
-
-class EncoderSettings(_Section):
-    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
-
-    name: str = "all-MiniLM-L6-v2"
-    backend: Literal["auto", "torch", "openvino"] = "auto"
-    batch_size: PositiveInt = 32
-    cache: bool = True
-    cache_dir: Path | None = None
-
-
-class ClassifySettings(_Section):
-    """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
-
-    `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
-    of a label. `labels`: the labels in words, here or in a file that `pipelines.label_texts` reads.
-    `groups`: an attribute of the items, whose values are never split between the folds that
-    calibration learns from.
-    """
-
-    k: PositiveInt = 20
-    temperature: PositiveFloat = 0.05
-    head: Annotated[Literal["linear"] | None, BeforeValidator(_none)] = "linear"
-    prototypes: bool | None = None
-    prior: Annotated[
-        Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
-    ] = None
-    hierarchy: str | None = None
-    false_alarm_rate: Share = 0.05
-    coverage: Share = 0.9
-    confidence: Share = 0.5
-    labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
-        None
-    )
-    groups: str | None = None
-    seed: NonNegativeInt = 0
-
-
-class ForecastSettings(_Section):
-    """What is forecast, and how.
-
-    `text` and `attributes` null: those of the items section; `n_jobs` null: all cores.
-    """
-
-    freq: Annotated[str, AfterValidator(_check_freq)] = "W-MON"
-    horizon: PositiveInt = 12
-    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
-    text: Names | None = None
-    attributes: Names | None = None
-    n_jobs: PositiveInt | None = None
 
 
 class Settings(BaseSettings):
@@ -198,10 +59,12 @@ class Settings(BaseSettings):
 
     items: ItemsSettings = ItemsSettings()
     sales: SalesSettings = SalesSettings()
+    future: FutureSettings = FutureSettings()
     index: IndexSettings = IndexSettings()
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings = ClassifySettings()
     forecast: ForecastSettings = ForecastSettings()
+    backtest: BacktestSettings = BacktestSettings()
 
 
 def load_settings(

@@ -26,26 +26,22 @@ from pipelines.complete_journey import (
     CompleteJourney,
     load_complete_journey,
 )
-from pipelines.config import (
+from pipelines.config import Settings
+from pipelines.config_sections import (
+    BacktestSettings,
     ClassifySettings,
     EncoderSettings,
     ForecastSettings,
     IndexSettings,
     ItemsSettings,
     SalesSettings,
-    Settings,
 )
 from pipelines.demo_report import write_report
 from pipelines.demo_summary import show_summary
 from pipelines.display import make_console
 from pipelines.fingerprint import engine_versions, fingerprint
-from pipelines.jobs import (
-    index_job,
-    make_classifier,
-    make_encoder,
-    make_forecaster,
-    open_index,
-)
+from pipelines.forecasting_jobs import make_forecaster
+from pipelines.jobs import index_job, make_classifier, make_encoder, open_index
 from pipelines.labeling import Labeling, label_held_out
 from pipelines.tables import write_json, write_table
 
@@ -72,6 +68,7 @@ def demo_settings(out: Path, *, cache: bool = True) -> Settings:
         # A head takes two minutes more: too long for a demo.
         classify=ClassifySettings(k=200, head=None, prototypes=True, groups="fold"),
         forecast=ForecastSettings(horizon=8, text=FORECAST_TEXT, attributes=FORECAST_ATTRIBUTES),
+        backtest=BacktestSettings(cutoffs=(CUTOFF.date(),)),
     )
 
 

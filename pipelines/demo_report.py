@@ -11,9 +11,9 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from forecasting import BacktestResult
+from forecasting.backtest import NAME
 from pipelines.complete_journey import LABEL, TEXT, CompleteJourney
 from pipelines.demo_summary import (
-    OURS,
     automatic_in_words,
     certainty_in_words,
     forecasts_in_words,
@@ -54,7 +54,7 @@ def write_report(
         **metrics,
         classifier=CLASSIFIER,
         n_methods=len(METHODS),
-        ours=OURS,
+        ours=NAME,
         best={key: min(row[key] for row in rows) for key in keys},
         automatic_words=automatic_in_words(metrics["labels"]["automatic"]),
         certainty_words=certainty_in_words(metrics["labels"]["certainty"]),
@@ -62,20 +62,20 @@ def write_report(
         label_examples=_label_examples(labeling, data.items),
         coverage_svg=Markup(to_svg(coverage_figure(labeling.curve, labeling.automatic))),
         launch_svg=Markup(to_svg(launch_examples(launches, data.items))),
-        comparison_svg=Markup(to_svg(comparison_figure(launches.compare(), OURS))),
+        comparison_svg=Markup(to_svg(comparison_figure(launches.compare(), NAME))),
     )
     write_text(page, path)
 
 
 def launch_examples(launches: BacktestResult, items: pd.DataFrame) -> Figure:
     """Draw some launches, chosen by their place in the list of forecasts."""
-    totals = launches.totals[launches.totals["method"] == OURS]
+    totals = launches.totals[launches.totals["method"] == NAME]
     ranked = totals.sort_values(["mean", "unique_id"], ascending=[False, True])["unique_id"]
     chosen = [ranked.iloc[int(place * (len(ranked) - 1))] for place in _LAUNCH_EXAMPLES]
     catalog = items.set_index("product_id")
     analogues = launches.forecaster.explain(items[items["product_id"].isin(chosen)])
     curves = analogues[analogues["pool"] == "launch"]
-    by_age = launches.predictions[launches.predictions["method"] == OURS]
+    by_age = launches.predictions[launches.predictions["method"] == NAME]
     return launch_figure(
         [by_age[by_age["unique_id"] == one] for one in chosen],
         [curves[curves["unique_id"] == one].nlargest(_ANALOGUES_SHOWN, "weight") for one in chosen],

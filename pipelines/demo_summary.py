@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from forecasting.backtest import NAME
+from pipelines.comparison_table import comparison_table, emphasized, named, plain_table
 from pipelines.labeling import CLASSIFIER, EVERY, HARDER
-
-OURS = "LaunchForecaster"
 
 
 def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: float) -> None:
@@ -32,7 +30,7 @@ def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: 
 def _show_labels(console: Console, labels: dict[str, Any]) -> None:
     scores = labels["scores"]
     every = next(row for row in scores if row["items"] == EVERY)
-    table = _table(
+    table = plain_table(
         f"Labels for {every['n_items']:,} products of {every['n_types']} unseen types "
         f"({labels['labels']} labels)",
         ["method", "top 1", "top 5", "top 1\nby type", "top 5\nby type"],
@@ -42,8 +40,8 @@ def _show_labels(console: Console, labels: dict[str, Any]) -> None:
         best = {key: max(row[key] for row in rows) for key in _LABEL_SCORES}
         table.add_row(Text(f"{subset} ({rows[0]['n_items']:,})", style="italic"))
         for row in rows:
-            cells = [_best(f"{row[key]:.1%}", row[key] == best[key]) for key in _LABEL_SCORES]
-            table.add_row(_ours(row["method"], CLASSIFIER), *cells, end_section=row is rows[-1])
+            cells = [emphasized(f"{row[key]:.1%}", row[key] == best[key]) for key in _LABEL_SCORES]
+            table.add_row(named(row["method"], CLASSIFIER), *cells, end_section=row is rows[-1])
     console.print(table)
     console.print(f"\n{automatic_in_words(labels['automatic'])}")
     console.print(f"{certainty_in_words(labels['certainty'])}\n")
@@ -76,65 +74,18 @@ def certainty_in_words(certainty: dict[str, Any]) -> str:
 
 
 def _show_forecasts(console: Console, forecasts: dict[str, Any]) -> None:
-    table = _table(
+    title = (
         f"Forecasts for {forecasts['launches']:,} launches from {forecasts['first_launch']} on, "
-        f"seen from {forecasts['cutoff']}",
-        ["method", "WAPE\ntotal", "WAPE\ncurve", "RMSE\ntotal", "bias", "80 %\nholds"],
+        f"seen from {forecasts['cutoff']}"
     )
-    table.add_column("WAPE total - ours\nand 95 % interval", no_wrap=True)
-    rows = forecasts["compare"]
-    best = {key: min(row[key] for row in rows) for key in _LOWER_IS_BETTER}
-    for row in rows:
-        table.add_row(
-            _ours(row["method"], OURS),
-            *(_best(_short(row[key]), row[key] == best[key]) for key in _LOWER_IS_BETTER),
-            f"{row['bias']:+.0%}",
-            f"{row['coverage_80']:.0%}",
-            Text() if row["method"] == OURS else _against(row),
-        )
-    console.print(table)
+    console.print(comparison_table(title, forecasts["compare"]))
     console.print(f"\n{forecasts_in_words(forecasts)}\n")
-
-
-_LOWER_IS_BETTER = ("wape_total", "wape_curve", "rmse_total")
-_VERDICT_STYLES = {"worse": "green", "better": "red"}
-
-
-def _against(row: dict[str, Any]) -> Text:
-    ends = f"{_signed(row['low'])}, {_signed(row['high'])}"
-    style = _VERDICT_STYLES.get(row["verdict"], "dim")
-    return Text(f"{_signed(row['difference'])} [{ends}]", style=style)
-
-
-def _short(value: float) -> str:
-    return f"{value:.3f}"[1:] if value < 0.9995 else f"{value:.2f}"
-
-
-def _signed(value: float) -> str:
-    """Three digits without the zero in front: the table fits a terminal of 80 columns."""
-    text = f"{value:+.3f}"
-    return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def _table(title: str, columns: list[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        show_edge=False,
-    )
-    for column in columns:
-        left = column == columns[0]
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
-    return table
 
 
 def forecasts_in_words(forecasts: dict[str, Any]) -> str:
     """Say which baselines are beaten, which are not, and where one is better."""
     rows = {row["method"]: row for row in forecasts["compare"]}
-    ours = rows.pop(OURS)
+    ours = rows.pop(NAME)
     said = []
     for verdict, words in _VERDICTS.items():
         names = [name for name, row in rows.items() if row["verdict"] == verdict]
@@ -153,11 +104,3 @@ _VERDICTS = {
     "better": "Better than ours",
 }
 _MEASURES = {"wape_curve": "WAPE of the curve", "wql": "WQL", "rmse_total": "RMSE"}
-
-
-def _ours(method: str, ours: str) -> Text:
-    return Text(method, style="bold cyan" if method == ours else "")
-
-
-def _best(text: str, is_best: bool) -> Text:
-    return Text(text, style="bold" if is_best else "")

@@ -117,32 +117,72 @@ def _most(probability: Any) -> float:
     return math.nan if probability is None else float(probability)
 
 
-def show_forecasts(console: Console, forecasts: pd.DataFrame) -> None:
-    """The first launch curves with their totals."""
-    cutoffs = forecasts["cutoff"].unique()
-    items = forecasts.groupby("unique_id", sort=False)
-    columns = ["item", "launch", "periods", "mean total", "curve of the mean"]
+def show_forecasts(
+    console: Console, curves: pd.DataFrame, totals: pd.DataFrame, remarks: Sequence[str] = ()
+) -> None:
+    """The first launches: their totals with interval, and the course of the mean.
+
+    Args:
+        console: Where to.
+        curves: The forecasts table.
+        totals: As `forecasting.LaunchForecaster.predict_total` gives them, of the same items.
+        remarks: What to say below.
+    """
+    items = curves.groupby("unique_id", sort=False)
+    low, high = _outer_levels(totals)
+    interval = f"{round(100 * (float(high) - float(low)))} % interval"
+    columns = ["item", "launch", "median total", interval, "mean total", "curve of the mean", ""]
     table = _table("launch forecasts", columns)
+    by_item = totals.set_index("unique_id")
     for name, rows in itertools.islice(items, _ROWS):
-        curve = rows.sort_values("age")
-        total = float(curve["mean"].sum())
-        launch = pd.Timestamp(curve["ds"].iloc[0]).date()
-        cells = [name, launch, len(curve), f"{total:,.1f}", _sparkline(curve["mean"])]
+        curve, total = rows.sort_values("age"), by_item.loc[name]
+        cells = [
+            name,
+            pd.Timestamp(curve["ds"].iloc[0]).date(),
+            f"{total['0.5']:,.1f}",
+            f"{total[low]:,.1f} to {total[high]:,.1f}",
+            f"{total['mean']:,.1f}",
+            _sparkline(curve["mean"]),
+            "novel" if total["novel"] else "",
+        ]
         table.add_row(*_cells(cells))
     console.print(table)
     _more(console, items.ngroups, "items")
-    seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in cutoffs)
-    console.print(
-        f"[bold]{items.ngroups:,}[/] items{f' as of {seen}' if seen else ''}; "
-        f"{forecasts['mean'].sum():,.0f} units expected in all"
+    console.print(_forecasts_in_short(curves, totals))
+    novel = int(totals["novel"].sum())
+    if novel:
+        items_are = "item is" if novel == 1 else "items are"
+        console.print(
+            f"[yellow]![/] {novel:,} {items_are} novel: unlike what was known, with a wide interval"
+        )
+    for remark in remarks:
+        console.print(f"[yellow]![/] {escape(remark)}")
+
+
+def _forecasts_in_short(curves: pd.DataFrame, totals: pd.DataFrame) -> str:
+    """How many items, from when, by what, and how much in all."""
+    seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in curves["cutoff"].unique())
+    periods = "" if curves.empty else f", {curves['age'].max() + 1} periods each"
+    by = "; the analogues voted" if (totals["method"] == "knn").any() else ""
+    return (
+        f"[bold]{len(totals):,}[/] items{f' as of {seen}' if seen else ''}{periods}{by}; "
+        f"{totals['mean'].sum():,.0f} units expected in all"
     )
+
+
+def _outer_levels(totals: pd.DataFrame) -> tuple[str, str]:
+    """The columns of the lowest and the highest quantile."""
+    levels = [name for name in totals.columns if name.replace(".", "", 1).isdigit()]
+    return levels[0], levels[-1]
 
 
 def _table(title: str, columns: Iterable[str]) -> Table:
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
-    numeric = {"#", "similarity", "probability", "periods", "mean total"}
+    numeric = {"#", "similarity", "probability", "median total", "mean total"}
     for column in columns:
-        table.add_column(column, justify="right" if column in numeric else "left")
+        table.add_column(
+            column, justify="right" if column in numeric or column.endswith("interval") else "left"
+        )
     return table
 
 

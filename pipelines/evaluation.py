@@ -19,7 +19,8 @@ import structlog
 
 from classifiers.cross_validation import cross_evaluate
 from classifiers.evaluation import Evaluation, evaluate
-from pipelines.config import ItemsSettings, Settings
+from pipelines.config import Settings
+from pipelines.config_sections import ItemsSettings
 from pipelines.evaluation_report import write_page
 from pipelines.fingerprint import engine_versions
 from pipelines.job_tables import (
@@ -37,6 +38,7 @@ from pipelines.job_tables import (
 from pipelines.jobs import fitted_classifier, make_classifier, make_encoder
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
+from pipelines.output_folder import replacing_files
 from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
 from pipelines.tables import Kind, write_json, write_table, write_text
 from retrieval import InputError, TableError
@@ -118,7 +120,7 @@ def write_evaluation(result: EvaluationResult, folder: Path) -> None:
     """Writes the page, its numbers, its pictures, and each item's answer.
 
     The files are evaluation.html, evaluation.json, answers.csv, reliability.svg, risk_coverage.svg
-    and confusions.svg, each whole or not at all.
+    and confusions.svg, all of them or none.
     """
     evaluation = result.evaluation
     pictures = {
@@ -126,11 +128,12 @@ def write_evaluation(result: EvaluationResult, folder: Path) -> None:
         "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
         "confusions": to_svg(confusions_figure(evaluation.confusions)),
     }
-    for name, svg in pictures.items():
-        write_text(svg, folder / f"{name}.svg")
-    write_table(evaluation.answers, folder / "answers.csv")
-    write_json(result.to_dict(), folder / "evaluation.json")
-    write_page(evaluation, result.setup, pictures, folder / "evaluation.html")
+    with replacing_files(folder) as made:
+        for name, svg in pictures.items():
+            write_text(svg, made / f"{name}.svg")
+        write_table(evaluation.answers, made / "answers.csv")
+        write_json(result.to_dict(), made / "evaluation.json")
+        write_page(evaluation, result.setup, pictures, made / "evaluation.html")
 
 
 def _of_test_items(

@@ -6,13 +6,13 @@ same items the next time; items asked about are called ``row 1``, ``row 2`` and 
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pandas as pd
 import structlog
 
-from pipelines.config import ItemsSettings
+from pipelines.config_sections import ItemsSettings
 from pipelines.logs import timed
 from pipelines.queries import SqlQuery
 from pipelines.tables import Kind, Source, read_table
@@ -105,8 +105,8 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     return kinds
 
 
-def source_of(source: Source | None, section: str) -> Source:
-    """The table that a section of the settings names; InputError where it names none."""
+def source_of(source: TableInput | None, section: str) -> TableInput:
+    """The table that is given or named by a section of the settings; InputError without one."""
     if source is None:
         raise InputError(f"no {section} table: name one, or set {section}.path in the config")
     return source
@@ -133,3 +133,12 @@ def naming(role: str, table: object) -> Iterator[None]:
         if not message.startswith(f"{role}:"):
             raise
         raise TableError(name_of(table, role) + message.removeprefix(role)) from error
+
+
+@contextmanager
+def naming_tables(**tables: object) -> Iterator[None]:
+    """The same for several, by their roles."""
+    with ExitStack() as stack:
+        for role, table in tables.items():
+            stack.enter_context(naming(role, table))
+        yield

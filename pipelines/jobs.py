@@ -1,5 +1,8 @@
 """The jobs behind the command line's verbs, for notebooks and schedulers as well.
 
+Those of forecasts are in `pipelines.forecasting_jobs`, that of ``evaluate`` in
+`pipelines.evaluation`.
+
 Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads, and returns a
 DataFrame or counts. Nothing is written but the Milvus collection and the encoder's cache.
 """
@@ -11,18 +14,16 @@ from pathlib import Path
 
 import pandas as pd
 import structlog
-from pandas.tseries.frequencies import to_offset
 
 from classifiers import NeighborClassifier
 from classifiers.persistence import named_index
-from forecasting import LaunchForecaster
-from pipelines.config import IndexSettings, ItemsSettings, SalesSettings, Settings
+from pipelines.config import Settings
+from pipelines.config_sections import IndexSettings
 from pipelines.job_tables import (
     TableInput,
     item_kinds,
     name_of,
     naming,
-    read_input,
     read_items,
     read_queries,
     require_text,
@@ -30,9 +31,8 @@ from pipelines.job_tables import (
 )
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
-from pipelines.tables import Kind
 from pipelines.where import parse_where
-from retrieval import Encoder, InputError, ItemIndex, TableError
+from retrieval import Encoder, InputError, ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -144,48 +144,6 @@ def classify_job(
         return labels
 
 
-def forecast_job(
-    settings: Settings,
-    items: TableInput | None = None,
-    sales: TableInput | None = None,
-    *,
-    new: TableInput | None = None,
-    cutoff: str | pd.Timestamp | None = None,
-) -> pd.DataFrame:
-    """Forecasts the launch curves of new items from what had sold until the cutoff.
-
-    Args:
-        settings: `items` and `sales` map the columns, `forecast` says what is forecast.
-        items: The items, with launch dates; None: the table the settings name.
-        sales: The sales panel; None: the table the settings name.
-        new: The items to forecast; None: those of `items` that launch after the cutoff's period.
-        cutoff: The last period seen; None: the last one in `sales`.
-
-    Returns:
-        The forecasts table.
-
-    Raises:
-        InputError: A table is missing or breaks its contract, or nothing launches after the cutoff.
-    """
-    columns = _forecast_columns(settings)
-    items = items if items is not None else source_of(settings.items.source, "items")
-    sales = sales if sales is not None else source_of(settings.sales.source, "sales")
-    forecaster = make_forecaster(settings)
-    known = read_input(items, item_kinds(columns, {}), columns.id)
-    panel = read_input(sales, _sales_kinds(settings.sales), settings.sales.id)
-    last = pd.Timestamp(panel[settings.sales.time].max() if cutoff is None else cutoff)
-    if pd.isna(last):
-        raise TableError(f"{name_of(sales, 'sales')}: no date in {settings.sales.time}")
-    if new is None:
-        coming = _launching_after(last, known, forecaster)
-    else:
-        coming = read_input(new, item_kinds(columns, _kinds_of(known, columns)), columns.id)
-    with naming("items", items), naming("sales", sales), timed(_log, "forecaster fitted"):
-        forecaster.fit(known, panel, cutoff=last)
-    with naming("new_items", new), timed(_log, "launches forecast", rows=len(coming)):
-        return forecaster.predict(coming)
-
-
 @contextmanager
 def fitted_classifier(
     settings: Settings, model: Path | None = None
@@ -258,34 +216,6 @@ def make_classifier(settings: Settings, index: ItemIndex | None = None) -> Neigh
     )
 
 
-def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> LaunchForecaster:
-    """An unfitted forecaster with the settings' columns and options.
-
-    Args:
-        settings: `items` and `sales` map the columns, `forecast` says what is forecast.
-        index: Where analogues are kept; None: a temporary one, with the settings' encoder.
-    """
-    columns, options = _forecast_columns(settings), settings.forecast
-    if columns.launch_date is None:
-        hint = "set items.launch_date in the config, or give --launch-date-col"
-        raise InputError(f"no column of launch dates: {hint}")
-    return LaunchForecaster(
-        index=index,
-        encoder=make_encoder(settings) if index is None else None,
-        freq=options.freq,
-        horizon=options.horizon,
-        quantiles=options.quantiles,
-        text=columns.text,
-        attributes=columns.attributes,
-        launch_date=columns.launch_date,
-        item_id=columns.id,
-        id_col=settings.sales.id,
-        time_col=settings.sales.time,
-        target_col=settings.sales.target,
-        n_jobs=options.n_jobs,
-    )
-
-
 @contextmanager
 def open_index(
     settings: Settings, *, collection: str | None = None, to_read: bool = False
@@ -329,38 +259,3 @@ def make_encoder(settings: Settings) -> Encoder:
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
     )
-
-
-def _forecast_columns(settings: Settings) -> ItemsSettings:
-    """The items' columns, as a forecast uses them: with its own texts and attributes."""
-    columns, options = settings.items, settings.forecast
-    text = columns.text if options.text is None else options.text
-    attributes = columns.attributes if options.attributes is None else options.attributes
-    chosen = columns.model_copy(update={"text": text, "attributes": attributes, "label": None})
-    require_text(chosen)
-    return chosen
-
-
-def _kinds_of(items: pd.DataFrame, columns: ItemsSettings) -> dict[str, Kind]:
-    numeric = items.select_dtypes("number").columns
-    return {name: "number" if name in numeric else "string" for name in columns.attributes}
-
-
-def _launching_after(
-    cutoff: pd.Timestamp, items: pd.DataFrame, forecaster: LaunchForecaster
-) -> pd.DataFrame:
-    """The items whose launch lies after the cutoff's period."""
-    period = to_offset(forecaster.freq)
-    first = period.rollback(cutoff.normalize()) + period
-    launches = pd.to_datetime(items[forecaster.launch_date])
-    coming = items[launches >= first]
-    if coming.empty:
-        raise InputError(
-            f"no item launches on {first:%Y-%m-%d} or later, after the cutoff's period; "
-            "choose an earlier cutoff, or name the new items"
-        )
-    return coming
-
-
-def _sales_kinds(columns: SalesSettings) -> dict[str, Kind]:
-    return {columns.id: "string", columns.time: "date", columns.target: "number"}

@@ -29,10 +29,11 @@ import pyarrow.parquet as pq
 from pipelines.queries import SqlQuery, fetch
 from retrieval import InputError, TableError
 
-Kind = Literal["string", "date", "number", "any"]
+Kind = Literal["string", "date", "number", "flag", "any"]
 
 _SUFFIXES = (".parquet", ".csv")
 _OFFENDERS = 5
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # A moment's time zone is dropped: the local day is the day of the sale.
 _OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
 
@@ -53,8 +54,8 @@ def read_table(
         source: A ``.parquet`` or ``.csv`` file (UTF-8, comma-separated, ISO dates), or a query.
         columns: The columns to read and what they hold, in the order wanted; None: all, as they
             come. "string" keeps every character, "date" gives timestamps without a time zone,
-            "number" floats; "any" keeps a file's own type (of a CSV file: numbers where all are
-            numbers).
+            "number" floats, "flag" booleans (or 0 and 1); "any" keeps a file's own type (of a CSV
+            file: numbers where all are numbers).
         id_col: The column that names a row in messages.
         optional: Those of `columns` that the table may lack.
 
@@ -244,6 +245,8 @@ def _series(column: pa.ChunkedArray, kind: Kind, place: _Place, untyped: bool) -
         return _as_dates(column, place)
     if kind == "number":
         return _as_numbers(column, place)
+    if kind == "flag":
+        return _as_flags(column, place)
     if untyped:
         return _pandas(_inferred(column))
     if pa.types.is_decimal(column.type):
@@ -290,6 +293,16 @@ def _as_numbers(column: pa.ChunkedArray, place: _Place) -> pd.Series:
     numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
     place.refuse((numbers.isna() & cells.notna()).to_numpy(), cells, "is not a number")
     return numbers
+
+
+def _as_flags(column: pa.ChunkedArray, place: _Place) -> pd.Series:
+    """Booleans out of text; what has a type of its own is what it is."""
+    cells = _pandas(column)
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return cells
+    flags = cells.astype(object).map(lambda cell: _FLAGS.get(cell.lower()), na_action="ignore")
+    place.refuse((flags.isna() & cells.notna()).to_numpy(), cells, "is neither true nor false")
+    return flags
 
 
 def _inferred(text: pa.ChunkedArray) -> pa.ChunkedArray:

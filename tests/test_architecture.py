@@ -41,7 +41,16 @@ PUBLIC_NAMES = {
         "label_issues",
         "normalize_labels",
     },
-    "forecasting": {"BacktestResult", "LaunchForecaster", "backtest"},
+    "forecasting": {
+        "Adjustments",
+        "BacktestResult",
+        "FewLaunchesWarning",
+        "LaunchForecaster",
+        "backtest",
+        "plot_analogues",
+        "plot_forecast",
+        "plot_importance",
+    },
     "pipelines": set(),
     "serving": set(),
 }

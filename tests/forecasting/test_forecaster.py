@@ -1,3 +1,5 @@
+"""The forecaster's tables, its parameters and what it refuses."""
+
 from pathlib import Path
 
 import numpy as np
@@ -6,156 +8,142 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from retrieval import InputError, ItemIndex, TableError
+from forecasting import LaunchForecaster
+from retrieval import Encoder, InputError, ItemIndex, TableError
+from tests.forecasting.conftest import CUTOFF, HORIZON, Slice
 
-CUTOFF = pd.Timestamp("2017-08-21")
-HORIZON = 6
-
-
-def corrupted(grocery):
-    """Every later sale replaced by noise, every later item by garbage."""
-    rng = np.random.default_rng(1)
-    sales, items = grocery.sales.copy(), grocery.items.copy()
-    later = sales["ds"] > CUTOFF
-    sales.loc[later, "y"] = rng.integers(0, 1000, later.sum())
-    unseen = ~items["item_id"].isin(sales.loc[~later, "unique_id"])
-    for column in ("text", "product_category", "brand"):
-        items.loc[unseen, column] = [f"garbage {n}" for n in range(unseen.sum())]
-    items.loc[unseen, "product_id"] = rng.integers(0, 10**9, unseen.sum())
-    assert later.any()
-    assert unseen.any()
-    return items, sales
+LEVELS = ["0.1", "0.5", "0.9"]
 
 
-def test_corrupting_the_future_changes_no_bit(grocery, fitted):
-    again = clone(fitted).fit(*corrupted(grocery), cutoff=CUTOFF)
-    assert_same(again, fitted, grocery.later)
-
-
-def test_an_index_that_already_holds_the_future_changes_no_bit(grocery, fitted, encoder, tmp_path):
-    with ItemIndex(str(tmp_path / "all.db"), encoder) as index:
-        settings = {"index": index, "encoder": None}
-        clone(fitted).set_params(**settings).fit(*corrupted(grocery))
-        again = clone(fitted).set_params(**settings).fit(*corrupted(grocery), cutoff=CUTOFF)
-        assert index.count() > len(again.panel_.ids)
-        assert_same(again, fitted, grocery.later)
-
-
-def test_row_order_changes_nothing(grocery, fitted):
-    items = grocery.items.sample(frac=1, random_state=2)
-    sales = grocery.sales.sample(frac=1, random_state=3)
-    again = clone(fitted).fit(items, sales, cutoff=CUTOFF)
-    assert_same(again, fitted, grocery.later)
-    shuffled = grocery.later.sample(frac=1, random_state=4)
-    by_id = ["unique_id", "age"]
-    pd.testing.assert_frame_equal(
-        again.predict(shuffled).sort_values(by_id, ignore_index=True),
-        fitted.predict(grocery.later).sort_values(by_id, ignore_index=True),
-    )
-
-
-def assert_same(one, other, new_items):
-    for rows in (other.training_, other._launches(new_items)):
-        (features, curves), (expected, expected_curves) = one._describe(rows), other._describe(rows)
-        pd.testing.assert_frame_equal(features, expected, check_exact=True)
-        np.testing.assert_array_equal(curves, expected_curves)
-    pd.testing.assert_frame_equal(
-        one.predict(new_items), other.predict(new_items), check_exact=True
-    )
-    pd.testing.assert_frame_equal(
-        one.predict_total(new_items), other.predict_total(new_items), check_exact=True
-    )
-
-
-def test_the_training_rows_see_only_what_came_before_them(fitted):
-    rows = fitted.training_
-    assert (rows.standing < rows.period).all()
-    assert {0, fitted.max_lead} == set(rows.period - rows.standing - 1)
-    for pool in fitted._find(rows):
-        analogue = pool.position[pool.valid]
-        query = np.nonzero(pool.valid)[0]
-        assert len(analogue)
-        assert (fitted.panel_.ids[analogue] != rows.ids[query]).all()
-        assert (fitted.panel_.visible[analogue] <= rows.standing[query]).all()
-
-
-def test_an_item_is_never_its_own_analogue(grocery, fitted):
-    known = fitted.panel_.ids[:20]
-    disguised = grocery.items[grocery.items["item_id"].isin(known)]
-    disguised = disguised.assign(launch_date=CUTOFF + pd.Timedelta(weeks=1))
-    table = fitted.explain(disguised)
-    assert set(table["unique_id"]) == set(known)
-    assert (table["unique_id"] != table["analogue"]).all()
-
-
-def test_the_forecasts_table(grocery, fitted):
-    table = fitted.predict(grocery.later)
-    assert list(table.columns) == ["unique_id", "cutoff", "ds", "age", "mean", "0.1", "0.5", "0.9"]
+def test_the_forecasts_table(grocery: Slice, either: LaunchForecaster) -> None:
+    table = either.predict(grocery.later)
+    assert list(table.columns) == ["unique_id", "cutoff", "ds", "age", "mean", *LEVELS]
     assert len(table) == HORIZON * len(grocery.later)
     assert table["unique_id"].tolist() == np.repeat(grocery.later["item_id"], HORIZON).tolist()
     assert (table["cutoff"] == CUTOFF).all()
     launch = np.repeat(grocery.later["launch_date"].to_numpy(), HORIZON)
     assert (table["ds"] == launch + pd.to_timedelta(7 * table["age"], unit="D")).all()
-    assert np.isfinite(table.select_dtypes("number")).all(axis=None)
-    for numbers in (table, fitted.predict_total(grocery.later)):
-        assert (numbers["0.1"] >= 0).all()
-        assert (numbers["0.1"] <= numbers["0.5"]).all()
-        assert (numbers["0.5"] <= numbers["0.9"]).all()
-        assert (numbers["mean"] >= 0).all()
+    assert table["age"].tolist() == list(range(HORIZON)) * len(grocery.later)
 
 
-def test_means_add_up_to_the_total(grocery, fitted):
-    total = fitted.predict_total(grocery.later).set_index("unique_id")["mean"]
-    summed = fitted.predict(grocery.later).groupby("unique_id")["mean"].sum()
-    np.testing.assert_allclose(summed[total.index], total)
-
-
-def test_explain_shows_what_had_been_seen(grocery, fitted):
-    table = fitted.explain(grocery.later.head(5))
+def test_the_table_of_totals(grocery: Slice, either: LaunchForecaster) -> None:
+    table = either.predict_total(grocery.later)
     assert list(table.columns) == [
-        "unique_id", "analogue", "pool", "similarity", "weight", "level", "curve",
+        "unique_id", "cutoff", "mean", *LEVELS, "novelty", "novel", "method",
     ]  # fmt: skip
-    weights = table.groupby(["unique_id", "pool"])["weight"].sum()
-    np.testing.assert_allclose(weights, 1)
-    sold = grocery.sales[grocery.sales["ds"] <= CUTOFF].set_index(["unique_id", "ds"])["y"]
-    launch = grocery.items.set_index("item_id")["launch_date"]
-    for _, row in table[table["pool"] == "launch"].head(20).iterrows():
-        weeks = pd.date_range(launch[row["analogue"]], CUTOFF, freq="W-MON")[:HORIZON]
-        assert row["curve"] == [sold.get((row["analogue"], week), 0) for week in weeks]
-    assert table.loc[table["pool"] == "incumbent", "curve"].isna().all()
+    assert table["unique_id"].tolist() == grocery.later["item_id"].tolist()
+    assert (table["cutoff"] == CUTOFF).all()
+    assert table["novel"].dtype == bool
+    assert table["novelty"].between(0, 1).all()
+    assert (table["method"] == either.engine_.method).all()
+    np.testing.assert_array_equal(table["novelty"], either.novelty(grocery.later))
 
 
-def test_no_new_items_are_empty_tables(grocery, fitted):
+def test_numbers_are_finite_not_negative_and_ordered(
+    grocery: Slice, either: LaunchForecaster
+) -> None:
+    for table in (
+        either.predict(grocery.later),
+        either.predict_total(grocery.later),
+        either.predict_sum(grocery.later, "product_category"),
+        either.predict_sum(grocery.later, per="period"),
+    ):
+        numbers = table[["mean", *LEVELS]]
+        assert np.isfinite(numbers).all(axis=None)
+        assert (numbers >= 0).all(axis=None)
+        assert (table["0.1"] <= table["0.5"]).all()
+        assert (table["0.5"] <= table["0.9"]).all()
+        assert (numbers[LEVELS] % 1 == 0).all(axis=None)  # what is counted comes whole
+
+
+def test_means_add_up_from_ages_to_totals_to_sums(grocery: Slice, either: LaunchForecaster) -> None:
+    curve = either.predict(grocery.later)
+    total = either.predict_total(grocery.later).set_index("unique_id")["mean"]
+    by_item = curve.groupby("unique_id")["mean"].sum()
+    np.testing.assert_allclose(by_item[total.index], total)
+    everything = either.predict_sum(grocery.later)
+    assert everything.loc[0, "n_items"] == len(grocery.later)
+    assert everything.loc[0, "mean"] == pytest.approx(total.sum())
+    by_week = either.predict_sum(grocery.later, per="period").set_index("ds")["mean"]
+    np.testing.assert_allclose(by_week, curve.groupby("ds")["mean"].sum()[by_week.index])
+    by_kind = either.predict_sum(grocery.later, "brand").set_index("group")["mean"]
+    kind = grocery.later.set_index("item_id")["brand"]
+    np.testing.assert_allclose(by_kind, total.groupby(kind[total.index].to_numpy()).sum())
+
+
+def test_no_new_items_are_empty_tables(grocery: Slice, either: LaunchForecaster) -> None:
     nobody, one = grocery.later.head(0), grocery.later.head(1)
-    for method in (fitted.predict, fitted.predict_total, fitted.explain):
-        table = method(nobody)
+    asks = [either.predict, either.predict_total, either.predict_sum, either.explain]
+    if either.engine_.model is not None:
+        asks.append(either.contributions)
+    for ask in asks:
+        table = ask(nobody)
         assert len(table) == 0
-        assert list(table.columns) == list(method(one).columns)
+        assert list(table.columns) == list(ask(one).columns)
+    assert either.novelty(nobody).shape == (0,)
 
 
-def test_an_unseen_category_and_a_missing_number_are_forecast(grocery, fitted):
-    odd = grocery.later.head(1).assign(product_category="of its own", product_id=None)
-    odd["product_id"] = odd["product_id"].astype(float)
-    assert np.isfinite(fitted.predict(odd)["mean"]).all()
+def test_the_input_is_left_as_it_was(grocery: Slice, fitted: LaunchForecaster) -> None:
+    before = grocery.later.copy(deep=True)
+    for ask in (fitted.predict, fitted.predict_total, fitted.predict_sum, fitted.explain):
+        ask(grocery.later)
+    pd.testing.assert_frame_equal(grocery.later, before)
 
 
-def test_it_is_a_scikit_learn_estimator(fitted):
+def test_it_is_a_scikit_learn_estimator(fitted: LaunchForecaster) -> None:
     assert clone(fitted).get_params() == fitted.get_params()
-    with pytest.raises(NotFittedError):
-        clone(fitted).predict(pd.DataFrame())
+    assert clone(fitted).set_params(horizon=9).horizon == 9
+    for ask in ("predict", "predict_total", "predict_sum", "explain", "contributions", "novelty"):
+        with pytest.raises(NotFittedError):
+            getattr(clone(fitted), ask)(pd.DataFrame())
 
 
-def test_items_launched_before_the_cutoff_are_refused(grocery, fitted):
+def test_fitted_twice_it_answers_the_same(grocery: Slice, voting: LaunchForecaster) -> None:
+    again = clone(voting)
+    assert again.fit(grocery.items, grocery.sales, cutoff="2017-04-03") is again
+    again.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+    pd.testing.assert_frame_equal(
+        again.predict(grocery.later), voting.predict(grocery.later), check_exact=True
+    )
+
+
+def test_a_temporary_index_goes_with_its_forecaster(
+    grocery: Slice, voting: LaunchForecaster
+) -> None:
+    brief = clone(voting).fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+    path = Path(brief.engine_.describer.analogues.index.uri)
+    assert path.exists()
+    del brief
+    clone(voting).fit(grocery.items, grocery.sales, cutoff=CUTOFF)  # the next one cleans up
+    assert not path.exists()
+
+
+def test_items_launched_before_the_cutoff_are_refused(
+    grocery: Slice, fitted: LaunchForecaster
+) -> None:
     early = grocery.items[grocery.items["launch_date"] <= CUTOFF].head(2)
     with pytest.raises(
         TableError, match=r"must lie after the cutoff's period 2017-08-21.*row 1 \("
     ):
         fitted.predict(early)
+    with pytest.raises(TableError, match=r"or is missing, in 1 rows: row 2 \("):
+        fitted.predict(
+            grocery.later.head(2).assign(launch_date=[pd.Timestamp("2017-09-04"), pd.NaT])
+        )
 
 
-def test_a_missing_column_is_named(grocery, fitted):
-    with pytest.raises(TableError, match="text"):
+def test_a_missing_column_is_named(grocery: Slice, fitted: LaunchForecaster) -> None:
+    with pytest.raises(TableError, match="new_items: missing column text; there are:"):
         fitted.predict(grocery.later.drop(columns="text"))
+    with pytest.raises(TableError, match="items: missing column brand; there are:"):
+        clone(fitted).fit(grocery.items.drop(columns="brand"), grocery.sales)
+    with pytest.raises(TableError, match="no column 'aisle' to group by; there are: product_id"):
+        fitted.predict_sum(grocery.later, "aisle")
+
+
+def test_an_item_asked_about_twice_is_refused(grocery: Slice, fitted: LaunchForecaster) -> None:
+    with pytest.raises(TableError, match=r"new_items: bad rows\n.*is there more than once"):
+        fitted.predict(pd.concat([grocery.later.head(1)] * 2))
 
 
 @pytest.mark.parametrize(
@@ -163,24 +151,48 @@ def test_a_missing_column_is_named(grocery, fitted):
     [
         ({"quantiles": (0.9, 0.5)}, "quantiles must ascend"),
         ({"quantiles": (0.1, 0.9)}, "0.5 among them"),
-        ({"horizon": 0}, "horizon must be at least 1"),
-        ({"k": 0}, "k must be at least 1"),
+        ({"quantiles": (0.0, 0.5)}, "between 0 and 1"),
+        ({"horizon": 0}, "horizon must be a whole number of at least 1, got 0"),
+        ({"k": 0}, "k must be a whole number of at least 1, got 0"),
+        ({"k": 2.5}, "k must be a whole number of at least 1, got 2.5"),
+        ({"max_lead": -1}, "max_lead must be a whole number of at least 0, got -1"),
+        ({"temperature": 0}, "temperature must be above 0, got 0"),
+        ({"temperature": None}, "temperature must be above 0, got None"),
+        ({"recency": -1.0}, "recency must be above 0"),
+        ({"method": "arima"}, "unknown method 'arima'; there are: auto, lightgbm, knn"),
+        ({"similarity": "cosine"}, "unknown similarity 'cosine'; there are: learned, text"),
+        ({"pools": ["launch", "cousin"]}, "pools: unknown cousin; there are: incumbent, launch"),
     ],
 )
-def test_a_parameter_that_cannot_be_right(grocery, fitted, settings, message):
+def test_a_parameter_that_cannot_be_right(
+    grocery: Slice, fitted: LaunchForecaster, settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(InputError, match=message):
         clone(fitted).set_params(**settings).fit(grocery.items, grocery.sales)
 
 
-def test_too_few_finished_launches_are_counted(grocery, fitted):
-    with pytest.raises(InputError, match=r"only \d+ launches had sold for 6 periods by 2017-03-20"):
-        clone(fitted).fit(grocery.items, grocery.sales, cutoff="2017-03-20")
+def test_an_index_brings_its_own_encoder(
+    grocery: Slice, fitted: LaunchForecaster, tmp_path: Path
+) -> None:
+    with ItemIndex(str(tmp_path / "own.db"), fitted.encoder) as index:
+        both = clone(fitted).set_params(index=index, encoder=Encoder())
+        with pytest.raises(InputError, match="an index brings its own encoder"):
+            both.fit(grocery.items, grocery.sales)
 
 
-def test_a_temporary_index_goes_with_its_forecaster(grocery, fitted):
-    brief = clone(fitted).fit(grocery.items, grocery.sales, cutoff=CUTOFF)
-    path = Path(brief.analogues_.index.uri)
-    assert path.exists()
-    del brief
-    clone(fitted).fit(grocery.items, grocery.sales, cutoff=CUTOFF)  # the next one cleans up
-    assert not path.exists()
+@pytest.mark.parametrize("ask", ["predict", "predict_total", "predict_sum"])
+def test_a_plan_needs_covariates(grocery: Slice, fitted: LaunchForecaster, ask: str) -> None:
+    plan = pd.DataFrame({"unique_id": ["a"], "ds": [CUTOFF], "price": [1.0]})
+    with pytest.raises(InputError, match="future: name its columns as covariates"):
+        getattr(fitted, ask)(grocery.later.head(1), future=plan)
+
+
+def test_more_quantiles_lie_between_the_others(grocery: Slice, fitted: LaunchForecaster) -> None:
+    levels = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
+    finer = clone(fitted).set_params(quantiles=levels)
+    finer.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+    total = finer.predict_total(grocery.later)
+    assert list(total.columns[3:10]) == [f"{level:g}" for level in levels]
+    assert (total[total.columns[3:10]].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
+    before = fitted.predict_total(grocery.later)
+    pd.testing.assert_frame_equal(total[["mean", *LEVELS]], before[["mean", *LEVELS]])

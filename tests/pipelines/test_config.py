@@ -1,6 +1,8 @@
+from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 
 from pipelines.config import ConfigError, Settings, load_settings
 
@@ -52,7 +54,7 @@ def test_unknown_key_names_file_line_and_path_and_lists_what_exists(tmp_path: Pa
     message = _refusal(tmp_path, "items:\n  id: sku\n  txt: [name]\n")
     assert f"{tmp_path / 'job.yaml'}:3: items.txt: unknown key 'txt'" in message
     assert "did you mean 'text'?" in message
-    assert "there are: path, sql, url, id, text, label, launch_date, attributes" in message
+    assert "there are: path, sql, url, id, text, label, launch_date, attributes, " in message
 
 
 def test_unknown_section_lists_the_sections(tmp_path: Path) -> None:
@@ -106,6 +108,74 @@ def test_how_items_are_labeled_is_written_down(
     ],
 )
 def test_a_wrong_option_of_labels_is_named(tmp_path: Path, text: str, problem: str) -> None:
+    assert problem in _refusal(tmp_path, text)
+
+
+def test_what_and_how_to_forecast_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = """\
+items: {delist_date: last_day, elsewhere: article}
+sales: {in_stock: ok, returns: net, repeats: sum, before_launch: drop}
+future: {path: plans.csv}
+forecast: {method: knn, k: 9, pools: [launch], recency: none, covariates: price, max_lead: 0}
+backtest: {cutoffs: [2017-05-22, '2017-06-19', 20170717], last: 2017-08-21}
+"""
+    settings = load_settings(_file(tmp_path, text))
+    assert (settings.items.delist_date, settings.items.elsewhere) == ("last_day", "article")
+    sales = settings.sales
+    assert (sales.in_stock, sales.returns, sales.repeats) == ("ok", "net", "sum")
+    assert sales.before_launch == "drop"
+    assert settings.future.source == tmp_path.resolve() / "plans.csv"
+    options = settings.forecast
+    assert (options.method, options.k, options.pools) == ("knn", 9, ("launch",))
+    assert (options.recency, options.covariates, options.max_lead) == (None, ("price",), 0)
+    days = (date(2017, 5, 22), date(2017, 6, 19), date(2017, 7, 17))
+    assert (settings.backtest.cutoffs, settings.backtest.last) == (days, date(2017, 8, 21))
+    monkeypatch.setenv("LIKEWISE_BACKTEST__CUTOFFS", "2017-05-22, 2017-06-19")
+    monkeypatch.setenv("LIKEWISE_FORECAST__POOLS", "launch, sibling")
+    monkeypatch.setenv("LIKEWISE_FORECAST__RECENCY", "13")
+    settings = load_settings()
+    assert settings.backtest.cutoffs == days[:2]
+    assert settings.forecast.pools == ("launch", "sibling")
+    assert settings.forecast.recency == 13
+
+
+def test_all_settings_survive_a_file(tmp_path: Path) -> None:
+    """What is dumped can be read again: unknown keys are refused, so none is lost on the way."""
+    path = CONFIGS / "complete_journey.yaml"
+    settings = load_settings(path)
+    again = yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True))
+    assert load_settings(_file(tmp_path, again)) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "forecast:\n  method: best\n",
+            "job.yaml:2: forecast.method: Input should be 'auto', 'lightgbm' or 'knn' (found",
+        ),
+        (
+            "forecast:\n  pools: [launches]\n",
+            "job.yaml:2: forecast.pools: Input should be 'incumbent', 'launch' or 'sibling'",
+        ),
+        (
+            "forecast:\n  similarity: no\n",
+            "forecast.similarity: Input should be 'learned' or 'text'",
+        ),
+        ("sales:\n  returns: keep\n", "sales.returns: Input should be 'refuse', 'net' or 'drop'"),
+        ("sales:\n  repeats: drop\n", "sales.repeats: Input should be 'refuse' or 'sum'"),
+        ("sales:\n  before_launch: x\n", "sales.before_launch: Input should be 'refuse' or 'drop'"),
+        ("future:\n  sql: SELECT 1\n", "future: sql needs url"),
+        ("future:\n  id: sku\n", "unknown key 'id' (there are: path, sql, url)"),
+        ("backtest:\n  cutoffs: soon\n", "backtest.cutoffs: not a date, write YYYY-MM-DD (found"),
+        ("backtest:\n  cutoffs: []\n", "backtest.cutoffs: Value should have at least 1 item"),
+        ("backtest: {cutoffs: 2017-05-22, n_windows: 2}\n", "give either cutoffs or n_windows"),
+        ("backtest: {cutoffs: 2017-05-22, step: 2}\n", "step is the distance of the cutoffs"),
+    ],
+)
+def test_a_wrong_option_of_forecasts_is_named(tmp_path: Path, text: str, problem: str) -> None:
     assert problem in _refusal(tmp_path, text)
 
 

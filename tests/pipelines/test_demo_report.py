@@ -7,10 +7,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from forecasting import BacktestResult
+from forecasting.backtest import NAME as OURS
 from forecasting.baselines import BASELINES
 from pipelines.demo import demo_settings
 from pipelines.demo_report import launch_examples, write_report
-from pipelines.demo_summary import OURS, automatic_in_words, forecasts_in_words
+from pipelines.demo_summary import automatic_in_words, forecasts_in_words
 from pipelines.jobs import open_index
 from tests.pipelines.conftest import DemoRun
 from tests.pipelines.html_page import Page
@@ -78,7 +79,7 @@ def test_some_labels_are_shown_right_or_wrong(page: Page, demo_run: DemoRun) -> 
 def launches(demo_run: DemoRun) -> Iterator[BacktestResult]:
     """The demo closes its index when it is done; pictures of launches need it open."""
     with open_index(demo_settings(demo_run.folder), collection="launches") as index:
-        demo_run.launches.forecaster.analogues_.index = index
+        demo_run.launches.forecaster.engine_.describer.analogues.index = index
         yield demo_run.launches
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from forecasting.backtest import NAME as OURS
 from forecasting.baselines import BASELINES
 from pipelines.demo_summary import (
-    OURS,
     automatic_in_words,
     certainty_in_words,
     forecasts_in_words,

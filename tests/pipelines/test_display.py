@@ -83,21 +83,50 @@ def test_lists_of_labels_are_shown_as_such(console: Console) -> None:
     assert "0.90" in _shown(console)
 
 
-def test_a_launch_curve_is_drawn_to_its_own_scale(console: Console) -> None:
-    forecasts = pd.DataFrame(
+def _launches(novel: bool = False, method: str = "lightgbm") -> tuple[pd.DataFrame, pd.DataFrame]:
+    weeks = pd.to_datetime(["2024-01-08", "2024-01-15", "2024-01-22"])
+    curves = pd.DataFrame(
         {
-            "unique_id": ["A", "A", "A", "B", "B", "B"],
+            "unique_id": ["A[red]"] * 3 + ["B"] * 3,
             "cutoff": pd.Timestamp("2024-01-01"),
-            "ds": pd.to_datetime(["2024-01-08", "2024-01-15", "2024-01-22"] * 2),
+            "ds": [*weeks, *weeks],
             "age": [0, 1, 2] * 2,
             "mean": [8.0, 4.0, 0.0, 0.0, 0.0, 0.0],
         }
     )
-    show_forecasts(console, forecasts)
-    assert "2024-01-08" in _shown(console)
-    assert "█▅▁" in _shown(console)
+    totals = pd.DataFrame(
+        {
+            "unique_id": ["A[red]", "B"],
+            "cutoff": pd.Timestamp("2024-01-01"),
+            "mean": [12.0, 0.0],
+            "0.05": [3.0, 0.0],
+            "0.5": [9.0, 0.0],
+            "0.95": [1_234.5, 0.0],
+            "novelty": [0.1, 1.0],
+            "novel": [False, novel],
+            "method": method,
+        }
+    )
+    return curves, totals
+
+
+def test_a_launch_is_shown_with_its_total_and_its_curve(console: Console) -> None:
+    show_forecasts(console, *_launches())
+    row = next(line for line in _shown(console).splitlines() if "A[red]" in line)
+    assert row.split() == ["A[red]", "2024-01-08", "9.0", "3.0", "to", "1,234.5", "12.0", "█▅▁"]
+    assert "90 % interval" in _shown(console)
     assert "▁▁▁" in _shown(console)
-    assert "2 items as of 2024-01-01; 12 units expected in all" in _shown(console)
+    assert "2 items as of 2024-01-01, 3 periods each; 12 units expected in all\n" in _shown(console)
+    assert "novel" not in _shown(console)
+
+
+def test_what_to_be_careful_with_is_said(console: Console) -> None:
+    show_forecasts(console, *_launches(novel=True, method="knn"), ["few [launches]"])
+    shown = _shown(console)
+    assert next(line for line in shown.splitlines() if " B " in line).split()[-1] == "novel"
+    assert "! 1 item is novel: unlike what was known" in shown
+    assert "3 periods each; the analogues voted; 12 units" in shown
+    assert "! few [launches]" in shown
 
 
 def test_nothing_to_show_is_no_failure(console: Console) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.config import ItemsSettings
+from pipelines.config_sections import ItemsSettings
 from pipelines.job_tables import read_items
 from retrieval import TableError
 

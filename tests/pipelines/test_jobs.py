@@ -8,7 +8,6 @@ from pipelines.config import Settings, load_settings
 from pipelines.jobs import (
     classify_job,
     fitted_classifier,
-    forecast_job,
     index_job,
     make_classifier,
     open_index,
@@ -16,7 +15,7 @@ from pipelines.jobs import (
 )
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
-from tests.pipelines.conftest import CHIPS, CHOCOLATE, CUTOFF, Shop
+from tests.pipelines.conftest import CHIPS, CHOCOLATE, Shop
 
 
 @pytest.fixture(scope="module")
@@ -257,60 +256,3 @@ def test_an_index_without_labels_cannot_classify(shop: Shop, tmp_path: Path) -> 
     index_job(settings, shop.items.drop(columns="product_category").head(5))
     with pytest.raises(InputError, match="no label"):
         classify_job(settings, shop.items.head(1))
-
-
-# --- forecast ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def forecasts(shop: Shop) -> pd.DataFrame:
-    return forecast_job(load_settings(shop.config), cutoff=CUTOFF)
-
-
-def test_every_item_that_launches_after_the_cutoff_is_forecast(
-    forecasts: pd.DataFrame, shop: Shop
-) -> None:
-    columns = ["unique_id", "cutoff", "ds", "age", "mean", "0.1", "0.5", "0.9"]
-    assert forecasts.columns.tolist() == columns
-    coming = shop.items[shop.items["launch_date"] > CUTOFF]
-    assert forecasts["unique_id"].unique().tolist() == coming["product_id"].tolist()
-    assert (forecasts.groupby("unique_id")["age"].count() == 4).all()
-    assert (forecasts["ds"] > CUTOFF).all()
-    assert (forecasts["0.1"] <= forecasts["0.9"]).all()
-
-
-def test_new_items_of_their_own_table_get_the_same_forecasts(
-    forecasts: pd.DataFrame, shop: Shop, tmp_path: Path
-) -> None:
-    new = shop.items[shop.items["launch_date"] > CUTOFF]
-    new.to_csv(tmp_path / "new.csv", index=False)
-    again = forecast_job(load_settings(shop.config), new=tmp_path / "new.csv", cutoff=CUTOFF)
-    pd.testing.assert_frame_equal(again, forecasts, rtol=1e-3, check_dtype=False)
-
-
-def test_what_sold_after_the_cutoff_changes_nothing(forecasts: pd.DataFrame, shop: Shop) -> None:
-    sales = shop.sales.copy()
-    sales.loc[sales["ds"] > CUTOFF, "y"] = 10_000.0
-    again = forecast_job(load_settings(shop.config), sales=sales, cutoff=CUTOFF)
-    pd.testing.assert_frame_equal(again, forecasts)
-
-
-def test_a_launch_in_the_cutoffs_own_week_is_no_longer_new(shop: Shop) -> None:
-    items = shop.items.copy()
-    late = items.index[items["launch_date"] > CUTOFF][:2]
-    items.loc[late, "launch_date"] = pd.to_datetime(["2017-09-10", "2017-09-11"])
-    sales = shop.sales[shop.sales["ds"] <= CUTOFF]
-    forecasts = forecast_job(load_settings(shop.config), items, sales)
-    names = items.loc[late, "product_id"].tolist()
-    assert [name in set(forecasts["unique_id"]) for name in names] == [False, True]
-
-
-def test_without_launches_after_the_cutoff_the_message_says_so(shop: Shop) -> None:
-    with pytest.raises(InputError, match="no item launches on 2018-01-08 or later"):
-        forecast_job(load_settings(shop.config), cutoff="2018-01-05")
-
-
-def test_without_launch_dates_the_message_says_where_to_name_them(shop: Shop) -> None:
-    settings = load_settings(shop.config, {"items": {"launch_date": None}})
-    with pytest.raises(InputError, match=r"set items\.launch_date in the config"):
-        forecast_job(settings)

@@ -40,6 +40,19 @@ def test_csv_cells_become_what_the_columns_hold(tmp_path: Path) -> None:
     assert table["size"].tolist() == [3.0, 4.5]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_flags_are_words_or_numbers(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"table{suffix}"
+    words = pd.DataFrame({"a": ["true", "FALSE", None, "1", "0"], "b": [1, 0, 1, 1, 0]})
+    write_table(words, path)
+    flags = read_table(path, {"a": "flag", "b": "flag"})
+    assert flags["a"].fillna("missing").tolist() == [True, False, "missing", True, False]
+    assert flags["b"].astype(int).tolist() == [1, 0, 1, 1, 0]
+    with pytest.raises(TableError, match=r"row 2: a: 'FALS' is neither true nor false"):
+        write_table(words.replace("FALSE", "FALS"), path)
+        read_table(path, {"a": "flag"})
+
+
 def test_an_attribute_with_leading_zeros_stays_text(tmp_path: Path) -> None:
     path = _csv(tmp_path, "zip,price\n00501,0.5\n10001,0\n")
     table = read_table(path)

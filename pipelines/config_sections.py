@@ -1,0 +1,226 @@
+"""The sections of the settings: their keys and defaults.
+
+What a key may hold is written down here a second time, where a package names its choices: reading
+the settings must not take as long as loading LightGBM. A test keeps the two alike.
+"""
+
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pandas.tseries.frequencies import to_offset
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+
+from pipelines.queries import SqlQuery
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _parse_json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _parse_mapping(value: object) -> object:
+    """A mapping comes out of the environment as JSON; other text stays as it is."""
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
+def _day(value: object) -> date:
+    if isinstance(value, date):  # a datetime is one, too
+        return date(value.year, value.month, value.day)
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError("not a date, write YYYY-MM-DD") from None
+
+
+def _listed(value: object) -> object:
+    return _split(value) if isinstance(value, str | list | tuple) else [value]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Column names: a list, or one comma-separated string."""
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+Days = Annotated[tuple[Day, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""Days: a list, one day, or one comma-separated string."""
+
+
+def _check_freq(value: str) -> str:
+    to_offset(value)  # its ValueError says what is wrong
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _TableSection(_Section):
+    """Where a table is: a Parquet or CSV file, or a query sent to a database."""
+
+    path: Path | None = None
+    sql: str | None = None
+    url: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path is not None and self.sql is not None:
+            raise ValueError("give either path or sql with url, not both")
+        if self.sql is not None and self.url is None:
+            raise ValueError("sql needs url, the database's SQLAlchemy URL")
+        return self
+
+    @property
+    def source(self) -> Path | SqlQuery | None:
+        """What `pipelines.tables.read_table` reads, or None where the section names no table."""
+        if self.sql is None or self.url is None:
+            return self.path
+        return SqlQuery(self.sql, self.url.get_secret_value())
+
+
+class ItemsSettings(_TableSection):
+    """The items table and the meaning of its columns.
+
+    Forecasts alone read `delist_date`, last days on sale, and `elsewhere`, which names the product
+    that an item is in one store or channel.
+    """
+
+    id: str = "item_id"
+    text: Names = ()
+    label: str | None = None
+    launch_date: str | None = None
+    attributes: Names = ()
+    delist_date: str | None = None
+    elsewhere: str | None = None
+
+
+class SalesSettings(_TableSection):
+    """The sales panel, the meaning of its columns, and what to do with awkward rows."""
+
+    id: str = "unique_id"
+    time: str = "ds"
+    target: str = "y"
+    in_stock: str | None = None
+    returns: Literal["refuse", "net", "drop"] = "refuse"
+    repeats: Literal["refuse", "sum"] = "refuse"
+    before_launch: Literal["refuse", "drop"] = "refuse"
+
+
+class FutureSettings(_TableSection):
+    """The plans for the periods after a launch, in the id and time columns of the sales."""
+
+
+class IndexSettings(_Section):
+    """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address."""
+
+    uri: str = "items.db"
+    collection: str = "items"
+    kind: Literal["auto", "FLAT", "IVF_FLAT", "HNSW"] = "auto"
+    params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
+    token: SecretStr | None = None
+
+
+class EncoderSettings(_Section):
+    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
+
+    name: str = "all-MiniLM-L6-v2"
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    batch_size: PositiveInt = 32
+    cache: bool = True
+    cache_dir: Path | None = None
+
+
+class ClassifySettings(_Section):
+    """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
+
+    `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
+    of a label. `labels`: the labels in words, here or in a file that `pipelines.label_texts` reads.
+    `groups`: an attribute of the items, whose values are never split between the folds that
+    calibration learns from.
+    """
+
+    k: PositiveInt = 20
+    temperature: PositiveFloat = 0.05
+    head: Annotated[Literal["linear"] | None, BeforeValidator(_none)] = "linear"
+    prototypes: bool | None = None
+    prior: Annotated[
+        Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
+    ] = None
+    hierarchy: str | None = None
+    false_alarm_rate: Share = 0.05
+    coverage: Share = 0.9
+    confidence: Share = 0.5
+    labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
+        None
+    )
+    groups: str | None = None
+    seed: NonNegativeInt = 0
+
+
+class ForecastSettings(_Section):
+    """What is forecast, and how; the parameters of `forecasting.LaunchForecaster`.
+
+    `text` and `attributes` null: those of the items section; `recency` none: no launch counts less
+    for its age; `n_jobs` null: as many threads as the data is worth.
+    """
+
+    freq: Annotated[str, AfterValidator(_check_freq)] = "W-MON"
+    horizon: PositiveInt = 12
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
+    text: Names | None = None
+    attributes: Names | None = None
+    covariates: Names = ()
+    method: Literal["auto", "lightgbm", "knn"] = "auto"
+    k: PositiveInt = 50
+    pools: Annotated[
+        tuple[Literal["incumbent", "launch", "sibling"], ...], BeforeValidator(_split)
+    ] = ("incumbent", "launch", "sibling")
+    temperature: PositiveFloat = 0.05
+    similarity: Literal["learned", "text"] = "learned"
+    recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = 26.0
+    calibrate: bool = True
+    max_lead: NonNegativeInt = 3
+    seed: NonNegativeInt = 0
+    n_jobs: PositiveInt | None = None
+
+
+class BacktestSettings(_Section):
+    """From which dates past launches are forecast, to be scored.
+
+    Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
+    `last`: the latest launch date to score.
+    """
+
+    cutoffs: Days | None = None
+    n_windows: PositiveInt | None = None
+    step: PositiveInt | None = None
+    last: Day | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.cutoffs is not None and self.n_windows is not None:
+            raise ValueError("give either cutoffs or n_windows, not both")
+        if self.cutoffs is not None and self.step is not None:
+            raise ValueError("step is the distance of the cutoffs that n_windows places")
+        return self

@@ -1,0 +1,129 @@
+"""The tables of a launch forecast, read in the columns that a forecaster needs.
+
+A saved forecaster knows its columns itself, which is why they are asked of it and not of the
+settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+import structlog
+from pandas.tseries.frequencies import to_offset
+
+from forecasting import LaunchForecaster
+from pipelines.config_sections import ItemsSettings
+from pipelines.job_tables import TableInput, item_kinds, name_of, read_input
+from pipelines.tables import Kind
+from retrieval import InputError, TableError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LaunchTables:
+    """Reads tables for a forecaster; DataFrames stay as they are.
+
+    Attributes:
+        forecaster: It need not be fitted, unless a method says so.
+    """
+
+    forecaster: LaunchForecaster
+
+    def items(self, source: TableInput) -> pd.DataFrame:
+        """The items to learn from."""
+        return self._items(source, {})
+
+    def sales(self, source: TableInput) -> pd.DataFrame:
+        """A panel of sales."""
+        made = self.forecaster
+        kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
+        kinds[made.target_col] = "number"
+        if made.in_stock is not None:
+            kinds[made.in_stock] = "flag"
+        return read_input(source, kinds, made.id_col)
+
+    def plan(self, source: TableInput | None) -> pd.DataFrame | None:
+        """The plans, if there are any.
+
+        Raises:
+            InputError: There are, and no column of them is named.
+        """
+        made = self.forecaster
+        if source is None:
+            if made.covariates:
+                _log.warning("no table of plans", covariates=list(made.covariates))
+            return None
+        if not made.covariates:
+            name = name_of(source, "future")
+            raise InputError(
+                f"{name}: set forecast.covariates in the config, the columns of the plan to use"
+            )
+        kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
+        return read_input(source, kinds | dict.fromkeys(made.covariates, "number"), made.id_col)
+
+    def new(
+        self,
+        source: TableInput | None,
+        known: pd.DataFrame | None,
+        cutoff: pd.Timestamp | str | None,
+    ) -> pd.DataFrame:
+        """The items to forecast.
+
+        Args:
+            source: Their table; None: those of `known` that launch after the cutoff's period.
+            known: The items learned from; None: the forecaster is fitted, and knows them.
+            cutoff: None: that of the forecaster, which is fitted.
+
+        Raises:
+            InputError: Nothing launches after the cutoff.
+        """
+        if source is None:
+            assert known is not None
+            return self._launching_after(cutoff or self.forecaster.cutoff_, known)
+        learned = self.forecaster.history_.attributes if known is None else known
+        numeric = learned.select_dtypes("number").columns
+        # Those of a few new rows may all be missing, or look like numbers by chance.
+        attributes = self.forecaster.attributes
+        return self._items(
+            source, {name: "number" if name in numeric else "string" for name in attributes}
+        )
+
+    def last_period(self, panel: pd.DataFrame, source: TableInput) -> pd.Timestamp:
+        """The last day of a panel of sales that was read from `source`.
+
+        Raises:
+            TableError: There is none.
+        """
+        last = panel[self.forecaster.time_col].max()
+        if pd.isna(last):
+            raise TableError(f"{name_of(source, 'sales')}: no date in {self.forecaster.time_col}")
+        return pd.Timestamp(last)
+
+    def _items(self, source: TableInput, known: dict[str, Kind]) -> pd.DataFrame:
+        made = self.forecaster
+        columns = ItemsSettings(
+            id=made.item_id,
+            text=(made.text,) if isinstance(made.text, str) else tuple(made.text),
+            launch_date=made.launch_date,
+            attributes=tuple(made.attributes),
+        )
+        kinds = item_kinds(columns, known)
+        if made.elsewhere is not None:
+            kinds.setdefault(made.elsewhere, "string")
+        if made.delist_date is not None:
+            kinds[made.delist_date] = "date"
+        return read_input(source, kinds, made.item_id)
+
+    def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:
+        made = self.forecaster
+        period = to_offset(made.freq)
+        first = period.rollback(pd.Timestamp(cutoff).normalize()) + period
+        coming = items[pd.to_datetime(items[made.launch_date]) >= first]
+        if coming.empty:
+            raise InputError(
+                f"no item launches on {first:%Y-%m-%d} or later, after the cutoff's period; "
+                "choose an earlier cutoff, or name the new items"
+            )
+        return coming

@@ -1,0 +1,99 @@
+"""What saving and loading have in common for all models: the index and encoder they work with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+from retrieval.artifact import Artifact
+from retrieval.encoder import Encoder
+from retrieval.errors import ArtifactError, EncoderMismatchError, InputError
+from retrieval.index import ItemIndex
+from retrieval.weights import EncoderIdentity
+
+
+def place_of(index: ItemIndex) -> dict[str, str]:
+    """Say where an index is: its `uri`, without user and password, and its `collection`."""
+    return {"uri": _without_user(index.uri), "collection": index.collection}
+
+
+@contextmanager
+def understood(artifact: Artifact, what: str) -> Iterator[None]:
+    """Say of whatever goes wrong inside that the artifact is none that can be read.
+
+    Args:
+        artifact: What is being read.
+        what: What it should hold, for the message.
+
+    Raises:
+        ArtifactError: Something is missing in a file, or is something else.
+    """
+    try:
+        yield
+    except (ArtifactError, MemoryError):
+        raise
+    except Exception as error:  # whatever the parts make of values that are something else
+        raise ArtifactError(
+            f"{artifact.path} holds no {what} that this version of likewise can read "
+            f"({type(error).__name__}: {error}); save it anew"
+        ) from error
+
+
+def find_encoder(
+    artifact: Artifact,
+    place: dict[str, str] | None,
+    index: ItemIndex | None,
+    encoder: Encoder | None,
+) -> Encoder | None:
+    """Check the engines that a saved model is to work with.
+
+    Args:
+        artifact: The model.
+        place: Where its items are, as `place_of` said; None if it holds them itself.
+        index: Where its items are, given by whoever loads it.
+        encoder: Turns texts into vectors; None for the one the model was saved with.
+
+    Returns:
+        The encoder of the model's own index; what was given where there is an index.
+
+    Raises:
+        EncoderMismatchError: The encoder is another one.
+        InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
+    """
+    if place is not None and index is None:
+        raise InputError(
+            f"the items of {artifact.path} are in collection {place['collection']!r} of "
+            f"{place['uri']}; open it as an ItemIndex and pass it as index="
+        )
+    if place is None and index is not None:
+        raise InputError(f"{artifact.path} holds its items itself; leave index= out")
+    if index is None:
+        encoder = encoder or _same_encoder(artifact.encoder)
+    _check_encoder(artifact, encoder if index is None else index.encoder)
+    return encoder
+
+
+def _same_encoder(identity: EncoderIdentity) -> Encoder:
+    """Return the encoder of this name, on the same engine where it is installed."""
+    try:
+        return Encoder(identity.name, backend="torch" if identity.backend == "torch" else "auto")
+    except InputError as error:
+        raise InputError(f"{error}; pass it as encoder=, from where it is now") from error
+
+
+def _check_encoder(artifact: Artifact, encoder: Encoder | None) -> None:
+    if encoder is not None and not artifact.encoder.same_space(encoder.identity):
+        raise EncoderMismatchError(
+            f"{artifact.path} was saved with encoder {artifact.encoder.describe()}, not with "
+            f"{encoder.identity.describe()}: their vectors cannot be compared. Load it with that "
+            "encoder, or fit anew with this one"
+        )
+
+
+def _without_user(uri: str) -> str:
+    """Leave user and password out of an address."""
+    if "://" not in uri:
+        return uri
+    parts = urlsplit(uri)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,87 @@
+"""Nothing after the cutoff, and nothing after the moment a training row stands at, is read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+from forecasting import LaunchForecaster
+from retrieval import Encoder, ItemIndex
+from tests.forecasting.conftest import CUTOFF, Slice, assert_same_answers, new_forecaster
+
+
+def corrupted(grocery: Slice) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Every later sale replaced by noise, every later item by garbage."""
+    rng = np.random.default_rng(1)
+    sales, items = grocery.sales.copy(), grocery.items.copy()
+    later = sales["ds"] > CUTOFF
+    sales.loc[later, "y"] = rng.integers(0, 1000, later.sum())
+    unseen = ~items["item_id"].isin(sales.loc[~later, "unique_id"])
+    for column in ("text", "product_category", "brand"):
+        items.loc[unseen, column] = [f"garbage {n}" for n in range(unseen.sum())]
+    items.loc[unseen, "product_id"] = rng.integers(0, 10**9, unseen.sum())
+    assert later.any()
+    assert unseen.any()
+    return items, sales
+
+
+def test_corrupting_the_future_changes_no_bit(grocery: Slice, either: LaunchForecaster) -> None:
+    again = clone(either).fit(*corrupted(grocery), cutoff=CUTOFF)
+    mine, theirs = (each.engine_.describer.describe(either.training_) for each in (again, either))
+    pd.testing.assert_frame_equal(mine.features, theirs.features, check_exact=True)
+    assert_same_answers(again, either, grocery.later)
+
+
+def test_an_index_that_already_holds_the_future_changes_no_bit(
+    grocery: Slice, fitted: LaunchForecaster, encoder: Encoder, tmp_path: Path
+) -> None:
+    with ItemIndex(f"{tmp_path}/all.db", encoder) as index:
+        settings = {"index": index, "encoder": None}
+        clone(fitted).set_params(**settings, method="knn").fit(*corrupted(grocery))
+        again = clone(fitted).set_params(**settings).fit(*corrupted(grocery), cutoff=CUTOFF)
+        assert index.count() > len(again.panel_.ids)
+        assert_same_answers(again, fitted, grocery.later)
+
+
+def test_the_training_rows_see_only_what_came_before_them(fitted: LaunchForecaster) -> None:
+    rows = fitted.training_
+    assert (rows.standing < rows.period).all()
+    assert {0, fitted.max_lead} == set(rows.period - rows.standing - 1)
+    for name, pool in fitted._find(rows).named().items():
+        analogue = pool.position[pool.valid]
+        query = np.nonzero(pool.valid)[0]
+        assert len(analogue), name
+        assert (fitted.panel_.ids[analogue] != rows.ids[query]).all()
+        assert (fitted.panel_.visible[analogue] <= rows.standing[query]).all()
+
+
+@pytest.mark.parametrize("lead", [0, 3])
+def test_a_training_row_is_what_a_forecast_would_have_stood_on(
+    grocery: Slice, fitted: LaunchForecaster, encoder: Encoder, lead: int
+) -> None:
+    rows = fitted.training_
+    period = np.bincount(rows.period[rows.period > 20]).argmax()
+    then = np.flatnonzero((rows.period == period) & (rows.standing == period - 1 - lead))
+    assert len(then) > 5
+    cutoff = fitted.panel_.grid.dates(np.array([period - 1 - lead]))[0]
+    old = new_forecaster(encoder, method="knn").fit(grocery.items, grocery.sales, cutoff=cutoff)
+    new = grocery.items.set_index("item_id").loc[list(rows.ids[then])].reset_index()
+    described = old.engine_.describer.describe(old._launches(new))
+    learned = fitted.engine_.describer.describe(rows[then])
+    for name, column in learned.features.items():
+        expected = column.astype(object).where(column.notna(), None)
+        found = described.features[name].astype(object)
+        assert found.where(found.notna(), None).tolist() == expected.tolist(), name
+    np.testing.assert_array_equal(described.scale, learned.scale)
+
+
+def test_an_item_is_never_its_own_analogue(grocery: Slice, fitted: LaunchForecaster) -> None:
+    panel = fitted.panel_
+    known = [*panel.ids[:10], *panel.ids[fitted.launched_[:10]]]
+    disguised = grocery.items[grocery.items["item_id"].isin(known)]
+    disguised = disguised.assign(launch_date=CUTOFF + pd.Timedelta(weeks=1))
+    table = fitted.explain(disguised).query("pool != 'outcome'")
+    assert set(table["unique_id"]) == set(known)
+    assert (table["unique_id"] != table["analogue"]).all()

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from pipelines.output_folder import replacing_files
+
+
+def _write(folder: Path, text: str, *, fail: bool = False) -> None:
+    with replacing_files(folder) as made:
+        for name in ("a.txt", "b.txt"):
+            (made / name).write_text(text)
+        if fail:
+            raise OSError("disk full")
+
+
+def _held(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_files_take_the_place_of_those_before_and_others_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "out"
+    _write(folder, "old")
+    (folder / "mine.txt").write_text("mine")
+    _write(folder, "new")
+    assert _held(folder) == {"a.txt": "new", "b.txt": "new", "mine.txt": "mine"}
+
+
+def test_a_failure_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    _write(folder, "old")
+    for where in (folder, tmp_path / "other"):
+        with pytest.raises(OSError, match="disk full"):
+            _write(where, "new", fail=True)
+    assert _held(folder) == {"a.txt": "old", "b.txt": "old"}
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_working_directory_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write(Path(), "here")
+    assert set(_held(tmp_path)) == {"a.txt", "b.txt"}
