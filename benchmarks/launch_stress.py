@@ -24,6 +24,7 @@ SEED = 0
 TO_CHRISTMAS = 17  # weeks from the first dev launches to the end of September
 YEAR = 52  # weeks
 PEAK = (47, 51)
+LAST_RANGE = "2017-08-14"  # later ones hold products that dev does not score
 BATCH = 800  # products, in the order of the catalog
 PER_PIECE = 100
 SHOWN = (NAME, PLAIN, "incumbents' level", "global mean")
@@ -111,6 +112,8 @@ def ranges(trial: Trial) -> Trial:
         sales=sales.groupby(["unique_id", "ds"], as_index=False)["y"].sum(),
         text=tuple(keys),
         attributes=(*keys[1:], keys[0], "catalog_number"),
+        cutoffs=trial.cutoffs[:3],
+        last=min(trial.last, LAST_RANGE),
     )
 
 

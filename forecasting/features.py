@@ -25,16 +25,16 @@ _OLDEST = 52  # periods after which an incumbent is simply old
 
 def own_features(history: History, rows: Launches) -> pd.DataFrame:
     """Features (n, f) that need no analogue: attributes, lead, plan and the state of the market."""
-    windows = history.windows
-    recent = history.market(rows.standing, windows.recent)
-    base = history.market(rows.standing, windows.base)
+    windows, unit = history.windows, history.unit(rows.standing)
+    recent = history.market(rows.standing, windows.recent) / unit
+    base = history.market(rows.standing, windows.base) / unit
     periods = rows.period[:, None] + np.arange(history.horizon)
     outlook = history.outlook(rows.standing, periods).mean(axis=1)
     out = pd.DataFrame(
         {
             "lead": rows.period - rows.standing - 1,
             "market_trend": np.log1p(recent) - np.log1p(base),
-            "season_ahead": np.log(outlook / history.unit(rows.standing)),
+            "season_ahead": np.log(outlook / unit),
         }
     )
     for name in rows.attributes.columns:

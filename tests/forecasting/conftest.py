@@ -28,14 +28,6 @@ class Slice:
         return self.items[self.items["launch_date"] > CUTOFF]
 
 
-def fewer_incumbents(grocery: Slice) -> Slice:
-    """All launches, and a third of the other items: for tests that fit anew."""
-    items = grocery.items
-    items = items[items["launch_date"].notna() | (items["product_id"] % 9 == 0)]
-    sales = grocery.sales[grocery.sales["unique_id"].isin(items["item_id"])]
-    return Slice(items, sales.reset_index(drop=True))
-
-
 @pytest.fixture(scope="session")
 def grocery() -> Slice:
     tables = get_data(["products", "transactions"])
@@ -55,6 +47,15 @@ def grocery() -> Slice:
     keep = first.notna() & ((items["product_id"] % 3 == 0) | introduced)
     items = items[keep]
     return Slice(items, sales[sales["unique_id"].isin(items["item_id"])].reset_index(drop=True))
+
+
+@pytest.fixture(scope="session")
+def small(grocery: Slice) -> Slice:
+    """All launches, and a third of the other items: for tests that fit anew."""
+    items = grocery.items
+    items = items[items["launch_date"].notna() | (items["product_id"] % 9 == 0)]
+    sales = grocery.sales[grocery.sales["unique_id"].isin(items["item_id"])]
+    return Slice(items, sales.reset_index(drop=True))
 
 
 def new_forecaster(encoder: Encoder, **changes: object) -> LaunchForecaster:

@@ -74,14 +74,14 @@ def test_who_is_in_the_pools(grocery: Slice, fitted: LaunchForecaster) -> None:
     assert 0 < siblings.valid.sum() < launches.valid.sum()
 
 
-def test_a_launch_counts_half_after_the_recency(grocery: Slice, encoder: Encoder) -> None:
+def test_a_launch_counts_half_after_the_recency(small: Slice, encoder: Encoder) -> None:
     kept, fading = (
         new_forecaster(encoder, method="knn", recency=recency).fit(
-            grocery.items, grocery.sales, cutoff=CUTOFF
+            small.items, small.sales, cutoff=CUTOFF
         )
         for recency in (None, 10.0)
     )
-    rows = kept._launches(grocery.later.head(30))
+    rows = kept._launches(small.later.head(30))
     one, other = (each._find(rows).launches for each in (kept, fading))
     np.testing.assert_array_equal(one.position, other.position)
     passed = kept.panel_.end - kept.panel_.launch[one.position]
@@ -92,17 +92,17 @@ def test_a_launch_counts_half_after_the_recency(grocery: Slice, encoder: Encoder
     assert (age[1] <= age[0] + 1e-9).all()
 
 
-@pytest.mark.parametrize("pools", [(), ("incumbent",), ("launch", "sibling")])
+@pytest.mark.parametrize("pools", [("incumbent",), ("launch", "sibling")])
 def test_features_come_from_the_pools_in_use(
-    grocery: Slice, fitted: LaunchForecaster, pools: tuple[str, ...]
+    small: Slice, fitted: LaunchForecaster, pools: tuple[str, ...]
 ) -> None:
     fewer = clone(fitted).set_params(pools=pools)
-    fewer.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+    fewer.fit(small.items, small.sales, cutoff=CUTOFF)
     names = fewer.engine_.model.names
     for pool in ("incumbent", "launch", "sibling"):
         assert any(name.startswith(pool) for name in names) == (pool in pools)
         assert f"product_id_to_{pool}" not in names or pool in pools
-    assert np.isfinite(fewer.predict(grocery.later)["mean"]).all()
+    assert np.isfinite(fewer.predict(small.later)["mean"]).all()
 
 
 def test_weights_follow_similarity_and_temperature() -> None:

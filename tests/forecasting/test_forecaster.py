@@ -98,23 +98,23 @@ def test_it_is_a_scikit_learn_estimator(fitted: LaunchForecaster) -> None:
             getattr(clone(fitted), ask)(pd.DataFrame())
 
 
-def test_fitted_twice_it_answers_the_same(grocery: Slice, voting: LaunchForecaster) -> None:
+def test_fitted_twice_it_answers_the_same(
+    grocery: Slice, small: Slice, voting: LaunchForecaster
+) -> None:
     again = clone(voting)
-    assert again.fit(grocery.items, grocery.sales, cutoff="2017-04-03") is again
+    assert again.fit(small.items, small.sales, cutoff="2017-04-03") is again
     again.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
     pd.testing.assert_frame_equal(
         again.predict(grocery.later), voting.predict(grocery.later), check_exact=True
     )
 
 
-def test_a_temporary_index_goes_with_its_forecaster(
-    grocery: Slice, voting: LaunchForecaster
-) -> None:
-    brief = clone(voting).fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+def test_a_temporary_index_goes_with_its_forecaster(small: Slice, voting: LaunchForecaster) -> None:
+    brief = clone(voting).fit(small.items, small.sales, cutoff=CUTOFF)
     path = Path(brief.engine_.describer.analogues.index.uri)
     assert path.exists()
     del brief
-    clone(voting).fit(grocery.items, grocery.sales, cutoff=CUTOFF)  # the next one cleans up
+    clone(voting).fit(small.items, small.sales, cutoff=CUTOFF)  # the next one cleans up
     assert not path.exists()
 
 

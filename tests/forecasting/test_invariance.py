@@ -6,7 +6,18 @@ import pytest
 from sklearn.base import clone
 
 from forecasting import LaunchForecaster
-from tests.forecasting.conftest import CUTOFF, Slice, assert_same_answers
+from retrieval import Encoder
+from tests.forecasting.conftest import CUTOFF, Slice, assert_same_answers, new_forecaster
+
+
+@pytest.fixture(scope="module")
+def lightgbm(small: Slice, encoder: Encoder) -> LaunchForecaster:
+    return new_forecaster(encoder).fit(small.items, small.sales, cutoff=CUTOFF)
+
+
+@pytest.fixture(scope="module")
+def knn(small: Slice, encoder: Encoder) -> LaunchForecaster:
+    return new_forecaster(encoder, method="knn").fit(small.items, small.sales, cutoff=CUTOFF)
 
 
 def test_the_order_of_rows_items_and_columns_changes_no_bit(
@@ -38,23 +49,27 @@ def test_an_item_alone_is_forecast_as_among_others(
     pd.testing.assert_frame_equal(pd.concat(alone, ignore_index=True), among, check_exact=True)
 
 
-def test_the_names_of_items_change_no_bit(grocery: Slice, fitted: LaunchForecaster) -> None:
+def test_the_names_of_items_change_no_bit(grocery: Slice, voting: LaunchForecaster) -> None:
     items = grocery.items.assign(item_id="shop-" + grocery.items["item_id"])
     sales = grocery.sales.assign(unique_id="shop-" + grocery.sales["unique_id"])
     later = items[items["launch_date"] > CUTOFF]
-    renamed = clone(fitted).fit(items, sales, cutoff=CUTOFF).predict(later)
+    renamed = clone(voting).fit(items, sales, cutoff=CUTOFF).predict(later)
     renamed["unique_id"] = renamed["unique_id"].str.removeprefix("shop-")
-    pd.testing.assert_frame_equal(renamed, fitted.predict(grocery.later), check_exact=True)
+    pd.testing.assert_frame_equal(renamed, voting.predict(grocery.later), check_exact=True)
 
 
-@pytest.mark.parametrize("factor", [2, 0.5, 10, 3.7])
+@pytest.mark.parametrize(
+    ("method", "factor"),
+    [("lightgbm", 2), ("lightgbm", 10), ("lightgbm", 3.7), ("knn", 0.5), ("knn", 3.7)],
+)
 def test_counted_in_another_unit_the_forecast_is_that_many_times_as_high(
-    grocery: Slice, either: LaunchForecaster, factor: float
+    small: Slice, request: pytest.FixtureRequest, method: str, factor: float
 ) -> None:
-    sales = grocery.sales.assign(y=grocery.sales["y"] * factor)
-    again = clone(either).fit(grocery.items, sales, cutoff=CUTOFF)
-    curve, expected = again.predict(grocery.later), either.predict(grocery.later)
-    total, before = again.predict_total(grocery.later), either.predict_total(grocery.later)
+    one = request.getfixturevalue(method)
+    sales = small.sales.assign(y=small.sales["y"] * factor)
+    again = clone(one).fit(small.items, sales, cutoff=CUTOFF)
+    curve, expected = again.predict(small.later), one.predict(small.later)
+    total, before = again.predict_total(small.later), one.predict_total(small.later)
     off = (total["mean"] / (factor * before["mean"]) - 1).abs()
     if factor == 3.7:  # in the panel's float32 it leaves a rest, which may move a split of a tree
         assert off.median() < 0.02

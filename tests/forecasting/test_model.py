@@ -205,23 +205,26 @@ def test_launches_of_which_nothing_is_known_do_not_matter(model: LaunchModel) ->
 
 
 def test_an_item_stays_in_one_fold() -> None:
-    """Launches that differ at random, each there six times, and recognizable by its number.
+    """Items of unlike texts, each there twice: with few units, and with three times as many.
 
-    Only a model that has seen other rows of an item can know how much it sold.
+    A model that has seen the other row of an item expects what that one sold, and is wrong; one
+    that has not knows no better than that it is the one or the other.
     """
+    n = 60
     rng = np.random.default_rng(3)
-    number, total = np.tile(rng.random(60), 6), np.tile(rng.lognormal(3, 1.5, 60), 6)
+    total = np.concatenate([rng.uniform(9, 11, n), rng.uniform(27, 33, n)])
     rows = replace(
-        lessons(360),
-        features=pd.DataFrame({"number": number}),
+        lessons(2 * n),
+        features=pd.DataFrame({"nothing": np.zeros(2 * n)}),
         curves=total[:, None] * SHARES,
-        items=np.tile(np.arange(60), 6),
+        items=np.tile(np.arange(n), 2),
+        vectors=np.tile(np.eye(n, dtype=np.float32), (2, 1)),
     )
-    # As if each row were an item of its own, those of one item one after the other.
-    torn = replace(rows, items=6 * rows.items + np.repeat(np.arange(6), 60))
-    kept, parted = (np.diff(fit(one).calibration.totals[:, [0, 2]]).mean() for one in (rows, torn))
-    assert kept > 0.65
-    assert parted < kept - 0.15
+    # As if the two rows were different items, one after the other.
+    torn = replace(rows, items=2 * rows.items + np.repeat([0, 1], n))
+    kept, parted = (fit(one, similarity="text").calibration.totals[0] for one in (rows, torn))
+    np.testing.assert_allclose(kept, LEVELS, atol=0.05)
+    assert parted[2] - parted[0] > 0.9
 
 
 def test_where_items_stand_in_the_panel_does_not_matter(model: LaunchModel) -> None:
