@@ -28,7 +28,7 @@ ELSEWHERE = "elsewhere"
 
 _POOL = "pool"
 _LAUNCH, _INCUMBENT = "launch", "incumbent"
-_DIGITS = 5  # of similarity; beyond them it depends on how a matrix product was cut into blocks
+DIGITS = 5  # of similarity; beyond them it depends on how a matrix product was cut into blocks
 _MOST_ELSEWHERE = 20
 
 
@@ -236,7 +236,7 @@ class AnalogueIndex:
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
         position = self._position.get_indexer(pd.Index(near.ids.ravel())).reshape(near.ids.shape)
-        similarity: Floats = near.similarity.astype(np.float64).round(_DIGITS)
+        similarity: Floats = near.similarity.astype(np.float64).round(DIGITS)
         similarity[position < 0] = np.nan
         return Pool(position.astype(np.int64), similarity, temperature, np.ones(position.shape))
 

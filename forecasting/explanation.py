@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.analogues import ELSEWHERE
+from forecasting.analogues import DIGITS, ELSEWHERE
 from forecasting.describing import Description
 from forecasting.forest import heaviest
 from forecasting.history import History
@@ -83,7 +83,7 @@ def analogue_table(
     if vectors is not None:
         known = at < len(vectors)
         alike = (described.rows.vectors[row[known]] * vectors[at[known]]).sum(axis=1)
-        similarity[known] = alike
+        similarity[known] = alike.astype(np.float64).round(DIGITS)
     parts.append(_table(history, described, OUTCOME, row, origin[at], similarity, weight))
     return pd.concat(parts, ignore_index=True)
 

@@ -147,7 +147,7 @@ def test_a_row_does_not_depend_on_the_others(grocery, fitted, forecasts, name):
 
 
 def empty(pool):
-    return Pool(np.full_like(pool.position, -1), np.full_like(pool.similarity, np.nan))
+    return pool.only(np.zeros_like(pool.valid))
 
 
 def test_without_an_analogue_all_launches_speak(case):

@@ -65,6 +65,7 @@ def test_similarity_is_the_cosine_of_the_texts(grocery: Slice, fitted: LaunchFor
     text = grocery.items.set_index("item_id")["text"]
     new, old = (encode(text[table[name]].tolist()) for name in ("unique_id", "analogue"))
     np.testing.assert_allclose(table["similarity"], (new * old).sum(axis=1), atol=1e-4)
+    assert (table["similarity"] <= 1).all()
 
 
 def test_curves_and_levels_are_as_they_had_been_seen(
