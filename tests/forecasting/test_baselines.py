@@ -3,7 +3,6 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from forecasting.analogues import Pool
 from forecasting.baselines import BASELINES, Case
 from tests.forecasting.conftest import CUTOFF, HORIZON, new_forecaster
 
