@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,6 +37,9 @@ class Cohort:
     def __getitem__(self, rows: Bools) -> Cohort:
         """Return some of the launches."""
         return Cohort(self.forecaster, self.items[rows].reset_index(drop=True), self.came[rows])
+
+
+SumMethod = Callable[[Cohort, str | None], pd.DataFrame]
 
 
 def warmup(setting: Setting) -> None:
@@ -123,18 +126,25 @@ def _warm_row(tables: list[pd.DataFrame], whole: bool) -> dict[str, str]:
 def sums(setting: Setting) -> None:
     """What launches sell together: the sum's own quantiles beside those of its parts added up."""
     trial = complete_journey(setting)
-    cohorts = {seed: list(_cohorts(trial, seed, slice(None))) for seed in setting.seeds}
     methods = {"predict_sum": _summed, "quantiles added up": _added}
+    tables = [_sums(trial, seed, methods) for seed in setting.seeds]
     for by in GROUPINGS:
-        rows = {}
-        for name, method in methods.items():
-            tables = [
-                pd.concat([method(one, by) for one in own], ignore_index=True)
-                for own in cohorts.values()
-            ]
-            rows[name] = _sum_row(tables)
-        groups = f"{len(tables[0]):,} sums of {tables[0]['n'].mean():.1f} launches on average"
+        rows = {name: _sum_row([table[by, name] for table in tables]) for name in methods}
+        first = tables[0][by, "predict_sum"]
+        groups = f"{len(first):,} sums of {first['n'].mean():.1f} launches on average"
         show(f"Sums by {by or 'cohort'}, {setting.on}: {groups}", frame(rows))
+
+
+def _sums(
+    trial: Trial, seed: int, methods: Mapping[str, SumMethod]
+) -> dict[tuple[str | None, str], pd.DataFrame]:
+    """The sums of every cohort, by grouping and method; only one forecaster is kept at a time."""
+    found: dict[tuple[str | None, str], list[pd.DataFrame]] = {}
+    for cohort in _cohorts(trial, seed, slice(None)):
+        for by in GROUPINGS:
+            for name, method in methods.items():
+                found.setdefault((by, name), []).append(method(cohort, by))
+    return {key: pd.concat(tables, ignore_index=True) for key, tables in found.items()}
 
 
 def _summed(cohort: Cohort, by: str | None) -> pd.DataFrame:
