@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
@@ -196,6 +198,17 @@ class ItemIndex:
             return []
         pages = self._store.pages(["label"])
         return sorted({row["label"] for page in pages for row in page} - {MISSING_STRING})
+
+    def digest(self) -> str:
+        """Hash what the collection holds, in whatever order; "" where it has not been created.
+
+        Two equal digests mean equal items, of the same encoder, in the same columns.
+        """
+        if self._layout is None:
+            return ""
+        pages = self._store.pages(["item_id", "content_hash"])
+        held = sorted((row["item_id"], row["content_hash"]) for page in pages for row in page)
+        return hashlib.sha256(json.dumps([self._layout.to_json(), held]).encode()).hexdigest()
 
     def get(self, ids: Sequence[str]) -> pd.DataFrame:
         """Return the items of those ids that exist, in the order asked for.

@@ -92,6 +92,21 @@ def test_delete_says_how_many_there_were(empty: ItemIndex, products: pd.DataFram
     assert not set(gone) & set(near.ids.ravel())
 
 
+def test_the_digest_tells_contents_apart(empty: ItemIndex, products: pd.DataFrame) -> None:
+    assert empty.digest() == ""
+    some = products.head(20)
+    empty.upsert(some, **COLUMNS)
+    before = empty.digest()
+    empty.upsert(some.iloc[::-1], **COLUMNS)
+    assert empty.digest() == before
+    empty.delete([some["item_id"].iloc[0]])
+    assert empty.digest() != before
+    empty.upsert(some, **COLUMNS)
+    assert empty.digest() == before
+    empty.upsert(some.assign(product_category="other"), **COLUMNS)
+    assert empty.digest() != before
+
+
 def test_a_label_goes_with_its_last_item(empty: ItemIndex, products: pd.DataFrame) -> None:
     assert empty.labels() == []
     items = products[:4].assign(product_category=["bread", "milk", "milk", None])
