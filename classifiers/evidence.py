@@ -29,6 +29,10 @@ _HEAD_SLOPE = 2.0
 _DRAWN_SLOPES = {PROTOTYPES: 0.6, HEAD: 1.4}
 
 
+class NewLabelsError(InputError):
+    """The index has labels that came after `fit`; `catch_up` learns them."""
+
+
 @dataclass(frozen=True)
 class Sources:
     """Everything that has a say, and how it is read.
@@ -109,7 +113,7 @@ class Sources:
         """Add up the votes of neighbors, (n, C), from their similarity and labels, (n, k).
 
         Raises:
-            InputError: The index has a label that came after `fit`.
+            NewLabelsError: The index has a label that came after `fit`.
         """
         weights = vote_weights(similarity, self.temperature)
         if self.exclusive:
@@ -117,7 +121,7 @@ class Sources:
             position = flat.reshape(labels.shape)
             unknown = labels[(weights > 0) & (position < 0)]
             if len(unknown):
-                raise InputError(
+                raise NewLabelsError(
                     f"the index has labels that came after fit: {unknown[0]!r}; fit again"
                 )
             return count_votes(weights, position, len(self.names))

@@ -6,7 +6,7 @@ head and what was learned from out-of-fold answers stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -192,6 +192,68 @@ def without_examples(knowledge: Knowledge, index: ItemIndex, ids: Sequence[str])
     index.delete(there)
     remaining = replace(rest, example_ids=knowledge.example_ids - frozenset(there))
     return _with_classes(remaining, rest.classes[stays])
+
+
+def with_items(
+    knowledge: Knowledge,
+    index: ItemIndex,
+    ids: Sequence[str],
+    labels: Sequence[str | None],
+    vectors: npt.NDArray[np.float32],
+    write: Callable[[], object],
+) -> Knowledge:
+    """Let items of the index change, and follow: what they taught goes, what they teach comes.
+
+    Args:
+        knowledge: What was known.
+        index: Of the caller.
+        ids: The n items that `write` puts in or takes out.
+        labels: The label each has afterwards; None where it has none, or is no longer there.
+        vectors: (n, d) of the items.
+        write: Changes the index.
+
+    Raises:
+        InputError: No label would be left; nothing was written.
+    """
+    rest = _forgetting(knowledge, index, [one for one in ids if one in knowledge.example_ids])
+    named = np.array([one for one in labels if one is not None], dtype=object)
+    if not len(named) and not _has_support(rest).any():
+        raise InputError("this would leave no label; nothing was written")
+    write()
+    taught = [one for one, label in zip(ids, labels, strict=True) if label is not None]
+    grown = _with_classes(rest, np.append(rest.classes, named))
+    label = to_targets(named, grown.names, exclusive=True)
+    prototypes = grown.trained.sources.prototypes
+    if prototypes is not None and len(named):
+        has = np.array([one is not None for one in labels])
+        prototypes = prototypes.adding(label, vectors[has])
+    counts = grown.counts + np.bincount(label, minlength=len(grown.names))
+    now = (knowledge.example_ids - frozenset(ids)) | frozenset(taught)
+    grown = _with_prototypes(replace(grown, counts=counts, example_ids=now), prototypes)
+    return _with_classes(grown, grown.classes[_has_support(grown)])
+
+
+def as_held(knowledge: Knowledge, index: ItemIndex) -> Knowledge:
+    """Make labels, examples and prototypes those that the index holds now, whoever wrote them.
+
+    Head, shares and calibration stay. What unlabeled items added to the prototypes goes.
+
+    Raises:
+        InputError: There is no label any more.
+    """
+    held = index.read(labeled=True)
+    names = np.append(held.labels, np.array(list(knowledge.described), dtype=object))
+    if not len(names):
+        raise InputError("the index holds no labeled item; index items with label=")
+    grown = _with_classes(knowledge, names)
+    label = to_targets(held.labels, grown.names, exclusive=True)
+    prototypes = grown.trained.sources.prototypes
+    if prototypes is not None:
+        start = Prototypes.of(grown.names, grown.described, index.encoder.dim)
+        prototypes = start.adding(label, held.vectors)
+    counts = np.bincount(label, minlength=len(grown.names))
+    ids = frozenset(held.ids.tolist())
+    return _with_prototypes(replace(grown, counts=counts, example_ids=ids), prototypes)
 
 
 def with_new_head(knowledge: Knowledge, index: ItemIndex) -> Knowledge:

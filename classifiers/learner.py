@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
+import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -22,7 +23,9 @@ from classifiers.hierarchy import LabelTree
 from classifiers.knowledge import (
     Knowledge,
     acquire,
+    as_held,
     with_examples,
+    with_items,
     with_label,
     with_new_head,
     without_examples,
@@ -165,6 +168,40 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
             raise InputError(f"ids must be a list of item ids, got the string {ids!r}")
         self._now_knows(without_examples(known, self.index_, ids))
         return len(known.example_ids) - len(self.knowledge_.example_ids)
+
+    def follow(
+        self,
+        ids: Sequence[str],
+        labels: Sequence[str | None],
+        vectors: npt.NDArray[np.float32],
+        write: Callable[[], object],
+    ) -> Self:
+        """Let items of an index of yours change, and learn their labels at once, without training.
+
+        Args:
+            ids: The n items that `write` puts in or takes out.
+            labels: The label each has afterwards; None where it has none, or is no longer there.
+            vectors: (n, d) of the items, made by the encoder of the index.
+            write: Changes the index.
+
+        Raises:
+            InputError: No label would be left; nothing was written.
+        """
+        known = self._known()
+        new = sorted({one for one in labels if one is not None} - set(known.classes.tolist()))
+        self._check_new_labels(known, new)
+        return self._now_knows(with_items(known, self.index_, ids, labels, vectors, write))
+
+    def catch_up(self) -> Self:
+        """Learn what others wrote into an index of yours since; head and certainty stay.
+
+        Raises:
+            InputError: The index holds no labeled item any more.
+        """
+        known = self._known()
+        if known.is_private:
+            return self
+        return self._now_knows(as_held(known, self.index_))
 
     def refit_head(self) -> Self:
         """Fit the head anew on the examples there are now; all else stays.
