@@ -16,8 +16,16 @@ from retrieval import Encoder, InputError, ItemIndex
 _ITEMS = pd.DataFrame(
     {
         "item_id": ["c0", "c1", "c2", "c3", "t0", "t1", "t2", "t3"],
-        "text": ["coffee beans", "ground coffee", "instant coffee", "coffee pods"]
-        + ["green tea", "tea bags", "iced tea", "black tea leaves"],  # noqa: RUF005
+        "text": [
+            "coffee beans",
+            "ground coffee",
+            "instant coffee",
+            "coffee pods",
+            "green tea",
+            "tea bags",
+            "iced tea",
+            "black tea leaves",
+        ],
         "label": ["coffee"] * 4 + ["tea"] * 4,
         "launch_date": ["2024-01-01"] * 8,
     }
