@@ -14,6 +14,7 @@ from pipelines.cli_demo import demo
 from pipelines.cli_forecasts import backtest, forecast
 from pipelines.cli_labels import classify, evaluate
 from pipelines.cli_retrieval import index, similar
+from pipelines.cli_run import run
 
 app = typer.Typer(
     name="likewise",
@@ -25,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, index, similar, classify, evaluate, forecast, backtest):
+for verb in (demo, index, similar, classify, evaluate, forecast, backtest, run):
     app.command()(verb)
 
 

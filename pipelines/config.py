@@ -4,14 +4,14 @@ A file may leave out every section and every key; `pipelines.config_sections` sh
 their defaults. A key that does not exist is refused, wherever it is written.
 
 Environment: ``LIKEWISE_<SECTION>__<KEY>``, e.g. ``LIKEWISE_INDEX__TOKEN``; lists are
-comma-separated, mappings JSON. Secrets (``index.token``; the ``url`` of items, sales and future,
-which carries a password) are best given there.
+comma-separated, mappings JSON. Secrets (``index.token``; the ``url`` of a database, which carries a
+password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for the ``path`` of items, sales and future, ``encoder.cache_dir``, ``classify.labels``,
-an ``index.uri`` that is a Milvus Lite file, an ``encoder.name`` that begins with a dot, and the
-file of a ``sqlite:///`` URL.
+This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``, the
+files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite file, an ``encoder.name``
+that begins with a dot, and the file of a ``sqlite:///`` URL.
 """
 
 import difflib
@@ -32,13 +32,17 @@ from pipelines.config_sections import (
     FutureSettings,
     IndexSettings,
     ItemsSettings,
+    NewItemsSettings,
+    RunSettings,
     SalesSettings,
 )
+from pipelines.serve_settings import ServeSettings
 from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"
 _SECRET_KEYS = {"token", "url"}
 _SQLITE = "sqlite:///"
+_SERVE_PATHS = ("data_dir", "model_labels", "forecaster", "tls_cert", "tls_key")
 
 
 class ConfigError(InputError):
@@ -60,11 +64,14 @@ class Settings(BaseSettings):
     items: ItemsSettings = ItemsSettings()
     sales: SalesSettings = SalesSettings()
     future: FutureSettings = FutureSettings()
+    new_items: NewItemsSettings = NewItemsSettings()
     index: IndexSettings = IndexSettings()
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings = ClassifySettings()
     forecast: ForecastSettings = ForecastSettings()
     backtest: BacktestSettings = BacktestSettings()
+    serve: ServeSettings = ServeSettings()
+    run: RunSettings = RunSettings()
 
 
 def load_settings(
@@ -115,7 +122,7 @@ def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
     document = {key: {} if value is None else value for key, value in values.items()}
     folder = path.resolve().parent
     for section in filter(lambda value: isinstance(value, dict), document.values()):
-        for key in ("path", "cache_dir", "uri", "name", "url", "labels"):
+        for key in ("path", "cache_dir", "uri", "name", "url", "labels", "out", *_SERVE_PATHS):
             if isinstance(section.get(key), str):
                 section[key] = _anchored(key, section[key], folder)
     return document

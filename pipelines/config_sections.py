@@ -59,6 +59,8 @@ def _listed(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Column names: a list, or one comma-separated string."""
 
+StepName = Literal["index", "classify", "forecast", "evaluate", "backtest"]
+
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 Day = Annotated[date, BeforeValidator(_day)]
@@ -129,6 +131,23 @@ class SalesSettings(_TableSection):
 
 class FutureSettings(_TableSection):
     """The plans for the periods after a launch, in the id and time columns of the sales."""
+
+
+class NewItemsSettings(_TableSection):
+    """The new items that a run labels and forecasts, in the columns of the items."""
+
+
+class RunSettings(_Section):
+    """What ``likewise run`` does, in this order, and where its results go."""
+
+    steps: Annotated[tuple[StepName, ...], BeforeValidator(_split), Field(min_length=1)] = (
+        "index",
+        "classify",
+        "forecast",
+        "evaluate",
+        "backtest",
+    )
+    out: Path | None = None
 
 
 class IndexSettings(_Section):

@@ -35,12 +35,12 @@ def fingerprint(settings: Settings, encoder: EncoderIdentity, *tables: pd.DataFr
         digest.update(",".join(map(str, table.columns)).encode())
         digest.update(np.asarray(pd.util.hash_pandas_object(table, index=False)).tobytes())
     chosen = settings.model_dump(mode="json", include={"classify", "forecast"})
-    described = [chosen, encoder.as_dict(), engine_versions(), _code()]
+    described = [chosen, encoder.as_dict(), engine_versions(), code_digest()]
     digest.update(json.dumps(described, sort_keys=True).encode())
     return digest.hexdigest()[:16]
 
 
-def _code() -> str:
+def code_digest() -> str:
     """Hash our own modules and templates: between two releases the version does not tell."""
     digest = hashlib.sha256()
     for name in _OURS:

@@ -18,6 +18,11 @@ from pipelines.job_tables import TableInput, item_kinds, name_of, read_input
 from pipelines.tables import Kind
 from retrieval import InputError, TableError
 
+
+class NothingToForecastError(InputError):
+    """No item launches after the cutoff."""
+
+
 _log = structlog.stdlib.get_logger(__name__)
 
 
@@ -77,7 +82,7 @@ class LaunchTables:
             cutoff: None: that of the forecaster, which is fitted.
 
         Raises:
-            InputError: Nothing launches after the cutoff.
+            NothingToForecastError: Nothing launches after the cutoff.
         """
         if source is None:
             assert known is not None
@@ -122,7 +127,7 @@ class LaunchTables:
         first = period.rollback(pd.Timestamp(cutoff).normalize()) + period
         coming = items[pd.to_datetime(items[made.launch_date]) >= first]
         if coming.empty:
-            raise InputError(
+            raise NothingToForecastError(
                 f"no item launches on {first:%Y-%m-%d} or later, after the cutoff's period; "
                 "choose an earlier cutoff, or name the new items"
             )

@@ -1,0 +1,50 @@
+"""The verb ``likewise run``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines.cli_options import ConfigOption, DebugOption, LogFormatOption
+from pipelines.cli_running import check_folder, running, settings_of
+
+FolderOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the run; else run.out."),
+]
+
+
+def run(
+    config: ConfigOption = None,
+    out: FolderOption = None,
+    steps: Annotated[
+        str | None,
+        typer.Option("--steps", metavar="STEP,STEP", help="Only these; else run.steps."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Do also the steps that are unchanged.")
+    ] = False,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Do all steps of the settings: index, classify, forecast, evaluate, backtest."""
+    with running(log_format, debug):
+        from pipelines.display import make_console
+        from pipelines.run_summary import show_outcome
+        from pipelines.runs import run_job
+
+        settings = settings_of(config, run={"out": out, "steps": steps})
+        folder = run_folder(settings.run.out)
+        console = make_console()
+        run_job(settings, folder, force=force, told=lambda outcome: show_outcome(console, outcome))
+        typer.echo(f"written to {folder}/")
+
+
+def run_folder(out: Path | None) -> Path:
+    """The folder of a run; InputError where neither the flag nor the settings name one."""
+    from retrieval import InputError
+
+    if out is None:
+        raise InputError("no folder for the results: give --out, or set run.out in the config")
+    check_folder(out)
+    return out

@@ -1,0 +1,253 @@
+"""The job behind ``likewise run``: all steps of the settings, each done once.
+
+The steps are ``index -> classify -> forecast -> evaluate -> backtest``. Each calls the job of its
+verb and leaves under the folder::
+
+    labels.parquet                       classify
+    forecasts.parquet, totals.parquet    forecast
+    evaluation/                          evaluate
+    backtest/                            backtest
+    kept/forecasts/DATE.parquet          forecast: one file a cutoff, for `pipelines.monitoring`
+    manifests/STEP.json                  all
+
+What a step depends on is in its manifest (`pipelines.manifest`); where none of it has changed, the
+step is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from pipelines.backtest_files import write_backtest
+from pipelines.config import Settings
+from pipelines.evaluation import evaluate_job, write_evaluation
+from pipelines.forecasting_jobs import backtest_job, forecast_launches
+from pipelines.jobs import classify_job, index_job, make_encoder, open_index
+from pipelines.kept_forecasts import keep_forecasts
+from pipelines.launch_tables import NothingToForecastError
+from pipelines.locking import locked
+from pipelines.manifest import sha256_of, versions
+from pipelines.run_inputs import RunInputs
+from pipelines.steps import Outcome, Step, run_step
+from pipelines.tables import write_table
+
+_log = structlog.stdlib.get_logger(__name__)
+
+LABELS, FORECASTS, TOTALS = "labels.parquet", "forecasts.parquet", "totals.parquet"
+EVALUATION, BACKTEST = "evaluation", "backtest"
+
+# Where tables lie does not change a result, what is in them does; the rest of a section counts.
+_PLACES = {"path", "sql", "url"}
+_ITEM_COLUMNS = {"id", "text", "label", "launch_date", "attributes", "delist_date", "elsewhere"}
+
+
+def run_job(
+    settings: Settings,
+    folder: Path,
+    *,
+    steps: Iterable[str] | None = None,
+    force: bool = False,
+    told: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Does the steps of a run, one after the other, except those that are done already.
+
+    Args:
+        settings: Which tables there are, and what to make of them; a step whose tables or columns
+            are not named is not asked for.
+        folder: Where results and manifests go.
+        steps: In place of ``run.steps``.
+        force: Do also what is unchanged.
+        told: Called with what became of each step, as soon as it is known.
+
+    Returns:
+        What became of each step.
+
+    Raises:
+        FolderLockedError: Another run is at work on this folder.
+        LikewiseError: As the job of the step that fails; what was done before stays.
+    """
+    encoder = make_encoder(settings).identity.as_dict()
+    chosen = settings.run.steps if steps is None else tuple(steps)
+    outcomes = []
+    with locked(folder), RunInputs(settings, folder) as inputs:
+        run = _Run(settings, folder, inputs)
+        made = versions()
+        for name in chosen:
+            step = run.step(name)
+            outcome = run_step(step, folder, versions=made, encoder=encoder, force=force)
+            told(outcome)
+            outcomes.append(outcome)
+    return outcomes
+
+
+class _Run:
+    """The steps of one run."""
+
+    def __init__(self, settings: Settings, folder: Path, inputs: RunInputs) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._inputs = inputs
+
+    def step(self, name: str) -> Step:
+        makers = {
+            "index": self._index,
+            "classify": self._classify,
+            "forecast": self._forecast,
+            "evaluate": self._evaluate,
+            "backtest": self._backtest,
+        }
+        return makers[name]()
+
+    # --- the steps ---------------------------------------------------------------------------
+
+    def _index(self) -> Step:
+        settings = self._settings
+
+        def work() -> dict[str, Any]:
+            return dict(index_job(settings, self._inputs.table("items")))
+
+        return Step(
+            "index",
+            settings=self._chosen("index", items=_ITEM_COLUMNS - {"delist_date", "elsewhere"}),
+            inputs=lambda: self._inputs.digests("items"),
+            outputs=lambda: {"collection": self._collection()},
+            work=work,
+            missing=self._lacking(("items",), items=("text",)),
+        )
+
+    def _classify(self) -> Step:
+        settings = self._settings
+
+        def work() -> dict[str, Any]:
+            new = self._inputs.table("new_items")
+            assert new is not None
+            labels = classify_job(settings, new)
+            write_table(labels, self._folder / LABELS)
+            return {"items": len(labels), "unknown": int((~labels["known"]).sum())}
+
+        return Step(
+            "classify",
+            settings=self._chosen("index", "classify", items={"id", "text"}),
+            inputs=lambda: {
+                **self._inputs.digests("new_items"),
+                **self._label_texts(),
+                "collection": self._collection(),
+            },
+            outputs=lambda: self._files(LABELS),
+            work=work,
+            missing=self._lacking(("new_items",)),
+        )
+
+    def _forecast(self) -> Step:
+        settings = self._settings
+
+        def work() -> dict[str, Any]:
+            table = self._inputs.table
+            try:
+                made = forecast_launches(
+                    settings,
+                    table("items"),
+                    table("sales"),
+                    new=table("new_items"),
+                    future=table("future"),
+                )
+            except NothingToForecastError as error:
+                _log.warning(str(error))
+                for name in (FORECASTS, TOTALS):  # those of an earlier cutoff are not this one's
+                    (self._folder / name).unlink(missing_ok=True)
+                return {"items": 0}
+            keep_forecasts(made, settings, self._folder)
+            write_table(made.totals, self._folder / TOTALS)
+            write_table(made.curves, self._folder / FORECASTS)
+            return {"items": len(made.totals), "rows": len(made.curves)}
+
+        return Step(
+            "forecast",
+            settings=self._chosen("sales", "forecast", items=_ITEM_COLUMNS - {"label"}),
+            inputs=lambda: self._inputs.digests("items", "sales", "future", "new_items"),
+            outputs=lambda: self._files(FORECASTS, TOTALS),
+            work=work,
+            missing=self._lacking(("items", "sales"), items=("launch_date",)),
+        )
+
+    def _evaluate(self) -> Step:
+        settings = self._settings
+
+        def work() -> dict[str, Any]:
+            result = evaluate_job(settings, self._inputs.table("items"))
+            write_evaluation(result, self._folder / EVALUATION)
+            counts = result.evaluation.counts
+            return {name: counts[name] for name in ("items", "labels")}
+
+        return Step(
+            "evaluate",
+            settings=self._chosen("classify", items={"id", "text", "label"}),
+            inputs=lambda: {**self._inputs.digests("items"), **self._label_texts()},
+            outputs=lambda: self._files(EVALUATION),
+            work=work,
+            missing=self._lacking(("items",), items=("text", "label")),
+        )
+
+    def _backtest(self) -> Step:
+        settings, when = self._settings, self._settings.backtest
+        asked = when.cutoffs is not None or when.n_windows is not None
+
+        def work() -> dict[str, Any]:
+            table = self._inputs.table
+            result = backtest_job(
+                settings, table("items"), table("sales"), future=table("future"), progress=False
+            )
+            write_backtest(result, settings, self._folder / BACKTEST)
+            return {"launches": len(result.items), "left_out": len(result.left_out)}
+
+        return Step(
+            "backtest",
+            settings=self._chosen("sales", "forecast", "backtest", items=_ITEM_COLUMNS - {"label"}),
+            inputs=lambda: self._inputs.digests("items", "sales", "future"),
+            outputs=lambda: self._files(BACKTEST),
+            work=work,
+            missing=self._lacking(("items", "sales"), items=("launch_date",))
+            or (None if asked else "the settings have neither backtest.cutoffs nor .n_windows"),
+        )
+
+    # --- what they depend on -----------------------------------------------------------------
+
+    def _chosen(self, *sections: str, items: Iterable[str]) -> dict[str, Any]:
+        """Sections of the settings that matter to a step; secrets are masked."""
+        chosen = {name: getattr(self._settings, name) for name in ("items", *sections)}
+        keys: dict[str, Any] = dict.fromkeys(sections) | {"items": {*items, "csv"}}
+        dumped = {
+            name: section.model_dump(mode="json", include=keys[name], exclude=_PLACES)
+            for name, section in chosen.items()
+        }
+        dumped.get("index", {}).pop("token", None)
+        return dumped
+
+    def _lacking(self, sections: Sequence[str], items: Sequence[str] = ()) -> str | None:
+        """Why a step is not asked for; None where all it needs is named."""
+        for section in sections:
+            if getattr(self._settings, section).source is None:
+                return f"the settings name no table in {section}"
+        for key in items:
+            if not getattr(self._settings.items, key):
+                return f"the settings name no items.{key}"
+        return None
+
+    def _label_texts(self) -> dict[str, str]:
+        labels = self._settings.classify.labels
+        return {"labels": sha256_of(labels)} if isinstance(labels, Path) else {}
+
+    def _files(self, *names: str) -> dict[str, str]:
+        return {name: sha256_of(self._folder / name) for name in names}
+
+    def _collection(self) -> str:
+        """What the index holds; "" where there is none, which then is not made either."""
+        uri = self._settings.index.uri
+        if "://" not in uri and not Path(uri).exists():
+            return ""
+        with open_index(self._settings, to_read=True) as index:
+            return index.digest()

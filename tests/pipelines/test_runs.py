@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from pipelines.cli import app
+from pipelines.config import Settings, load_settings
+from pipelines.jobs import open_index
+from pipelines.locking import FolderLockedError, locked
+from pipelines.runs import run_job
+from retrieval import InputError
+from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
+
+ALL = ["index", "classify", "forecast", "evaluate", "backtest"]
+MORE = """
+  method: knn
+new_items:
+  path: new.parquet
+run:
+  out: out
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with tables, a config, and a run of all its steps."""
+    folder = tmp_path_factory.mktemp("run")
+    items, sales = shop.items.iloc[200:], shop.sales
+    new = items[items["launch_date"] > CUTOFF].tail(10)
+    new.to_parquet(folder / "new.parquet", index=False)
+    known = items[~items["product_id"].isin(new["product_id"])]
+    known.to_parquet(folder / "items.parquet", index=False)
+    sold = sales[sales["unique_id"].isin(known["product_id"]) & (sales["ds"] <= CUTOFF)]
+    sold.to_parquet(folder / "sales.parquet")
+    (folder / "job.yaml").write_text(CONFIG.replace("  n_jobs: 1\n", "  n_jobs: 1" + MORE))
+    result = CliRunner().invoke(app, ["run", "--config", str(folder / "job.yaml")])
+    assert result.exit_code == 0, result.stderr
+    lines = [line.split()[:2] for line in result.stdout.splitlines()]
+    done = [[name, "done"] for name in ALL[:4]]
+    assert lines[:5] == [*done, ["backtest", "not"]]
+    return folder
+
+
+@pytest.fixture
+def job(finished: Path, tmp_path: Path) -> Path:
+    """A copy of it, to be changed."""
+    return Path(shutil.copytree(finished, tmp_path / "job"))
+
+
+def settings_in(folder: Path) -> Settings:
+    return load_settings(folder / "job.yaml")
+
+
+def statuses(folder: Path, **options: object) -> dict[str, str]:
+    outcomes = run_job(settings_in(folder), folder / "out", **options)  # type: ignore[arg-type]
+    return {outcome.step: outcome.status for outcome in outcomes}
+
+
+def test_results_and_manifests_are_there(finished: Path) -> None:
+    out = finished / "out"
+    new = pd.read_parquet(finished / "new.parquet")
+    assert pd.read_parquet(out / "labels.parquet")["item_id"].tolist() == list(new["product_id"])
+    assert len(pd.read_parquet(out / "forecasts.parquet")) == 4 * len(new)
+    assert len(pd.read_parquet(out / "totals.parquet")) == len(new)
+    assert (out / "evaluation" / "evaluation.html").is_file()
+    assert {path.name for path in (out / "kept" / "forecasts").iterdir()} == {
+        f"curves-{CUTOFF}.parquet",
+        f"totals-{CUTOFF}.parquet",
+    }
+    assert not (out / ".inputs").exists()
+    made = json.loads((out / "manifests" / "classify.json").read_text())
+    assert set(made["basis"]["inputs"]) == {"new_items", "collection"}
+    assert made["basis"]["settings"]["classify"]["k"] == 20
+    assert made["counts"]["items"] == len(new)
+    assert made["basis"]["encoder"]["name"] == "all-MiniLM-L6-v2"
+
+
+def test_only_what_changed_is_done_again(job: Path) -> None:
+    # The copy lies elsewhere, and with it the collection: that alone counts as a change.
+    there = dict.fromkeys(("forecast", "evaluate"), "unchanged")
+    assert statuses(job, steps=there) == there
+    new = pd.read_parquet(job / "new.parquet")
+    new.head(5).to_parquet(job / "new.parquet", index=False)
+    assert statuses(job, steps=["forecast", "evaluate"]) == {
+        "forecast": "done",
+        "evaluate": "unchanged",
+    }
+    assert statuses(job, steps=["index", "classify"]) == {"index": "done", "classify": "done"}
+    assert set(statuses(job, steps=ALL[:4]).values()) == {"unchanged"}
+    with open_index(settings_in(job)) as index:
+        index.delete([pd.read_parquet(job / "items.parquet")["product_id"].iloc[0]])
+    assert statuses(job, steps=ALL[:4]) == {
+        "index": "done",
+        "classify": "unchanged",  # the collection is whole again when its turn comes
+        "forecast": "unchanged",
+        "evaluate": "unchanged",
+    }
+    assert statuses(job, steps=["classify"], force=True) == {"classify": "done"}
+
+
+def test_rows_of_a_query_count_by_what_they_are(job: Path) -> None:
+    new = pd.read_parquet(job / "new.parquet").drop(columns="launch_date")
+    with sqlite3.connect(job / "shop.sqlite") as database:
+        new.to_sql("new", database, index=False)
+    text = (job / "job.yaml").read_text()
+    query = "sql: select * from new order by product_id\n  url: sqlite:///shop.sqlite"
+    (job / "job.yaml").write_text(text.replace("path: new.parquet", query))
+    steps = ["index", "classify"]
+    assert statuses(job, steps=steps)["classify"] == "done"
+    assert statuses(job, steps=steps)["classify"] == "unchanged"
+    with sqlite3.connect(job / "shop.sqlite") as database:
+        database.execute("update new set brand = 'Private' where rowid = 1")
+        database.execute("create table other (x)")
+    assert statuses(job, steps=steps) == {"index": "unchanged", "classify": "done"}
+    database.close()
+    assert "sqlite" not in (job / "out" / "manifests" / "classify.json").read_text()
+
+
+def test_nothing_to_forecast_is_no_failure(job: Path) -> None:
+    (job / "job.yaml").write_text(
+        (job / "job.yaml").read_text().replace("new_items:\n  path: new.parquet\n", "")
+    )
+    items = pd.read_parquet(job / "items.parquet")
+    items[~(items["launch_date"] > CUTOFF)].to_parquet(job / "items.parquet")
+    assert statuses(job, steps=["forecast"]) == {"forecast": "done"}
+    assert not (job / "out" / "forecasts.parquet").exists()
+    assert statuses(job, steps=["forecast"]) == {"forecast": "unchanged"}
+
+
+def test_two_runs_on_one_folder_are_refused(job: Path) -> None:
+    with locked(job / "out"), pytest.raises(FolderLockedError, match="another run is at work"):
+        statuses(job)
+    with locked(job / "out"):
+        result = CliRunner().invoke(app, ["run", "--config", str(job / "job.yaml")])
+    assert result.exit_code == 1
+    assert "another run is at work here" in result.stderr
+
+
+def test_bad_settings_are_refused(job: Path) -> None:
+    bare = job / "bare.yaml"
+    bare.write_text("index: {uri: none.db}\n")
+    no_folder = CliRunner().invoke(app, ["run", "--config", str(bare)])
+    assert (no_folder.exit_code, "give --out" in no_folder.stderr) == (2, True)
+    unknown = CliRunner().invoke(app, ["run", "--config", str(bare), "--steps", "index,train"])
+    assert (unknown.exit_code, "run.steps" in unknown.stderr) == (2, True)
+    nothing = CliRunner().invoke(app, ["run", "--config", str(bare), "--out", str(job / "b")])
+    assert nothing.exit_code == 0
+    assert nothing.stdout.count("not asked for") == 5
+    (job / "new.parquet").unlink()
+    with pytest.raises(InputError, match="no such file"):
+        statuses(job, steps=["classify"])
