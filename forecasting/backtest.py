@@ -17,6 +17,7 @@ from forecasting.comparison import paired_difference
 from forecasting.forecaster import LaunchForecaster
 from forecasting.metrics import calibration, score, score_ages
 from forecasting.panel import Floats
+from forecasting.reading import Reader
 from forecasting.slices import SLICES
 from retrieval import InputError
 from retrieval.progress import progress_bar
@@ -176,9 +177,10 @@ def backtest(
     """
     if step is not None and n_windows is None:
         raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
-    clean = forecaster._validate(items, "items")
+    reader = Reader.of(forecaster)
+    clean = reader.items(items)
     cohorts = make_cohorts(
-        forecaster._panel(clean, sales, None),
+        reader.panel(clean, sales, None),
         forecaster.horizon,
         cutoffs=cutoffs,
         n_windows=n_windows,

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.blocks import by_block
 from forecasting.forecasts import Forecasts
 from forecasting.panel import Floats, Ints
 from forecasting.paths import Paths, quantiles
@@ -24,6 +25,7 @@ _GRID = np.linspace(0.0, 1.0, 2001)
 _FEWEST = 100  # launches that a group needs
 _PRIOR = 50.0  # launches' worth of belief that the distribution is right as it is
 _AGE_GROUPS = 8
+_STEP = 1e-4  # ranges narrower than this are one level
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,13 @@ class Calibration:
 
     def read(self, paths: Paths) -> Forecasts:
         """Mean and quantiles of every age and of the total of n launches."""
+        parts = by_block(len(paths), paths.block_size, lambda block: self._read(paths[block]))
+        mean, by_age, totals = zip(*parts, strict=True)
+        return Forecasts(
+            np.concatenate(mean), np.concatenate(by_age), np.concatenate(totals)
+        ).ordered()
+
+    def _read(self, paths: Paths) -> tuple[Floats, Floats, Floats]:
         mean = paths.mean()
         group: Ints = np.searchsorted(self.edges, mean.sum(axis=1), side="right")
         totals = quantiles(paths.totals(), paths.weight, self.totals[group])
@@ -97,21 +106,36 @@ class Calibration:
             quantiles(paths.age(age), paths.weight, np.tile(levels, (len(paths), 1)))
             for age, levels in enumerate(self.ages)
         ]
-        return Forecasts(mean, np.stack(by_age, axis=1), totals).ordered()
+        return mean, np.stack(by_age, axis=1), totals
 
 
 def _levels(below: Floats, up_to: Floats, weight: Floats, nominal: Floats) -> Floats:
     """The levels under which the nominal shares of what came lie, drawn to nominal if few came."""
     if not len(below):
         return nominal
-    width = np.maximum(up_to - below, 1e-9)
-    share = np.zeros(len(_GRID))
-    for start in range(0, len(below), 4096):
-        rows = slice(start, start + 4096)
-        reached = np.clip((_GRID[:, None] - below[rows]) / width[rows], 0.0, 1.0)
-        share += reached @ weight[rows]
+    share = _reached(below, up_to, weight)
     found = np.interp(nominal, share / weight.sum(), _GRID)
     count = weight.sum() ** 2 / (weight**2).sum()
     trust = count / (count + _PRIOR)
     levels: Floats = trust * found + (1 - trust) * nominal
     return levels
+
+
+def _reached(below: Floats, up_to: Floats, weight: Floats) -> Floats:
+    """Weight of what lies under each level of the grid; each row is spread over its range.
+
+    A sum of ramps, from below to up_to, is the sum of those begun less the sum of those ended.
+    """
+    step = up_to - below < _STEP
+    middle = (below[step] + up_to[step]) / 2
+    steps = np.cumsum(np.r_[0.0, weight[step][np.argsort(middle)]])
+    share: Floats = steps[np.searchsorted(np.sort(middle), _GRID, side="right")]
+    begin, end = below[~step], up_to[~step]
+    slope = weight[~step] / (end - begin)
+    for starts, sign in ((begin, 1.0), (end, -1.0)):
+        order = np.argsort(starts)
+        started = np.searchsorted(starts[order], _GRID, side="right")
+        slopes = np.cumsum(np.r_[0.0, slope[order]])[started]
+        offsets = np.cumsum(np.r_[0.0, (slope * starts)[order]])[started]
+        share += sign * (slopes * _GRID - offsets)
+    return share

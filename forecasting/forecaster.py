@@ -19,17 +19,15 @@ from forecasting.describing import Describer, Description
 from forecasting.engine import Engine
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.history import History, launched
+from forecasting.history import History
 from forecasting.launches import Launches
 from forecasting.model import LaunchModel, Similarity
-from forecasting.panel import NEVER, Ints, Panel, build_panel
+from forecasting.panel import Ints
 from forecasting.paths import Paths
-from forecasting.plans import plan_array
+from forecasting.reading import Reader
 from forecasting.sales_table import BeforeLaunch, Repeats, Returns, check_choice
 from forecasting.sums import Sums
-from forecasting.warm_up import Observed
 from retrieval import Encoder, InputError, ItemIndex, TableError
-from retrieval.tables import item_texts, validate_items
 
 Method = Literal["auto", "lightgbm", "knn"]
 
@@ -185,18 +183,20 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     ) -> Self:
         """Fit; a backtest lets later cutoffs share their temporary index."""
         self._check_parameters()
-        clean = self._validate(items, "items")
-        panel = self._panel(clean, sales, cutoff)
+        reader = self._reader
+        clean = reader.items(items)
+        panel = reader.panel(clean, sales, cutoff)
         seen = clean.set_index(self.item_id).loc[list(panel.ids)]
         self.panel_ = panel
         self.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
         self.history_ = History(
             panel, seen[list(self.attributes)].reset_index(drop=True), self.horizon
         )
-        products = None if self.elsewhere is None else seen[self.elsewhere].to_numpy(dtype=object)
-        texts = item_texts(seen, self.text)
+        texts, products = reader.texts(seen), reader.products(seen)
         analogues = AnalogueIndex(self.index, self.encoder, panel, texts, products, shared=shared)
-        self.launched_, self.training_ = self._training_rows(analogues, future)
+        self.launched_, self.training_ = reader.past_launches(
+            self.history_, texts, products, analogues.index.encoder, future
+        )
         self.engine_ = Engine.learn(
             self._describer(analogues), self.launched_, self.training_, self._model()
         )
@@ -228,8 +228,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: A table is not in order, or an item has no launch date after the cutoff.
         """
-        described, forecasts = self._answer(new_items, observed, future, adjustments)
-        return self._tables(described.rows, forecasts)[0]
+        return self.predict_both(
+            new_items, observed=observed, future=future, adjustments=adjustments
+        )[0]
 
     def predict_total(
         self,
@@ -260,11 +261,43 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        described, forecasts = self._answer(new_items, observed, future, adjustments)
-        table = self._tables(described.rows, forecasts)[1]
+        return self.predict_both(
+            new_items, observed=observed, future=future, adjustments=adjustments
+        )[1]
+
+    def predict_both(
+        self,
+        new_items: pd.DataFrame,
+        *,
+        observed: pd.DataFrame | None = None,
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Forecast curves and totals in the time of one of them.
+
+        Args:
+            new_items: As in `predict`; so the others.
+            observed: Sales so far.
+            future: Plans.
+            adjustments: What a planner knows better.
+
+        Returns:
+            The tables of `predict` and of `predict_total`.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            TableError: As in `predict`.
+        """
+        described, paths, _ = self._paths(new_items, future, adjustments)
+        if observed is None:
+            forecasts = self.engine_.read(paths)
+        else:
+            seen = self._reader.observed(new_items, described.rows, observed)
+            forecasts = seen.completed(self.engine_.read(seen.update(paths)))
+        curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
         novel = self.engine_.novelty.is_novel(novelty)
-        return table.assign(novelty=novelty, novel=novel, method=self.engine_.method)
+        return curves, totals.assign(novelty=novelty, novel=novel, method=self.engine_.method)
 
     def predict_sum(
         self,
@@ -423,19 +456,6 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- answering -------------------------------------------------------------------------------
 
-    def _answer(
-        self,
-        new_items: pd.DataFrame,
-        observed: pd.DataFrame | None,
-        future: pd.DataFrame | None,
-        adjustments: Adjustments | None,
-    ) -> tuple[Description, Forecasts]:
-        described, paths, _ = self._paths(new_items, future, adjustments)
-        if observed is None:
-            return described, self.engine_.read(paths)
-        seen = self._observed(new_items, described.rows, observed)
-        return described, seen.completed(self.engine_.read(seen.update(paths)))
-
     def _paths(
         self,
         new_items: pd.DataFrame,
@@ -463,6 +483,16 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             voted=engine.model is None,
         )
         return described, paths, origin
+
+    @property
+    def _reader(self) -> Reader:
+        return Reader.of(self)
+
+    def _launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
+        """Validate new items and stand them at the cutoff."""
+        check_is_fitted(self)
+        encoder = self.engine_.describer.analogues.index.encoder
+        return self._reader.new_launches(new_items, self.panel_, encoder, future)
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
@@ -518,146 +548,6 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             temperature=self.temperature,
             recency=self.recency,
             quantiles=tuple(self.quantiles),
-        )
-
-    def _training_rows(
-        self, analogues: AnalogueIndex, future: pd.DataFrame | None
-    ) -> tuple[Ints, Launches]:
-        """Every launch seen, as forecast at the shortest and at the longest lead.
-
-        Returns:
-            Positions (n,) in the panel, and the rows.
-        """
-        launch = self.panel_.launch
-        items, standing = [], []
-        for lead in sorted({0, self.max_lead}):
-            possible = launched(self.panel_)
-            possible = possible[launch[possible] - 1 - lead >= 0]
-            items.append(possible)
-            standing.append(launch[possible] - 1 - lead)
-        position = np.concatenate(items)
-        unique, inverse = np.unique(position, return_inverse=True)
-        vectors = self._encode(analogues, analogues.texts.iloc[unique])[inverse]
-        ids = self.panel_.ids[position]
-        products = analogues.products
-        rows = Launches(
-            ids=ids,
-            vectors=vectors,
-            period=launch[position],
-            standing=np.concatenate(standing),
-            attributes=self.history_.attributes.iloc[position].reset_index(drop=True),
-            first_share=self.panel_.first_share[position],
-            product=np.array(None) if products is None else products[position],
-            plan=self._plan(future, ids, launch[position]),
-        )
-        return position, rows
-
-    def _launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
-        """Validate new items and stand them at the cutoff."""
-        check_is_fitted(self)
-        clean = self._validate(new_items, "new_items")
-        dates = pd.DatetimeIndex(clean[self.launch_date])
-        period = self.panel_.grid.index(dates)
-        late = np.flatnonzero((period == NEVER) | (period <= self.panel_.end))
-        if len(late):
-            shown = ", ".join(
-                f"row {row + 1} ({clean[self.item_id].iloc[row]})" for row in late[:5]
-            )
-            raise TableError(
-                f"new_items: {self.launch_date} must lie after the cutoff's period "
-                f"{self.cutoff_:%Y-%m-%d}; it does not, or is missing, in {len(late)} rows: {shown}"
-            )
-        ids = clean[self.item_id].to_numpy(dtype=object)
-        analogues = self.engine_.describer.analogues
-        return Launches(
-            ids=ids,
-            vectors=self._encode(analogues, item_texts(clean, self.text)),
-            period=period,
-            standing=np.full(len(clean), self.panel_.end, dtype=np.int64),
-            attributes=clean[list(self.attributes)],
-            first_share=self.panel_.grid.first_share(dates),
-            product=(
-                np.array(None)
-                if self.elsewhere is None
-                else clean[self.elsewhere].to_numpy(dtype=object)
-            ),
-            plan=self._plan(future, ids, period),
-        )
-
-    def _observed(
-        self, new_items: pd.DataFrame, rows: Launches, observed: pd.DataFrame
-    ) -> Observed:
-        """The first periods of new items, up to the last period in the table."""
-        if observed.empty:
-            return Observed(np.full((len(rows), self.horizon), np.nan))
-        clean = self._validate(new_items, "new_items")
-        try:
-            panel = self._panel(clean, observed, None)
-        except TableError as error:
-            table, _, rest = str(error).partition(":")
-            source = {"sales": "observed", "items": "new_items"}.get(table, table)
-            raise TableError(f"{source}:{rest}") from error
-        curves = panel.curves(self.horizon).astype(np.float64)
-        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
-        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
-
-    def _plan(
-        self, future: pd.DataFrame | None, ids: npt.NDArray[np.object_], period: Ints
-    ) -> npt.NDArray[np.float64]:
-        if future is not None and not self.covariates:
-            raise InputError("future: name its columns as covariates of the forecaster")
-        return plan_array(
-            future,
-            ids,
-            period,
-            self.panel_.grid,
-            self.horizon,
-            covariates=self.covariates,
-            id_col=self.id_col,
-            time_col=self.time_col,
-        )
-
-    def _encode(self, analogues: AnalogueIndex, texts: pd.Series) -> npt.NDArray[np.float32]:
-        return analogues.index.encoder.encode(texts.tolist())
-
-    def _validate(self, items: pd.DataFrame, source: str) -> pd.DataFrame:
-        clean = validate_items(
-            items,
-            item_id=self.item_id,
-            text=self.text,
-            launch_date=self.launch_date,
-            attributes=[
-                *self.attributes,
-                *([] if self.elsewhere is None else [self.elsewhere]),
-            ],
-            source=source,
-        )
-        if self.delist_date is None:
-            return clean
-        if self.delist_date not in items.columns:
-            raise TableError(f"{source}: missing column {self.delist_date}")
-        return clean.assign(**{self.delist_date: items[self.delist_date].to_numpy()})
-
-    def _panel(
-        self,
-        items: pd.DataFrame,
-        sales: pd.DataFrame,
-        cutoff: pd.Timestamp | str | None,
-    ) -> Panel:
-        return build_panel(
-            sales,
-            items[self.item_id],
-            items[self.launch_date],
-            freq=self.freq,
-            cutoff=cutoff,
-            delisted=None if self.delist_date is None else items[self.delist_date],
-            returns=self.returns,
-            repeats=self.repeats,
-            in_stock=self.in_stock,
-            before_launch=self.before_launch,
-            id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
         )
 
     def _check_parameters(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
+from forecasting.blocks import by_block
 from forecasting.panel import Floats, Ints
 
 _TREES = 200
@@ -30,7 +31,7 @@ _GROWING: dict[str, Any] = {
     "extra_trees": True,
 }
 _MOST = 512  # past launches that a forecast rests on
-_CELLS = 20_000_000  # weights held in memory at once
+_CELLS = 10_000_000  # weights held in memory at once, by each core
 
 
 class LaunchForest:
@@ -89,17 +90,15 @@ class LaunchForest:
     def like(self, matrix: Floats) -> tuple[Ints, Floats]:
         """The past launches that n new ones are like: rows (n, m), and weights that sum to 1."""
         most = min(_MOST, len(self.leaves))
-        position = np.zeros((len(matrix), most), dtype=np.int64)
-        weight = np.zeros((len(matrix), most))
-        size = max(1, _CELLS // max(len(self.leaves), 1))
-        for start in range(0, len(matrix), size):
-            block = slice(start, start + size)
+
+        def alike(block: slice) -> tuple[Ints, Floats]:
             leaves = np.asarray(self.booster.predict(matrix[block], pred_leaf=True), dtype=np.int32)
-            shared = (
-                self._one_hot(leaves.reshape(-1, self.leaves.shape[1])) @ self._known
-            ).toarray()
-            position[block], weight[block] = heaviest(shared, most)
-        return position, weight
+            shared = self._one_hot(leaves.reshape(-1, self.leaves.shape[1])) @ self._known
+            return heaviest(shared.toarray(), most)
+
+        parts = by_block(len(matrix), _CELLS // max(len(self.leaves), 1), alike)
+        position, weight = zip(*parts, strict=True)
+        return np.concatenate(position), np.concatenate(weight)
 
     def _one_hot(self, leaves: npt.NDArray[np.int32]) -> sp.csr_matrix:
         """(n, leaves of all trees) 1 where a row lies; without a past launch it is no leaf."""

@@ -6,14 +6,14 @@ first weeks all come from one set of courses, and so agree with each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from forecasting.blocks import by_block
 from forecasting.panel import Floats, Ints
 
-_CELLS = 8_000_000  # numbers held in memory at once
+_CELLS = 4_000_000  # numbers held in memory at once, by each core
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,11 @@ class Paths:
         by_row = np.broadcast_to(np.asarray(factor, dtype=np.float64), (len(self),))
         return replace(self, factor=self.factor * by_row[:, None])
 
-    def blocks(self) -> Iterator[Paths]:
-        """The launches, as many at a time as fit in memory."""
-        width = max(1, self.position.shape[1] * self.curves.shape[1])
-        size = max(1, _CELLS // width)
-        for start in range(0, max(len(self), 1), size):
-            yield self[start : start + size]
+    @property
+    def block_size(self) -> int:
+        """Launches whose courses fit in memory at once."""
+        width: int = self.position.shape[1] * self.curves.shape[1]
+        return max(1, _CELLS // max(1, width))
 
     def courses(self) -> Floats:
         """(n, m, horizon) units, before rounding."""
@@ -74,10 +73,14 @@ class Paths:
 
     def totals(self) -> Floats:
         """(n, m) units over the horizon."""
-        raw = np.concatenate(
-            [np.einsum("nmh,nh->nm", one.curves[one.position], one.scale) for one in self.blocks()]
+        raw = by_block(
+            len(self),
+            self.block_size,
+            lambda rows: np.einsum(
+                "nmh,nh->nm", self.curves[self.position[rows]], self.scale[rows]
+            ),
         )
-        return self.rounded(raw * self.factor)
+        return self.rounded(np.concatenate(raw) * self.factor)
 
     def rounded(self, units: Floats) -> Floats:
         """Whole numbers where sales are; a scaled count is one that nobody can sell."""
@@ -85,13 +88,17 @@ class Paths:
 
     def mean(self) -> Floats:
         """(n, horizon) expected units."""
-        return np.concatenate(
-            [
-                np.einsum("nmh,nm->nh", one.curves[one.position], one.weight * one.factor)
-                * one.scale
-                for one in self.blocks()
-            ]
+        expected = by_block(
+            len(self),
+            self.block_size,
+            lambda rows: np.einsum(
+                "nmh,nm->nh",
+                self.curves[self.position[rows]],
+                self.weight[rows] * self.factor[rows],
+            ),
         )
+        units: Floats = np.concatenate(expected) * self.scale
+        return units
 
     def sample(self, draws: int, rng: np.random.Generator) -> Floats:
         """(draws, n, horizon) courses drawn at random, independently of each other."""
@@ -112,7 +119,7 @@ def quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats:
 
     The smallest value whose cumulated weight reaches the level.
     """
-    order = np.argsort(values, axis=1, kind="stable")
+    order = np.argsort(values, axis=1)
     ranked = np.take_along_axis(values, order, axis=1)
     reached = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
     total = reached[:, -1]

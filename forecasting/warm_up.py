@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from sklearn.isotonic import isotonic_regression
 
+from forecasting.blocks import by_block
 from forecasting.forecasts import Forecasts
 from forecasting.panel import Bools, Floats
 from forecasting.paths import Paths
@@ -114,17 +115,10 @@ def _rising(prior: Floats, began: Floats, rest: Floats, sold: Floats) -> Floats:
 
 def _summed(paths: Paths, chosen: Bools) -> Floats:
     """(n, m) units of each course in the chosen (n, horizon) periods."""
-    return np.concatenate(
-        [
-            np.einsum("nmh,nh->nm", one.courses(), rows)
-            for one, rows in _aligned(paths, chosen.astype(np.float64))
-        ]
+    taken = chosen.astype(np.float64)
+    parts = by_block(
+        len(paths),
+        paths.block_size,
+        lambda rows: np.einsum("nmh,nh->nm", paths[rows].courses(), taken[rows]),
     )
-
-
-def _aligned(paths: Paths, rows: Floats) -> list[tuple[Paths, Floats]]:
-    pairs, start = [], 0
-    for one in paths.blocks():
-        pairs.append((one, rows[start : start + len(one)]))
-        start += len(one)
-    return pairs
+    return np.concatenate(parts)

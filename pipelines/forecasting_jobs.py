@@ -148,11 +148,8 @@ def forecast_launches(
             forecaster.save(save)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)):
-            return LaunchForecasts(
-                forecaster.predict(coming, observed=seen, future=plan),
-                forecaster.predict_total(coming, observed=seen, future=plan),
-                tuple(remarks),
-            )
+            curves, totals = forecaster.predict_both(coming, observed=seen, future=plan)
+        return LaunchForecasts(curves, totals, tuple(remarks))
 
 
 def backtest_job(

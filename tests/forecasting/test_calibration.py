@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.calibration import Calibration
+from forecasting.calibration import _GRID, Calibration, _reached
 from forecasting.panel import Floats
 from forecasting.paths import Paths, quantiles, ranks
 
@@ -210,3 +210,15 @@ def test_levels_ascend_and_quantiles_never_cross(seed: int, n: int, ties: bool) 
     read = made.read(paths)
     assert (np.diff(read.quantiles, axis=2) >= 0).all()
     assert (np.diff(read.total_quantiles, axis=1) >= 0).all()
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 60), ties=st.booleans())
+def test_sums_of_ramps_are_as_if_added_one_by_one(seed: int, n: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    below = rng.random(n) * 0.8
+    up_to = np.minimum(below + (rng.random(n) * 0.3 if ties else 1e-12), 1.0)
+    weight = rng.random(n) + 0.1
+    ramps = np.clip((_GRID[:, None] - below) / np.maximum(up_to - below, 1e-9), 0, 1)
+    near = np.abs(_GRID[:, None] - below) < 1e-4  # where a narrow range is read as one level
+    slack = 1e-9 + (near * weight).sum(axis=1)
+    assert (np.abs(_reached(below, up_to, weight) - ramps @ weight) <= slack).all()
