@@ -90,6 +90,8 @@ class LaunchForest:
     def like(self, matrix: Floats) -> tuple[Ints, Floats]:
         """The past launches that n new ones are like: rows (n, m), and weights that sum to 1."""
         most = min(_MOST, len(self.leaves))
+        if len(matrix) == 0:  # LightGBM divides by it
+            return np.empty((0, most), np.int64), np.empty((0, most))
 
         def alike(block: slice) -> tuple[Ints, Floats]:
             leaves = np.asarray(self.booster.predict(matrix[block], pred_leaf=True), dtype=np.int32)
