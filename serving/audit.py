@@ -1,0 +1,78 @@
+"""What was answered: one line of JSON an item, in files that are bounded in size and age.
+
+Ids, label or forecast, neighbors, model version and request id; never a text.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+_NAME = "predictions"
+
+
+class AuditLog:
+    """Predictions in ``predictions.jsonl``, older ones in ``predictions-TIME.jsonl`` beside it.
+
+    Args:
+        folder: Where the files are.
+        megabytes: Size at which a new file is begun.
+        days: Age at which an old file is removed.
+    """
+
+    def __init__(self, folder: Path, *, megabytes: float, days: float) -> None:
+        self._folder = folder
+        self._most_bytes = int(megabytes * 1e6)
+        self._most_seconds = days * 86_400
+        self._lock = threading.Lock()
+        self._file: BinaryIO | None = None
+
+    def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Append entries; each gets the time it was written at."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        lines = [
+            json.dumps({"time": now, **entry}, ensure_ascii=False, separators=(",", ":"))
+            for entry in entries
+        ]
+        with self._lock:
+            file = self._open()
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.flush()
+            if file.tell() >= self._most_bytes:
+                self._rotate()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / f"{_NAME}.jsonl"
+
+    def _open(self) -> BinaryIO:
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._remove_old()
+            self._file = self._path.open("ab")
+        return self._file
+
+    def _rotate(self) -> None:
+        assert self._file is not None
+        self._file.close()
+        self._file = None
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        self._path.rename(self._folder / f"{_NAME}-{stamp}.jsonl")
+        self._remove_old()
+
+    def _remove_old(self) -> None:
+        for path in self._folder.glob(f"{_NAME}-*.jsonl"):
+            if time.time() - path.stat().st_mtime > self._most_seconds:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,115 @@
+"""Who calls: keys that are known by their hash alone, what each may do, and how often."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipelines.serve_settings import KeySettings, Scope
+
+_PREFIX = "lw_"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whoever sent a request.
+
+    Attributes:
+        name: Of the key; "local" where no keys are asked for.
+        scopes: What the key allows.
+        tenant: Whose items it sees; None for those of no tenant.
+    """
+
+    name: str
+    scopes: frozenset[Scope]
+    tenant: str | None
+
+
+LOCAL = Caller("local", frozenset(("read", "write")), None)
+
+
+def make_key() -> tuple[str, str]:
+    """Make a key of 256 random bits; return it with its hash."""
+    key = _PREFIX + secrets.token_urlsafe(32)
+    return key, hash_key(key)
+
+
+def hash_key(key: str) -> str:
+    """The hash by which a key is known; a key has too many bits to need a slow one."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class KeyRing:
+    """The keys that open the API.
+
+    Args:
+        keys: Of the settings; none: every caller is local.
+        rate: Calls a second of a key that has no rate of its own.
+        clock: Seconds, for the rates.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[KeySettings],
+        rate: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keys = [
+            (key.sha256, Caller(key.name, frozenset(key.scopes), key.tenant)) for key in keys
+        ]
+        self._buckets = {key.name: TokenBucket(key.rate or rate, clock) for key in keys}
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no key is asked for."""
+        return not self._keys
+
+    @property
+    def tenants(self) -> list[str | None]:
+        """The tenants of the keys; None stands for no tenant."""
+        found = dict.fromkeys(caller.tenant for _, caller in self._keys)
+        return list(found) or [None]
+
+    def caller(self, key: str) -> Caller | None:
+        """The owner of a key, or None; found or not, all keys are compared."""
+        given = hash_key(key)
+        found = None
+        for known, caller in self._keys:
+            if hmac.compare_digest(known, given):
+                found = caller
+        return found
+
+    def wait(self, caller: Caller) -> float:
+        """Count a call; return 0 if it may go on, else the seconds until the next one may."""
+        bucket = self._buckets.get(caller.name)
+        return 0.0 if bucket is None else bucket.take()
+
+
+class TokenBucket:
+    """So many calls a second on average; of two seconds at once.
+
+    Args:
+        rate: Calls a second.
+        clock: Seconds.
+    """
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._size = max(1.0, 2 * rate)
+        self._tokens = self._size
+        self._clock = clock
+        self._then = clock()
+
+    def take(self) -> float:
+        """Take a token; return 0, or the seconds until there will be one."""
+        now = self._clock()
+        self._tokens = min(self._size, self._tokens + (now - self._then) * self._rate)
+        self._then = now
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0.0
+        return (1 - self._tokens) / self._rate

@@ -1,0 +1,219 @@
+"""Every failure as a problem (RFC 9457): what it is, in the words of whoever has to act on it.
+
+Status codes: 400 the body is no JSON; 422 JSON that does not fit, with a pointer to each place;
+401, 403 keys; 404, 405, 409, 413, 415, 429 as HTTP means them; 503 not ready or Milvus away, 504
+too late, both worth repeating; 500 a defect, of which the caller learns no more than the request
+id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from retrieval import InputError, LikewiseError, StoreError, StoreUnavailableError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER = 2  # seconds; what is away is seldom back sooner
+
+
+class Violation(BaseModel):
+    """One place of a request that does not fit."""
+
+    pointer: str = Field(description="JSON pointer into the body, or the parameter's name.")
+    detail: str
+
+
+class Problem(BaseModel):
+    """What went wrong."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "/problems/invalid-request",
+                    "title": "The request does not fit",
+                    "status": 422,
+                    "detail": "1 place does not fit",
+                    "instance": "/v1/classify",
+                    "request_id": "b7a0c1d2e3f4",
+                    "errors": [{"pointer": "/items/0/text", "detail": "Field required"}],
+                }
+            ]
+        }
+    )
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    request_id: str | None = None
+    errors: list[Violation] | None = None
+
+
+class ApiError(Exception):
+    """A failure that is the answer to a request.
+
+    Args:
+        status: Of HTTP.
+        kind: The last part of the problem's type.
+        detail: What happened, and what to do.
+        errors: The places that do not fit.
+        retry_after: Seconds after which to try again.
+        headers: Further headers.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: list[Violation] | None = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+        if retry_after is not None:
+            self.headers["Retry-After"] = str(max(1, round(retry_after)))
+
+
+def not_ready(detail: str) -> ApiError:
+    """The answer while engines are loading, or Milvus is away."""
+    return ApiError(503, "not-ready", detail, retry_after=RETRY_AFTER)
+
+
+def unfit(pointer: str, detail: str) -> ApiError:
+    """The answer to a request with one place that does not fit."""
+    return ApiError(
+        422, "invalid-request", detail, errors=[Violation(pointer=pointer, detail=detail)]
+    )
+
+
+def as_api_error(error: Exception) -> ApiError:
+    """Turn any exception into the answer to the request that caused it."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    if isinstance(error, HTTPException):
+        kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        return ApiError(error.status_code, kind, str(error.detail), headers=error.headers)
+    if isinstance(error, InputError):
+        return ApiError(422, "invalid-request", str(error))
+    if isinstance(error, StoreUnavailableError):
+        return ApiError(503, "milvus-away", "Milvus does not answer", retry_after=RETRY_AFTER)
+    if isinstance(error, StoreError):
+        return ApiError(503, "milvus-refused", "Milvus refused", retry_after=RETRY_AFTER)
+    if isinstance(error, TimeoutError):
+        return ApiError(504, "timeout", "the answer took too long", retry_after=RETRY_AFTER)
+    return ApiError(500, "defect", "something went wrong here; the request id finds it in the log")
+
+
+def problem_response(error: ApiError, path: str, request_id: str | None) -> JSONResponse:
+    """Write a problem."""
+    problem = Problem(
+        type=f"/problems/{error.kind}",
+        title=_TITLES.get(error.kind, HTTPStatus(error.status).phrase),
+        status=error.status,
+        detail=error.detail,
+        instance=path,
+        request_id=request_id,
+        errors=error.errors,
+    )
+    content = problem.model_dump(exclude_none=True)
+    return JSONResponse(content, error.status, headers=error.headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let the application answer every exception with a problem."""
+
+    async def answer(request: Request, error: Exception) -> JSONResponse:
+        found = as_api_error(error)
+        request_id = getattr(request.state, "request_id", None)
+        if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            expected = isinstance(error, ApiError | LikewiseError | TimeoutError)
+            _log.error(
+                "request failed",
+                request_id=request_id,
+                kind=found.kind,
+                reason=str(error) if expected else type(error).__name__,
+                exc_info=None if expected else error,
+            )
+        return problem_response(found, request.url.path, request_id)
+
+    for kind in (ApiError, RequestValidationError, HTTPException, LikewiseError, TimeoutError):
+        app.add_exception_handler(kind, answer)
+    app.add_exception_handler(Exception, answer)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems a route may answer with, for the OpenAPI document."""
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in sorted({401, 403, 429, 500, 503, 504, *statuses})
+    }
+
+
+def _of_validation(error: RequestValidationError) -> ApiError:
+    details = error.errors()
+    if any(one["type"] == "json_invalid" for one in details):
+        return ApiError(400, "malformed", f"the body is no JSON: {details[0]['ctx']['error']}")
+    errors = [
+        Violation(
+            pointer=_pointer(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, ")
+        )
+        for one in details[:20]
+    ]
+    places = "1 place does" if len(details) == 1 else f"{len(details)} places do"
+    return ApiError(422, "invalid-request", f"{places} not fit", errors=errors)
+
+
+def _pointer(location: tuple[Any, ...]) -> str:
+    """A JSON pointer where the body is meant, else the name of the parameter."""
+    where, *rest = location or ("body",)
+    if where != "body":
+        return ".".join(map(str, rest)) or str(where)
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in rest)
+
+
+_TITLES = {
+    "invalid-request": "The request does not fit",
+    "malformed": "The body cannot be read",
+    "too-large": "The request is too large",
+    "not-json": "The body must be JSON",
+    "unauthorized": "A key is needed",
+    "forbidden": "The key does not allow this",
+    "too-many-calls": "Too many calls",
+    "busy": "Too many calls are waiting",
+    "not-ready": "Not ready",
+    "milvus-away": "Milvus does not answer",
+    "milvus-refused": "Milvus refused",
+    "timeout": "Too late",
+    "nothing-learned": "There is nothing to answer from",
+    "read-only": "This cannot be changed here",
+    "conflict": "This contradicts what there is",
+    "not-finished": "The job has not finished",
+    "not-found": "There is no such thing",
+    "defect": "A defect",
+}

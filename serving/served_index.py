@@ -1,0 +1,124 @@
+"""Encoder and index as a server needs them: shared by threads, and timed.
+
+OpenVINO computes one batch at a time, and an index forgets what it has in memory when it is written
+to: both need a lock that a job, which is alone, can do without.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.config import Settings
+from retrieval import Encoder, EncoderMismatchError, ItemIndex, Neighbors, StoredItems, UpsertCounts
+from serving.metrics import Metrics
+
+
+class ServedEncoder(Encoder):
+    """An encoder for several threads.
+
+    Questions are not kept on disk: a cache of them would grow for as long as the server runs.
+
+    Args:
+        metrics: Told the seconds.
+        name: As in `Encoder`; so the others.
+    """
+
+    def __init__(self, metrics: Metrics, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self._cache = None
+        self._metrics = metrics
+        self._lock = threading.Lock()
+
+    def encode(
+        self, texts: Sequence[str], *, progress: bool | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Embed texts, one call at a time."""
+        with self._lock, self._metrics.engine("encoder"):
+            return super().encode(texts, progress=False if progress is None else progress)
+
+
+class ServedIndex(ItemIndex):
+    """An index for several threads: whoever reads waits while somebody writes.
+
+    Args:
+        metrics: Told the seconds.
+        options: As in `ItemIndex`.
+    """
+
+    def __init__(self, metrics: Metrics, **options: Any) -> None:
+        self._metrics = metrics
+        self._lock = threading.RLock()
+        super().__init__(**options)
+
+    def neighbors(self, *args: Any, **options: Any) -> Neighbors:
+        """Find like items; see `ItemIndex.neighbors`."""
+        with self._lock, self._metrics.engine("milvus"):
+            return super().neighbors(*args, **options)
+
+    def read(self, **options: Any) -> StoredItems:
+        """Read the items; see `ItemIndex.read`."""
+        with self._lock, self._metrics.engine("milvus"):
+            return super().read(**options)
+
+    def upsert(self, *args: Any, **options: Any) -> UpsertCounts:
+        """Write items; see `ItemIndex.upsert`. Their vectors had better be made before."""
+        with self._lock, self._metrics.engine("milvus"):
+            return super().upsert(*args, **options)
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items; see `ItemIndex.delete`."""
+        with self._lock, self._metrics.engine("milvus"):
+            return super().delete(ids)
+
+
+def make_served_encoder(settings: Settings, metrics: Metrics, name: str | None = None) -> Encoder:
+    """The encoder of the settings, or another one on the same engine."""
+    chosen = settings.encoder
+    return ServedEncoder(
+        metrics,
+        name or chosen.name,
+        backend=chosen.backend,
+        batch_size=chosen.batch_size,
+        cache_dir=chosen.cache_dir if chosen.cache else False,
+    )
+
+
+def open_served_index(
+    settings: Settings, encoder: Encoder, metrics: Metrics, tenant: str | None
+) -> ServedIndex:
+    """Open the collection of the settings.
+
+    Args:
+        settings: `index` says where it is.
+        encoder: Of the settings. A collection that was built anew with another encoder and put in
+            its place is opened with that one.
+        metrics: Told the seconds.
+        tenant: Whose items are seen.
+
+    Raises:
+        StoreError: Milvus does not answer.
+        InputError: The collection was made for other tenants, or its encoder cannot be found.
+    """
+    chosen = settings.index
+    options: dict[str, Any] = {
+        "uri": chosen.uri,
+        "collection": chosen.collection,
+        "token": chosen.token.get_secret_value() if chosen.token else None,
+        "index": chosen.kind,
+        "index_params": chosen.params,
+        "store_text": settings.serve.store_text,
+        "timeout": settings.serve.milvus_timeout,
+        "tenant": tenant,
+    }
+    try:
+        return ServedIndex(metrics, encoder=encoder, **options)
+    except EncoderMismatchError as error:
+        if error.wanted is None:
+            raise
+        other = make_served_encoder(settings, metrics, error.wanted)
+        return ServedIndex(metrics, encoder=other, **options)
