@@ -108,14 +108,15 @@ def forecast(
         }
         if model is not None:
             _refuse_flags({**columns, **options})
+        settings = settings_of(config, items=columns, forecast=options)
         made = forecast_launches(
-            settings_of(config, items=columns, forecast=options),
-            items,
-            sales,
-            new=new,
+            settings,
+            settings.items.at(items),
+            settings.sales.at(sales),
+            new=settings.new_items.at(new),
             cutoff=parsed_date("--cutoff", cutoff),
-            future=future,
-            observed=observed,
+            future=settings.future.at(future),
+            observed=settings.sales.at(observed),
             model=model,
             save=save,
         )
@@ -178,9 +179,9 @@ def backtest(
         )
         result = backtest_job(
             settings,
-            items,
-            sales,
-            future=future,
+            settings.items.at(items),
+            settings.sales.at(sales),
+            future=settings.future.at(future),
             cutoffs=_parsed_dates("--cutoffs", cutoffs),
             n_windows=windows,
             step=step,

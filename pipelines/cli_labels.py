@@ -61,7 +61,9 @@ def classify(
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
         )
-        table = classify_job(settings, items, model=model, save=save)
+        table = classify_job(
+            settings, settings.new_items.at(items) or items, model=model, save=save
+        )
         show_labels(make_console(), table)
         write_result(table, out)
         if save is not None:
@@ -120,9 +122,9 @@ def evaluate(
         )
         result = evaluate_job(
             settings,
-            items,
-            test=test,
-            outside=outside,
+            settings.items.at(items),
+            test=settings.items.at(test),
+            outside=settings.items.at(outside),
             folds=folds,
             group_col=group_col,
             model=model,

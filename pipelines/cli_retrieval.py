@@ -60,7 +60,7 @@ def index(
             "attributes": attribute_cols,
         }
         settings = settings_of(config, items=columns, index=index_section(uri, collection))
-        counts = index_job(settings, items)
+        counts = index_job(settings, settings.items.at(items))
         show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
         if out is not None:
             write_json(counts, out)
@@ -100,7 +100,8 @@ def similar(
             raise InputError("similar: give either an items table or --text")
         check_out(out, items)
         settings = settings_of(config, index=index_section(uri, collection))
-        queries = items if items is not None else list(text or ())
+        asked = settings.new_items.at(items)
+        queries = asked if asked is not None else list(text or ())
         when = parsed_date("--as-of", as_of)
         near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
         show_neighbors(make_console(), near, text or ())

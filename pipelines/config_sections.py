@@ -4,6 +4,7 @@ What a key may hold is written down here a second time, where a package names it
 the settings must not take as long as loading LightGBM. A test keeps the two alike.
 """
 
+import codecs
 import json
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipelines.csv_files import CsvFile, CsvFormat, csv_suffix
 from pipelines.queries import SqlQuery
 
 
@@ -69,6 +71,14 @@ Days = Annotated[tuple[Day, ...], BeforeValidator(_listed), Field(min_length=1)]
 """Days: a list, one day, or one comma-separated string."""
 
 
+def _check_encoding(value: str) -> str:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise ValueError("no such encoding; known ones are utf-8, cp1252, latin-1") from None
+    return value
+
+
 def _check_freq(value: str) -> str:
     to_offset(value)  # its ValueError says what is wrong
     return value
@@ -78,10 +88,19 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class CsvSettings(_Section):
+    """How the CSV files of a section are written."""
+
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+
+
 class _TableSection(_Section):
     """Where a table is: a Parquet or CSV file, or a query sent to a database."""
 
     path: Path | None = None
+    csv: CsvSettings = CsvSettings()
     sql: str | None = None
     url: SecretStr | None = None
 
@@ -94,11 +113,17 @@ class _TableSection(_Section):
         return self
 
     @property
-    def source(self) -> Path | SqlQuery | None:
+    def source(self) -> Path | CsvFile | SqlQuery | None:
         """What `pipelines.tables.read_table` reads, or None where the section names no table."""
         if self.sql is None or self.url is None:
-            return self.path
+            return self.at(self.path)
         return SqlQuery(self.sql, self.url.get_secret_value())
+
+    def at(self, path: Path | None) -> Path | CsvFile | None:
+        """A file in place of the section's own; CSV is read as the section says."""
+        if path is None or csv_suffix(path) is None or not self.csv.model_fields_set:
+            return path
+        return CsvFile(path, CsvFormat(**self.csv.model_dump()))
 
 
 class ItemsSettings(_TableSection):

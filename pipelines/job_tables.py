@@ -13,6 +13,7 @@ import pandas as pd
 import structlog
 
 from pipelines.config_sections import ItemsSettings
+from pipelines.csv_files import CsvFile
 from pipelines.logs import timed
 from pipelines.queries import SqlQuery
 from pipelines.tables import Kind, Source, read_table
@@ -120,7 +121,7 @@ def require_text(columns: ItemsSettings) -> None:
 
 def name_of(table: object, default: str) -> str:
     """What a table is called in messages: its file, or, for a DataFrame, its role."""
-    return str(table) if isinstance(table, Path | str | SqlQuery) else default
+    return str(table) if isinstance(table, Path | str | CsvFile | SqlQuery) else default
 
 
 @contextmanager

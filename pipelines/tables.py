@@ -7,7 +7,6 @@ atomic: a reader sees the old file or the whole new one.
 Rows in messages are counted from 1, without a CSV file's header.
 """
 
-import csv
 import json
 import math
 import os
@@ -23,22 +22,30 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from pipelines.csv_files import (
+    CSV_SUFFIXES,
+    CsvFile,
+    CsvFormat,
+    csv_suffix,
+    read_csv,
+    with_points,
+    write_csv,
+)
 from pipelines.queries import SqlQuery, fetch
 from retrieval import InputError, TableError
 
 Kind = Literal["string", "date", "number", "flag", "any"]
 
-_SUFFIXES = (".parquet", ".csv")
+_PARQUET = ".parquet"
 _OFFENDERS = 5
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # A moment's time zone is dropped: the local day is the day of the sale.
 _OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
 
 
-Source = Path | str | SqlQuery
+Source = Path | str | CsvFile | SqlQuery
 
 
 def read_table(
@@ -51,7 +58,9 @@ def read_table(
     """Reads a table, or some columns of it.
 
     Args:
-        source: A ``.parquet`` or ``.csv`` file (UTF-8, comma-separated, ISO dates), or a query.
+        source: A ``.parquet`` or ``.csv`` file (also ``.csv.gz``, ``.csv.zst``; dates are ISO), or
+            a query. A CSV file by its path is UTF-8 with commas and decimal points; `CsvFile` tells
+            otherwise.
         columns: The columns to read and what they hold, in the order wanted; None: all, as they
             come. "string" keeps every character, "date" gives timestamps without a time zone,
             "number" floats, "flag" booleans (or 0 and 1); "any" keeps a file's own type (of a CSV
@@ -81,16 +90,19 @@ def read_table(
 def write_table(frame: pd.DataFrame, path: Path | str) -> None:
     """Writes a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
 
+    CSV is UTF-8 with commas and decimal points, compressed where the suffix says so.
+
     Raises:
         InputError: The suffix is unknown.
     """
     path = Path(path)
     check_writable(path)
     with _replacing(path) as temporary:
-        if path.suffix == ".parquet":
+        suffix = csv_suffix(path)
+        if suffix is None:
             frame.rename(columns=str).to_parquet(temporary, index=False)
         else:
-            _flat(frame).to_csv(temporary, index=False)
+            write_csv(_flat(frame), temporary, suffix)
 
 
 def write_json(value: object, path: Path | str) -> None:
@@ -122,12 +134,13 @@ def _load(
     if isinstance(source, SqlQuery):
         table = fetch(source)
         return table.select(_chosen(source, table.column_names, wanted, optional)), False
-    path = Path(source)
+    path = source.path if isinstance(source, CsvFile) else Path(source)
     _check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    if path.suffix == ".csv":
-        return _load_csv(path, wanted, optional), True
+    if csv_suffix(path) is not None:
+        file = source if isinstance(source, CsvFile) else CsvFile(path, CsvFormat())
+        return read_csv(file, lambda names: _chosen(path, names, wanted, optional)), True
     return _load_parquet(path, wanted, optional), False
 
 
@@ -143,53 +156,9 @@ def _load_parquet(path: Path, wanted: list[str] | None, optional: Collection[str
         raise TableError(f"{path}: not a whole Parquet file (cut off?): {problem}") from error
 
 
-def _load_csv(path: Path, wanted: list[str] | None, optional: Collection[str]) -> pa.Table:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            names = next(csv.reader(file), None)
-        if not names:
-            raise TableError(f"{path}: the file is empty")
-        chosen = _chosen(path, names, wanted, optional)
-        _check_quotes(path)
-        return pa_csv.read_csv(
-            path,
-            # One thread: only then do Arrow's messages carry the row.
-            read_options=pa_csv.ReadOptions(use_threads=False),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                include_columns=chosen,
-                null_values=[""],  # "NA" and "None" are words
-                strings_can_be_null=True,
-            ),
-        )
-    except UnicodeDecodeError as error:
-        raise TableError(f"{path}: not UTF-8 text: {error}") from error
-    except pa.ArrowInvalid as error:
-        # Arrow counts the header as row 1.
-        problem = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", str(error))
-        raise TableError(f"{path}: broken CSV: {problem}") from error
-
-
-def _check_quotes(path: Path) -> None:
-    """A quote that is never closed swallows the rest of the file, and Arrow does not mind."""
-    with path.open("rb") as file:
-        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(1 << 20), b""))
-    if quotes % 2 == 0:
-        return
-    row = 0
-    with path.open(encoding="utf-8-sig", newline="") as text:
-        try:
-            for _ in csv.reader(text, strict=True):
-                row += 1
-        except csv.Error as error:
-            problem = f"row {row}: a quote is not closed ({error})"
-            raise TableError(f"{path}: broken CSV: {problem}") from error
-
-
 def _check_suffix(path: Path) -> None:
-    if path.suffix not in _SUFFIXES:
-        there = ", ".join(_SUFFIXES)
+    if path.suffix != _PARQUET and csv_suffix(path) is None:
+        there = ", ".join((_PARQUET, *CSV_SUFFIXES))
         raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
 
 
@@ -222,6 +191,11 @@ class _Place:
     id_col: str | None
     ids: pa.ChunkedArray | None
 
+    @property
+    def decimal(self) -> str:
+        """The decimal mark of numbers that are text."""
+        return self.source.format.decimal if isinstance(self.source, CsvFile) else "."
+
     def refuse(self, bad: np.ndarray, cells: pd.Series, problem: str) -> None:
         """Raises a TableError that lists the first cells marked `bad`, if any is."""
         rows = np.flatnonzero(bad)
@@ -248,7 +222,7 @@ def _series(column: pa.ChunkedArray, kind: Kind, place: _Place, untyped: bool) -
     if kind == "flag":
         return _as_flags(column, place)
     if untyped:
-        return _pandas(_inferred(column))
+        return _pandas(_inferred(column, place.decimal))
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
     return _pandas(column)
@@ -290,7 +264,8 @@ def _as_numbers(column: pa.ChunkedArray, place: _Place) -> pd.Series:
     cells = _pandas(column)
     if pa.types.is_nested(column.type) or pa.types.is_temporal(column.type):
         raise TableError(f"{place.source}: column {place.column!r} is {column.type}, not numbers")
-    numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
+    marked = _pandas(with_points(column, place.decimal)) if place.decimal != "." else cells
+    numbers = pd.to_numeric(marked, errors="coerce").astype("float64")
     place.refuse((numbers.isna() & cells.notna()).to_numpy(), cells, "is not a number")
     return numbers
 
@@ -305,14 +280,14 @@ def _as_flags(column: pa.ChunkedArray, place: _Place) -> pd.Series:
     return flags
 
 
-def _inferred(text: pa.ChunkedArray) -> pa.ChunkedArray:
+def _inferred(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
     """Numbers, unless a cell is none or has a leading zero, which the code 00501 would lose."""
     coded = pc.any(pc.match_substring_regex(text, r"^[+-]?0\d")).as_py()
     if coded or text.null_count == len(text):
         return text
     for kind in (pa.int64(), pa.float64()):
         try:
-            return text.cast(kind)
+            return with_points(text, decimal).cast(kind)
         except pa.ArrowInvalid:
             continue
     return text

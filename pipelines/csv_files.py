@@ -1,0 +1,153 @@
+"""CSV files of any encoding, delimiter and decimal mark, plain or compressed, as text cells.
+
+Every cell stays the text it was; `pipelines.tables` makes numbers and dates of them. A file whose
+name ends in ``.csv.gz`` or ``.csv.zst`` is compressed.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from retrieval import TableError
+
+CSV_SUFFIXES = {".csv": None, ".csv.gz": "gzip", ".csv.zst": "zstd"}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class CsvFormat:
+    """How a CSV file is written.
+
+    Attributes:
+        encoding: A codec of Python's.
+        delimiter: What separates cells.
+        decimal: The decimal mark of numbers. Other marks in a number are refused, so that 1.234
+            of a file with commas is never read as one and a bit.
+    """
+
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: str = "."
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file that is written in another way than UTF-8 with commas and decimal points."""
+
+    path: Path
+    format: CsvFormat
+
+    def __str__(self) -> str:
+        """Its path, as messages name it."""
+        return str(self.path)
+
+
+def csv_suffix(path: Path) -> str | None:
+    """The suffix that tells that a file is CSV, and how it is compressed; None for another file."""
+    return next((known for known in CSV_SUFFIXES if path.name.endswith(known)), None)
+
+
+def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Table:
+    """Reads columns of a CSV file as text; empty cells are missing.
+
+    Args:
+        file: The file.
+        choose: The columns to read, of those in the header.
+
+    Raises:
+        TableError: It is not whole, not in this encoding, or not CSV.
+    """
+    path, how = file.path, file.format
+    try:
+        names = _header(file)
+        chosen = choose(names)
+        _check_quotes(file)
+        with pa.input_stream(path, compression=_compression(path)) as stream:
+            return pa_csv.read_csv(
+                stream,
+                # One thread: only then do Arrow's messages carry the row.
+                read_options=pa_csv.ReadOptions(use_threads=False, encoding=how.encoding),
+                parse_options=pa_csv.ParseOptions(delimiter=how.delimiter, newlines_in_values=True),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()),
+                    include_columns=chosen,
+                    null_values=[""],  # "NA" and "None" are words
+                    strings_can_be_null=True,
+                ),
+            )
+    except UnicodeError as error:
+        name = how.encoding.upper()
+        hint = "its encoding is a setting, csv.encoding"
+        raise TableError(f"{path}: not {name} text: {error}; {hint}") from error
+    except pa.ArrowInvalid as error:
+        # Arrow counts the header as row 1.
+        problem = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", str(error))
+        raise TableError(f"{path}: broken CSV: {problem}") from error
+    except OSError as error:
+        if error.filename is not None:  # of the file system: no permission, no such file
+            raise
+        raise TableError(f"{path}: not a whole {path.suffix} file: {error}") from error
+
+
+def write_csv(frame: pd.DataFrame, path: Path, suffix: str) -> None:
+    """Writes a table as UTF-8 with commas, compressed as the suffix says."""
+    compression = CSV_SUFFIXES[suffix]
+    with pa.output_stream(path, compression=compression) as stream:
+        frame.to_csv(stream, index=False, mode="wb", encoding="utf-8")
+
+
+def with_points(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
+    """Numbers with decimal points, of text with another mark; what has a point is no number."""
+    if decimal == ".":
+        return text
+    return pc.replace_substring(pc.replace_substring(text, ".", "?"), decimal, ".")
+
+
+def _header(file: CsvFile) -> list[str]:
+    with _text(file, errors="strict") as text:
+        names = next(csv.reader(text, delimiter=file.format.delimiter), None)
+    if not names:
+        raise TableError(f"{file}: the file is empty")
+    return names
+
+
+def _check_quotes(file: CsvFile) -> None:
+    """A quote that is never closed swallows the rest of the file, and Arrow does not mind."""
+    with _text(file) as text:
+        quotes = sum(block.count('"') for block in iter(lambda: text.read(_BLOCK), ""))
+    if quotes % 2 == 0:
+        return
+    row = 0
+    with _text(file) as text:
+        try:
+            for _ in csv.reader(text, delimiter=file.format.delimiter, strict=True):
+                row += 1
+        except csv.Error as error:
+            problem = f"row {row}: a quote is not closed ({error})"
+            raise TableError(f"{file}: broken CSV: {problem}") from error
+
+
+@contextmanager
+def _text(file: CsvFile, errors: str = "replace") -> Iterator[io.TextIOWrapper]:
+    """The file's characters, without a byte order mark; Arrow tells the row of undecodable ones."""
+    codec = file.format.encoding.lower().replace("_", "-")
+    encoding = "utf-8-sig" if codec in ("utf-8", "utf8") else codec
+    with (
+        pa.input_stream(file.path, compression=_compression(file.path)) as stream,
+        io.TextIOWrapper(stream, encoding=encoding, errors=errors, newline="") as text,
+    ):
+        yield text
+
+
+def _compression(path: Path) -> str | None:
+    suffix = csv_suffix(path)
+    return CSV_SUFFIXES[suffix] if suffix else None
