@@ -14,6 +14,7 @@ from pipelines.cli_options import (
     LaunchOption,
     LogFormatOption,
     OutOption,
+    OutTableOption,
     TextOption,
 )
 from pipelines.cli_running import (
@@ -89,6 +90,7 @@ def forecast(
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
     out: OutOption = None,
+    out_table: OutTableOption = None,
     log_format: LogFormatOption = "auto",
     debug: DebugOption = False,
 ) -> None:
@@ -109,6 +111,7 @@ def forecast(
         if model is not None:
             _refuse_flags({**columns, **options})
         settings = settings_of(config, items=columns, forecast=options)
+        target = None if out_table is None else settings.sink.named(out_table)
         made = forecast_launches(
             settings,
             settings.items.at(items),
@@ -121,7 +124,7 @@ def forecast(
             save=save,
         )
         show_forecasts(make_console(), made.curves, made.totals, made.remarks)
-        write_result(made.totals if totals else made.curves, out)
+        write_result(made.totals if totals else made.curves, out, target)
         if save is not None:
             typer.echo(f"forecaster saved to {save}/")
 

@@ -16,6 +16,7 @@ from pipelines.cli_options import (
     LogFormatOption,
     ModelOption,
     OutOption,
+    OutTableOption,
     TextOption,
     UriOption,
     VotersOption,
@@ -46,6 +47,7 @@ def classify(
     uri: UriOption = None,
     collection: CollectionOption = None,
     out: OutOption = None,
+    out_table: OutTableOption = None,
     log_format: LogFormatOption = "auto",
     debug: DebugOption = False,
 ) -> None:
@@ -61,11 +63,11 @@ def classify(
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
         )
-        table = classify_job(
-            settings, settings.new_items.at(items) or items, model=model, save=save
-        )
+        target = None if out_table is None else settings.sink.named(out_table)
+        new = settings.new_items.at(items) or items
+        table = classify_job(settings, new, model=model, save=save)
         show_labels(make_console(), table)
-        write_result(table, out)
+        write_result(table, out, target)
         if save is not None:
             typer.echo(f"classifier saved to {save}/")
 

@@ -17,6 +17,12 @@ OutOption = Annotated[
         "--out", "-o", metavar="PATH", help="Result, .parquet or .csv; replaced as a whole."
     ),
 ]
+OutTableOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out-table", metavar="TABLE", help="Result into this table of the database sink.url."
+    ),
+]
 UriOption = Annotated[
     str | None,
     typer.Option("--uri", help="Milvus: a .db file (Lite) or http(s)://host:port.", metavar="URI"),

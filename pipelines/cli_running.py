@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.config import Settings
+    from pipelines.database_tables import DatabaseTable
 
 
 @contextmanager
@@ -86,8 +87,13 @@ def check_folder(out: Path | None) -> None:
         raise InputError(f"--out {out}: is a file, not a folder")
 
 
-def write_result(table: "pd.DataFrame", out: Path | None) -> None:
-    """Writes a table, if there is an ``--out``, and says so."""
+def write_result(
+    table: "pd.DataFrame", out: Path | None, database: "DatabaseTable | None" = None
+) -> None:
+    """Writes a table to a file, to a database or to both, as asked for, and says so."""
+    if database is not None:
+        database.replace(table)
+        typer.echo(f"written to {database}")
     if out is not None:
         from pipelines.tables import write_table
 

@@ -35,6 +35,7 @@ from pipelines.config_sections import (
     NewItemsSettings,
     RunSettings,
     SalesSettings,
+    SinkSettings,
 )
 from pipelines.serve_settings import ServeSettings
 from retrieval import InputError
@@ -72,6 +73,7 @@ class Settings(BaseSettings):
     backtest: BacktestSettings = BacktestSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()
+    sink: SinkSettings = SinkSettings()
 
 
 def load_settings(

@@ -25,7 +25,9 @@ from pydantic import (
 )
 
 from pipelines.csv_files import CsvFile, CsvFormat, csv_suffix
+from pipelines.database_tables import DatabaseTable
 from pipelines.queries import SqlQuery
+from retrieval import InputError
 
 
 def _split(value: object) -> object:
@@ -173,6 +175,31 @@ class RunSettings(_Section):
         "backtest",
     )
     out: Path | None = None
+
+
+class SinkSettings(_Section):
+    """A database that gets the results of a run; tables may be ``schema.table``."""
+
+    url: SecretStr | None = None
+    labels_table: str = "likewise_labels"
+    forecasts_table: str = "likewise_forecasts"
+    totals_table: str = "likewise_totals"
+
+    def table(self, key: str) -> DatabaseTable | None:
+        """The table of one of these keys; None without a database."""
+        return None if self.url is None else self.named(getattr(self, key))
+
+    def named(self, name: str) -> DatabaseTable:
+        """A table of the database by its name.
+
+        Raises:
+            InputError: There is no database.
+        """
+        if self.url is None:
+            raise InputError(
+                f"table {name}: in which database? Set sink.url, best as LIKEWISE_SINK__URL"
+            )
+        return DatabaseTable(name, self.url.get_secret_value())
 
 
 class IndexSettings(_Section):

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import structlog
 
 from pipelines.backtest_files import write_backtest
@@ -30,6 +31,7 @@ from pipelines.jobs import classify_job, index_job, make_encoder, open_index
 from pipelines.kept_forecasts import keep_forecasts
 from pipelines.launch_tables import NothingToForecastError
 from pipelines.locking import locked
+from pipelines.logs import timed
 from pipelines.manifest import sha256_of, versions
 from pipelines.run_inputs import RunInputs
 from pipelines.steps import Outcome, Step, run_step
@@ -42,7 +44,8 @@ EVALUATION, BACKTEST = "evaluation", "backtest"
 
 # Where tables lie does not change a result, what is in them does; the rest of a section counts.
 _PLACES = {"path", "sql", "url"}
-_ITEM_COLUMNS = {"id", "text", "label", "launch_date", "attributes", "delist_date", "elsewhere"}
+_INDEXED = {"id", "text", "label", "launch_date", "attributes"}
+_LAUNCHED = {"id", "text", "launch_date", "attributes", "delist_date", "elsewhere"}
 
 
 def run_job(
@@ -112,7 +115,7 @@ class _Run:
 
         return Step(
             "index",
-            settings=self._chosen("index", items=_ITEM_COLUMNS - {"delist_date", "elsewhere"}),
+            settings=self._chosen("index", items=_INDEXED),
             inputs=lambda: self._inputs.digests("items"),
             outputs=lambda: {"collection": self._collection()},
             work=work,
@@ -126,18 +129,19 @@ class _Run:
             new = self._inputs.table("new_items")
             assert new is not None
             labels = classify_job(settings, new)
+            self._publish("labels_table", labels)
             write_table(labels, self._folder / LABELS)
             return {"items": len(labels), "unknown": int((~labels["known"]).sum())}
 
         return Step(
             "classify",
-            settings=self._chosen("index", "classify", items={"id", "text"}),
+            settings=self._chosen("index", "classify", "new_items", items={"id", "text"}),
             inputs=lambda: {
                 **self._inputs.digests("new_items"),
                 **self._label_texts(),
                 "collection": self._collection(),
             },
-            outputs=lambda: self._files(LABELS),
+            outputs=lambda: {**self._files(LABELS), **self._published("labels_table")},
             work=work,
             missing=self._lacking(("new_items",)),
         )
@@ -157,19 +161,23 @@ class _Run:
                 )
             except NothingToForecastError as error:
                 _log.warning(str(error))
-                for name in (FORECASTS, TOTALS):  # those of an earlier cutoff are not this one's
-                    (self._folder / name).unlink(missing_ok=True)
+                self._forget_forecasts()  # those of an earlier cutoff are not this one's
                 return {"items": 0}
             keep_forecasts(made, settings, self._folder)
+            self._publish("forecasts_table", made.curves)
+            self._publish("totals_table", made.totals)
             write_table(made.totals, self._folder / TOTALS)
             write_table(made.curves, self._folder / FORECASTS)
             return {"items": len(made.totals), "rows": len(made.curves)}
 
         return Step(
             "forecast",
-            settings=self._chosen("sales", "forecast", items=_ITEM_COLUMNS - {"label"}),
+            settings=self._chosen("sales", "future", "new_items", "forecast", items=_LAUNCHED),
             inputs=lambda: self._inputs.digests("items", "sales", "future", "new_items"),
-            outputs=lambda: self._files(FORECASTS, TOTALS),
+            outputs=lambda: {
+                **self._files(FORECASTS, TOTALS),
+                **self._published("forecasts_table", "totals_table"),
+            },
             work=work,
             missing=self._lacking(("items", "sales"), items=("launch_date",)),
         )
@@ -206,13 +214,27 @@ class _Run:
 
         return Step(
             "backtest",
-            settings=self._chosen("sales", "forecast", "backtest", items=_ITEM_COLUMNS - {"label"}),
+            settings=self._chosen("sales", "future", "forecast", "backtest", items=_LAUNCHED),
             inputs=lambda: self._inputs.digests("items", "sales", "future"),
             outputs=lambda: self._files(BACKTEST),
             work=work,
             missing=self._lacking(("items", "sales"), items=("launch_date",))
             or (None if asked else "the settings have neither backtest.cutoffs nor .n_windows"),
         )
+
+    def _forget_forecasts(self) -> None:
+        for name in (FORECASTS, TOTALS):
+            (self._folder / name).unlink(missing_ok=True)
+        for key in ("forecasts_table", "totals_table"):
+            if (target := self._settings.sink.table(key)) is not None:
+                target.clear()
+
+    def _publish(self, key: str, table: pd.DataFrame) -> None:
+        """Writes a result into the database as well, if there is one."""
+        target = self._settings.sink.table(key)
+        if target is not None:
+            with timed(_log, "result written", table=target.name, rows=len(table)):
+                target.replace(table)
 
     # --- what they depend on -----------------------------------------------------------------
 
@@ -243,6 +265,15 @@ class _Run:
 
     def _files(self, *names: str) -> dict[str, str]:
         return {name: sha256_of(self._folder / name) for name in names}
+
+    def _published(self, *keys: str) -> dict[str, str]:
+        """How many rows the tables of the database have: not their content, which is long."""
+        targets = {key: self._settings.sink.table(key) for key in keys}
+        return {
+            key: f"{target.name}: {target.count()} rows"
+            for key, target in targets.items()
+            if target is not None
+        }
 
     def _collection(self) -> str:
         """What the index holds; "" where there is none, which then is not made either."""

@@ -102,7 +102,7 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
         if suffix is None:
             frame.rename(columns=str).to_parquet(temporary, index=False)
         else:
-            write_csv(_flat(frame), temporary, suffix)
+            write_csv(flat(frame), temporary, suffix)
 
 
 def write_json(value: object, path: Path | str) -> None:
@@ -318,8 +318,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _flat(frame: pd.DataFrame) -> pd.DataFrame:
-    """`frame` with its nested cells as JSON."""
+def flat(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with its nested cells as JSON."""
     nested = [
         name
         for name in frame.columns

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.queries import DatabaseError, SqlQuery
+from pipelines.databases import DatabaseError
+from pipelines.queries import SqlQuery
 from pipelines.tables import read_table
 from retrieval import InputError, TableError
 
