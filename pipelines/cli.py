@@ -5,6 +5,7 @@ for people to stdout, logs, progress and errors to stderr. What is heavy is impo
 verbs, so that ``--help`` answers at once.
 """
 
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 
 for verb in (demo, index, similar, classify, evaluate, forecast, backtest, run):
+    app.command()(verb)
+# The API stands above the jobs, and imports go one way: its verbs are found by name.
+_serving = import_module("serving.cli_serve")
+for verb in (_serving.serve, _serving.key):
     app.command()(verb)
 
 

@@ -76,3 +76,30 @@ class AuditLog:
         for path in self._folder.glob(f"{_NAME}-*.jsonl"):
             if time.time() - path.stat().st_mtime > self._most_seconds:
                 path.unlink(missing_ok=True)
+
+
+def audit_entries(
+    task: str, answer: Mapping[str, Any], request_id: str, tenant: str | None
+) -> list[dict[str, Any]]:
+    """One entry for each item of an answer: ids and numbers, no text."""
+    common = {
+        "request_id": request_id,
+        "tenant": tenant,
+        "task": task,
+        "model_version": answer.get("model_version"),
+    }
+    return [{**common, **_audited(task, one)} for one in answer["results"]]
+
+
+def _audited(task: str, one: Mapping[str, Any]) -> dict[str, Any]:
+    if task == "forecast":
+        total = one["total"]
+        return {
+            "item_id": one["item_id"],
+            "total": {"mean": total["mean"], **total["quantiles"]},
+            "curve": [round(period["mean"], 4) for period in one["curve"]],
+            "novel": one["novel"],
+        }
+    near = [[each["item_id"], round(each["similarity"], 4)] for each in one["neighbors"]]
+    kept = {name: one[name] for name in ("item_id", "label", "probability", "known")}
+    return {**kept, "neighbors": near}

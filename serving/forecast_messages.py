@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
 
-from serving.messages import MOST_ITEMS, Classify, Column, Id, Message, Number, Text, Value
+from serving.messages import MOST_ITEMS, Classify, Column, Id, Labeled, Message, Number, Text, Value
 from serving.problems import Problem
 
-EXAMPLE_LAUNCH = {
+EXAMPLE_LAUNCH: JsonDict = {
     "item_id": "18293696",
     "text": {"product_type": "frozen pizza", "package_size": "12 oz"},
     "launch_date": "2017-10-16",
@@ -95,7 +96,9 @@ class LaunchForecast(Message):
     cutoff: date = Field(description="First day of the last period seen.")
     curve: list[Period]
     total: Total
-    novelty: float = Field(description="Share of past launches that had something more similar.")
+    novelty: float | None = Field(
+        description="Share of past launches that had something more similar."
+    )
     novel: bool = Field(description="Too unlike anything known: the interval is wide.")
     method: str
 
@@ -176,4 +179,13 @@ class JobState(Message):
     problem: Problem | None = Field(None, description="Why it failed.")
 
 
-JobResult = dict[str, Any]
+class ClassifyResults(Message):
+    """What a job of labels came to."""
+
+    results: list[Labeled]
+
+
+class ForecastResults(Message):
+    """What a job of forecasts came to."""
+
+    results: list[LaunchForecast]

@@ -7,6 +7,7 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 MOST_ITEMS = 100_000  # of one body, jobs included; `serve.cap` and `serve.job_cap` are lower
 
@@ -17,9 +18,9 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern
 Label = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"\S")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | Number | None
+Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | Number | None
 
-EXAMPLE_ITEM = {"item_id": "4021", "text": "frozen pizza 12 oz"}
+EXAMPLE_ITEM: JsonDict = {"item_id": "4021", "text": "frozen pizza 12 oz"}
 
 
 class Message(BaseModel):

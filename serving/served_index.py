@@ -55,6 +55,26 @@ class ServedIndex(ItemIndex):
         self._lock = threading.RLock()
         super().__init__(**options)
 
+    @property
+    def version(self) -> str:
+        return self.collection
+
+    def ping(self) -> None:
+        self._store.exists()
+
+    def is_current(self) -> bool:
+        return True
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a collection; the first upsert makes it."""
+        return self._layout is not None
+
+    def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
+        """Id → hash of what is kept of it, for those of the ids that exist."""
+        rows = self._store.get([str(one) for one in ids], ["item_id", "content_hash"])
+        return {row["item_id"]: row["content_hash"] for row in rows}
+
     def neighbors(self, *args: Any, **options: Any) -> Neighbors:
         """Find like items; see `ItemIndex.neighbors`."""
         with self._lock, self._metrics.engine("milvus"):
@@ -113,12 +133,18 @@ def open_served_index(
         "index_params": chosen.params,
         "store_text": settings.serve.store_text,
         "timeout": settings.serve.milvus_timeout,
-        "tenant": tenant,
     }
+    if tenant is not None:
+        options["tenant"] = tenant
     try:
         return ServedIndex(metrics, encoder=encoder, **options)
     except EncoderMismatchError as error:
-        if error.wanted is None:
-            raise
-        other = make_served_encoder(settings, metrics, error.wanted)
+        name = _encoder_of(settings)
+        if name is None:
+            raise error
+        other = make_served_encoder(settings, metrics, name)
         return ServedIndex(metrics, encoder=other, **options)
+
+
+def _encoder_of(settings: Settings) -> str | None:
+    return None

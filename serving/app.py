@@ -1,0 +1,83 @@
+"""The application: routes, middleware, and what is started and stopped with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+
+from pipelines.config import Settings
+from serving import (
+    problems,
+    routes_forecasts,
+    routes_health,
+    routes_items,
+    routes_jobs,
+    routes_labels,
+)
+from serving.engines import Engines
+from serving.jobs import Jobs
+from serving.middleware import Requests
+from serving.telemetry import instrument
+
+_DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
+
+Every failure is `application/problem+json` (RFC 9457); its `type` tells failures apart. Send
+`X-Request-ID` to find a call in the logs again; the answer carries it in any case."""
+
+
+def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
+    """Make the application.
+
+    Args:
+        settings: Its section `serve`, and those of items, index, encoder and classify.
+        on_failure: Called once, where the settings cannot work; ``app.state.engines.failure`` says
+            why.
+    """
+    engines = Engines(settings, on_failure)
+    jobs = Jobs(engines)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        engines.start()
+        jobs.start()
+        yield
+        await jobs.close()
+        await engines.close()
+
+    app = FastAPI(
+        title="likewise",
+        version=version("likewise"),
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+        docs_url="/docs",
+        redoc_url=None,
+    )
+    app.state.engines = engines
+    app.state.jobs = jobs
+    app.add_middleware(Requests, engines=engines)
+    problems.install(app)
+    for routes in (routes_labels, routes_forecasts, routes_items, routes_jobs):
+        app.include_router(routes.router)
+    app.include_router(routes_health.router)
+    if settings.serve.telemetry:
+        instrument(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with problems in place of FastAPI's own errors."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        schemas = document["components"]["schemas"]
+        template = "#/components/schemas/{model}"
+        problem = problems.Problem.model_json_schema(ref_template=template)
+        schemas |= problem.pop("$defs", {})
+        schemas["Problem"] = problem
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+    return app.openapi_schema or {}

@@ -1,0 +1,142 @@
+"""What happens to every request before its route and after: id, key, size, time, log line."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from time import perf_counter
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.engines import Engines
+from serving.keys import LOCAL, Caller
+from serving.problems import ApiError, problem_response
+
+_log = structlog.stdlib.get_logger(__name__)
+
+_ID_HEADER = b"x-request-id"
+_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_QUIET = ("/livez", "/readyz", "/metrics")
+_GUARDED = "/v1/"
+_JOBS = "/v1/jobs"
+
+
+class Requests:
+    """The middleware.
+
+    Args:
+        app: What answers.
+        engines: Keys, metrics and limits.
+    """
+
+    def __init__(self, app: ASGIApp, engines: Engines) -> None:
+        self._app = app
+        self._engines = engines
+        self._most_bytes = int(engines.settings.serve.body_mb * 1e6)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start = perf_counter()
+        headers = dict(scope["headers"])
+        request_id = _given_id(headers) or secrets.token_hex(8)
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (_ID_HEADER, request_id.encode()),
+                ]
+            await send(message)
+
+        try:
+            state["caller"] = self._admit(scope, headers)
+            body = self._measured(scope, headers, receive)
+        except ApiError as error:
+            response = problem_response(error, scope["path"], request_id)
+            await response(scope, receive, send_with_id)
+        else:
+            await self._app(scope, body, send_with_id)
+        finally:
+            self._note(scope, status, perf_counter() - start, state)
+
+    def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
+        """Who calls, if that may go on."""
+        keys = self._engines.keys
+        if keys.is_open or not scope["path"].startswith(_GUARDED):
+            return LOCAL
+        scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+        caller = keys.caller(key.strip()) if scheme.lower() == "bearer" else None
+        if caller is None:
+            raise ApiError(
+                401,
+                "unauthorized",
+                "send a key: Authorization: Bearer KEY",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if wait := keys.wait(caller):
+            raise ApiError(
+                429, "too-many-calls", f"key {caller.name!r} calls too often", retry_after=wait
+            )
+        return caller
+
+    def _measured(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+        """Refuse a body that is too large or no JSON, also one that does not tell its size."""
+        most = self._most_bytes * (16 if scope["path"].startswith(_JOBS) else 1)
+        length = headers.get(b"content-length", b"0")
+        has_body = length not in (b"", b"0") or b"transfer-encoding" in headers
+        kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if length.isdigit() and int(length) > most:
+            raise _too_large(most)
+        if has_body and scope["path"].startswith(_GUARDED) and kind != b"application/json":
+            raise ApiError(415, "not-json", "send Content-Type: application/json")
+        seen = 0
+
+        async def measured() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > most:
+                raise _too_large(most)
+            return message
+
+        return measured
+
+    def _note(self, scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        self._engines.metrics.request(route, _known_method(scope["method"]), status, seconds)
+        if scope["path"] in _QUIET:
+            return
+        _log.info(
+            "request",
+            request_id=state["request_id"],
+            method=scope["method"],
+            route=route,
+            status=status,
+            seconds=round(seconds, 4),
+            key=getattr(state.get("caller"), "name", None),
+            items=state.get("items"),
+        )
+
+
+def _given_id(headers: dict[bytes, bytes]) -> str | None:
+    given = headers.get(_ID_HEADER, b"").decode("latin-1")
+    return given if _ID.fullmatch(given) else None
+
+
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, "too-large", f"a body may have {most / 1e6:g} MB")
+
+
+def _known_method(method: str) -> str:
+    """A method that no client can make up: metrics must not grow with what is sent."""
+    return method if method in {"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD"} else "OTHER"

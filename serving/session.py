@@ -1,0 +1,82 @@
+"""What every route needs of a request: who calls, the engines, and how large it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from pipelines.serve_settings import Scope
+from serving.audit import audit_entries
+from serving.engines import Engines
+from serving.jobs import Jobs
+from serving.keys import Caller
+from serving.problems import ApiError
+
+# For the OpenAPI document; `serving.middleware` has looked at the key by then.
+bearer = HTTPBearer(
+    auto_error=False, description="A key (`likewise key`); none is needed where none are set."
+)
+
+
+@dataclass(frozen=True)
+class Session:
+    """One request.
+
+    Attributes:
+        engines: What answers.
+        caller: Who asks.
+        request_id: Its id.
+        state: Of the request, for the log line.
+        jobs: What is too long for a call.
+    """
+
+    engines: Engines
+    caller: Caller
+    request_id: str
+    state: Any
+    jobs: Jobs
+
+    @property
+    def tenant(self) -> str | None:
+        """Whose items are seen."""
+        return self.caller.tenant
+
+    def allow(self, items: Sequence[Any], what: str = "items") -> None:
+        """Refuse more items than a call may have."""
+        cap = self.engines.settings.serve.cap
+        if len(items) > cap:
+            hint = "; POST /v1/jobs takes more" if what == "items" else ""
+            raise ApiError(
+                413, "too-large", f"a call may have {cap} {what}, not {len(items)}{hint}"
+            )
+        self.state.items = len(items)
+
+    def audit(self, task: str, answer: Mapping[str, Any]) -> None:
+        """Write down what was answered."""
+        log = self.engines.audit
+        if log is not None:
+            log.write(audit_entries(task, answer, self.request_id, self.tenant))
+
+
+def _session(request: Request) -> Session:
+    state = request.state
+    app = request.app.state
+    return Session(app.engines, state.caller, state.request_id, state, app.jobs)
+
+
+def _needing(scope: Scope) -> Any:
+    def session(request: Request) -> Session:
+        found = _session(request)
+        if scope not in found.caller.scopes:
+            raise ApiError(403, "forbidden", f"key {found.caller.name!r} may not {scope}")
+        return found
+
+    return Depends(session)
+
+
+Reading = Annotated[Session, _needing("read")]
+Writing = Annotated[Session, _needing("write")]
