@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from retrieval import InputError, LikewiseError, StoreError, StoreUnavailableError
 
@@ -25,6 +26,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; what is away is seldom back sooner
+_SHOWN = 20  # places that do not fit
+_KINDS = {"str", "int", "float", "bool", "Range", "date"}  # as pydantic names them
 
 
 class Violation(BaseModel):
@@ -146,6 +149,8 @@ def install(app: FastAPI) -> None:
 
     async def answer(request: Request, error: Exception) -> JSONResponse:
         found = as_api_error(error)
+        if found.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            found.headers["Allow"] = _allowed(request)
         request_id = getattr(request.state, "request_id", None)
         if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             expected = isinstance(error, ApiError | LikewiseError | TimeoutError)
@@ -179,22 +184,52 @@ def _of_validation(error: RequestValidationError) -> ApiError:
     details = error.errors()
     if any(one["type"] == "json_invalid" for one in details):
         return ApiError(400, "malformed", f"the body is no JSON: {details[0]['ctx']['error']}")
+    found: dict[str, list[str]] = {}
+    for one in details:
+        where = _pointer(one["loc"], error.body)
+        found.setdefault(where, []).append(str(one["msg"]).removeprefix("Value error, "))
+    # Where one of several kinds is expected, each of them has its complaint.
     errors = [
-        Violation(
-            pointer=_pointer(one["loc"]), detail=str(one["msg"]).removeprefix("Value error, ")
-        )
-        for one in details[:20]
+        Violation(pointer=where, detail=", or: ".join(dict.fromkeys(messages)))
+        for where, messages in list(found.items())[:_SHOWN]
     ]
-    places = "1 place does" if len(details) == 1 else f"{len(details)} places do"
+    places = "1 place does" if len(found) == 1 else f"{len(found)} places do"
     return ApiError(422, "invalid-request", f"{places} not fit", errors=errors)
 
 
-def _pointer(location: tuple[Any, ...]) -> str:
-    """A JSON pointer where the body is meant, else the name of the parameter."""
+def _pointer(location: tuple[Any, ...], body: Any) -> str:
+    """A JSON pointer where the body is meant, else the name of the parameter.
+
+    pydantic's location also names which of several kinds it tried: what leads nowhere is left out,
+    but for a field that is missing.
+    """
     where, *rest = location or ("body",)
     if where != "body":
-        return ".".join(map(str, rest)) or str(where)
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in rest)
+        return str(rest[0]) if rest else str(where)
+    parts: list[str] = []
+    for place, part in enumerate(rest):
+        inside = isinstance(body, dict) and part in body
+        inside |= isinstance(body, list) and isinstance(part, int) and part < len(body)
+        if inside:
+            body = body[part]
+        elif place < len(rest) - 1 or not isinstance(body, dict) or not _is_name(part):
+            continue
+        parts.append(str(part).replace("~", "~0").replace("/", "~1"))
+    return "".join(f"/{part}" for part in parts)
+
+
+def _is_name(part: object) -> bool:
+    return isinstance(part, str) and part.isidentifier() and part not in _KINDS
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path; Starlette tells those of its first route."""
+    methods: set[str] = set()
+    for route in request.app.routes:
+        matches = getattr(route, "matches", None)
+        if matches is not None and matches(request.scope)[0] is not Match.NONE:
+            methods |= set(getattr(route, "methods", None) or ())
+    return ", ".join(sorted(methods))
 
 
 _TITLES = {

@@ -57,12 +57,15 @@ class ServedIndex(ItemIndex):
 
     @property
     def version(self) -> str:
+        """Version."""
         return self.collection
 
     def ping(self) -> None:
+        """Ping."""
         self._store.exists()
 
     def is_current(self) -> bool:
+        """Current."""
         return True
 
     @property
