@@ -18,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import compile_path
 
 from retrieval import InputError, LikewiseError, StoreError, StoreUnavailableError
 
@@ -115,6 +115,8 @@ def as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, RequestValidationError):
         return _of_validation(error)
+    if isinstance(error, HTTPException) and isinstance(error.__cause__, ApiError):
+        return error.__cause__  # the body was too large, as reading it showed
     if isinstance(error, HTTPException):
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return ApiError(error.status_code, kind, str(error.detail), headers=error.headers)
@@ -225,10 +227,9 @@ def _is_name(part: object) -> bool:
 def _allowed(request: Request) -> str:
     """All methods of a path; Starlette tells those of its first route."""
     methods: set[str] = set()
-    for route in request.app.routes:
-        matches = getattr(route, "matches", None)
-        if matches is not None and matches(request.scope)[0] is not Match.NONE:
-            methods |= set(getattr(route, "methods", None) or ())
+    for path, operations in request.app.openapi()["paths"].items():
+        if compile_path(path)[0].match(request.url.path):
+            methods |= {method.upper() for method in operations}
     return ", ".join(sorted(methods))
 
 
