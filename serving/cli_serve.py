@@ -75,6 +75,7 @@ def key(
 
 def _run(settings: "Settings", host: str, port: int) -> None:
     import logging
+    import signal
 
     import structlog
 
@@ -113,6 +114,8 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         log.warning("no keys: whoever reaches this machine's loopback may read and write")
     scheme = "http" if settings.serve.tls_cert is None else "https"
     log.info("serving", address=f"{scheme}://{host}:{port}", docs="/docs")
+    # uvicorn stops in good order and then raises the signal anew; a stop that was wanted is no error.
+    signal.signal(signal.SIGTERM, lambda *_: None)
     server.run()
     if app.state.engines.failure is not None:
         raise app.state.engines.failure

@@ -1,0 +1,48 @@
+"""The audit log: what was answered, without a text, bounded in size and age."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from serving.audit import AuditLog
+from tests.serving.conftest import Served
+
+
+def test_old_files_are_begun_anew_and_removed(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, megabytes=0.001, days=1)
+    for number in range(40):
+        log.write([{"item_id": str(number), "label": "x" * 30}])
+    old = sorted(tmp_path.glob("predictions-*.jsonl"))
+    assert len(old) >= 3
+    assert all(path.stat().st_size < 1_200 for path in tmp_path.iterdir())
+    lines = [line for path in [*old, *tmp_path.glob("predictions.jsonl")] for line in _lines(path)]
+    assert [one["item_id"] for one in lines] == [str(number) for number in range(40)]
+    os.utime(old[0], (0, 0))
+    log.close()
+    log = AuditLog(tmp_path, megabytes=1, days=1)
+    log.write([{"item_id": "last"}])
+    log.close()
+    assert not old[0].exists()
+    assert old[1].exists()
+
+
+def test_a_prediction_is_written_down_without_its_text(own: Served) -> None:
+    text = "tortilla chips with a secret"
+    headers = {"X-Request-ID": "order-7"}
+    own.post("/v1/classify", {"items": [{"item_id": "a", "text": text}]}, headers=headers)
+    launch = {"item_id": "n", "text": text, "launch_date": "2017-09-18"}
+    own.post("/v1/forecast", {"items": [launch]})
+    (path,) = (own.settings.serve.data_dir / "audit").glob("*.jsonl")
+    labeled, forecast = _lines(path)
+    assert (labeled["request_id"], labeled["item_id"]) == ("order-7", "a")
+    assert labeled["label"] == "BAG SNACKS"
+    assert len(labeled["neighbors"]) == 5
+    assert labeled["model_version"].startswith("items")
+    assert (forecast["task"], len(forecast["curve"])) == ("forecast", 4)
+    assert "secret" not in path.read_text()
+
+
+def _lines(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,0 +1,95 @@
+"""The client: tables in and out, and patience with a server that is busy."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pandas as pd
+import pytest
+
+from forecasting import LaunchForecaster
+from serving.client import Client, ProblemError
+from tests.serving.conftest import CUTOFF, TEXT, Served, Store
+
+
+@pytest.fixture
+def client(served: Served) -> Iterator[Client]:
+    with Client(str(served.http.base_url), batch=40) as one:
+        yield one
+
+
+def test_labels_like_items_and_explanations_come_as_tables(client: Client, store: Store) -> None:
+    items = store.items.head(100).assign(product_id=lambda table: "new " + table["product_id"])
+    table = client.classify(items, text=TEXT, item_id="product_id")
+    assert table["item_id"].tolist() == items["product_id"].tolist()
+    assert (table["label"] == items["product_category"]).mean() > 0.9
+    near = client.similar(["tortilla chips", "candy bar"], 3)
+    assert near.groupby("query")["rank"].max().tolist() == [3, 3]
+    parts = client.explain(["tortilla chips"], labels=1)
+    assert parts["contribution"].sum() == pytest.approx(parts["probability"].iloc[0], abs=0.02)
+    assert client.classify_job(items["product_type"].tolist()[:70])["label"].notna().all()
+
+
+def test_forecasts_come_as_the_library_gives_them(client: Client, store: Store) -> None:
+    new = store.items[pd.to_datetime(store.items["launch_date"]) > CUTOFF].head(50)
+    expected, totals = LaunchForecaster.load(store.folder / "forecaster").predict_both(new)
+    columns = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}
+    table = client.forecast(new, **columns)
+    assert table.columns.tolist() == expected.columns.tolist()
+    pd.testing.assert_frame_equal(table, expected, check_dtype=False, rtol=1e-5)
+    both = client.forecast_totals(new, **columns)
+    pd.testing.assert_frame_equal(both, totals, check_dtype=False, rtol=1e-5)
+    sales = pd.DataFrame(
+        [{"unique_id": new["product_id"].iloc[0], "ds": new["launch_date"].iloc[0], "y": 9.0}]
+    )
+    seen = client.forecast(new.head(1), **columns, observed=sales)
+    assert seen["mean"].iloc[0] == 9
+
+
+def test_items_and_labels_are_written(own: Served) -> None:
+    with Client(str(own.http.base_url), batch=2) as client:
+        items = pd.DataFrame(
+            {"id": ["a", "b", "c"], "product_type": ["tea bags", "iced tea", "oat milk"]}
+        ).assign(kind=["TEAS", "TEAS", None])
+        columns = {"text": "product_type", "item_id": "id", "label": "kind"}
+        assert client.upsert(items, **columns) == {"new": 3, "changed": 0, "unchanged": 0}
+        client.correct({"c": "MILK"})
+        client.add_label("SOUP", ["tomato soup"])
+        known = client.labels().set_index("label")
+        assert known.loc[["TEAS", "MILK", "SOUP"], "examples"].tolist() == [2, 1, 0]
+        assert client.delete(["a", "b", "c", "d"]) == 3
+
+
+def test_a_refusal_says_where(client: Client) -> None:
+    with pytest.raises(ProblemError, match="unknown attribute 'x'") as refusal:
+        client.classify(["chips"], where={"x": 1})
+    assert refusal.value.status == 422
+    with pytest.raises(ProblemError, match=r"/items/0/text: "):
+        client.classify([" "])
+
+
+def test_it_comes_back_when_it_was_told_to() -> None:
+    answers = [(503, "0"), (429, "0"), (200, None)]
+
+    class Busy(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, after = answers.pop(0)
+            body = b'{"labels":[],"model_version":null}'
+            self.send_response(status)
+            if after is not None:
+                self.send_header("Retry-After", after)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Busy) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        with Client(f"http://127.0.0.1:{busy.server_port}") as client:
+            assert client.labels().empty
+        busy.shutdown()
+    assert not answers
