@@ -114,7 +114,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         log.warning("no keys: whoever reaches this machine's loopback may read and write")
     scheme = "http" if settings.serve.tls_cert is None else "https"
     log.info("serving", address=f"{scheme}://{host}:{port}", docs="/docs")
-    # uvicorn stops in good order and then raises the signal anew; a stop that was wanted is no error.
+    # uvicorn stops in good order, then raises the signal anew; to be stopped is no error.
     signal.signal(signal.SIGTERM, lambda *_: None)
     server.run()
     if app.state.engines.failure is not None:
