@@ -21,6 +21,7 @@ from pymilvus.exceptions import MilvusException
 
 from retrieval.errors import InputError, StoreError, StoreLockedError, StoreUnavailableError
 from retrieval.filters import member
+from retrieval.lite_repair import remove_torn_indexes
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 
 UPSERT_ROWS = 5_000
@@ -291,6 +292,8 @@ def _connect(path: Path | None, uri: str, token: str | None, timeout: float) -> 
             client = MilvusClient(str(path), grpc_options=_QUIET_CHANNEL)
         except (MilvusException, OSError) as error:
             raise _lite_error(path, cause[0] if cause else error) from error
+        if path not in _users:
+            remove_torn_indexes(path)
         _users[path] = _users.get(path, 0) + 1
         return client
 
