@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.config import Settings
-from retrieval import Encoder, EncoderMismatchError, ItemIndex, Neighbors, StoredItems, UpsertCounts
+from retrieval import Encoder, ItemIndex, Neighbors, StoredItems, UpsertCounts
 from serving.metrics import Metrics
 
 
@@ -57,16 +57,20 @@ class ServedIndex(ItemIndex):
 
     @property
     def version(self) -> str:
-        """Version."""
-        return self.collection
+        """The collection behind the name; the name itself where it is none's alias."""
+        return str(getattr(super(), "version", self.collection))
 
     def ping(self) -> None:
-        """Ping."""
-        self._store.exists()
+        """Ask Milvus whether it is there.
+
+        Raises:
+            StoreError: It is not.
+        """
+        getattr(super(), "ping", self._store.exists)()
 
     def is_current(self) -> bool:
-        """Current."""
-        return True
+        """Whether the name still means the collection that was opened."""
+        return bool(getattr(super(), "is_current", lambda: True)())
 
     @property
     def exists(self) -> bool:
@@ -99,12 +103,12 @@ class ServedIndex(ItemIndex):
             return super().delete(ids)
 
 
-def make_served_encoder(settings: Settings, metrics: Metrics, name: str | None = None) -> Encoder:
-    """The encoder of the settings, or another one on the same engine."""
+def make_served_encoder(settings: Settings, metrics: Metrics) -> Encoder:
+    """The encoder of the settings."""
     chosen = settings.encoder
     return ServedEncoder(
         metrics,
-        name or chosen.name,
+        chosen.name,
         backend=chosen.backend,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
@@ -118,14 +122,13 @@ def open_served_index(
 
     Args:
         settings: `index` says where it is.
-        encoder: Of the settings. A collection that was built anew with another encoder and put in
-            its place is opened with that one.
+        encoder: Of the settings.
         metrics: Told the seconds.
         tenant: Whose items are seen.
 
     Raises:
         StoreError: Milvus does not answer.
-        InputError: The collection was made for other tenants, or its encoder cannot be found.
+        InputError: The collection was made for tenants, or for none, or with another encoder.
     """
     chosen = settings.index
     options: dict[str, Any] = {
@@ -139,15 +142,4 @@ def open_served_index(
     }
     if tenant is not None:
         options["tenant"] = tenant
-    try:
-        return ServedIndex(metrics, encoder=encoder, **options)
-    except EncoderMismatchError as error:
-        name = _encoder_of(settings)
-        if name is None:
-            raise error
-        other = make_served_encoder(settings, metrics, name)
-        return ServedIndex(metrics, encoder=other, **options)
-
-
-def _encoder_of(settings: Settings) -> str | None:
-    return None
+    return ServedIndex(metrics, encoder=encoder, **options)
