@@ -20,6 +20,7 @@ from retrieval.queries import distinct, to_days, to_vectors, unit_rows
 from retrieval.schema import (
     Layout,
     attribute_kinds,
+    check_tenant,
     milvus_fields,
     milvus_index,
     search_params,
@@ -52,9 +53,12 @@ class ItemIndex:
         index_params: Parameters of that index, as Milvus names them.
         store_text: Keep the text beside the vector, so that `get` can show it.
         timeout: Seconds a single call may take, time in which Milvus is away included.
+        tenant: Whose items: of a collection that several share, none sees another's. The first
+            upsert decides whether a collection is shared.
 
     Raises:
-        InputError: The URI or a parameter cannot be right.
+        InputError: The URI or a parameter cannot be right, or the collection is shared by tenants
+            and none was given, or the reverse.
         EncoderMismatchError: The collection was filled with another encoder.
         StoreError: Milvus cannot be reached or opened.
     """
@@ -70,9 +74,12 @@ class ItemIndex:
         index_params: Mapping[str, Any] | None = None,
         store_text: bool = True,
         timeout: float = 120.0,
+        tenant: str | None = None,
     ) -> None:
+        check_tenant(tenant)
+        self.tenant = tenant
         self.encoder = encoder or Encoder()
-        self._store = Store(str(uri), collection, token=token, timeout=timeout)
+        self._store = Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
         self._snapshot: Snapshot | None = None
@@ -159,6 +166,7 @@ class ItemIndex:
             attributes=attribute_kinds(clean, attributes),
             index=self._index["index_type"],
             store_text=self._store_text,
+            tenants=self.tenant is not None,
         )
         if vectors is not None:
             vectors = unit_rows(vectors, self.encoder.dim)
@@ -168,9 +176,8 @@ class ItemIndex:
             return UpsertCounts()
         joined = item_texts(clean, texts)
         rows = to_rows(clean, joined, wanted, source)
-        self._layout = (
-            self._create(wanted) if self._layout is None else _agree(self._layout, wanted)
-        )
+        there = self._layout or self._open()  # another process or tenant may have made it since
+        self._layout = self._create(wanted) if there is None else _agree(there, wanted)
         return write_rows(
             self._store,
             self.encoder,
@@ -191,6 +198,20 @@ class ItemIndex:
     def count(self) -> int:
         """Return the number of items."""
         return 0 if self._layout is None else self._store.count()
+
+    def ids(self) -> list[str]:
+        """Return the ids of the items, sorted."""
+        if self._layout is None:
+            return []
+        return sorted(row["item_id"] for page in self._store.pages(["item_id"]) for row in page)
+
+    def ping(self) -> None:
+        """Ask Milvus whether it is there.
+
+        Raises:
+            StoreUnavailableError: It does not answer within two seconds.
+        """
+        self._store.ping()
 
     def labels(self) -> list[str]:
         """Return the distinct labels of the items, sorted."""
@@ -293,7 +314,10 @@ class ItemIndex:
         return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
 
     def drop(self) -> None:
-        """Remove the collection, all items in it included."""
+        """Remove the collection, all items in it included; of a tenant, its own items only."""
+        if self.tenant is not None:
+            self.delete(self.ids())
+            return
         self._store.drop()
         self._layout = None
         self._snapshot = None
@@ -335,6 +359,12 @@ class ItemIndex:
                 f"collection {self.collection!r} in {self.uri} was filled with encoder "
                 f"{layout.encoder.describe()}, not with {self.encoder.identity.describe()}. "
                 "Open it with that encoder, or index the items anew under another collection name"
+            )
+        if layout.tenants != (self.tenant is not None):
+            hint = "name one" if layout.tenants else "it cannot be opened for one"
+            raise InputError(
+                f"collection {self.collection!r} in {self.uri} is "
+                f"{'' if layout.tenants else 'not '}shared by tenants; {hint}"
             )
         return layout
 

@@ -29,6 +29,11 @@ _ID_BYTES = 512
 _STRING_BYTES = 4_096
 _TEXT_BYTES = 60_000
 
+# Of two tenants each may have an item of the same id: inside, ids begin with the tenant's name.
+TENANT_END = "\x1f"
+_TENANT_BYTES = 64
+_TENANT = re.compile(rf"\A[A-Za-z0-9_.-]{{1,{_TENANT_BYTES}}}\Z")
+
 INDEX_KINDS = ("auto", "FLAT", "IVF_FLAT", "HNSW")
 _INDEX_DEFAULTS: dict[str, dict[str, Any]] = {
     "FLAT": {},
@@ -51,6 +56,7 @@ class Layout:
         attributes: Attribute column → what it holds.
         index: Kind of vector index.
         store_text: Whether the joined text is kept beside the vector.
+        tenants: Whether it is shared by tenants, none of whom sees another's items.
     """
 
     encoder: EncoderIdentity
@@ -61,6 +67,7 @@ class Layout:
     attributes: dict[str, Kind]
     index: str
     store_text: bool
+    tenants: bool = False
 
     @property
     def fields(self) -> dict[str, str]:
@@ -99,7 +106,7 @@ def milvus_fields(layout: Layout) -> list[dict[str, Any]]:
             "field_name": "item_id",
             "datatype": DataType.VARCHAR,
             "is_primary": True,
-            "max_length": _ID_BYTES,
+            "max_length": _ID_BYTES + len(TENANT_END) + _TENANT_BYTES,
         },
         {"field_name": "vector", "datatype": DataType.FLOAT_VECTOR, "dim": layout.encoder.dim},
         {"field_name": "label", "datatype": DataType.VARCHAR, "max_length": _STRING_BYTES},
@@ -107,6 +114,15 @@ def milvus_fields(layout: Layout) -> list[dict[str, Any]]:
         {"field_name": "text", "datatype": DataType.VARCHAR, "max_length": 65_535},
         {"field_name": "content_hash", "datatype": DataType.VARCHAR, "max_length": 32},
     ]
+    if layout.tenants:
+        fields.append(
+            {
+                "field_name": "tenant",
+                "datatype": DataType.VARCHAR,
+                "is_partition_key": True,
+                "max_length": _TENANT_BYTES,
+            }
+        )
     for column, field in layout.fields.items():
         if layout.attributes[column] == "number":
             fields.append({"field_name": field, "datatype": DataType.DOUBLE})
@@ -143,6 +159,19 @@ def search_params(index: str, limit: int) -> dict[str, Any]:
         "IVF_FLAT": {"nprobe": 64},
     }
     return {"metric_type": "COSINE", "params": effort.get(index, {})}
+
+
+def check_tenant(name: str | None) -> None:
+    """Refuse what cannot be a tenant's name.
+
+    Raises:
+        InputError: It has other characters than letters, digits, ``_``, ``.`` and ``-``, or none,
+            or more than 64.
+    """
+    if name is not None and not _TENANT.fullmatch(name):
+        raise InputError(
+            f"tenant {name!r}: a name has 1 to {_TENANT_BYTES} letters, digits, _, . or -"
+        )
 
 
 def attribute_kinds(items: pd.DataFrame, attributes: Sequence[str]) -> dict[str, Kind]:

@@ -23,6 +23,7 @@ from retrieval.errors import InputError, StoreError, StoreLockedError, StoreUnav
 from retrieval.filters import member
 from retrieval.lite_repair import remove_torn_indexes
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
+from retrieval.schema import TENANT_END
 
 UPSERT_ROWS = 5_000
 # Milvus' upper bound on the neighbors of a search.
@@ -31,6 +32,9 @@ MOST_NEIGHBORS = 16_384
 PAGE_ROWS = 4_096
 # Queries in one search call: keeps a message well below gRPC's limit at any k.
 SEARCH_QUERIES = 1_000
+
+# Asked every second or so by whoever waits for Milvus to come back.
+_PING_SECONDS = 2.0
 
 _META_SUFFIX = "_meta"
 # How a Milvus that does not answer words it, in contrast to one that refuses.
@@ -61,11 +65,26 @@ class Store:
     """One collection of a Milvus, plus a companion that holds one line of metadata about it.
 
     pymilvus itself retries a call while Milvus is away, for as long as the call's timeout allows.
+
+    With a tenant it sees, counts, writes and removes that tenant's rows only, of a collection that
+    has a partition for each. Ids go in and come out without the tenant's name.
     """
 
-    def __init__(self, uri: str, collection: str, *, token: str | None, timeout: float) -> None:
+    def __init__(
+        self,
+        uri: str,
+        collection: str,
+        *,
+        token: str | None,
+        timeout: float,
+        tenant: str | None = None,
+    ) -> None:
         self.uri = uri
         self.collection = collection
+        self._prefix = "" if tenant is None else tenant + TENANT_END
+        self._own = {} if tenant is None else {"tenant": tenant}
+        # A checked name, without quotes.
+        self._clause = "" if tenant is None else f'tenant == "{tenant}"'
         self.is_lite = "://" not in uri
         self._timeout = timeout
         self._path = _lite_path(uri) if self.is_lite else None
@@ -75,6 +94,12 @@ class Store:
     def exists(self) -> bool:
         """Whether the collection has been created."""
         return bool(self._call("has_collection", self.collection))
+
+    def ping(self) -> None:
+        """Ask Milvus for the least it can say, and wait no longer than a moment."""
+        client = self._open_client()
+        moment = min(self._timeout, _PING_SECONDS)
+        self._translated(lambda: client.has_collection(self.collection, timeout=moment))
 
     def create(
         self, fields: Sequence[Mapping[str, Any]], index: Mapping[str, Any], metadata: str
@@ -126,6 +151,8 @@ class Store:
 
     def upsert(self, rows: list[dict[str, Any]]) -> None:
         """Write rows, replacing those of the same id, in batches."""
+        if self._own:
+            rows = [{**row, **self._own, "item_id": self._prefix + row["item_id"]} for row in rows]
         for start in range(0, len(rows), UPSERT_ROWS):
             self._call("upsert", self.collection, rows[start : start + UPSERT_ROWS])
 
@@ -138,7 +165,7 @@ class Store:
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove rows; return how many there were."""
-        there = [row["item_id"] for row in self.get(ids, ["item_id"])]
+        there = [self._prefix + row["item_id"] for row in self.get(ids, ["item_id"])]
         for start in range(0, len(there), UPSERT_ROWS):
             self._call("delete", self.collection, ids=there[start : start + UPSERT_ROWS])
         return len(there)
@@ -146,7 +173,9 @@ class Store:
     def count(self) -> int:
         """Return the number of rows."""
         self._load()
-        answer = self._call("query", self.collection, filter="", output_fields=["count(*)"])
+        answer = self._call(
+            "query", self.collection, filter=self._clause, output_fields=["count(*)"]
+        )
         return int(answer[0]["count(*)"])
 
     def get(self, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
@@ -154,11 +183,12 @@ class Store:
         self._load()
         rows: list[dict[str, Any]] = []
         for start in range(0, len(ids), UPSERT_ROWS):
-            expression = member("item_id", ids[start : start + UPSERT_ROWS])
+            wanted = [self._prefix + one for one in ids[start : start + UPSERT_ROWS]]
+            expression = _both(member("item_id", wanted), self._clause)
             rows += self._call(
                 "query", self.collection, filter=expression, output_fields=list(fields)
             )
-        return rows
+        return self._bare(rows)
 
     def pages(self, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
         """Read the whole collection, page by page, in no particular order."""
@@ -166,17 +196,24 @@ class Store:
         if self.is_lite:
             # Lite answers a query of any size, and reads by id faster than by pymilvus' iterator.
             rows = self._call(
-                "query", self.collection, filter='item_id != ""', output_fields=["item_id"]
+                "query",
+                self.collection,
+                filter=self._clause or 'item_id != ""',
+                output_fields=["item_id"],
             )
-            ids = [row["item_id"] for row in rows]
+            ids = [row["item_id"] for row in self._bare(rows)]
             for start in range(0, len(ids), PAGE_ROWS):
                 yield self.get(ids[start : start + PAGE_ROWS], fields)
             return
         iterator = self._call(
-            "query_iterator", self.collection, batch_size=PAGE_ROWS, output_fields=list(fields)
+            "query_iterator",
+            self.collection,
+            batch_size=PAGE_ROWS,
+            filter=self._clause,
+            output_fields=list(fields),
         )
         while page := self._translated(iterator.next):
-            yield page
+            yield self._bare(page)
         iterator.close()
 
     def search(
@@ -192,10 +229,10 @@ class Store:
         self._load()
         hits = Hits.empty(len(vectors), limit)
         for queries, day in group_by_day(len(vectors), as_of):
-            visible = [] if day is None else [f"launch_day <= {day}"]
+            visible = "" if day is None else f"launch_day <= {day}"
             options = {
                 "limit": limit,
-                "filter": " and ".join([*visible, *([expression] if expression else [])]),
+                "filter": _both(self._clause, visible, expression),
                 "output_fields": ["item_id", "label", "launch_day"],
                 "search_params": dict(search_params),
             }
@@ -203,7 +240,7 @@ class Store:
                 batch = queries[start : start + SEARCH_QUERIES]
                 answer = self._call("search", self.collection, data=list(vectors[batch]), **options)
                 for query, found in zip(batch, answer, strict=True):
-                    _fill(hits, int(query), found)
+                    _fill(hits, int(query), found, len(self._prefix))
         return hits
 
     def close(self) -> None:
@@ -222,11 +259,24 @@ class Store:
             self._call("load_collection", self.collection)
             self._loaded = True
 
-    def _call(self, verb: str, *args: Any, **options: Any) -> Any:
-        """Call a method of the client by name, with a time limit and with errors translated."""
+    def _bare(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Rows with their ids as the caller knows them."""
+        begin = len(self._prefix)
+        if not begin:
+            return list(rows)  # type: ignore[arg-type]  # pymilvus' rows are dicts
+        return [
+            {**row, "item_id": row["item_id"][begin:]} if "item_id" in row else dict(row)
+            for row in rows
+        ]
+
+    def _open_client(self) -> MilvusClient:
         if self._client is None:
             raise StoreError(f"the index on {self.uri} is closed")
-        action = getattr(self._client, verb)
+        return self._client
+
+    def _call(self, verb: str, *args: Any, **options: Any) -> Any:
+        """Call a method of the client by name, with a time limit and with errors translated."""
+        action = getattr(self._open_client(), verb)
         return self._translated(lambda: action(*args, timeout=self._timeout, **options))
 
     def _translated(self, action: Callable[[], Any]) -> Any:
@@ -236,14 +286,19 @@ class Store:
             raise _translate(error, self.uri) from error
 
 
-def _fill(hits: Hits, query: int, found: Sequence[Mapping[str, Any]]) -> None:
+def _both(*expressions: str) -> str:
+    """What holds where all of these do; an empty one always does."""
+    return " and ".join(expression for expression in expressions if expression)
+
+
+def _fill(hits: Hits, query: int, found: Sequence[Mapping[str, Any]], begin: int) -> None:
     rows = [
         (-round(hit["distance"], TIE_DIGITS), hit["entity"]["launch_day"], hit["item_id"], hit)
         for hit in found
     ]
     rows.sort(key=lambda row: row[:3])
     for rank, (_, _, item_id, hit) in enumerate(rows):
-        hits.ids[query, rank] = item_id
+        hits.ids[query, rank] = item_id[begin:]
         hits.similarity[query, rank] = hit["distance"]
         hits.labels[query, rank] = hit["entity"]["label"]
 

@@ -1,0 +1,98 @@
+"""Tenants share a collection and never see each other's items."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from retrieval import Encoder, InputError, ItemIndex
+
+BOTH = ["milk", "bread"]
+MANY = 300  # queries: answered from memory on Lite
+
+
+@pytest.fixture
+def pair(encoder: Encoder, tmp_path: Path) -> Iterator[tuple[ItemIndex, ItemIndex]]:
+    """Two tenants, each with items of the same ids."""
+    uri = str(tmp_path / "shared.db")
+    with (
+        ItemIndex(uri, encoder, tenant="acme") as acme,
+        ItemIndex(uri, encoder, tenant="acme.east") as east,
+    ):
+        acme.upsert(_items(["whole milk", "rye bread"], "food"), text="name", label="label")
+        # It was opened before there was a collection.
+        east.upsert(_items(["milk frother", "bread knife"], "kitchen"), text="name", label="label")
+        yield acme, east
+
+
+def _items(names: list[str], label: str) -> pd.DataFrame:
+    return pd.DataFrame({"item_id": BOTH, "name": names, "label": label})
+
+
+@pytest.mark.parametrize("queries", [3, MANY])
+def test_no_search_finds_anothers_items(pair: tuple[ItemIndex, ItemIndex], queries: int) -> None:
+    for index, label in zip(pair, ("food", "kitchen"), strict=True):
+        near = index.neighbors(["milk frother", "rye bread", "knife"] * (queries // 3), k=10)
+        assert near.valid.sum(axis=1).tolist() == [2] * len(near)
+        assert set(near.ids[near.valid]) == set(BOTH)
+        assert set(near.labels[near.valid]) == {label}
+
+
+def test_each_reads_and_counts_its_own(pair: tuple[ItemIndex, ItemIndex]) -> None:
+    acme, east = pair
+    assert (acme.count(), east.count()) == (2, 2)
+    assert acme.ids() == east.ids() == sorted(BOTH)
+    assert acme.labels() == ["food"]
+    assert east.get(["bread", "milk"])["text"].tolist() == ["bread knife", "milk frother"]
+    assert set(acme.read().labels) == {"food"}
+
+
+def test_an_item_is_not_its_own_neighbor(pair: tuple[ItemIndex, ItemIndex]) -> None:
+    acme, _ = pair
+    near = acme.neighbors(_items(["whole milk", "rye bread"], "food"), k=5)
+    assert near.ids[:, 0].tolist() == ["bread", "milk"]
+    assert near.valid.sum() == 2
+
+
+def test_deleting_and_dropping_leave_the_others(pair: tuple[ItemIndex, ItemIndex]) -> None:
+    acme, east = pair
+    assert acme.delete(["milk", "absent"]) == 1
+    assert acme.ids() == ["bread"]
+    assert east.count() == 2
+    acme.drop()
+    assert (acme.count(), east.count()) == (0, 2)
+    again = acme.upsert(_items(["oat milk", "rye bread"], "food"), text="name", label="label")
+    assert (again.new, east.labels()) == (2, ["kitchen"])
+
+
+def test_writing_again_changes_nothing(pair: tuple[ItemIndex, ItemIndex]) -> None:
+    _, east = pair
+    counts = east.upsert(
+        _items(["milk frother", "bread knife"], "kitchen"), text="name", label="label"
+    )
+    assert (counts.new, counts.changed, counts.unchanged) == (0, 0, 2)
+
+
+@pytest.mark.parametrize("name", ["", "a b", 'x" or tenant != "', "a\x1fb", "é", "t" * 65])
+def test_bad_names_are_refused(encoder: Encoder, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="a name has 1 to 64 letters"):
+        ItemIndex(str(tmp_path / "items.db"), encoder, tenant=name)
+
+
+def test_a_collection_is_shared_or_not(
+    pair: tuple[ItemIndex, ItemIndex], encoder: Encoder, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="is shared by tenants; name one"):
+        ItemIndex(pair[0].uri, encoder)
+    with ItemIndex(str(tmp_path / "own.db"), encoder) as own:
+        own.upsert(_items(["milk", "bread"], "food"), text="name", label="label")
+        with pytest.raises(InputError, match="is not shared by tenants"):
+            ItemIndex(own.uri, encoder, tenant="acme")
+
+
+def test_ping_answers_while_open(encoder: Encoder, tmp_path: Path) -> None:
+    with ItemIndex(str(tmp_path / "items.db"), encoder) as index:
+        index.ping()
