@@ -37,7 +37,7 @@ class Sale(Message):
 
     item_id: Id
     ds: date = Field(description="First day of the period.")
-    y: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    y: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
 class Plan(Message):

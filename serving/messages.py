@@ -6,7 +6,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.config import JsonDict
 
 MOST_ITEMS = 100_000  # of one body, jobs included; `serve.cap` and `serve.job_cap` are lower
@@ -17,7 +24,7 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"\S
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"\S")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | Number | None
 
 EXAMPLE_ITEM: JsonDict = {"item_id": "4021", "text": "frozen pizza 12 oz"}
@@ -97,13 +104,13 @@ class Classify(_Visible):
     candidates: Annotated[list[Label], Field(min_length=1, max_length=1_000)] | None = Field(
         None, description="Only these labels come into question."
     )
-    neighbors: Annotated[int, Field(ge=0, le=100)] = Field(
+    neighbors: Annotated[int, Field(strict=True, ge=0, le=100)] = Field(
         5, description="How many of the neighbors that voted to list."
     )
-    coverage: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    coverage: Annotated[float, Field(strict=True, gt=0, lt=1)] | None = Field(
         None, description="Share of label sets that hold the true label; null: as configured."
     )
-    confidence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+    confidence: Annotated[float, Field(strict=True, gt=0, lt=1)] | None = Field(
         None, description="Probability that the label of a hierarchy must reach."
     )
 
@@ -145,8 +152,10 @@ class Similar(_Visible):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_ITEM], "k": 5}]})
 
     items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
-    k: Annotated[int, Field(ge=1, le=1_000)] = 10
-    labeled: bool | None = Field(None, description="true: labeled items only; false: the others.")
+    k: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 10
+    labeled: StrictBool | None = Field(
+        None, description="true: labeled items only; false: the others."
+    )
 
 
 class SimilarItem(Message):
@@ -293,7 +302,7 @@ class ExplainClassify(_Visible):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_ITEM]}]})
 
     items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
-    labels: Annotated[int, Field(ge=1, le=20)] = 3
+    labels: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     candidates: Annotated[list[Label], Field(min_length=1, max_length=1_000)] | None = None
 
 
