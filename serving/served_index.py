@@ -60,14 +60,6 @@ class ServedIndex(ItemIndex):
         """The collection behind the name; the name itself where it is none's alias."""
         return str(getattr(super(), "version", self.collection))
 
-    def ping(self) -> None:
-        """Ask Milvus whether it is there.
-
-        Raises:
-            StoreError: It is not.
-        """
-        getattr(super(), "ping", self._store.exists)()
-
     def is_current(self) -> bool:
         """Whether the name still means the collection that was opened."""
         return bool(getattr(super(), "is_current", lambda: True)())
@@ -131,15 +123,15 @@ def open_served_index(
         InputError: The collection was made for tenants, or for none, or with another encoder.
     """
     chosen = settings.index
-    options: dict[str, Any] = {
-        "uri": chosen.uri,
-        "collection": chosen.collection,
-        "token": chosen.token.get_secret_value() if chosen.token else None,
-        "index": chosen.kind,
-        "index_params": chosen.params,
-        "store_text": settings.serve.store_text,
-        "timeout": settings.serve.milvus_timeout,
-    }
-    if tenant is not None:
-        options["tenant"] = tenant
-    return ServedIndex(metrics, encoder=encoder, **options)
+    return ServedIndex(
+        metrics,
+        encoder=encoder,
+        uri=chosen.uri,
+        collection=chosen.collection,
+        token=chosen.token.get_secret_value() if chosen.token else None,
+        index=chosen.kind,
+        index_params=chosen.params,
+        store_text=settings.serve.store_text,
+        timeout=settings.serve.milvus_timeout,
+        tenant=tenant,
+    )
