@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench constraints clean
+.PHONY: help install demo test lint format bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## create .venv and install likewise with every extra
 
@@ -46,6 +46,12 @@ bench: $(STAMP)  ## run every benchmark; the classifiers' with BANKING77=folder 
 	$(BIN)/python benchmarks/launches.py
 	@if [ -n "$(BANKING77)" ]; then $(BIN)/python benchmarks/classification.py "$(BANKING77)"; \
 	else echo "left out: benchmarks/classification.py; run make bench BANKING77=FOLDER"; fi
+
+milvus:  ## start a real Milvus server on 127.0.0.1:19530 (Linux; no containers)
+	$(PYTHON) deploy/milvus_server.py start
+
+milvus-stop:  ## stop it
+	$(PYTHON) deploy/milvus_server.py stop
 
 constraints: $(STAMP)  ## pin what is installed in .venv now (after trying newer releases there)
 	@{ sed -n '/^#/p' constraints.txt; \

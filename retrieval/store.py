@@ -1,16 +1,13 @@
-"""A Milvus collection behind a few verbs: the one module that talks to pymilvus.
+"""A Milvus collection behind a few verbs.
 
-What differs between Milvus Lite and a server — the lock of the file, loading, page sizes, the
-answer of a delete — ends here.
+What differs between Milvus Lite and a server — loading, page sizes, the answer of a delete, where
+an upsert ends up — ends here; the lock of a Lite file in `retrieval.connection`. Nobody else talks
+to pymilvus.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -19,9 +16,9 @@ import numpy.typing as npt
 from pymilvus import DataType, MilvusClient
 from pymilvus.exceptions import MilvusException
 
-from retrieval.errors import InputError, StoreError, StoreLockedError, StoreUnavailableError
+from retrieval.connection import connect, lite_path, release, translated
+from retrieval.errors import StoreError
 from retrieval.filters import member
-from retrieval.lite_repair import remove_torn_indexes
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 from retrieval.schema import TENANT_END
 
@@ -37,28 +34,6 @@ SEARCH_QUERIES = 1_000
 _PING_SECONDS = 2.0
 
 _META_SUFFIX = "_meta"
-# How a Milvus that does not answer words it, in contrast to one that refuses.
-_AWAY = (
-    "unavailable",
-    "fail connecting",
-    "failed to connect",
-    "connection refused",
-    "deadline",
-    "timeout",
-    "timed out",
-    "not healthy",
-    "not ready",
-    "closed channel",
-)
-
-# Every failure is raised again with its message; pymilvus and Milvus Lite would print it with a
-# traceback as well.
-for _name in ("pymilvus", "milvus_lite"):
-    logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
-# Lite lacks calls that pymilvus tries and does without; its server logs each with a traceback.
-logging.getLogger("grpc._server").addFilter(
-    lambda record: "Method not implemented" not in record.getMessage()
-)
 
 
 class Store:
@@ -87,8 +62,8 @@ class Store:
         self._clause = "" if tenant is None else f'tenant == "{tenant}"'
         self.is_lite = "://" not in uri
         self._timeout = timeout
-        self._path = _lite_path(uri) if self.is_lite else None
-        self._client: MilvusClient | None = _connect(self._path, uri, token, timeout)
+        self._path = lite_path(uri) if self.is_lite else None
+        self._client: MilvusClient | None = connect(self._path, uri, token, timeout)
         self._loaded = False
 
     def exists(self) -> bool:
@@ -106,7 +81,18 @@ class Store:
     ) -> None:
         """Create the collection and its index, metadata first: one without it is not ours."""
         self._write_metadata(metadata)
-        self._create(self.collection, fields, index)
+        options = {"num_partitions": 1} if self._own and self._misplaces_upserts() else {}
+        self._create(self.collection, fields, index, **options)
+
+    def _misplaces_upserts(self) -> bool:
+        """Whether an upsert may end up in another tenant's partition, where it is not found.
+
+        So it is before Milvus 2.4 (its pull request 30772); with one partition there is no other.
+        """
+        if self.is_lite:
+            return False
+        version = str(self._call("get_server_version")).lstrip("v").split(".")
+        return [int(part) for part in version[:2]] < [2, 4]
 
     def read_metadata(self) -> str | None:
         """Return the line written by `create`."""
@@ -130,14 +116,18 @@ class Store:
         self._call("upsert", name, [{"id": 0, "value": metadata, "vector": [1.0, 0.0]}])
 
     def _create(
-        self, name: str, fields: Sequence[Mapping[str, Any]], index: Mapping[str, Any]
+        self,
+        name: str,
+        fields: Sequence[Mapping[str, Any]],
+        index: Mapping[str, Any],
+        **options: Any,
     ) -> None:
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         for field in fields:
             schema.add_field(**field)
         params = MilvusClient.prepare_index_params()
         params.add_index(field_name="vector", **index)
-        self._call("create_collection", name, schema=schema, consistency_level="Strong")
+        self._call("create_collection", name, schema=schema, consistency_level="Strong", **options)
         # Lite has indexed nothing at once, and pymilvus would sleep half a second to ask whether.
         self._call("create_index", name, params, sync=not self.is_lite)
         self._call("load_collection", name)
@@ -250,7 +240,7 @@ class Store:
         self._client.close()
         self._client = None
         if self._path is not None:
-            _release(self._path)
+            release(self._path)
 
     def _load(self) -> None:
         # A collection is searched from memory; Lite forgets which were loaded whenever its file is
@@ -283,7 +273,7 @@ class Store:
         try:
             return action()
         except (MilvusException, grpc.RpcError) as error:
-            raise _translate(error, self.uri) from error
+            raise translated(error, self.uri) from error
 
 
 def _both(*expressions: str) -> str:
@@ -301,96 +291,3 @@ def _fill(hits: Hits, query: int, found: Sequence[Mapping[str, Any]], begin: int
         hits.ids[query, rank] = item_id[begin:]
         hits.similarity[query, rank] = hit["distance"]
         hits.labels[query, rank] = hit["entity"]["label"]
-
-
-def _translate(error: Exception, uri: str) -> StoreError:
-    """Tell a Milvus that does not answer from one that refuses."""
-    text = str(error).lower()
-    if any(sign in text for sign in _AWAY):
-        return StoreUnavailableError(f"Milvus at {uri} does not answer: {_first_line(error)}")
-    return StoreError(f"Milvus at {uri} refused: {_first_line(error)}")
-
-
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, grpc.Call):
-        return str(error.details())
-    return str(getattr(error, "message", "") or error or type(error).__name__).splitlines()[0]
-
-
-# --- connecting, and the lock of a Lite file
-# ------------------------------------------------------------------------
-
-# pymilvus pings every 10 s, which Lite's server takes for an attack while nobody calls it.
-_QUIET_CHANNEL = {"grpc.keepalive_time_ms": 3_600_000}
-
-_users: dict[Path, int] = {}
-_users_lock = threading.Lock()
-
-
-def _lite_path(uri: str) -> Path:
-    if not uri.endswith(".db"):
-        raise InputError(
-            f"{uri!r} is neither a Milvus Lite file (the path must end in .db) nor a server (http://host:19530)"
-        )
-    return Path(uri).absolute()
-
-
-def _connect(path: Path | None, uri: str, token: str | None, timeout: float) -> MilvusClient:
-    if path is None:
-        try:
-            return MilvusClient(uri, token=token or "", timeout=timeout)
-        except (MilvusException, grpc.RpcError) as error:
-            raise _translate(error, uri) from error
-    with _users_lock, _true_cause() as cause:
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            client = MilvusClient(str(path), grpc_options=_QUIET_CHANNEL)
-        except (MilvusException, OSError) as error:
-            raise _lite_error(path, cause[0] if cause else error) from error
-        if path not in _users:
-            remove_torn_indexes(path)
-        _users[path] = _users.get(path, 0) + 1
-        return client
-
-
-def _lite_error(path: Path, cause: BaseException) -> StoreError:
-    if type(cause).__name__ == "DataDirLockedError":
-        return StoreLockedError(
-            f"{path} is open in another process; Milvus Lite serves one at a time. "
-            "Close it there, or use a Milvus server"
-        )
-    return StoreError(f"cannot open {path}: {_first_line(cause)}")
-
-
-@contextmanager
-def _true_cause() -> Iterator[list[BaseException]]:
-    """Collect the exceptions Milvus Lite logs; the one it raises does not tell the reason."""
-    caught: list[BaseException] = []
-
-    class Collect(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if record.exc_info and record.exc_info[1] is not None:
-                caught.append(record.exc_info[1])
-
-    logger = logging.getLogger("milvus_lite")
-    handler, level = Collect(), logger.level
-    propagate, logger.propagate = logger.propagate, False
-    logger.addHandler(handler)
-    logger.setLevel(logging.ERROR)
-    try:
-        yield caught
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-        logger.propagate = propagate
-
-
-def _release(path: Path) -> None:
-    """Free a Lite file's lock once nobody in this process uses it: closing a client does not."""
-    from milvus_lite.server_manager import server_manager_instance
-
-    with _users_lock:
-        _users[path] -= 1
-        if _users[path] == 0:
-            del _users[path]
-            server_manager_instance.release_server(str(path))

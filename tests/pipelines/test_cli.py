@@ -260,7 +260,10 @@ def test_bad_sales_are_named_by_file_row_and_column(name: str, shop: Shop, tmp_p
     ("arguments", "message"),
     [
         (["index", "absent.csv"], "absent.csv: no such file"),
-        (["index", "items.xlsx"], "items.xlsx: unknown suffix '.xlsx' (there are: .parquet, .csv)"),
+        (
+            ["index", "items.xlsx"],
+            "items.xlsx: unknown suffix '.xlsx' (there are: .parquet, .csv, .csv.gz, .csv.zst)",
+        ),
         (["index", "cut.parquet"], "cut.parquet: not a whole Parquet file (cut off?)"),
         (["index", "--config", "typo.yaml"], "typo.yaml:2: items.txt: unknown key 'txt'; did you"),
         (["index", "--config", "absent.yaml"], "absent.yaml: no such config file"),

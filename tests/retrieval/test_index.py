@@ -243,7 +243,7 @@ def test_what_is_no_milvus_is_refused(encoder: Encoder, tmp_path: Path) -> None:
 def test_a_foreign_collection_is_refused(encoder: Encoder, tmp_path: Path) -> None:
     from pymilvus import MilvusClient
 
-    from retrieval.store import _users
+    from retrieval.connection import _users
 
     path = tmp_path / "items.db"
     client = MilvusClient(str(path))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import Encoder, store
+from retrieval import Encoder, connection
 from retrieval.private_index import open_private_index, remove_private_index
 
 
@@ -42,7 +42,7 @@ def test_garbage_collection_waits_for_no_lock(encoder: Encoder) -> None:
     owner = _Owner()
     owner.itself = owner  # type: ignore[attr-defined]  # only the collector finds it
     folder = _folder(owner, encoder)
-    with store._users_lock:
+    with connection._users_lock:
         del owner
         gc.collect()
     assert folder.is_dir()
