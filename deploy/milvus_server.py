@@ -32,7 +32,7 @@ HOME = Path(__file__).resolve().parent.parent / ".milvus"
 VERSION = "2.3.5"
 INSIDE_PORT = 19530
 START_SECONDS = 180
-STOP_SECONDS = 30
+STOP_SECONDS = 15
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 

@@ -34,6 +34,8 @@ SEARCH_QUERIES = 1_000
 _PING_SECONDS = 2.0
 
 _META_SUFFIX = "_meta"
+# How a server and Lite say that a collection is not in memory.
+_UNLOADED = ("collection not loaded", "in state 'released'")
 
 
 class Store:
@@ -75,6 +77,8 @@ class Store:
         client = self._open_client()
         moment = min(self._timeout, _PING_SECONDS)
         self._translated(lambda: client.has_collection(self.collection, timeout=moment))
+        if self._loaded:  # a Milvus that was restarted answers before it can search
+            self.get([""], ["item_id"])
 
     def create(
         self, fields: Sequence[Mapping[str, Any]], index: Mapping[str, Any], metadata: str
@@ -267,6 +271,14 @@ class Store:
     def _call(self, verb: str, *args: Any, **options: Any) -> Any:
         """Call a method of the client by name, with a time limit and with errors translated."""
         action = getattr(self._open_client(), verb)
+        try:
+            return self._translated(lambda: action(*args, timeout=self._timeout, **options))
+        except StoreError as error:
+            if not (self._loaded and any(words in str(error) for words in _UNLOADED)):
+                raise
+        # Milvus has been restarted since, and no longer has the collection in memory.
+        self._loaded = False
+        self._load()
         return self._translated(lambda: action(*args, timeout=self._timeout, **options))
 
     def _translated(self, action: Callable[[], Any]) -> Any:

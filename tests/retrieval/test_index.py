@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pymilvus.exceptions import MilvusException
 
 from retrieval import (
     Between,
@@ -452,3 +453,16 @@ def assert_same(one: Neighbors, other: Neighbors) -> None:
     clear = one.valid & (one.similarity > last + 1e-5)
     for row in range(len(one)):
         assert set(one.ids[row, clear[row]]) == set(other.ids[row, clear[row]])
+
+
+def test_a_collection_that_milvus_has_unloaded_is_loaded_again(index: ItemIndex) -> None:
+    """As after a restart of a server, of which a client that stays connected learns nothing."""
+    before = index.neighbors(["cheese"], k=3)
+    store = index._store
+    store._call("release_collection", index.collection)
+    with pytest.raises(MilvusException, match="in state 'released'"):
+        store._open_client().query(index.collection, filter='item_id == "x"')
+    np.testing.assert_array_equal(index.neighbors(["cheese"], k=3).ids, before.ids)
+    store._call("release_collection", index.collection)
+    index.ping()
+    assert index.count() == 400
