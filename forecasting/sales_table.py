@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval import InputError, TableError
+from retrieval.errors import Offense
 
 Returns = Literal["refuse", "net", "drop"]
 Repeats = Literal["refuse", "sum"]
@@ -137,7 +138,15 @@ def check_rows(
     ]
     if len(rows) > _SHOWN:
         lines.append(f"... and {len(rows) - _SHOWN} more")
-    raise TableError("\n  ".join([f"{source}: {rule}", *lines, *([hint] if hint else [])]))
+    message = "\n  ".join([f"{source}: {rule}", *lines, *([hint] if hint else [])])
+    raise TableError(message, [_offense(table, rows, rule, source)])
+
+
+def _offense(table: pd.DataFrame, rows: npt.NDArray[np.int64], rule: str, source: str) -> Offense:
+    """The rows that break a rule; a rule begins with the column it is about, if it is one."""
+    column = next((name for name in map(str, table.columns) if rule.startswith(f"{name} ")), "")
+    values = table[column].iloc[rows].tolist() if column else []
+    return Offense(source, table.index[rows].tolist(), column, rule, values)
 
 
 def _take(sales: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:

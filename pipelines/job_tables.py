@@ -133,7 +133,8 @@ def naming(role: str, table: object) -> Iterator[None]:
         message = str(error)
         if not message.startswith(f"{role}:"):
             raise
-        raise TableError(name_of(table, role) + message.removeprefix(role)) from error
+        named = name_of(table, role) + message.removeprefix(role)
+        raise TableError(named, error.offenses) from error
 
 
 @contextmanager

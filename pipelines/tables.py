@@ -35,6 +35,7 @@ from pipelines.csv_files import (
 )
 from pipelines.queries import SqlQuery, fetch
 from retrieval import InputError, TableError
+from retrieval.errors import Offense
 
 Kind = Literal["string", "date", "number", "flag", "any"]
 
@@ -205,7 +206,9 @@ class _Place:
         lines = [f"{self._row(row)}: {cells.iloc[row]!r} {problem}" for row in shown]
         if len(rows) > _OFFENDERS:
             lines.append(f"... and {len(rows) - _OFFENDERS:,} more")
-        raise TableError("\n".join(lines))
+        found = [cells.iloc[row] for row in rows]
+        offense = Offense(str(self.source), rows.tolist(), self.column, problem, found)
+        raise TableError("\n".join(lines), [offense])
 
     def _row(self, row: int) -> str:
         named = f" ({self.id_col} {self.ids[row].as_py()!r})" if self.ids is not None else ""

@@ -15,6 +15,9 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class LikewiseError(Exception):
     """Base of every error raised on purpose."""
@@ -28,8 +31,36 @@ class ArtifactError(InputError):
     """A saved model cannot be trusted or read; the message names the file and what to do."""
 
 
+@dataclass(frozen=True)
+class Offense:
+    """Rows of a table that break one rule.
+
+    Attributes:
+        table: What the table is called.
+        rows: Their positions, from 0.
+        column: The column, or columns, that break it.
+        problem: What is wrong.
+        values: What stands there, a value a row; empty where the rule is about several columns.
+    """
+
+    table: str
+    rows: Sequence[int]
+    column: str
+    problem: str
+    values: Sequence[object] = ()
+
+
 class TableError(InputError):
-    """A table breaks its contract; the message lists the first offending rows."""
+    """A table breaks its contract; the message lists the first offending rows.
+
+    Attributes:
+        offenses: All offending rows of the rules that were checked; empty where what is wrong is
+            not about rows, such as a missing column.
+    """
+
+    def __init__(self, message: str, offenses: Sequence[Offense] = ()) -> None:
+        super().__init__(message)
+        self.offenses = tuple(offenses)
 
 
 class EncoderMismatchError(InputError):

@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api import types as dtypes
 from pymilvus import DataType
 
-from retrieval.errors import InputError, StoreError, TableError
+from retrieval.errors import InputError, Offense, StoreError, TableError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Kind
 from retrieval.weights import EncoderIdentity
 
@@ -244,12 +244,17 @@ def _launch_days(items: pd.DataFrame, column: str | None) -> list[int]:
 def _check_lengths(columns: Mapping[str, list[Any]], names: Mapping[str, str], source: str) -> None:
     for field, values in columns.items():
         limit = _ID_BYTES if field == "item_id" else _STRING_BYTES
-        for row, value in enumerate(values):
-            if isinstance(value, str) and len(value) * 4 > limit and len(value.encode()) > limit:
-                raise TableError(
-                    f"{source}: row {row + 1}, column {names.get(field, field)} is longer than "
-                    f"{limit} bytes: {value[:40]!r}..."
-                )
+        long = [
+            row
+            for row, value in enumerate(values)
+            if isinstance(value, str) and len(value) * 4 > limit and len(value.encode()) > limit
+        ]
+        if long:
+            row, column, problem = long[0], names.get(field, field), f"is longer than {limit} bytes"
+            raise TableError(
+                f"{source}: row {row + 1}, column {column} {problem}: {values[row][:40]!r}...",
+                [Offense(source, long, column, problem, [values[one] for one in long])],
+            )
 
 
 def _cut(text: str) -> str:

@@ -12,7 +12,7 @@ import pandera.pandas as pa
 from pandas.api import types as dtypes
 from pandera.errors import SchemaErrors
 
-from retrieval.errors import InputError, TableError
+from retrieval.errors import InputError, Offense, TableError
 
 _SHOWN = 5
 _PANDERA_CHECKS = {"not_nullable": "is missing", "field_uniqueness": "is there more than once"}
@@ -142,7 +142,10 @@ def _as_dates(values: pd.Series, source: str) -> pd.Series:
             f"row {row + 1}, column {values.name} is not a date (YYYY-MM-DD): {values.iloc[row]!r}"
             for row in bad
         ]
-        raise TableError(_message(source, "bad rows", lines))
+        problem = "is not a date (YYYY-MM-DD)"
+        found = values.iloc[bad].tolist()
+        offense = Offense(source, bad.tolist(), str(values.name), problem, found)
+        raise TableError(_message(source, "bad rows", lines), [offense])
     if isinstance(parsed.dtype, pd.DatetimeTZDtype):
         parsed = parsed.dt.tz_localize(None)
     days: pd.Series = parsed.dt.normalize().astype("datetime64[ns]")
@@ -185,7 +188,22 @@ def _run(schema: pa.DataFrameSchema, items: pd.DataFrame, source: str) -> None:
     except SchemaErrors as errors:
         cases = errors.failure_cases.sort_values("index", kind="stable").to_dict("records")
         lines = list(dict.fromkeys(_offender(case) for case in cases))
-        raise TableError(_message(source, "bad rows", lines)) from None
+        raise TableError(_message(source, "bad rows", lines), _offenses(cases, source)) from None
+
+
+def _offenses(cases: Sequence[dict[Hashable, object]], source: str) -> list[Offense]:
+    """The failure cases of pandera by rule."""
+    rules: dict[tuple[str, str], dict[int, object]] = {}
+    for case in cases:
+        column, check = str(case["column"]), str(case["check"])
+        if case["schema_context"] == "DataFrameSchema":  # our check, "column X holds no text"
+            column, check = check.removeprefix("column ").rsplit(" ", 3)[0], "holds no text"
+        rule = rules.setdefault((column, _PANDERA_CHECKS.get(check, check)), {})
+        rule[int(str(case["index"]))] = case["failure_case"]
+    return [
+        Offense(source, list(found), column, problem, list(found.values()))
+        for (column, problem), found in rules.items()
+    ]
 
 
 def _offender(case: dict[Hashable, object]) -> str:

@@ -77,6 +77,16 @@ def test_bad_sales_name_rule_row_and_remedy(sales, message):
         validate(sales)
 
 
+def test_all_offenders_are_told_for_programs():
+    rows = pd.concat([SALES, pd.DataFrame([SALES.iloc[0].to_dict() | {"y": -1.0}] * 9)])
+    with pytest.raises(TableError) as caught:
+        validate(rows)
+    (offense,) = caught.value.offenses
+    assert (offense.table, offense.column, offense.problem) == ("sales", "y", "y is negative")
+    assert list(offense.rows) == list(range(len(SALES), len(rows)))
+    assert list(offense.values) == [-1.0] * 9
+
+
 @pytest.mark.parametrize("name", ["returns", "repeats"])
 def test_an_unknown_choice_is_answered_with_what_there_is(name):
     with pytest.raises(InputError, match=f"unknown {name} 'some'; there are: refuse, "):

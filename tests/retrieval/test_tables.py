@@ -75,6 +75,35 @@ def test_only_the_first_offenders_are_listed() -> None:
     assert len(str(caught.value).splitlines()) == 7
 
 
+def test_all_offenders_are_told_apart_for_programs() -> None:
+    items = pd.DataFrame(
+        {
+            "item_id": ["a", "a", None, "d", *(str(n) for n in range(20))],
+            "name": ["x", "y", "z", "u", *[""] * 20],
+            "price": [1.0, 2.0, 3.0, np.inf, *[1.0] * 20],
+        }
+    )
+    with pytest.raises(TableError) as caught:
+        validate_items(items, item_id="item_id", text="name", attributes=["price"], source="t.csv")
+    told = {(one.column, one.problem): list(one.rows) for one in caught.value.offenses}
+    assert told == {
+        ("item_id", "is there more than once"): [0, 1],
+        ("item_id", "is missing"): [2],
+        ("price", "is not a finite number"): [3],
+        ("name", "holds no text"): list(range(4, 24)),
+    }
+    assert {one.table for one in caught.value.offenses} == {"t.csv"}
+    days = items.tail(2).assign(name="x", day=["2024-01-01", "soon"])
+    with pytest.raises(TableError) as caught:
+        validate_items(days, item_id="item_id", text="name", launch_date="day")
+    assert [(one.rows, one.column, one.values) for one in caught.value.offenses] == [
+        ([1], "day", ["soon"])
+    ]
+    with pytest.raises(TableError) as caught:
+        validate_items(items, item_id="item_id", text="nowhere")
+    assert caught.value.offenses == ()
+
+
 def test_what_is_no_table_is_refused() -> None:
     with pytest.raises(InputError, match="expected a pandas DataFrame, got list"):
         validate_items([{"item_id": "a"}], item_id="item_id", text="name")  # type: ignore[arg-type]
