@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
 import fcntl
 import os
 import shutil
@@ -41,13 +42,18 @@ def main() -> int:
     """Parse, and do what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("verb", choices=["start", "stop", "status", "run", "_outside", "_inside"])
-    parser.add_argument("command", nargs="*", help="with run; {uri} stands for the address")
     parser.add_argument("--home", type=Path, default=HOME, help="folder of environment and data")
     parser.add_argument("--port", type=int, default=INSIDE_PORT, help="on 127.0.0.1")
     parser.add_argument("--no-auth", action="store_true", help="let anybody in")
     parser.add_argument("--drop-data", action="store_true", help="with stop: remove the data")
-    asked = parser.parse_args()
+    parser.add_argument("--state", type=Path, help=argparse.SUPPRESS)
+    words = sys.argv[1:]
+    end = words.index("--") if "--" in words else len(words)
+    asked = parser.parse_args(words[:end])
+    asked.command = words[end + 1 :]
     asked.home = asked.home.resolve()
+    # What `run` starts has data of its own, which is removed with it.
+    asked.state = asked.state or asked.home / ("run" if asked.verb == "run" else "server")
     verbs: dict[str, Callable[[argparse.Namespace], int]] = {
         "start": start,
         "stop": stop,
@@ -61,7 +67,7 @@ def main() -> int:
 
 def start(asked: argparse.Namespace) -> int:
     """Start the server and wait until it is ready."""
-    if _pid(asked.home) is not None:
+    if _pid(asked.state) is not None:
         return _say(f"it runs already; stop it with: {sys.argv[0]} stop", 1)
     if not _may_unshare():
         return _say(
@@ -72,14 +78,15 @@ def start(asked: argparse.Namespace) -> int:
     if not _is_free(asked.port):
         return _say(f"127.0.0.1:{asked.port} is taken; choose another --port", 1)
     _install(asked.home)
-    _socket_file(asked.home).unlink(missing_ok=True)
-    log = (asked.home / "server.log").open("ab")
+    asked.state.mkdir(parents=True, exist_ok=True)
+    _socket_file(asked.state).unlink(missing_ok=True)
+    log = (asked.state / "log.txt").open("ab")
     outside = subprocess.Popen(
         [*_self(asked), "_outside"], stdout=log, stderr=log, start_new_session=True
     )
-    (asked.home / "pid").write_text(f"{outside.pid}\n")
+    (asked.state / "pid").write_text(f"{outside.pid}\n")
     deadline = time.monotonic() + START_SECONDS
-    while not _socket_file(asked.home).exists():
+    while not _socket_file(asked.state).exists():
         if outside.poll() is not None or time.monotonic() > deadline:
             stop(asked)
             return _say(f"it did not start; {asked.home / 'server.log'} says more", 1)
@@ -89,7 +96,7 @@ def start(asked: argparse.Namespace) -> int:
 
 def stop(asked: argparse.Namespace) -> int:
     """Stop the server by its process id."""
-    pid = _pid(asked.home)
+    pid = _pid(asked.state)
     if pid is not None:
         os.kill(pid, signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
@@ -97,21 +104,23 @@ def stop(asked: argparse.Namespace) -> int:
             time.sleep(0.1)
         if _is_alive(pid):
             os.killpg(pid, signal.SIGKILL)
-    (asked.home / "pid").unlink(missing_ok=True)
-    _socket_file(asked.home).unlink(missing_ok=True)
+    (asked.state / "pid").unlink(missing_ok=True)
+    _socket_file(asked.state).unlink(missing_ok=True)
     if asked.drop_data:
-        shutil.rmtree(asked.home / "data", ignore_errors=True)
+        shutil.rmtree(asked.state / "data", ignore_errors=True)
     return _say("stopped" if pid is not None else "it does not run", 0)
 
 
 def status(asked: argparse.Namespace) -> int:
     """Say whether it runs; exit code 0 if so."""
-    runs = _pid(asked.home) is not None
+    runs = _pid(asked.state) is not None
     return _say("it runs" if runs else "it does not run", 0 if runs else 1)
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Start the server, run a command, stop the server; its data goes with it."""
+    """Start a server, run a command, stop the server; its data goes with it."""
+    if not asked.command:
+        return _say("run what? Write the command after --", 2)
     failed = start(asked)
     if failed:
         return failed
@@ -130,9 +139,9 @@ def _outside(asked: argparse.Namespace) -> int:
     """Listen on loopback, and keep the namespace with the server in it."""
     python = str(asked.home / "venv" / "bin" / "python")
     inside = subprocess.Popen(
-        ["unshare", "-rn", "--kill-child", "--", python, *_self(asked)[1:], "_inside"]
+        ["unshare", "-rn", "--", python, *_self(asked)[1:], "_inside"]  # it becomes python
     )
-    path = str(_socket_file(asked.home))
+    path = str(_socket_file(asked.state))
 
     async def serve() -> int:
         server = await asyncio.start_server(
@@ -152,10 +161,11 @@ def _inside(asked: argparse.Namespace) -> int:
     """Run the server in the namespace, and let it be reached through a socket file."""
     from milvus import MilvusServer, MilvusServerConfig
 
+    _end_with_parent()
     _raise_loopback()
     config = MilvusServerConfig()
     config.set("authorization_enabled", not asked.no_auth)
-    data = asked.home / "data"
+    data = asked.state / "data"
     data.mkdir(parents=True, exist_ok=True)
     server = MilvusServer(config)
     server.set_base_dir(str(data))
@@ -163,7 +173,7 @@ def _inside(asked: argparse.Namespace) -> int:
     server.start()
 
     async def serve() -> None:
-        path = _socket_file(asked.home)
+        path = _socket_file(asked.state)
         connect = _forwarder(lambda: asyncio.open_connection("127.0.0.1", INSIDE_PORT))
         partial = path.with_suffix(".new")
         partial.unlink(missing_ok=True)
@@ -215,6 +225,12 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         writer.close()
 
 
+def _end_with_parent() -> None:
+    """Be told to stop, too, when the process outside is killed."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGTERM)
+
+
 def _raise_loopback() -> None:
     """In a new namespace even loopback is down."""
     set_flags, up_and_running = 0x8914, 0x41
@@ -242,13 +258,13 @@ def _install(home: Path) -> None:
 def _self(asked: argparse.Namespace) -> list[str]:
     return [
         *(sys.executable, str(Path(__file__).resolve())),
-        *("--home", str(asked.home), "--port", str(asked.port)),
+        *("--home", str(asked.home), "--state", str(asked.state), "--port", str(asked.port)),
         *(["--no-auth"] if asked.no_auth else []),
     ]
 
 
-def _socket_file(home: Path) -> Path:
-    return home / "milvus.sock"
+def _socket_file(state: Path) -> Path:
+    return state / "milvus.sock"
 
 
 def _uri(asked: argparse.Namespace) -> str:
@@ -272,10 +288,10 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _pid(home: Path) -> int | None:
+def _pid(state: Path) -> int | None:
     """The process that keeps the server, if it is alive."""
     try:
-        pid = int((home / "pid").read_text())
+        pid = int((state / "pid").read_text())
     except (FileNotFoundError, ValueError):
         return None
     return pid if _is_alive(pid) else None
