@@ -3,7 +3,7 @@
 The rows are made up: only their number and types matter here. Each way of reading runs in a process
 of its own, whose peak is measured::
 
-    python -m benchmarks.sales_memory [--rows 5000000]
+    python benchmarks/sales_memory.py [--rows 5000000]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> None:
         print(f"{'from':<16} {'rows':>10} {'seconds':>8} {'peak read':>10} {'peak panel':>11}")
         for way in WAYS:
             asked = ["--way", way, "--folder", folder]
-            subprocess.run([sys.executable, "-m", "benchmarks.sales_memory", *asked], check=True)
+            subprocess.run([sys.executable, __file__, *asked], check=True)
 
 
 def _write(folder: Path, rows: int) -> None:

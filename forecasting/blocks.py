@@ -13,6 +13,8 @@ from typing import TypeVar
 
 _Made = TypeVar("_Made")
 
+_MOST_THREADS = 8  # each holds a block in memory
+
 
 def by_block(rows: int, size: int, work: Callable[[slice], _Made]) -> list[_Made]:
     """What `work` makes of each block of at most `size` rows, in order; no row is one block."""
@@ -20,5 +22,5 @@ def by_block(rows: int, size: int, work: Callable[[slice], _Made]) -> list[_Made
     blocks = [slice(start, start + size) for start in range(0, max(rows, 1), size)]
     if len(blocks) == 1:
         return [work(blocks[0])]
-    with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(len(blocks), os.cpu_count() or 1, _MOST_THREADS)) as threads:
         return list(threads.map(work, blocks))

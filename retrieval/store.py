@@ -8,6 +8,7 @@ to pymilvus.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import grpc
@@ -270,16 +271,17 @@ class Store:
 
     def _call(self, verb: str, *args: Any, **options: Any) -> Any:
         """Call a method of the client by name, with a time limit and with errors translated."""
-        action = getattr(self._open_client(), verb)
+        method = getattr(self._open_client(), verb)
+        action = partial(method, *args, timeout=self._timeout, **options)
         try:
-            return self._translated(lambda: action(*args, timeout=self._timeout, **options))
+            return self._translated(action)
         except StoreError as error:
             if not (self._loaded and any(words in str(error) for words in _UNLOADED)):
                 raise
         # Milvus has been restarted since, and no longer has the collection in memory.
         self._loaded = False
         self._load()
-        return self._translated(lambda: action(*args, timeout=self._timeout, **options))
+        return self._translated(action)
 
     def _translated(self, action: Callable[[], Any]) -> Any:
         try:

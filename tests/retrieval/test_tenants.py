@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from retrieval import Encoder, InputError, ItemIndex
+from retrieval import Encoder, InputError, ItemIndex, StoreError
 
 BOTH = ["milk", "bread"]
 MANY = 300  # queries: answered from memory on Lite
@@ -93,6 +93,8 @@ def test_a_collection_is_shared_or_not(
             ItemIndex(own.uri, encoder, tenant="acme")
 
 
-def test_ping_answers_while_open(encoder: Encoder, tmp_path: Path) -> None:
+def test_ping_tells_whether_milvus_is_there(encoder: Encoder, tmp_path: Path) -> None:
     with ItemIndex(str(tmp_path / "items.db"), encoder) as index:
+        index.ping()
+    with pytest.raises(StoreError, match="is closed"):
         index.ping()
