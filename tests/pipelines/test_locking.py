@@ -29,7 +29,8 @@ def test_a_second_run_is_refused_and_told_by_whom(tmp_path: Path) -> None:
 
 def test_another_folder_is_free(tmp_path: Path) -> None:
     with locked(tmp_path / "one"), locked(tmp_path / "two"):
-        pass
+        held = [(tmp_path / name / ".lock").read_text() for name in ("one", "two")]
+    assert all(f"process {os.getpid()}," in text for text in held)
 
 
 def test_the_lock_of_a_killed_run_is_free(tmp_path: Path) -> None:
