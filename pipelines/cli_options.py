@@ -30,6 +30,15 @@ UriOption = Annotated[
 CollectionOption = Annotated[
     str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
 ]
+PruneOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--prune/--no-prune", help="Remove items from the index that the table no longer has."
+    ),
+]
+YesOption = Annotated[
+    bool, typer.Option("--yes", help="With --prune: also more than 20 % of the index.")
+]
 IdOption = Annotated[
     str | None, typer.Option("--id-col", help="Column of item ids.", metavar="COL")
 ]

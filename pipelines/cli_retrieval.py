@@ -15,8 +15,10 @@ from pipelines.cli_options import (
     LaunchOption,
     LogFormatOption,
     OutOption,
+    PruneOption,
     TextOption,
     UriOption,
+    YesOption,
 )
 from pipelines.cli_running import (
     check_out,
@@ -40,6 +42,8 @@ def index(
     attribute_cols: AttributesOption = None,
     uri: UriOption = None,
     collection: CollectionOption = None,
+    prune: PruneOption = None,
+    yes: YesOption = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PATH", help="Counts, as JSON.")
     ] = None,
@@ -59,8 +63,9 @@ def index(
             "launch_date": launch_date_col,
             "attributes": attribute_cols,
         }
-        settings = settings_of(config, items=columns, index=index_section(uri, collection))
-        counts = index_job(settings, settings.items.at(items))
+        section = {**index_section(uri, collection), "prune": prune}
+        settings = settings_of(config, items=columns, index=section)
+        counts = index_job(settings, settings.items.at(items), confirmed=yes)
         show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
         if out is not None:
             write_json(counts, out)

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import ConfigOption, DebugOption, LogFormatOption
+from pipelines.cli_options import (
+    ConfigOption,
+    DebugOption,
+    LogFormatOption,
+    PruneOption,
+    YesOption,
+)
 from pipelines.cli_running import check_folder, running, settings_of
 
 FolderOption = Annotated[
@@ -24,6 +30,8 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Do also the steps that are unchanged.")
     ] = False,
+    prune: PruneOption = None,
+    yes: YesOption = False,
     log_format: LogFormatOption = "auto",
     debug: DebugOption = False,
 ) -> None:
@@ -33,10 +41,16 @@ def run(
         from pipelines.run_summary import show_outcome
         from pipelines.runs import run_job
 
-        settings = settings_of(config, run={"out": out, "steps": steps})
+        settings = settings_of(config, run={"out": out, "steps": steps}, index={"prune": prune})
         folder = run_folder(settings.run.out)
         console = make_console()
-        run_job(settings, folder, force=force, told=lambda outcome: show_outcome(console, outcome))
+        run_job(
+            settings,
+            folder,
+            force=force,
+            confirmed=yes,
+            told=lambda outcome: show_outcome(console, outcome),
+        )
         typer.echo(f"written to {folder}/")
 
 

@@ -203,13 +203,22 @@ class SinkSettings(_Section):
 
 
 class IndexSettings(_Section):
-    """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address."""
+    """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address.
+
+    `prune`: indexing a table removes the items that it no longer has.
+    """
 
     uri: str = "items.db"
     collection: str = "items"
     kind: Literal["auto", "FLAT", "IVF_FLAT", "HNSW"] = "auto"
     params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
+    prune: bool = False
     token: SecretStr | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the settings say which collection, rather than how to fill it."""
+        return bool(self.model_fields_set - {"prune"})
 
 
 class EncoderSettings(_Section):

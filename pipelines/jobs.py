@@ -31,25 +31,32 @@ from pipelines.job_tables import (
 )
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
+from pipelines.pruning import ids_to_prune
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
-def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, int]:
+def index_job(
+    settings: Settings, items: TableInput | None = None, *, confirmed: bool = False
+) -> dict[str, int]:
     """Encodes an items table into the collection; running it again changes only what changed.
 
     Args:
-        settings: `items` maps the columns, `index` names the collection.
+        settings: `items` maps the columns, `index` names the collection, and says whether items
+            that the table no longer has are removed from it.
         items: The table; None: the one the settings name.
+        confirmed: Remove them also if they are more than a fifth of the collection.
 
     Returns:
-        Rows ``new``, ``changed``, ``unchanged`` and the collection's ``total``.
+        Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``, and ``pruned`` where
+        items are removed.
 
     Raises:
-        InputError: No text column or no table is named, the table breaks the contract, or the
-            collection was made with another encoder or other columns.
+        InputError: No text column or no table is named, the table breaks the contract, the
+            collection was made with another encoder or other columns, or too many items would be
+            removed.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     columns = settings.items
@@ -57,7 +64,14 @@ def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, 
     items = items if items is not None else source_of(columns.source, "items")
     with open_index(settings) as index:
         stored = index.layout.attributes if index.count() else {}
-        table = read_items(items, columns, item_kinds(columns, stored))
+        table, name = (
+            read_items(items, columns, item_kinds(columns, stored)),
+            name_of(items, "items"),
+        )
+        gone = []
+        if settings.index.prune:  # refused, if it is, before anything is written
+            kept = table[columns.id].dropna().astype(str)
+            gone = ids_to_prune(index, set(kept), source=name, confirmed=confirmed)
         with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
             counts = index.upsert(
                 table,
@@ -66,10 +80,13 @@ def index_job(settings: Settings, items: TableInput | None = None) -> dict[str, 
                 label=columns.label,
                 launch_date=columns.launch_date,
                 attributes=columns.attributes,
-                source=name_of(items, "items"),
+                source=name,
             )
-            fields |= asdict(counts)
-        return {**asdict(counts), "total": index.count()}
+            done = asdict(counts)
+            if settings.index.prune:
+                done["pruned"] = index.delete(gone)
+            fields |= done
+        return {**done, "total": index.count()}
 
 
 def similar_job(
@@ -188,7 +205,7 @@ def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClas
         encoder = make_encoder(settings) if named else None
         yield NeighborClassifier.load(model, encoder=encoder)
         return
-    if not settings.index.model_fields_set:
+    if not settings.index.is_named:
         settings = settings.model_copy(update={"index": IndexSettings(**home)})
     with open_index(settings, to_read=True) as index:
         yield NeighborClassifier.load(model, index=index)
@@ -247,7 +264,7 @@ def open_index(
 
 def _names_index(settings: Settings) -> bool:
     """Whether there is an index to learn from: one that was named, or the default's file."""
-    return bool(settings.index.model_fields_set) or Path(settings.index.uri).exists()
+    return settings.index.is_named or Path(settings.index.uri).exists()
 
 
 def make_encoder(settings: Settings) -> Encoder:

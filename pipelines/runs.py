@@ -54,6 +54,7 @@ def run_job(
     *,
     steps: Iterable[str] | None = None,
     force: bool = False,
+    confirmed: bool = False,
     told: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Does the steps of a run, one after the other, except those that are done already.
@@ -64,6 +65,7 @@ def run_job(
         folder: Where results and manifests go.
         steps: In place of ``run.steps``.
         force: Do also what is unchanged.
+        confirmed: Where ``index.prune`` is set: remove more than a fifth of the collection as well.
         told: Called with what became of each step, as soon as it is known.
 
     Returns:
@@ -77,7 +79,7 @@ def run_job(
     chosen = settings.run.steps if steps is None else tuple(steps)
     outcomes = []
     with locked(folder), RunInputs(settings, folder) as inputs:
-        run = _Run(settings, folder, inputs)
+        run = _Run(settings, folder, inputs, confirmed=confirmed)
         made = versions()
         for name in chosen:
             step = run.step(name)
@@ -90,10 +92,13 @@ def run_job(
 class _Run:
     """The steps of one run."""
 
-    def __init__(self, settings: Settings, folder: Path, inputs: RunInputs) -> None:
+    def __init__(
+        self, settings: Settings, folder: Path, inputs: RunInputs, *, confirmed: bool
+    ) -> None:
         self._settings = settings
         self._folder = folder
         self._inputs = inputs
+        self._confirmed = confirmed
 
     def step(self, name: str) -> Step:
         makers = {
@@ -111,7 +116,8 @@ class _Run:
         settings = self._settings
 
         def work() -> dict[str, Any]:
-            return dict(index_job(settings, self._inputs.table("items")))
+            items = self._inputs.table("items")
+            return dict(index_job(settings, items, confirmed=self._confirmed))
 
         return Step(
             "index",
@@ -247,6 +253,8 @@ class _Run:
             for name, section in chosen.items()
         }
         dumped.get("index", {}).pop("token", None)
+        if "classify" in sections:  # what was removed shows in the collection
+            dumped.get("index", {}).pop("prune", None)
         return dumped
 
     def _lacking(self, sections: Sequence[str], items: Sequence[str] = ()) -> str | None:
