@@ -4,6 +4,7 @@ from retrieval.encoder import Encoder
 from retrieval.errors import (
     ArtifactError,
     EncoderMismatchError,
+    IndexReplacedError,
     InputError,
     LikewiseError,
     StoreError,
@@ -22,6 +23,7 @@ __all__ = [
     "Between",
     "Encoder",
     "EncoderMismatchError",
+    "IndexReplacedError",
     "InputError",
     "ItemIndex",
     "LikewiseError",

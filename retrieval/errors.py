@@ -8,6 +8,7 @@
     │   ├── TableError           rows or columns of a table; names the first offenders
     │   └── EncoderMismatchError a collection was built with another encoder
     └── StoreError               Milvus cannot do what was asked
+        ├── IndexReplacedError   another collection has taken the place of the one opened
         ├── StoreLockedError     another process holds the Milvus Lite file
         └── StoreUnavailableError Milvus does not answer
 
@@ -69,6 +70,10 @@ class EncoderMismatchError(InputError):
 
 class StoreError(LikewiseError):
     """Milvus cannot do what was asked of it."""
+
+
+class IndexReplacedError(StoreError):
+    """The collection's name stands for another one since it was opened: open it anew."""
 
 
 class StoreLockedError(StoreError):

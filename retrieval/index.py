@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -12,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval.encoder import Encoder
-from retrieval.errors import EncoderMismatchError, InputError
+from retrieval.encoder import DEFAULT_ENCODER, Encoder
+from retrieval.errors import EncoderMismatchError, IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.neighbors import Hits, Neighbors
 from retrieval.queries import distinct, to_days, to_vectors, unit_rows
@@ -40,12 +41,15 @@ _BULK_QUERIES = 256
 class ItemIndex:
     """Items with vectors, labels, launch dates and attributes in one Milvus collection.
 
-    The collection is created by the first `upsert`, which also fixes which columns it holds.
+    The collection is created by the first `upsert`, which also fixes which columns it holds. Its
+    name is an alias, of which `retrieval.versions` knows more; what it stands for is looked up
+    when the index is opened.
 
     Args:
         uri: A path ending in ``.db`` for an embedded Milvus Lite, or the address of a Milvus
             server.
-        encoder: Turns texts into vectors; None for the default one.
+        encoder: Turns texts into vectors; or makes the one of a given name, and is asked for what
+            the collection was filled with. None: `Encoder`.
         collection: Name of the collection.
         token: ``user:password`` or API key of a server.
         index: ``"auto"`` (FLAT on Lite, HNSW on a server), ``"FLAT"``, ``"IVF_FLAT"`` or
@@ -66,7 +70,7 @@ class ItemIndex:
     def __init__(
         self,
         uri: str = "items.db",
-        encoder: Encoder | None = None,
+        encoder: Encoder | Callable[[str], Encoder] | None = None,
         collection: str = "items",
         *,
         token: str | None = None,
@@ -78,13 +82,14 @@ class ItemIndex:
     ) -> None:
         check_tenant(tenant)
         self.tenant = tenant
-        self.encoder = encoder or Encoder()
         self._store = Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
         self._snapshot: Snapshot | None = None
         try:
-            self._layout = self._open()
+            layout = self._read_layout()
+            self.encoder = _made(encoder, layout)
+            self._layout = self._checked(layout)
         except BaseException:
             self.close()
             raise
@@ -97,7 +102,20 @@ class ItemIndex:
     @property
     def collection(self) -> str:
         """Name of the collection."""
+        return self._store.name
+
+    @property
+    def version(self) -> str:
+        """The collection that the name stood for when it was opened, as Milvus calls it."""
         return self._store.collection
+
+    def is_current(self) -> bool:
+        """Whether the name still stands for what was opened, or there is nothing yet.
+
+        Raises:
+            StoreError: Milvus does not answer.
+        """
+        return self._store.is_current() or self._layout is None
 
     @property
     def layout(self) -> Layout:
@@ -146,6 +164,7 @@ class ItemIndex:
             TableError: The table is not in order; nothing was written.
             InputError: The columns are not those the collection was created with, or the vectors
                 do not fit.
+            IndexReplacedError: The name stands for another collection by now.
         """
         texts = (text,) if isinstance(text, str) else tuple(text)
         clean = validate_items(
@@ -176,24 +195,31 @@ class ItemIndex:
             return UpsertCounts()
         joined = item_texts(clean, texts)
         rows = to_rows(clean, joined, wanted, source)
-        there = self._layout or self._open()  # another process or tenant may have made it since
+        # Another process or tenant may have made it since.
+        there = self._layout or self._checked(self._read_layout())
         self._layout = self._create(wanted) if there is None else _agree(there, wanted)
-        return write_rows(
-            self._store,
-            self.encoder,
-            rows,
-            joined.tolist(),
-            vectors,
-            progress=progress,
-            before_writing=self._forget,
-        )
+        with self._writing():
+            return write_rows(
+                self._store,
+                self.encoder,
+                rows,
+                joined.tolist(),
+                vectors,
+                progress=progress,
+                before_writing=self._forget,
+            )
 
     def delete(self, ids: Sequence[str]) -> int:
-        """Remove items; return how many of the ids there were."""
+        """Remove items; return how many of the ids there were.
+
+        Raises:
+            IndexReplacedError: The name stands for another collection by now.
+        """
         if self._layout is None:
             return 0
         self._forget()
-        return self._store.delete([str(one) for one in ids])
+        with self._writing():
+            return self._store.delete([str(one) for one in ids])
 
     def count(self) -> int:
         """Return the number of items."""
@@ -314,7 +340,7 @@ class ItemIndex:
         return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
 
     def drop(self) -> None:
-        """Remove the collection, all items in it included; of a tenant, its own items only."""
+        """Remove the collection and all its versions; of a tenant, its own items only."""
         if self.tenant is not None:
             self.delete(self.ids())
             return
@@ -350,10 +376,14 @@ class ItemIndex:
 
     # --- opening and creating --------------------------------------------------------------------
 
-    def _open(self) -> Layout | None:
+    def _read_layout(self) -> Layout | None:
         if not self._store.exists():
             return None
-        layout = Layout.from_json(self._store.read_metadata(), self.collection)
+        return Layout.from_json(self._store.read_metadata(), self.collection)
+
+    def _checked(self, layout: Layout | None) -> Layout | None:
+        if layout is None:
+            return None
         if not layout.encoder.same_space(self.encoder.identity):
             raise EncoderMismatchError(
                 f"collection {self.collection!r} in {self.uri} was filled with encoder "
@@ -371,6 +401,24 @@ class ItemIndex:
     def _create(self, layout: Layout) -> Layout:
         self._store.create(milvus_fields(layout), self._index, layout.to_json())
         return layout
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Refuse to write where nobody reads.
+
+        Asked again afterwards: what is acknowledged was there before the name was moved, and
+        whoever moves it carries that over.
+        """
+        self._require_current()
+        yield
+        self._require_current()
+
+    def _require_current(self) -> None:
+        if not self._store.is_current():
+            raise IndexReplacedError(
+                f"collection {self.collection!r} in {self.uri} has been replaced since it was "
+                "opened; open it anew and write again"
+            )
 
     # --- searching -------------------------------------------------------------------------------
 
@@ -416,6 +464,14 @@ class ItemIndex:
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
         return self._store.is_lite and layout.index == "FLAT"
+
+
+def _made(encoder: Encoder | Callable[[str], Encoder] | None, layout: Layout | None) -> Encoder:
+    """The encoder itself, or the one that a collection was filled with."""
+    if isinstance(encoder, Encoder):
+        return encoder
+    make = encoder or Encoder
+    return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
 
 
 def _agree(layout: Layout, wanted: Layout) -> Layout:

@@ -7,6 +7,7 @@ to pymilvus.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -34,7 +35,7 @@ SEARCH_QUERIES = 1_000
 # Asked every second or so by whoever waits for Milvus to come back.
 _PING_SECONDS = 2.0
 
-_META_SUFFIX = "_meta"
+_FIRST, _META_SUFFIX = "_v1", "_meta"
 # How a server and Lite say that a collection is not in memory.
 _UNLOADED = ("collection not loaded", "in state 'released'")
 
@@ -42,7 +43,16 @@ _UNLOADED = ("collection not loaded", "in state 'released'")
 class Store:
     """One collection of a Milvus, plus a companion that holds one line of metadata about it.
 
+    The name it is given is a Milvus alias, of ``NAME_v1`` at first. The collection behind it is
+    looked up once: where the alias is moved to ``NAME_v2`` later, this store stays with what it has
+    been reading. Any collection can be opened by its own name as well.
+
     pymilvus itself retries a call while Milvus is away, for as long as the call's timeout allows.
+
+    Attributes:
+        uri: Where Milvus is.
+        name: What the collection was asked for by.
+        collection: What it is called in Milvus; where there is none yet, will be.
 
     With a tenant it sees, counts, writes and removes that tenant's rows only, of a collection that
     has a partition for each. Ids go in and come out without the tenant's name.
@@ -58,20 +68,40 @@ class Store:
         tenant: str | None = None,
     ) -> None:
         self.uri = uri
-        self.collection = collection
+        self.name = collection
+        self.collection = collection + _FIRST
         self._prefix = "" if tenant is None else tenant + TENANT_END
         self._own = {} if tenant is None else {"tenant": tenant}
         # A checked name, without quotes.
         self._clause = "" if tenant is None else f'tenant == "{tenant}"'
         self.is_lite = "://" not in uri
-        self._timeout = timeout
+        self._timeout, self._token = timeout, token
         self._path = lite_path(uri) if self.is_lite else None
         self._client: MilvusClient | None = connect(self._path, uri, token, timeout)
         self._loaded = False
 
+    def beside(self, collection: str) -> Store:
+        """Another collection of the same name, whether there is one yet or not; all of its rows."""
+        other = Store(self.uri, self.name, token=self._token, timeout=self._timeout)
+        other.collection = collection
+        return other
+
     def exists(self) -> bool:
-        """Whether the collection has been created."""
-        return bool(self._call("has_collection", self.collection))
+        """Whether the collection has been created; if so, it is the one behind the name now."""
+        meant = self._meant()
+        if meant is not None:
+            self.collection = meant
+        return meant is not None
+
+    def is_current(self) -> bool:
+        """Whether the name still stands for this collection."""
+        return self._meant() == self.collection
+
+    def _meant(self) -> str | None:
+        """The collection that the name stands for; None where there is none."""
+        if not self._call("has_collection", self.name):
+            return None
+        return str(self._call("describe_collection", self.name)["collection_name"])
 
     def ping(self) -> None:
         """Ask Milvus for the least it can say, and wait no longer than a moment."""
@@ -84,10 +114,30 @@ class Store:
     def create(
         self, fields: Sequence[Mapping[str, Any]], index: Mapping[str, Any], metadata: str
     ) -> None:
+        """Create the collection and its index, then let the name stand for it.
+
+        What a creation that was killed has left is taken up, or, if it was another, removed.
+        """
+        if self.read_metadata() != metadata:
+            self._remove(self.collection)
+        self.prepare(fields, index, metadata)
+        self.point()
+
+    def prepare(
+        self, fields: Sequence[Mapping[str, Any]], index: Mapping[str, Any], metadata: str
+    ) -> None:
         """Create the collection and its index, metadata first: one without it is not ours."""
         self._write_metadata(metadata)
-        options = {"num_partitions": 1} if self._own and self._misplaces_upserts() else {}
+        shared = any(field.get("is_partition_key") for field in fields)
+        options = {"num_partitions": 1} if shared and self._misplaces_upserts() else {}
         self._create(self.collection, fields, index, **options)
+
+    def point(self) -> None:
+        """Let the name stand for this collection from now on; readers see no gap."""
+        if self._call("has_collection", self.name):
+            self._call("alter_alias", self.collection, self.name)
+        else:
+            self._call("create_alias", self.collection, self.name)
 
     def _misplaces_upserts(self) -> bool:
         """Whether an upsert may end up in another tenant's partition, where it is not found.
@@ -132,17 +182,39 @@ class Store:
             schema.add_field(**field)
         params = MilvusClient.prepare_index_params()
         params.add_index(field_name="vector", **index)
-        self._call("create_collection", name, schema=schema, consistency_level="Strong", **options)
+        if not self._call("has_collection", name):
+            options = {"consistency_level": "Strong", **options}
+            self._call("create_collection", name, schema=schema, **options)
         # Lite has indexed nothing at once, and pymilvus would sleep half a second to ask whether.
         self._call("create_index", name, params, sync=not self.is_lite)
         self._call("load_collection", name)
 
     def drop(self) -> None:
-        """Remove the collection and its metadata; nothing happens where there is none."""
-        for name in (self.collection, self.collection + _META_SUFFIX):
+        """Remove all collections of the name with their metadata; there may be none."""
+        if self._meant() not in (None, self.name):  # a collection takes its aliases with it
+            self._call("drop_alias", self.name)
+        for version in {*self.versions(), self.collection}:
+            self._remove(version)
+        self._loaded = False
+
+    def drop_version(self) -> None:
+        """Remove this collection alone, which the name does not stand for."""
+        if self.is_current():
+            raise StoreError(f"{self.collection} is what {self.name!r} stands for: not removed")
+        self._remove(self.collection)
+        self._loaded = False
+
+    def _remove(self, collection: str) -> None:
+        # The metadata first: without it, what is left after a kill is not taken for whole.
+        for name in (collection + _META_SUFFIX, collection):
             if self._call("has_collection", name):
                 self._call("drop_collection", name)
-        self._loaded = False
+
+    def versions(self) -> list[str]:
+        """The collections of the name, the oldest first, the one it stands for among them."""
+        named = re.compile(rf"{re.escape(self.name)}_v(\d+)")
+        found = map(named.fullmatch, self._call("list_collections"))
+        return [one[0] for one in sorted(filter(None, found), key=lambda one: int(one[1]))]
 
     def upsert(self, rows: list[dict[str, Any]]) -> None:
         """Write rows, replacing those of the same id, in batches."""

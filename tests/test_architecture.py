@@ -23,6 +23,7 @@ PUBLIC_NAMES = {
         "Between",
         "Encoder",
         "EncoderMismatchError",
+        "IndexReplacedError",
         "InputError",
         "ItemIndex",
         "LikewiseError",
