@@ -173,7 +173,7 @@ def build_panel(
     table = validate_sales(
         sales, ids, freq=freq, returns=returns, repeats=repeats, in_stock=in_stock, **columns
     )
-    items = _lives(ids, launch_dates, delisted)
+    items = item_lives(ids, launch_dates, delisted)
     rows = pd.Index(items["id"]).get_indexer(table[id_col])
     inside = _inside_life(table, rows, items, freq, before_launch, **columns)
     table, rows = table[inside], rows[inside]
@@ -202,12 +202,21 @@ def build_panel(
     )
 
 
-def _lives(
+def item_lives(
     ids: "pd.Series[str]",
     launch_dates: "pd.Series[pd.Timestamp]",
     delisted: "pd.Series[pd.Timestamp] | None",
 ) -> pd.DataFrame:
-    """The items by id: id, launch and delisted, the first and the last day on sale."""
+    """The items by id: id, launch and delisted, the first and the last day on sale.
+
+    Args:
+        ids: the items, each once.
+        launch_dates: aligned with them; missing where unknown.
+        delisted: aligned with them; None where no item has such a date.
+
+    Raises:
+        TableError: a value is no date, or an item ends before it begins.
+    """
     items = pd.DataFrame({"id": ids.to_numpy(dtype=object)})
     items["launch"] = item_days(ids, launch_dates, "launch date")
     items["delisted"] = pd.NaT if delisted is None else item_days(ids, delisted, "delisting date")

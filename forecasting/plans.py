@@ -48,9 +48,14 @@ def plan_array(
         return out
     table = _validated(future, list(covariates), id_col, time_col)
     when = grid.index(pd.DatetimeIndex(table[time_col]))
-    repeated = pd.DataFrame({"item": table[id_col], "period": when}).duplicated()
+    planned = pd.DataFrame({"item": table[id_col], "period": when})
     check_rows(
-        table, repeated, f"({id_col}, {time_col}) repeats", [id_col, time_col], source="future"
+        table,
+        planned.duplicated(),
+        f"({id_col}, {time_col}) repeats",
+        [id_col, time_col],
+        source="future",
+        involved=planned.duplicated(keep=False),
     )
     rows = pd.DataFrame({"item": ids, "row": np.arange(len(ids)), "start": period})
     plan = pd.DataFrame({"item": table[id_col], "when": when, "at": np.arange(len(table))})

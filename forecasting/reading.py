@@ -17,6 +17,7 @@ from forecasting.plans import plan_array
 from forecasting.sales_table import BeforeLaunch, Repeats, Returns
 from forecasting.warm_up import Observed
 from retrieval import Encoder, InputError, TableError
+from retrieval.errors import Offense
 from retrieval.tables import item_texts, validate_items
 
 _NEW = "new_items"
@@ -177,7 +178,7 @@ class Reader:
         except TableError as error:
             table, _, rest = str(error).partition(":")
             source = {"sales": "observed", "items": _NEW}.get(table, table)
-            raise TableError(f"{source}:{rest}") from error
+            raise TableError(f"{source}:{rest}", error.offenses) from error
         curves = panel.curves(self.horizon).astype(np.float64)
         at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
         return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
@@ -189,9 +190,12 @@ class Reader:
         ids = clean[self.item_id]
         shown = ", ".join(f"row {row + 1} ({ids.iloc[row]})" for row in late[:5])
         end = panel.grid.dates(np.array([panel.end]))[0]
+        rule = f"must lie after the cutoff's period {end:%Y-%m-%d}"
+        found = clean[self.launch_date].iloc[late].tolist()
         raise TableError(
-            f"{_NEW}: {self.launch_date} must lie after the cutoff's period {end:%Y-%m-%d}; "
-            f"it does not, or is missing, in {len(late)} rows: {shown}"
+            f"{_NEW}: {self.launch_date} {rule}; "
+            f"it does not, or is missing, in {len(late)} rows: {shown}",
+            [Offense(_NEW, late.tolist(), self.launch_date, rule, found)],
         )
 
     def _plan(

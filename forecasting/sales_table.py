@@ -117,6 +117,7 @@ def check_rows(
     *,
     hint: str = "",
     source: str = "sales",
+    involved: "pd.Series[bool] | None" = None,
 ) -> None:
     """Raise a TableError that lists the first rows for which ``bad`` holds, counted from 1.
 
@@ -127,6 +128,8 @@ def check_rows(
         show: columns to show of them.
         hint: what can be done.
         source: what to call the table.
+        involved: (rows,) booleans, where it takes more rows than those to break the rule: nobody
+            knows which of two equal rows is right.
     """
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if not len(rows):
@@ -139,13 +142,16 @@ def check_rows(
     if len(rows) > _SHOWN:
         lines.append(f"... and {len(rows) - _SHOWN} more")
     message = "\n  ".join([f"{source}: {rule}", *lines, *([hint] if hint else [])])
-    raise TableError(message, [_offense(table, rows, rule, source)])
+    offending = rows if involved is None else np.flatnonzero(involved)
+    raise TableError(message, [_offense(table, offending, rule, source)])
 
 
 def _offense(table: pd.DataFrame, rows: npt.NDArray[np.int64], rule: str, source: str) -> Offense:
-    """The rows that break a rule; a rule begins with the column it is about, if it is one."""
+    """The rows that break a rule; a rule begins with the column it is about, or with several."""
     column = next((name for name in map(str, table.columns) if rule.startswith(f"{name} ")), "")
     values = table[column].iloc[rows].tolist() if column else []
+    if rule.startswith("("):
+        column = rule[1:].partition(")")[0]
     return Offense(source, table.index[rows].tolist(), column, rule, values)
 
 
@@ -224,6 +230,7 @@ def _refuse_repeats(table: pd.DataFrame, id_col: str, time_col: str, freq: str) 
         f"({id_col}, {time_col}) repeats",
         list(table.columns),
         hint='repeats="sum" adds up the rows of a period',
+        involved=table.duplicated([id_col, time_col], keep=False),
     )
 
 

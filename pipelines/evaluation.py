@@ -42,6 +42,7 @@ from pipelines.output_folder import replacing_files
 from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
 from pipelines.tables import Kind, write_json, write_table, write_text
 from retrieval import InputError, TableError
+from retrieval.errors import Offense
 from retrieval.tables import validate_items
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -270,8 +271,11 @@ def _labeled(
         raise TableError(f"{source}: column {label} holds no label")
     known = clean[has_label]
     if group_col is not None and known[group_col].isna().any():
-        row = int(known.index[known[group_col].isna()][0]) + 1
-        raise TableError(f"{source}: row {row}, column {group_col} is missing")
+        rows = known.index[known[group_col].isna()].tolist()
+        raise TableError(
+            f"{source}: row {rows[0] + 1}, column {group_col} is missing",
+            [Offense(source, rows, group_col, "is missing")],
+        )
     return _Labeled(
         items=known[[item_id, *text]].reset_index(drop=True),
         labels=known[label].tolist(),
