@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ class Encoder:
     """A sentence-transformers model that turns texts into unit vectors.
 
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
-    embedded, sorted by length so that batches carry little padding.
+    embedded, in batches of texts of like length. A text's vector does not depend on the others.
 
     Args:
         name: A sentence-transformers model name or the path of a model folder. The default ships as
@@ -105,14 +106,16 @@ class Encoder:
         progress: bool | None,
     ) -> None:
         backend = self._backend()
+        tokens = dict(
+            zip(missing, backend.tokens([unique[one] for one in missing]).tolist(), strict=True)
+        )
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
-        order = sorted(missing, key=lambda position: (-len(unique[position]), unique[position]))
+        order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
         with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
-                for first in range(0, len(chunk), self.batch_size):
-                    batch = chunk[first : first + self.batch_size]
-                    vectors[batch] = backend([unique[position] for position in batch])
+                for batch in _batches(chunk, tokens, self.batch_size):
+                    vectors[batch] = backend.encode([unique[position] for position in batch])
                     bar.update(len(batch))
                 if self._cache is not None:
                     self._cache.write([unique[position] for position in chunk], vectors[chunk])
@@ -133,6 +136,14 @@ class Encoder:
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker process without the loaded model; it is loaded there on first use."""
         return {**self.__dict__, "_loaded": None}
+
+
+def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator[list[int]]:
+    """At most `size` positions each, of one number of tokens."""
+    for _, alike in groupby(order, key=tokens.__getitem__):
+        positions = list(alike)
+        for start in range(0, len(positions), size):
+            yield positions[start : start + size]
 
 
 def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,24 @@ def test_order_and_repetition_change_nothing(encoder: Encoder, order: list[int])
     texts = [*TEXTS, TEXTS[0], TEXTS[2]]
     shuffled = encoder.encode([texts[position] for position in order])
     np.testing.assert_array_equal(shuffled, encoder.encode(texts)[order])
+
+
+@pytest.mark.parametrize("backend", ["torch", "openvino"])
+def test_a_vector_does_not_depend_on_what_else_is_encoded(
+    products: pd.DataFrame, backend: Literal["torch", "openvino"]
+) -> None:
+    texts = [
+        *(products["product_type"] + " " + products["brand"]).unique()[:90],
+        *TEXTS,
+        "so " * 99,
+    ]
+    encoder = Encoder(backend=backend, cache_dir=False)
+    together = encoder.encode(texts)
+    for size in (1, 7, 40):
+        parts = [encoder.encode(texts[at : at + size]) for at in range(0, len(texts), size)]
+        np.testing.assert_array_equal(np.concatenate(parts), together)
+    narrow = Encoder(backend=backend, batch_size=3, cache_dir=False)
+    np.testing.assert_array_equal(narrow.encode(texts), together)
 
 
 def test_backends_agree(products: pd.DataFrame) -> None:
