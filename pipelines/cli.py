@@ -1,8 +1,8 @@
 """The command ``likewise``: parses, calls a job, prints; the jobs do the work.
 
-Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted. A result goes to ``--out``, the summary
-for people to stdout, logs, progress and errors to stderr. What is heavy is imported inside the
-verbs, so that ``--help`` answers at once.
+Exit codes: 0 done, 1 failed, 2 bad input, 3 an alarm of ``monitor``, 130 interrupted. A result
+goes to ``--out``, the summary for people to stdout, logs, progress and errors to stderr. What is
+heavy is imported inside the verbs, so that ``--help`` answers at once.
 """
 
 from importlib import import_module
@@ -14,20 +14,21 @@ import typer
 from pipelines.cli_demo import demo
 from pipelines.cli_forecasts import backtest, forecast
 from pipelines.cli_labels import classify, evaluate
+from pipelines.cli_monitor import monitor
 from pipelines.cli_retrieval import index, similar
 from pipelines.cli_run import run
 
 app = typer.Typer(
     name="likewise",
     help="Label and forecast items without history from the like items already known.",
-    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 an alarm of monitor, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, index, similar, classify, evaluate, forecast, backtest, run):
+for verb in (demo, index, similar, classify, evaluate, forecast, backtest, run, monitor):
     app.command()(verb)
 # The API stands above the jobs, and imports go one way: its verbs are found by name.
 _serving = import_module("serving.cli_serve")

@@ -37,6 +37,7 @@ from pipelines.config_sections import (
     SalesSettings,
     SinkSettings,
 )
+from pipelines.monitor_settings import MonitorSettings
 from pipelines.serve_settings import ServeSettings
 from retrieval import InputError
 
@@ -73,6 +74,7 @@ class Settings(BaseSettings):
     backtest: BacktestSettings = BacktestSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()
+    monitor: MonitorSettings = MonitorSettings()
     sink: SinkSettings = SinkSettings()
 
 

@@ -7,7 +7,8 @@ verb and leaves under the folder::
     forecasts.parquet, totals.parquet    forecast
     evaluation/                          evaluate
     backtest/                            backtest
-    kept/forecasts/DATE.parquet          forecast: one file a cutoff, for `pipelines.monitoring`
+    kept/forecasts/WHAT-DATE.parquet     forecast: two files a cutoff, for `pipelines.monitoring`
+    kept/labels/NUMBER.json              classify: the labels in short, for the same
     manifests/STEP.json                  all
 
 What a step depends on is in its manifest (`pipelines.manifest`); where none of it has changed, the
@@ -29,6 +30,7 @@ from pipelines.evaluation import evaluate_job, write_evaluation
 from pipelines.forecasting_jobs import backtest_job, forecast_launches
 from pipelines.jobs import classify_job, index_job, make_encoder, open_index
 from pipelines.kept_forecasts import keep_forecasts
+from pipelines.label_profiles import remember_labels
 from pipelines.launch_tables import NothingToForecastError
 from pipelines.locking import locked
 from pipelines.logs import timed
@@ -137,6 +139,7 @@ class _Run:
             labels = classify_job(settings, new)
             self._publish("labels_table", labels)
             write_table(labels, self._folder / LABELS)
+            remember_labels(self._folder / LABELS, self._folder, settings.monitor.keep)
             return {"items": len(labels), "unknown": int((~labels["known"]).sum())}
 
         return Step(

@@ -1,0 +1,156 @@
+"""The job behind ``likewise monitor``: a run held against the last one, and against what came.
+
+Three things are watched in the folder of a run: how many items are unknown, how labels and novelty
+moved since the last run, and how forecasts of launches that have matured since compare with sales.
+`pipelines.monitor_checks` says which of it is an alarm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import structlog
+
+from pipelines.config import Settings
+from pipelines.job_tables import TableInput
+from pipelines.label_drift import LabelDrift, label_drift
+from pipelines.label_profiles import kept_profiles, read_labels, remember_labels
+from pipelines.locking import locked
+from pipelines.logs import timed
+from pipelines.matured_forecasts import MaturedForecasts, matured_forecasts
+from pipelines.matured_scores import Scores, score_intervals, scores_of
+from pipelines.monitor_checks import ALARM, Check, forecast_checks, label_checks
+from pipelines.runs import LABELS
+from retrieval import InputError
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class MonitorReport:
+    """What monitoring a run found.
+
+    Attributes:
+        folder: Of the run.
+        made: When, UTC, ISO 8601.
+        labels: The labels against those of the last run; None where the run made none.
+        forecasts: Forecasts against what came; None where none was kept.
+        scores: Of all launches that matured in the window, each by its last forecast; None where
+            none did.
+        by_cutoff: The same of each cutoff's forecasts.
+        checks: Every measure beside its threshold.
+    """
+
+    folder: Path
+    made: str
+    labels: LabelDrift | None
+    forecasts: MaturedForecasts | None
+    scores: Scores | None
+    by_cutoff: dict[pd.Timestamp, Scores]
+    checks: tuple[Check, ...]
+
+    @property
+    def alerts(self) -> tuple[Check, ...]:
+        """The checks that crossed their threshold."""
+        return tuple(check for check in self.checks if check.verdict == ALARM)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report for JSON."""
+        return {
+            "folder": self.folder,
+            "made": self.made,
+            "alerts": [check.in_words for check in self.alerts],
+            "checks": [asdict(check) for check in self.checks],
+            "labels": self.labels and asdict(self.labels),
+            "forecasts": self._forecasts_as_dict(),
+        }
+
+    def _forecasts_as_dict(self) -> dict[str, Any] | None:
+        made = self.forecasts
+        if made is None:
+            return None
+        return {
+            "measured": "total over the horizon" if made.ages is None else "period by period",
+            "ages": made.ages,
+            "sales_until": f"{made.until:%Y-%m-%d}",
+            "all": self.scores and asdict(self.scores),
+            "by_cutoff": [
+                {"cutoff": f"{cutoff:%Y-%m-%d}", **asdict(scores)}
+                for cutoff, scores in self.by_cutoff.items()
+            ],
+            "waiting": made.waiting,
+            "older": made.older,
+            "left_out": made.left_out,
+        }
+
+
+def monitor_job(
+    settings: Settings,
+    folder: Path,
+    *,
+    items: TableInput | None = None,
+    sales: TableInput | None = None,
+    new: TableInput | None = None,
+) -> MonitorReport:
+    """Holds the results of a run against the last run and against the sales since.
+
+    Args:
+        settings: Columns, tables, and the thresholds of the section `monitor`.
+        folder: Of the run; nothing in it changes but ``kept/labels``.
+        items: With launch dates; None: the table the settings name.
+        sales: The sales as they are now; None: the table the settings name.
+        new: New items that may not be among the items yet; None: the table the settings name.
+
+    Raises:
+        InputError: The folder holds nothing of a run, or a table is missing or not whole.
+        FolderLockedError: A run is at work on the folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; `likewise run` makes one")
+    with locked(folder):
+        labels = _labels(folder, settings.monitor.keep)
+        with timed(_log, "forecasts held against sales") as fields:
+            forecasts = matured_forecasts(settings, folder, items, sales, new)
+            fields["launches"] = 0 if forecasts is None else len(forecasts.launches)
+    if labels is None and forecasts is None:
+        raise InputError(
+            f"{folder}: neither {LABELS} nor kept forecasts; `likewise run` makes both"
+        )
+    scores: Scores | None = None
+    by_cutoff: dict[pd.Timestamp, Scores] = {}
+    intervals: dict[str, tuple[float, float]] = {}
+    if forecasts is not None and len(forecasts.launches):
+        launches = forecasts.launches
+        in_force = launches[launches["in_force"]]
+        by_cutoff = {
+            day: scores_of(launches[launches["cutoff"] == day])
+            for day in launches["cutoff"].drop_duplicates()
+        }
+        scores = scores_of(in_force)
+        intervals = score_intervals(in_force, 1 - 2 * settings.monitor.chance)
+    return MonitorReport(
+        folder=folder,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        labels=labels,
+        forecasts=forecasts,
+        scores=scores,
+        by_cutoff=by_cutoff,
+        checks=(
+            *label_checks(labels, settings.monitor),
+            *forecast_checks(scores, intervals, settings.monitor),
+        ),
+    )
+
+
+def _labels(folder: Path, keep: int) -> LabelDrift | None:
+    """The labels of the run beside those of the last one; None where it made none."""
+    path = folder / LABELS
+    if not path.exists():
+        return None
+    remember_labels(path, folder, keep)
+    *before, now = kept_profiles(folder)
+    return label_drift(read_labels(path), now, before[-1] if before else None)
