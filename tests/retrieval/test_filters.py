@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from retrieval import Between, Encoder, InputError, ItemIndex
 from retrieval.filters import Kind, parse_where, to_expression, to_mask
+from tests.milvus_places import Places
 
 KINDS: dict[str, Kind] = {"brand": "string", "price": "number"}
 
@@ -58,7 +57,7 @@ def test_literals_are_escaped() -> None:
 
 
 @pytest.fixture(scope="module")
-def nasty(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> ItemIndex:
+def nasty(encoder: Encoder, module_milvus: Places) -> ItemIndex:
     items = pd.DataFrame(
         {
             "item_id": NASTY,
@@ -67,7 +66,7 @@ def nasty(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> ItemInd
             "price": [None, *(float(n) for n in range(1, len(NASTY)))],
         }
     )
-    index = ItemIndex(str(tmp_path_factory.mktemp("nasty") / "items.db"), encoder)
+    index = module_milvus("nasty").open(encoder)
     index.upsert(items, text="name", attributes=["brand", "price"])
     return index
 
@@ -100,6 +99,6 @@ def test_milvus_and_memory_agree_on_every_filter(
     assert set(found.ids[found.valid]) == set(items["item_id"][mask])
 
 
-def test_what_is_missing_matches_no_range(nasty: ItemIndex, tmp_path: Path) -> None:
+def test_what_is_missing_matches_no_range(nasty: ItemIndex) -> None:
     near = nasty.neighbors(["thing"], k=50, where={"price": Between(high=100)})
     assert near.valid.sum() == len(NASTY) - 1

@@ -41,7 +41,7 @@ def test_a_place_holds_no_password(
     uri: str, written: str, index: ItemIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(index._store, "uri", uri)
-    assert place_of(index) == {"uri": written, "collection": "items"}
+    assert place_of(index) == {"uri": written, "collection": index.collection}
 
 
 # --- which engines it works with -----------------------------------------------------------------

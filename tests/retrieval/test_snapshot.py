@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from retrieval import Between, Encoder, InputError, ItemIndex
+from tests.milvus_places import Places
 from tests.retrieval.conftest import COLUMNS
 
 
@@ -73,9 +72,9 @@ def test_read_refuses_an_unknown_attribute(index: ItemIndex) -> None:
 
 
 def test_other_indexes_are_read_too(
-    encoder: Encoder, products: pd.DataFrame, tmp_path: Path
+    encoder: Encoder, products: pd.DataFrame, milvus: Places
 ) -> None:
-    with ItemIndex(str(tmp_path / "items.db"), encoder, index="HNSW") as index:
+    with milvus().open(encoder, index="HNSW") as index:
         index.upsert(products[:50], **COLUMNS)
         assert index.read().ids.tolist() == sorted(products["item_id"][:50])
         assert index._snapshot is None  # Milvus' own index goes on answering searches

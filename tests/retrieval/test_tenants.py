@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from retrieval import Encoder, InputError, ItemIndex, StoreError
+from tests.milvus_places import Places
 
 BOTH = ["milk", "bread"]
 MANY = 300  # queries: answered from memory on Lite
 
 
 @pytest.fixture
-def pair(encoder: Encoder, tmp_path: Path) -> Iterator[tuple[ItemIndex, ItemIndex]]:
+def pair(encoder: Encoder, milvus: Places) -> Iterator[tuple[ItemIndex, ItemIndex]]:
     """Two tenants, each with items of the same ids."""
-    uri = str(tmp_path / "shared.db")
+    shared = milvus("shared")
     with (
-        ItemIndex(uri, encoder, tenant="acme") as acme,
-        ItemIndex(uri, encoder, tenant="acme.east") as east,
+        shared.open(encoder, tenant="acme") as acme,
+        shared.open(encoder, tenant="acme.east") as east,
     ):
         acme.upsert(_items(["whole milk", "rye bread"], "food"), text="name", label="label")
         # It was opened before there was a collection.
@@ -77,24 +77,24 @@ def test_writing_again_changes_nothing(pair: tuple[ItemIndex, ItemIndex]) -> Non
 
 
 @pytest.mark.parametrize("name", ["", "a b", 'x" or tenant != "', "a\x1fb", "é", "t" * 65])
-def test_bad_names_are_refused(encoder: Encoder, tmp_path: Path, name: str) -> None:
+def test_bad_names_are_refused(encoder: Encoder, milvus: Places, name: str) -> None:
     with pytest.raises(InputError, match="a name has 1 to 64 letters"):
-        ItemIndex(str(tmp_path / "items.db"), encoder, tenant=name)
+        milvus().open(encoder, tenant=name)
 
 
 def test_a_collection_is_shared_or_not(
-    pair: tuple[ItemIndex, ItemIndex], encoder: Encoder, tmp_path: Path
+    pair: tuple[ItemIndex, ItemIndex], encoder: Encoder, milvus: Places
 ) -> None:
     with pytest.raises(InputError, match="is shared by tenants; name one"):
-        ItemIndex(pair[0].uri, encoder)
-    with ItemIndex(str(tmp_path / "own.db"), encoder) as own:
+        milvus("shared").open(encoder)
+    with milvus("own").open(encoder) as own:
         own.upsert(_items(["milk", "bread"], "food"), text="name", label="label")
         with pytest.raises(InputError, match="is not shared by tenants"):
-            ItemIndex(own.uri, encoder, tenant="acme")
+            milvus("own").open(encoder, tenant="acme")
 
 
-def test_ping_tells_whether_milvus_is_there(encoder: Encoder, tmp_path: Path) -> None:
-    with ItemIndex(str(tmp_path / "items.db"), encoder) as index:
+def test_ping_tells_whether_milvus_is_there(encoder: Encoder, milvus: Places) -> None:
+    with milvus().open(encoder) as index:
         index.ping()
     with pytest.raises(StoreError, match="is closed"):
         index.ping()

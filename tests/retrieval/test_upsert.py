@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder, InputError, ItemIndex, UpsertCounts
+from tests.milvus_places import Places
 from tests.retrieval.conftest import COLUMNS
 
 
@@ -57,11 +57,11 @@ def test_longer_vectors_are_scaled_to_length_one(
 
 
 def test_what_was_read_can_be_put_back_bit_for_bit(
-    index: ItemIndex, encoder: Encoder, products: pd.DataFrame, tmp_path: Path
+    index: ItemIndex, encoder: Encoder, products: pd.DataFrame, milvus: Places
 ) -> None:
     stored = index.read()
     items = products.set_index("item_id").loc[stored.ids].reset_index()
-    with ItemIndex(str(tmp_path / "copy.db"), encoder) as copy:
+    with milvus("copy").open(encoder) as copy:
         copy.upsert(items, vectors=stored.vectors, **COLUMNS)
         again = copy.read()
         np.testing.assert_array_equal(again.vectors, stored.vectors)
