@@ -8,6 +8,7 @@ import typer
 
 from pipelines.cli_options import (
     AttributesOption,
+    BadRowsOption,
     ConfigOption,
     DebugOption,
     IdOption,
@@ -15,14 +16,18 @@ from pipelines.cli_options import (
     LogFormatOption,
     OutOption,
     OutTableOption,
+    QuarantineOption,
     TextOption,
 )
 from pipelines.cli_running import (
+    bad_rows_section,
     check_folder,
     check_out,
     parsed_date,
+    quarantine_of,
     running,
     settings_of,
+    show_quarantine,
     write_result,
 )
 
@@ -89,6 +94,8 @@ def forecast(
     text_cols: TextOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     out: OutOption = None,
     out_table: OutTableOption = None,
     log_format: LogFormatOption = "auto",
@@ -110,7 +117,9 @@ def forecast(
         }
         if model is not None:
             _refuse_flags({**columns, **options})
-        settings = settings_of(config, items=columns, forecast=options)
+        bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
+        bad = quarantine_of(settings, "forecast", out and out.parent)
         target = None if out_table is None else settings.sink.named(out_table)
         made = forecast_launches(
             settings,
@@ -122,8 +131,10 @@ def forecast(
             observed=settings.sales.at(observed),
             model=model,
             save=save,
+            quarantine=bad,
         )
         show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+        show_quarantine(bad)
         write_result(made.totals if totals else made.curves, out, target)
         if save is not None:
             typer.echo(f"forecaster saved to {save}/")
@@ -155,6 +166,8 @@ def backtest(
     text_cols: TextOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and tables."),
@@ -177,9 +190,10 @@ def backtest(
             "text": text_cols,
             "attributes": attribute_cols,
         }
-        settings = settings_of(
-            config, items={"id": id_col, "launch_date": launch_date_col}, forecast=options
-        )
+        columns = {"id": id_col, "launch_date": launch_date_col}
+        bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
+        bad = quarantine_of(settings, "backtest", out)
         result = backtest_job(
             settings,
             settings.items.at(items),
@@ -190,8 +204,10 @@ def backtest(
             step=step,
             last=parsed_date("--last", last),
             progress=sys.stderr.isatty(),
+            quarantine=bad,
         )
         show_backtest(make_console(), result)
+        show_quarantine(bad)
         if out is not None:
             write_backtest(result, settings, out, items=items, sales=sales)
             typer.echo(f"written to {out}/: backtest.html and what it is made of")

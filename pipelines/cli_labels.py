@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_options import (
+    BadRowsOption,
     CollectionOption,
     ConfigOption,
     CoverageOption,
@@ -17,16 +18,20 @@ from pipelines.cli_options import (
     ModelOption,
     OutOption,
     OutTableOption,
+    QuarantineOption,
     TextOption,
     UriOption,
     VotersOption,
 )
 from pipelines.cli_running import (
+    bad_rows_section,
     check_folder,
     check_out,
     index_section,
+    quarantine_of,
     running,
     settings_of,
+    show_quarantine,
     write_result,
 )
 
@@ -46,6 +51,8 @@ def classify(
     text_cols: TextOption = None,
     uri: UriOption = None,
     collection: CollectionOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     out: OutOption = None,
     out_table: OutTableOption = None,
     log_format: LogFormatOption = "auto",
@@ -62,11 +69,14 @@ def classify(
             items={"id": id_col, "text": text_cols},
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
+            bad_rows=bad_rows_section(on_bad_rows, quarantine),
         )
         target = None if out_table is None else settings.sink.named(out_table)
         new = settings.new_items.at(items) or items
-        table = classify_job(settings, new, model=model, save=save)
+        bad = quarantine_of(settings, "classify", out and out.parent)
+        table = classify_job(settings, new, model=model, save=save, quarantine=bad)
         show_labels(make_console(), table)
+        show_quarantine(bad)
         write_result(table, out, target)
         if save is not None:
             typer.echo(f"classifier saved to {save}/")
@@ -101,6 +111,8 @@ def evaluate(
     label_col: LabelOption = None,
     uri: UriOption = None,
     collection: CollectionOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and pictures."),
@@ -121,7 +133,9 @@ def evaluate(
             items=columns,
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
+            bad_rows=bad_rows_section(on_bad_rows, quarantine),
         )
+        bad = quarantine_of(settings, "evaluate", out)
         result = evaluate_job(
             settings,
             settings.items.at(items),
@@ -131,8 +145,10 @@ def evaluate(
             group_col=group_col,
             model=model,
             seed=seed,
+            quarantine=bad,
         )
         show_evaluation(make_console(), result.evaluation, result.setup)
+        show_quarantine(bad)
         if out is not None:
             write_evaluation(result, out)
             typer.echo(f"written to {out}/: evaluation.html and what it is made of")

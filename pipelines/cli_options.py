@@ -30,6 +30,22 @@ UriOption = Annotated[
 CollectionOption = Annotated[
     str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
 ]
+BadRowsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--on-bad-rows",
+        metavar="fail|quarantine",
+        help="Refuse tables with bad rows, or leave these out and keep them in a file.",
+    ),
+]
+QuarantineOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--quarantine",
+        metavar="FOLDER",
+        help="Leave bad rows out and keep them here; else in quarantine/ beside --out.",
+    ),
+]
 PruneOption = Annotated[
     bool | None,
     typer.Option(

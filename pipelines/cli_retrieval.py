@@ -7,6 +7,7 @@ import typer
 
 from pipelines.cli_options import (
     AttributesOption,
+    BadRowsOption,
     CollectionOption,
     ConfigOption,
     DebugOption,
@@ -16,16 +17,20 @@ from pipelines.cli_options import (
     LogFormatOption,
     OutOption,
     PruneOption,
+    QuarantineOption,
     TextOption,
     UriOption,
     YesOption,
 )
 from pipelines.cli_running import (
+    bad_rows_section,
     check_out,
     index_section,
     parsed_date,
+    quarantine_of,
     running,
     settings_of,
+    show_quarantine,
     write_result,
 )
 
@@ -44,6 +49,8 @@ def index(
     collection: CollectionOption = None,
     prune: PruneOption = None,
     yes: YesOption = False,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PATH", help="Counts, as JSON.")
     ] = None,
@@ -64,9 +71,13 @@ def index(
             "attributes": attribute_cols,
         }
         section = {**index_section(uri, collection), "prune": prune}
-        settings = settings_of(config, items=columns, index=section)
-        counts = index_job(settings, settings.items.at(items), confirmed=yes)
+        bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        settings = settings_of(config, items=columns, index=section, bad_rows=bad_rows)
+        bad = quarantine_of(settings, "index", out and out.parent)
+        table = settings.items.at(items)
+        counts = index_job(settings, table, confirmed=yes, quarantine=bad)
         show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
+        show_quarantine(bad)
         if out is not None:
             write_json(counts, out)
 

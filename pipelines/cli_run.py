@@ -6,13 +6,15 @@ from typing import Annotated
 import typer
 
 from pipelines.cli_options import (
+    BadRowsOption,
     ConfigOption,
     DebugOption,
     LogFormatOption,
     PruneOption,
+    QuarantineOption,
     YesOption,
 )
-from pipelines.cli_running import check_folder, running, settings_of
+from pipelines.cli_running import bad_rows_section, check_folder, running, settings_of
 
 FolderOption = Annotated[
     Path | None,
@@ -32,6 +34,8 @@ def run(
     ] = False,
     prune: PruneOption = None,
     yes: YesOption = False,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     log_format: LogFormatOption = "auto",
     debug: DebugOption = False,
 ) -> None:
@@ -41,16 +45,24 @@ def run(
         from pipelines.run_summary import show_outcome
         from pipelines.runs import run_job
 
-        settings = settings_of(config, run={"out": out, "steps": steps}, index={"prune": prune})
+        settings = settings_of(
+            config,
+            run={"out": out, "steps": steps},
+            index={"prune": prune},
+            bad_rows=bad_rows_section(on_bad_rows, quarantine),
+        )
         folder = run_folder(settings.run.out)
         console = make_console()
-        run_job(
+        outcomes = run_job(
             settings,
             folder,
             force=force,
             confirmed=yes,
             told=lambda outcome: show_outcome(console, outcome),
         )
+        if any(outcome.counts.get("quarantined") for outcome in outcomes):
+            where = settings.bad_rows.folder or folder / "quarantine"
+            typer.echo(f"bad rows left out, see {where}/")
         typer.echo(f"written to {folder}/")
 
 

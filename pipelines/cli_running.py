@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pipelines.config import Settings
     from pipelines.database_tables import DatabaseTable
+    from pipelines.quarantine import Quarantine
 
 
 @contextmanager
@@ -51,6 +52,34 @@ def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
 def index_section(uri: str | None, collection: str | None) -> dict[str, str | None]:
     """The flags that name a collection, as settings."""
     return {"uri": uri, "collection": collection}
+
+
+def bad_rows_section(on_bad_rows: str | None, folder: Path | None) -> dict[str, Any]:
+    """The flags that tell what becomes of bad rows, as settings; a folder is for keeping them."""
+    action = on_bad_rows or (None if folder is None else "quarantine")
+    return {"action": action, "folder": folder}
+
+
+def quarantine_of(settings: "Settings", job: str, beside: Path | None) -> "Quarantine":
+    """What becomes of a job's bad rows.
+
+    Args:
+        settings: They may name a folder.
+        job: Its name.
+        beside: The folder of the results; None: the working directory.
+    """
+    from pipelines.quarantine import Quarantine
+
+    where = settings.bad_rows
+    folder = where.folder or (beside or Path()) / "quarantine"
+    return Quarantine(None if where.action == "fail" else folder / job)
+
+
+def show_quarantine(quarantine: "Quarantine") -> None:
+    """A line for each table with bad rows: how many, and where they are."""
+    for table, file in quarantine.files.items():
+        rows = quarantine.counts[table]
+        typer.echo(f"{rows:,} bad row{'' if rows == 1 else 's'} of {table} left out, see {file}")
 
 
 def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":

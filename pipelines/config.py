@@ -9,9 +9,9 @@ password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``, the
-files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite file, an ``encoder.name``
-that begins with a dot, and the file of a ``sqlite:///`` URL.
+This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``,
+``bad_rows.folder``, the files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite
+file, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
 """
 
 import difflib
@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from pipelines.config_sections import (
     BacktestSettings,
+    BadRowsSettings,
     ClassifySettings,
     EncoderSettings,
     ForecastSettings,
@@ -44,7 +45,10 @@ from retrieval import InputError
 _PREFIX = "LIKEWISE_"
 _SECRET_KEYS = {"token", "url"}
 _SQLITE = "sqlite:///"
+_TABLE_PATHS = ("path", "url", "labels", "out", "folder")
+_INDEX_PATHS = ("cache_dir", "uri", "name")
 _SERVE_PATHS = ("data_dir", "model_labels", "forecaster", "tls_cert", "tls_key")
+_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_SERVE_PATHS)
 
 
 class ConfigError(InputError):
@@ -74,6 +78,7 @@ class Settings(BaseSettings):
     backtest: BacktestSettings = BacktestSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()
+    bad_rows: BadRowsSettings = BadRowsSettings()
     monitor: MonitorSettings = MonitorSettings()
     sink: SinkSettings = SinkSettings()
 
@@ -126,7 +131,7 @@ def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
     document = {key: {} if value is None else value for key, value in values.items()}
     folder = path.resolve().parent
     for section in filter(lambda value: isinstance(value, dict), document.values()):
-        for key in ("path", "cache_dir", "uri", "name", "url", "labels", "out", *_SERVE_PATHS):
+        for key in _PATHS:
             if isinstance(section.get(key), str):
                 section[key] = _anchored(key, section[key], folder)
     return document

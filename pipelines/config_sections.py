@@ -177,6 +177,17 @@ class RunSettings(_Section):
     out: Path | None = None
 
 
+class BadRowsSettings(_Section):
+    """What becomes of rows that break a table's contract.
+
+    `fail`: the job is refused. `quarantine`: they are left out, and kept in `folder`, by job and
+    table; null: the folder ``quarantine`` beside the results.
+    """
+
+    action: Literal["fail", "quarantine"] = "fail"
+    folder: Path | None = None
+
+
 class SinkSettings(_Section):
     """A database that gets the results of a run; tables may be ``schema.table``."""
 

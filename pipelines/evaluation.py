@@ -7,7 +7,7 @@ each other, fold by fold (cross-validation), which needs no index.
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -28,18 +28,18 @@ from pipelines.job_tables import (
     item_kinds,
     name_of,
     named_by_row,
-    naming,
     read_input,
     read_items,
     read_queries,
     require_text,
     source_of,
 )
-from pipelines.jobs import fitted_classifier, make_classifier, make_encoder
+from pipelines.jobs import fitted_classifier, make_classifier, make_encoder, screened_queries
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
 from pipelines.output_folder import replacing_files
 from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
+from pipelines.quarantine import Quarantine
 from pipelines.tables import Kind, write_json, write_table, write_text
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
@@ -57,7 +57,8 @@ class EvaluationResult:
         setup: `method` ("cross-validation" or "test items"), `items` and `outside` (the tables),
             `model` (folder of the saved classifier), `folds`, `group_col`, `seed`, `coverage`,
             `left_out` (items without a label), `indexed` (test items that are examples, too),
-            `examples` (labeled items that answered), `described` (labels given in words), and what
+            `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
+            answered), `described` (labels given in words), and what
             made them: `likewise`, `created`, `python`, `versions`, `encoder`, `classify`.
     """
 
@@ -79,6 +80,7 @@ def evaluate_job(
     group_col: str | None = None,
     model: Path | None = None,
     seed: int = 0,
+    quarantine: Quarantine | None = None,
 ) -> EvaluationResult:
     """Scores the labels that would be given to items whose label is known.
 
@@ -95,6 +97,7 @@ def evaluate_job(
             and averages are by group.
         model: A saved classifier that labels the test items.
         seed: Of folds and bootstrap.
+        quarantine: What becomes of bad rows; None: as the settings say.
 
     Raises:
         InputError: A table or column is missing or wrong, or the index does not exist.
@@ -107,14 +110,16 @@ def evaluate_job(
         raise InputError("evaluate: a saved classifier labels test items; name them with --test")
     coverage = settings.classify.coverage
     how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
+    quarantine = quarantine or Quarantine.of(settings, "evaluate")
     with timed(_log, "labels evaluated") as fields:
         if test is not None:
-            evaluation, more = _of_test_items(settings, test, outside, model, **how)
+            evaluation, more = _of_test_items(settings, quarantine, test, outside, model, **how)
         else:
             items = items if items is not None else source_of(settings.items.source, "items")
-            evaluation, more = _by_folds(settings, items, outside, folds, **how)
+            evaluation, more = _by_folds(settings, quarantine, items, outside, folds, **how)
         fields |= evaluation.counts
-    return EvaluationResult(evaluation, {**_provenance(settings), **more, **how})
+    setup = {**_provenance(settings), **more, **how, **quarantine.counted()}
+    return EvaluationResult(evaluation, setup)
 
 
 def write_evaluation(result: EvaluationResult, folder: Path) -> None:
@@ -139,6 +144,7 @@ def write_evaluation(result: EvaluationResult, folder: Path) -> None:
 
 def _of_test_items(
     settings: Settings,
+    quarantine: Quarantine,
     test: TableInput,
     outside: TableInput | None,
     model: Path | None,
@@ -152,21 +158,29 @@ def _of_test_items(
         label = settings.items.label or layout.label
         if label is None:
             raise InputError(_NO_LABEL)
-        read = read_queries(test, classifier.index_, _strings(label, group_col))
-        table = _labeled(read, layout.item_id, layout.text, label, group_col, source)
-        strangers = None if outside is None else read_queries(outside, classifier.index_)
+
+        def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+            kinds = _strings(label, group_col)
+            return read_queries(there, classifier.index_, kinds, skip=skip)
+
+        def use(read: pd.DataFrame) -> _Labeled:
+            return _labeled(read, layout.item_id, layout.text, label, group_col, source)
+
+        table = quarantine.screen("test", test, read, use, id_col=layout.item_id).result
+        strangers = None
+        if outside is not None:
+            strangers = screened_queries(quarantine, "outside", outside, classifier.index_)
         known = classifier.knowledge_
-        with naming("queries", outside):
-            evaluation = evaluate(
-                classifier,
-                table.items,
-                table.labels,
-                examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
-                groups=table.groups,
-                outside=strangers,
-                coverage=coverage,
-                seed=seed,
-            )
+        evaluation = evaluate(
+            classifier,
+            table.items,
+            table.labels,
+            examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
+            groups=table.groups,
+            outside=strangers,
+            coverage=coverage,
+            seed=seed,
+        )
         indexed = table.items[layout.item_id].isin(list(known.example_ids))
         parameters = classifier.get_params(deep=False)
         return evaluation, {
@@ -189,6 +203,7 @@ _ENGINES = ("index", "encoder")
 
 def _by_folds(
     settings: Settings,
+    quarantine: Quarantine,
     items: TableInput,
     outside: TableInput | None,
     folds: int,
@@ -197,15 +212,22 @@ def _by_folds(
     seed: int,
     group_col: str | None,
 ) -> tuple[Evaluation, dict[str, Any]]:
-    columns = settings.items
+    columns, source = settings.items, name_of(items, "items")
     require_text(columns)
-    if columns.label is None:
+    label = columns.label
+    if label is None:
         raise InputError(_NO_LABEL)
     narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
     kinds = item_kinds(narrowed, {}) | _strings(group_col)
-    read, source = read_items(items, narrowed, kinds), name_of(items, "items")
-    table = _labeled(read, columns.id, columns.text, columns.label, group_col, source)
-    strangers = None if outside is None else _strangers(outside, columns)
+
+    def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        return read_items(there, narrowed, kinds, skip=skip)
+
+    def use(read: pd.DataFrame) -> _Labeled:
+        return _labeled(read, columns.id, columns.text, label, group_col, source)
+
+    table = quarantine.screen("items", items, read, use, id_col=columns.id).result
+    strangers = None if outside is None else _strangers(quarantine, outside, columns)
     texts = settings.classify.labels
     described = None if texts is None else read_label_texts(texts)
     evaluation = cross_evaluate(
@@ -233,12 +255,18 @@ def _by_folds(
     }
 
 
-def _strangers(outside: TableInput, columns: ItemsSettings) -> pd.DataFrame:
+def _strangers(quarantine: Quarantine, outside: TableInput, columns: ItemsSettings) -> pd.DataFrame:
     """Their own ids do not matter, and could be those of items."""
-    table = read_input(outside, _strings(*columns.text), columns.id)
-    named = named_by_row(table.drop(columns=columns.id, errors="ignore"), columns.id)
-    source = name_of(outside, "outside")
-    return validate_items(named, item_id=columns.id, text=columns.text, source=source)
+
+    def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        table = read_input(source, _strings(*columns.text), columns.id, skip=skip)
+        return named_by_row(table.drop(columns=columns.id, errors="ignore"), columns.id, skip)
+
+    def use(table: pd.DataFrame) -> pd.DataFrame:
+        source = name_of(outside, "outside")
+        return validate_items(table, item_id=columns.id, text=columns.text, source=source)
+
+    return quarantine.screen("outside", outside, read, use).result
 
 
 _NO_LABEL = "no column of labels: set items.label in the config, or give --label-col"

@@ -25,6 +25,8 @@ from pipelines.job_tables import TableInput, naming_tables, require_text, source
 from pipelines.jobs import make_encoder, open_index
 from pipelines.launch_tables import LaunchTables
 from pipelines.logs import timed
+from pipelines.quarantine import Quarantine
+from pipelines.screened_launches import ScreenedLaunches, telling_stock
 from retrieval import InputError, ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -57,6 +59,7 @@ def forecast_job(
     model: Path | None = None,
     save: Path | None = None,
     totals: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> pd.DataFrame:
     """Forecasts new items; see `forecast_launches`.
 
@@ -71,6 +74,7 @@ def forecast_job(
         model: A saved forecaster.
         save: Folder to save the forecaster to.
         totals: Return a row per item instead of one per item and age.
+        quarantine: What becomes of bad rows.
 
     Returns:
         The forecasts table, or that of the totals.
@@ -88,6 +92,7 @@ def forecast_job(
         observed=observed,
         model=model,
         save=save,
+        quarantine=quarantine,
     )
     return made.totals if totals else made.curves
 
@@ -103,6 +108,7 @@ def forecast_launches(
     observed: TableInput | None = None,
     model: Path | None = None,
     save: Path | None = None,
+    quarantine: Quarantine | None = None,
 ) -> LaunchForecasts:
     """Forecasts new items, by age and in total, from what had sold until the cutoff.
 
@@ -118,6 +124,8 @@ def forecast_launches(
         model: A saved forecaster that answers instead of one fitted now: its own parameters,
             columns and cutoff count, and no sales are read.
         save: Folder to save the fitted forecaster to.
+        quarantine: What becomes of bad rows; None: as the settings say. A period that a bad row of
+            sales was about counts as unknown.
 
     Raises:
         InputError: A table is missing or breaks its contract, or nothing launches after the cutoff.
@@ -128,26 +136,30 @@ def forecast_launches(
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
         tables = LaunchTables(forecaster)
+        screened = ScreenedLaunches(tables, quarantine or Quarantine.of(settings, "forecast"))
         known = panel = None
         if model is None or new is None:
-            known = tables.items(source_of(items, "items"))
+            items = source_of(items, "items")
+            known = screened.items(items)
         if model is None:
+            assert known is not None
             sales = source_of(sales if sales is not None else settings.sales.source, "sales")
-            panel = tables.sales(sales)
+            panel = screened.sales(sales, known)
             cutoff = tables.last_period(panel, sales) if cutoff is None else cutoff
-        coming = tables.new(new, known, cutoff)
-        seen = None if observed is None else tables.sales(observed)
-        plan = tables.plan(future)
+        coming = screened.new(new, known, cutoff, panel)
+        seen = None if observed is None else screened.sales(observed, coming, "observed")
+        plan = screened.plan(future)
         # All tables are read before the work begins.
         remarks: list[str] = []
         if known is not None and panel is not None:
             named = naming_tables(items=items, sales=sales, future=future)
-            with named, timed(_log, "forecaster fitted"), _few_launches() as remarks:
+            told = telling_stock(tables, panel)
+            with named, timed(_log, "forecaster fitted"), _few_launches() as remarks, told:
                 forecaster.fit(known, panel, cutoff=cutoff, future=plan)
         if save is not None:
             forecaster.save(save)
         named = naming_tables(new_items=new, observed=observed, future=future)
-        with named, timed(_log, "launches forecast", rows=len(coming)):
+        with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
             curves, totals = forecaster.predict_both(coming, observed=seen, future=plan)
         return LaunchForecasts(curves, totals, tuple(remarks))
 
@@ -163,6 +175,7 @@ def backtest_job(
     step: int | None = None,
     last: pd.Timestamp | str | None = None,
     progress: bool | None = None,
+    quarantine: Quarantine | None = None,
 ) -> BacktestResult:
     """Scores forecasts of past launches, beside every baseline.
 
@@ -178,6 +191,7 @@ def backtest_job(
         step: Periods between these.
         last: Latest launch date to score.
         progress: Whether to show a progress bar; None: on a terminal, where it takes long.
+        quarantine: What becomes of bad rows, as in `forecast_launches`.
 
     Raises:
         InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
@@ -188,9 +202,12 @@ def backtest_job(
     sales = source_of(sales if sales is not None else settings.sales.source, "sales")
     future = future if future is not None else settings.future.source
     tables = LaunchTables(forecaster)
-    known, panel, plan = tables.items(items), tables.sales(sales), tables.plan(future)
+    screened = ScreenedLaunches(tables, quarantine or Quarantine.of(settings, "backtest"))
+    known = screened.items(items)
+    panel, plan = screened.sales(sales, known), screened.plan(future)
     named = naming_tables(items=items, sales=sales, future=future)
-    with named, timed(_log, "launches backtested") as fields, _few_launches():
+    told = telling_stock(tables, panel)
+    with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
         result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
         fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
     return result

@@ -9,13 +9,15 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import structlog
 
 from pipelines.config_sections import ItemsSettings
 from pipelines.csv_files import CsvFile
 from pipelines.logs import timed
-from pipelines.queries import SqlQuery
+from pipelines.queries import FetchedRows, SqlQuery
 from pipelines.tables import Kind, Source, read_table
 from retrieval import InputError, ItemIndex, TableError
 from retrieval.tables import content_ids, item_texts
@@ -25,9 +27,16 @@ _log = structlog.stdlib.get_logger(__name__)
 TableInput = pd.DataFrame | Source
 """A table, or where it is."""
 
+_NAMED = (Path, str, CsvFile, SqlQuery, FetchedRows)
+
 
 def read_input(
-    table: TableInput, kinds: Mapping[str, Kind], id_col: str, *, optional: Collection[str] = ()
+    table: TableInput,
+    kinds: Mapping[str, Kind],
+    id_col: str,
+    *,
+    optional: Collection[str] = (),
+    skip: Collection[int] = (),
 ) -> pd.DataFrame:
     """Reads some columns of a table; a DataFrame stays as it is.
 
@@ -36,17 +45,27 @@ def read_input(
         kinds: The columns and what they hold.
         id_col: The column that names a row in messages.
         optional: Those that the table may lack.
+        skip: Positions of rows to leave out.
     """
     if isinstance(table, pd.DataFrame):
-        return table
+        return table.iloc[remaining(len(table), skip)] if skip else table
     with timed(_log, "table read", table=str(table)) as fields:
-        frame = read_table(table, kinds, id_col=id_col, optional=optional)
+        frame = read_table(table, kinds, id_col=id_col, optional=optional, skip=skip)
         fields["rows"] = len(frame)
     return frame
 
 
+def remaining(total: int, skip: Collection[int]) -> npt.NDArray[np.intp]:
+    """The positions that are left of `total` rows without some."""
+    return np.setdiff1d(np.arange(total, dtype=np.intp), np.array(list(skip), dtype=np.intp))
+
+
 def read_items(
-    items: TableInput, columns: ItemsSettings, kinds: Mapping[str, Kind] | None = None
+    items: TableInput,
+    columns: ItemsSettings,
+    kinds: Mapping[str, Kind] | None = None,
+    *,
+    skip: Collection[int] = (),
 ) -> pd.DataFrame:
     """Reads items to be indexed or learned from; ids are made if there are none.
 
@@ -54,11 +73,12 @@ def read_items(
         items: The table.
         columns: The meaning of its columns.
         kinds: What they hold, in place of `item_kinds` of `columns`.
+        skip: Positions of rows to leave out.
     """
     # An id column that was named must be there; the default's may be missing.
     optional = () if "id" in columns.model_fields_set else (columns.id,)
     kinds = item_kinds(columns, {}) if kinds is None else kinds
-    table = read_input(items, kinds, columns.id, optional=optional)
+    table = read_input(items, kinds, columns.id, optional=optional, skip=skip)
     if columns.id in table or not optional or not set(columns.text) <= set(table.columns):
         return table
     _log.warning("no id column: ids are made from the texts", column=columns.id)
@@ -67,7 +87,11 @@ def read_items(
 
 
 def read_queries(
-    items: TableInput, index: ItemIndex, more: Mapping[str, Kind] | None = None
+    items: TableInput,
+    index: ItemIndex,
+    more: Mapping[str, Kind] | None = None,
+    *,
+    skip: Collection[int] = (),
 ) -> pd.DataFrame:
     """Reads items to ask about, in the columns the collection was filled from.
 
@@ -75,20 +99,28 @@ def read_queries(
         items: The table.
         index: The collection.
         more: Further columns.
+        skip: Positions of rows to leave out.
     """
     layout = index.layout
     kinds: dict[str, Kind] = dict.fromkeys((layout.item_id, *layout.text), "string")
     kinds |= more or {}
-    table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,))
-    return named_by_row(table, layout.item_id)
+    table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
+    return named_by_row(table, layout.item_id, skip)
 
 
-def named_by_row(table: pd.DataFrame, item_id: str) -> pd.DataFrame:
-    """Calls items without ids ``row 1``, ``row 2`` and so on, as messages do."""
+def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = ()) -> pd.DataFrame:
+    """Calls items without ids ``row 1``, ``row 2`` and so on, as messages do.
+
+    Args:
+        table: The items.
+        item_id: The column of their ids, if there is one.
+        skipped: Positions of rows that were left out.
+    """
     if item_id in table:
         return table
     _log.warning("no id column: items are named by their row", column=item_id)
-    return table.assign(**{item_id: [f"row {row}" for row in range(1, len(table) + 1)]})
+    rows = remaining(len(table) + len(skipped), skipped) + 1
+    return table.assign(**{item_id: [f"row {row}" for row in rows]})
 
 
 def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -121,7 +153,7 @@ def require_text(columns: ItemsSettings) -> None:
 
 def name_of(table: object, default: str) -> str:
     """What a table is called in messages: its file, or, for a DataFrame, its role."""
-    return str(table) if isinstance(table, Path | str | CsvFile | SqlQuery) else default
+    return str(table) if isinstance(table, _NAMED) else default
 
 
 @contextmanager

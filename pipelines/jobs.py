@@ -7,7 +7,7 @@ Each takes the `Settings` and its tables, as DataFrames or as what `read_table` 
 DataFrame or counts. Nothing is written but the Milvus collection and the encoder's cache.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ import structlog
 from classifiers import NeighborClassifier
 from classifiers.persistence import named_index
 from pipelines.config import Settings
-from pipelines.config_sections import IndexSettings
+from pipelines.config_sections import IndexSettings, ItemsSettings
 from pipelines.job_tables import (
     TableInput,
     item_kinds,
@@ -32,14 +32,21 @@ from pipelines.job_tables import (
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
 from pipelines.pruning import ids_to_prune
+from pipelines.quarantine import Quarantine
+from pipelines.source_rows import held
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
+from retrieval.tables import validate_items
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 def index_job(
-    settings: Settings, items: TableInput | None = None, *, confirmed: bool = False
+    settings: Settings,
+    items: TableInput | None = None,
+    *,
+    confirmed: bool = False,
+    quarantine: Quarantine | None = None,
 ) -> dict[str, int]:
     """Encodes an items table into the collection; running it again changes only what changed.
 
@@ -48,10 +55,12 @@ def index_job(
             that the table no longer has are removed from it.
         items: The table; None: the one the settings name.
         confirmed: Remove them also if they are more than a fifth of the collection.
+        quarantine: What becomes of bad rows; None: as the settings say. An item in quarantine is
+            not removed.
 
     Returns:
-        Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``, and ``pruned`` where
-        items are removed.
+        Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``; ``pruned`` where items
+        are removed, ``quarantined`` where bad rows are not refused.
 
     Raises:
         InputError: No text column or no table is named, the table breaks the contract, the
@@ -59,34 +68,46 @@ def index_job(
             removed.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
-    columns = settings.items
+    columns, prune = settings.items, settings.index.prune
+    quarantine = quarantine or Quarantine.of(settings, "index")
     require_text(columns)
-    items = items if items is not None else source_of(columns.source, "items")
+    items = held(items if items is not None else source_of(columns.source, "items"))
     with open_index(settings) as index:
-        stored = index.layout.attributes if index.count() else {}
-        table, name = (
-            read_items(items, columns, item_kinds(columns, stored)),
-            name_of(items, "items"),
-        )
-        gone = []
-        if settings.index.prune:  # refused, if it is, before anything is written
-            kept = table[columns.id].dropna().astype(str)
-            gone = ids_to_prune(index, set(kept), source=name, confirmed=confirmed)
-        with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
-            counts = index.upsert(
-                table,
-                text=columns.text,
-                item_id=columns.id,
-                label=columns.label,
-                launch_date=columns.launch_date,
-                attributes=columns.attributes,
-                source=name,
-            )
-            done = asdict(counts)
-            if settings.index.prune:
-                done["pruned"] = index.delete(gone)
-            fields |= done
-        return {**done, "total": index.count()}
+        kinds = item_kinds(columns, index.layout.attributes if index.count() else {})
+        # Refused, if it is, before anything is written.
+        gone = _to_prune(index, items, columns, confirmed=confirmed) if prune else []
+
+        def fill(table: pd.DataFrame) -> dict[str, int]:
+            with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
+                counts = index.upsert(
+                    table,
+                    text=columns.text,
+                    item_id=columns.id,
+                    label=columns.label,
+                    launch_date=columns.launch_date,
+                    attributes=columns.attributes,
+                    source=name_of(items, "items"),
+                )
+                fields |= asdict(counts)
+            return asdict(counts)
+
+        def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
+            return read_items(source, columns, kinds, skip=skip)
+
+        done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
+        if prune:
+            done["pruned"] = index.delete(gone)
+            _log.info("items removed", rows=done["pruned"], uri=index.uri)
+        return {**done, "total": index.count(), **quarantine.counted()}
+
+
+def _to_prune(
+    index: ItemIndex, items: TableInput, columns: ItemsSettings, *, confirmed: bool
+) -> list[str]:
+    """The items of the collection that the table no longer has, not even in a bad row."""
+    narrowed = columns.model_copy(update={"label": None, "launch_date": None, "attributes": ()})
+    ids = read_items(items, narrowed)[columns.id].dropna().astype(str)
+    return ids_to_prune(index, set(ids), source=name_of(items, "items"), confirmed=confirmed)
 
 
 def similar_job(
@@ -129,6 +150,7 @@ def classify_job(
     *,
     model: Path | None = None,
     save: Path | None = None,
+    quarantine: Quarantine | None = None,
 ) -> pd.DataFrame:
     """Labels new items by the labeled items of the index, by labels in words, or by both.
 
@@ -138,6 +160,7 @@ def classify_job(
         items: The new items, with the collection's id and text columns.
         model: A saved classifier that answers instead of one fitted now.
         save: Folder to save the classifier to.
+        quarantine: What becomes of bad rows; None: as the settings say.
 
     Returns:
         The labels table.
@@ -150,8 +173,9 @@ def classify_job(
     if model is not None and save is not None:
         raise InputError("classify: --model is saved already; give --save without it")
     options = settings.classify
+    quarantine = quarantine or Quarantine.of(settings, "classify")
     with fitted_classifier(settings, model) as classifier:
-        table = read_queries(items, classifier.index_)
+        table = screened_queries(quarantine, "new_items", items, classifier.index_)
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
             labels = classifier.classify(
                 table, coverage=options.coverage, confidence=options.confidence
@@ -159,6 +183,31 @@ def classify_job(
         if save is not None:
             classifier.save(save)
         return labels
+
+
+def screened_queries(
+    quarantine: Quarantine, role: str, items: TableInput, index: ItemIndex
+) -> pd.DataFrame:
+    """Items to ask about, each with a text and an id of its own.
+
+    Args:
+        quarantine: What becomes of the others.
+        role: What the table is to the job.
+        items: The table.
+        index: The collection, whose columns it has.
+
+    Raises:
+        TableError: Bad rows are refused, or what is wrong is not about rows.
+    """
+    item_id, text = index.layout.item_id, index.layout.text
+
+    def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        return read_queries(source, index, skip=skip)
+
+    def check(table: pd.DataFrame) -> None:
+        validate_items(table, item_id=item_id, text=text, source=name_of(items, role))
+
+    return quarantine.screen(role, items, read, check, id_col=item_id).table
 
 
 @contextmanager
@@ -253,7 +302,7 @@ def open_index(
         raise InputError(f"{chosen.uri}: no such index; `likewise index` makes one")
     with ItemIndex(
         uri=chosen.uri,
-        encoder=make_encoder(settings),
+        encoder=encoder_maker(settings),
         collection=collection or chosen.collection,
         token=chosen.token.get_secret_value() if chosen.token else None,
         index=chosen.kind,
@@ -267,11 +316,17 @@ def _names_index(settings: Settings) -> bool:
     return settings.index.is_named or Path(settings.index.uri).exists()
 
 
-def make_encoder(settings: Settings) -> Encoder:
-    """The encoder of the settings."""
+def encoder_maker(settings: Settings) -> Callable[[str], Encoder]:
+    """Makes the encoder of the settings; of those that name none, the one that is asked for."""
+    named = "name" in settings.encoder.model_fields_set
+    return lambda name: make_encoder(settings, None if named else name)
+
+
+def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
+    """The encoder of the settings, or one of another name."""
     chosen = settings.encoder
     return Encoder(
-        chosen.name,
+        name or chosen.name,
         backend=chosen.backend,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,

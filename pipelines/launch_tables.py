@@ -6,6 +6,7 @@ settings.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -36,20 +37,20 @@ class LaunchTables:
 
     forecaster: LaunchForecaster
 
-    def items(self, source: TableInput) -> pd.DataFrame:
-        """The items to learn from."""
-        return self._items(source, {})
+    def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
+        """The items to learn from; in all methods, `skip` are positions of rows to leave out."""
+        return self._items(source, {}, skip)
 
-    def sales(self, source: TableInput) -> pd.DataFrame:
+    def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """A panel of sales."""
         made = self.forecaster
         kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
         kinds[made.target_col] = "number"
         if made.in_stock is not None:
             kinds[made.in_stock] = "flag"
-        return read_input(source, kinds, made.id_col)
+        return read_input(source, kinds, made.id_col, skip=skip)
 
-    def plan(self, source: TableInput | None) -> pd.DataFrame | None:
+    def plan(self, source: TableInput | None, skip: Collection[int] = ()) -> pd.DataFrame | None:
         """The plans, if there are any.
 
         Raises:
@@ -66,13 +67,15 @@ class LaunchTables:
                 f"{name}: set forecast.covariates in the config, the columns of the plan to use"
             )
         kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
-        return read_input(source, kinds | dict.fromkeys(made.covariates, "number"), made.id_col)
+        kinds |= dict.fromkeys(made.covariates, "number")
+        return read_input(source, kinds, made.id_col, skip=skip)
 
     def new(
         self,
         source: TableInput | None,
         known: pd.DataFrame | None,
         cutoff: pd.Timestamp | str | None,
+        skip: Collection[int] = (),
     ) -> pd.DataFrame:
         """The items to forecast.
 
@@ -80,6 +83,7 @@ class LaunchTables:
             source: Their table; None: those of `known` that launch after the cutoff's period.
             known: The items learned from; None: the forecaster is fitted, and knows them.
             cutoff: None: that of the forecaster, which is fitted.
+            skip: As in the others.
 
         Raises:
             NothingToForecastError: Nothing launches after the cutoff.
@@ -91,9 +95,10 @@ class LaunchTables:
         numeric = learned.select_dtypes("number").columns
         # Those of a few new rows may all be missing, or look like numbers by chance.
         attributes = self.forecaster.attributes
-        return self._items(
-            source, {name: "number" if name in numeric else "string" for name in attributes}
-        )
+        kinds: dict[str, Kind] = {
+            name: "number" if name in numeric else "string" for name in attributes
+        }
+        return self._items(source, kinds, skip)
 
     def last_period(self, panel: pd.DataFrame, source: TableInput) -> pd.Timestamp:
         """The last day of a panel of sales that was read from `source`.
@@ -106,7 +111,9 @@ class LaunchTables:
             raise TableError(f"{name_of(source, 'sales')}: no date in {self.forecaster.time_col}")
         return pd.Timestamp(last)
 
-    def _items(self, source: TableInput, known: dict[str, Kind]) -> pd.DataFrame:
+    def _items(
+        self, source: TableInput, known: dict[str, Kind], skip: Collection[int]
+    ) -> pd.DataFrame:
         made = self.forecaster
         columns = ItemsSettings(
             id=made.item_id,
@@ -119,7 +126,7 @@ class LaunchTables:
             kinds.setdefault(made.elsewhere, "string")
         if made.delist_date is not None:
             kinds[made.delist_date] = "date"
-        return read_input(source, kinds, made.item_id)
+        return read_input(source, kinds, made.item_id, skip=skip)
 
     def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:
         made = self.forecaster

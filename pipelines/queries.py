@@ -25,6 +25,18 @@ class SqlQuery:
         return "SQL query"
 
 
+@dataclass(frozen=True, eq=False)
+class FetchedRows:
+    """The rows of a query, fetched once: who reads them again sees the same ones."""
+
+    query: SqlQuery
+    rows: pa.Table
+
+    def __str__(self) -> str:
+        """As messages name the query."""
+        return str(self.query)
+
+
 def fetch(query: SqlQuery) -> pa.Table:
     """Runs a query and returns its rows, read in parts so that no second copy of all is made.
 

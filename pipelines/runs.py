@@ -9,6 +9,7 @@ verb and leaves under the folder::
     backtest/                            backtest
     kept/forecasts/WHAT-DATE.parquet     forecast: two files a cutoff, for `pipelines.monitoring`
     kept/labels/NUMBER.json              classify: the labels in short, for the same
+    quarantine/STEP/TABLE.parquet        all: bad rows, where the settings keep them
     manifests/STEP.json                  all
 
 What a step depends on is in its manifest (`pipelines.manifest`); where none of it has changed, the
@@ -19,13 +20,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import structlog
 
 from pipelines.backtest_files import write_backtest
 from pipelines.config import Settings
+from pipelines.config_sections import StepName
 from pipelines.evaluation import evaluate_job, write_evaluation
 from pipelines.forecasting_jobs import backtest_job, forecast_launches
 from pipelines.jobs import classify_job, index_job, make_encoder, open_index
@@ -35,6 +37,7 @@ from pipelines.launch_tables import NothingToForecastError
 from pipelines.locking import locked
 from pipelines.logs import timed
 from pipelines.manifest import sha256_of, versions
+from pipelines.quarantine import Quarantine
 from pipelines.run_inputs import RunInputs
 from pipelines.steps import Outcome, Step, run_step
 from pipelines.tables import write_table
@@ -42,7 +45,7 @@ from pipelines.tables import write_table
 _log = structlog.stdlib.get_logger(__name__)
 
 LABELS, FORECASTS, TOTALS = "labels.parquet", "forecasts.parquet", "totals.parquet"
-EVALUATION, BACKTEST = "evaluation", "backtest"
+EVALUATION, BACKTEST, QUARANTINE = "evaluation", "backtest", "quarantine"
 
 # Where tables lie does not change a result, what is in them does; the rest of a section counts.
 _PLACES = {"path", "sql", "url"}
@@ -101,6 +104,10 @@ class _Run:
         self._folder = folder
         self._inputs = inputs
         self._confirmed = confirmed
+        where = settings.bad_rows.folder or folder / QUARANTINE
+        bad_rows = settings.bad_rows.model_copy(update={"folder": where})
+        kept = settings.model_copy(update={"bad_rows": bad_rows})
+        self._quarantines = {step: Quarantine.of(kept, step) for step in get_args(StepName)}
 
     def step(self, name: str) -> Step:
         makers = {
@@ -119,28 +126,31 @@ class _Run:
 
         def work() -> dict[str, Any]:
             items = self._inputs.table("items")
-            return dict(index_job(settings, items, confirmed=self._confirmed))
+            quarantine = self._quarantines["index"]
+            counts = index_job(settings, items, confirmed=self._confirmed, quarantine=quarantine)
+            return dict(counts)
 
         return Step(
             "index",
             settings=self._chosen("index", items=_INDEXED),
             inputs=lambda: self._inputs.digests("items"),
-            outputs=lambda: {"collection": self._collection()},
+            outputs=lambda: {"collection": self._collection(), **self._kept("index")},
             work=work,
             missing=self._lacking(("items",), items=("text",)),
         )
 
     def _classify(self) -> Step:
-        settings = self._settings
+        settings, quarantine = self._settings, self._quarantines["classify"]
 
         def work() -> dict[str, Any]:
             new = self._inputs.table("new_items")
             assert new is not None
-            labels = classify_job(settings, new)
+            labels = classify_job(settings, new, quarantine=quarantine)
             self._publish("labels_table", labels)
             write_table(labels, self._folder / LABELS)
             remember_labels(self._folder / LABELS, self._folder, settings.monitor.keep)
-            return {"items": len(labels), "unknown": int((~labels["known"]).sum())}
+            unknown = int((~labels["known"]).sum())
+            return {"items": len(labels), "unknown": unknown, **quarantine.counted()}
 
         return Step(
             "classify",
@@ -150,13 +160,17 @@ class _Run:
                 **self._label_texts(),
                 "collection": self._collection(),
             },
-            outputs=lambda: {**self._files(LABELS), **self._published("labels_table")},
+            outputs=lambda: {
+                **self._files(LABELS),
+                **self._published("labels_table"),
+                **self._kept("classify"),
+            },
             work=work,
             missing=self._lacking(("new_items",)),
         )
 
     def _forecast(self) -> Step:
-        settings = self._settings
+        settings, quarantine = self._settings, self._quarantines["forecast"]
 
         def work() -> dict[str, Any]:
             table = self._inputs.table
@@ -167,17 +181,19 @@ class _Run:
                     table("sales"),
                     new=table("new_items"),
                     future=table("future"),
+                    quarantine=quarantine,
                 )
             except NothingToForecastError as error:
                 _log.warning(str(error))
                 self._forget_forecasts()  # those of an earlier cutoff are not this one's
-                return {"items": 0}
+                return {"items": 0, **quarantine.counted()}
             keep_forecasts(made, settings, self._folder)
             self._publish("forecasts_table", made.curves)
             self._publish("totals_table", made.totals)
             write_table(made.totals, self._folder / TOTALS)
             write_table(made.curves, self._folder / FORECASTS)
-            return {"items": len(made.totals), "rows": len(made.curves)}
+            rows = {"items": len(made.totals), "rows": len(made.curves)}
+            return rows | quarantine.counted()
 
         return Step(
             "forecast",
@@ -186,46 +202,55 @@ class _Run:
             outputs=lambda: {
                 **self._files(FORECASTS, TOTALS),
                 **self._published("forecasts_table", "totals_table"),
+                **self._kept("forecast"),
             },
             work=work,
             missing=self._lacking(("items", "sales"), items=("launch_date",)),
         )
 
     def _evaluate(self) -> Step:
-        settings = self._settings
+        settings, quarantine = self._settings, self._quarantines["evaluate"]
 
         def work() -> dict[str, Any]:
-            result = evaluate_job(settings, self._inputs.table("items"))
+            items = self._inputs.table("items")
+            result = evaluate_job(settings, items, quarantine=quarantine)
             write_evaluation(result, self._folder / EVALUATION)
             counts = result.evaluation.counts
-            return {name: counts[name] for name in ("items", "labels")}
+            return {name: counts[name] for name in ("items", "labels")} | quarantine.counted()
 
         return Step(
             "evaluate",
             settings=self._chosen("classify", items={"id", "text", "label"}),
             inputs=lambda: {**self._inputs.digests("items"), **self._label_texts()},
-            outputs=lambda: self._files(EVALUATION),
+            outputs=lambda: {**self._files(EVALUATION), **self._kept("evaluate")},
             work=work,
             missing=self._lacking(("items",), items=("text", "label")),
         )
 
     def _backtest(self) -> Step:
         settings, when = self._settings, self._settings.backtest
+        quarantine = self._quarantines["backtest"]
         asked = when.cutoffs is not None or when.n_windows is not None
 
         def work() -> dict[str, Any]:
             table = self._inputs.table
             result = backtest_job(
-                settings, table("items"), table("sales"), future=table("future"), progress=False
+                settings,
+                table("items"),
+                table("sales"),
+                future=table("future"),
+                progress=False,
+                quarantine=quarantine,
             )
             write_backtest(result, settings, self._folder / BACKTEST)
-            return {"launches": len(result.items), "left_out": len(result.left_out)}
+            counts = {"launches": len(result.items), "left_out": len(result.left_out)}
+            return counts | quarantine.counted()
 
         return Step(
             "backtest",
             settings=self._chosen("sales", "future", "forecast", "backtest", items=_LAUNCHED),
             inputs=lambda: self._inputs.digests("items", "sales", "future"),
-            outputs=lambda: self._files(BACKTEST),
+            outputs=lambda: {**self._files(BACKTEST), **self._kept("backtest")},
             work=work,
             missing=self._lacking(("items", "sales"), items=("launch_date",))
             or (None if asked else "the settings have neither backtest.cutoffs nor .n_windows"),
@@ -258,6 +283,7 @@ class _Run:
         dumped.get("index", {}).pop("token", None)
         if "classify" in sections:  # what was removed shows in the collection
             dumped.get("index", {}).pop("prune", None)
+        dumped["bad_rows"] = {"action": self._settings.bad_rows.action}
         return dumped
 
     def _lacking(self, sections: Sequence[str], items: Sequence[str] = ()) -> str | None:
@@ -276,6 +302,11 @@ class _Run:
 
     def _files(self, *names: str) -> dict[str, str]:
         return {name: sha256_of(self._folder / name) for name in names}
+
+    def _kept(self, step: str) -> dict[str, str]:
+        """The bad rows of a step, where they are not refused."""
+        folder = self._quarantines[step].folder
+        return {} if folder is None else {"quarantine": sha256_of(folder)}
 
     def _published(self, *keys: str) -> dict[str, str]:
         """How many rows the tables of the database have: not their content, which is long."""

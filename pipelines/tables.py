@@ -33,7 +33,7 @@ from pipelines.csv_files import (
     with_points,
     write_csv,
 )
-from pipelines.queries import SqlQuery, fetch
+from pipelines.queries import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 
@@ -46,7 +46,7 @@ _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
 
 
-Source = Path | str | CsvFile | SqlQuery
+Source = Path | str | CsvFile | SqlQuery | FetchedRows
 
 
 def read_table(
@@ -55,6 +55,7 @@ def read_table(
     *,
     id_col: str | None = None,
     optional: Collection[str] = (),
+    skip: Collection[int] = (),
 ) -> pd.DataFrame:
     """Reads a table, or some columns of it.
 
@@ -68,6 +69,7 @@ def read_table(
             file: numbers where all are numbers).
         id_col: The column that names a row in messages.
         optional: Those of `columns` that the table may lack.
+        skip: Positions of rows to leave out, from 0; messages count them all the same.
 
     Raises:
         TableError: The file is no such table, lacks a column, or a cell does not fit.
@@ -76,13 +78,17 @@ def read_table(
     """
     wanted = None if columns is None else list(dict.fromkeys(columns))
     table, untyped = _load(source, wanted, optional)
+    rows = np.arange(table.num_rows)
+    if skip:
+        rows = np.setdiff1d(rows, list(skip))
+        table = table.filter(pa.array(np.isin(np.arange(table.num_rows), rows)))
     kinds: dict[str, Kind] = dict.fromkeys(table.column_names, "any")
     if id_col in kinds:
         kinds[id_col] = "string"
     kinds |= columns or {}
     ids = _as_text(table[id_col], id_col, source) if id_col in table.column_names else None
     cells = {
-        name: _series(table[name], kinds[name], _Place(source, name, id_col, ids), untyped)
+        name: _series(table[name], kinds[name], _Place(source, name, id_col, ids, rows), untyped)
         for name in table.column_names
     }
     return pd.DataFrame(cells)
@@ -132,8 +138,8 @@ def _load(
     source: Source, wanted: list[str] | None, optional: Collection[str]
 ) -> tuple[pa.Table, bool]:
     """The table, and whether its cells are untyped text (CSV)."""
-    if isinstance(source, SqlQuery):
-        table = fetch(source)
+    if isinstance(source, SqlQuery | FetchedRows):
+        table = fetch(source) if isinstance(source, SqlQuery) else source.rows
         return table.select(_chosen(source, table.column_names, wanted, optional)), False
     path = source.path if isinstance(source, CsvFile) else Path(source)
     _check_suffix(path)
@@ -185,12 +191,13 @@ def _chosen(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a column stands, for messages."""
+    """Where a column stands, for messages; `rows` are the positions of its cells in the source."""
 
     source: Source
     column: str
     id_col: str | None
     ids: pa.ChunkedArray | None
+    rows: np.ndarray
 
     @property
     def decimal(self) -> str:
@@ -207,12 +214,12 @@ class _Place:
         if len(rows) > _OFFENDERS:
             lines.append(f"... and {len(rows) - _OFFENDERS:,} more")
         found = [cells.iloc[row] for row in rows]
-        offense = Offense(str(self.source), rows.tolist(), self.column, problem, found)
+        offense = Offense(str(self.source), self.rows[rows].tolist(), self.column, problem, found)
         raise TableError("\n".join(lines), [offense])
 
     def _row(self, row: int) -> str:
         named = f" ({self.id_col} {self.ids[row].as_py()!r})" if self.ids is not None else ""
-        return f"{self.source}: row {row + 1}{named}: {self.column}"
+        return f"{self.source}: row {self.rows[row] + 1}{named}: {self.column}"
 
 
 def _series(column: pa.ChunkedArray, kind: Kind, place: _Place, untyped: bool) -> pd.Series:
