@@ -90,5 +90,5 @@ def _scores(sums: Floats, n: int) -> dict[str, Floats]:
             "ratio": np.where((error == 0) & (baseline_error == 0), 1.0, error / baseline_error),
             "bias": mean / units - 1,
             "coverage": inside / n,
-            "interval": interval / n,
+            "interval": np.round(interval / n, 6),
         }
