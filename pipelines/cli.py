@@ -15,6 +15,7 @@ from pipelines.cli_demo import demo
 from pipelines.cli_forecasts import backtest, forecast
 from pipelines.cli_labels import classify, evaluate
 from pipelines.cli_monitor import monitor
+from pipelines.cli_reindex import reindex
 from pipelines.cli_retrieval import index, similar
 from pipelines.cli_run import run
 
@@ -28,7 +29,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, index, similar, classify, evaluate, forecast, backtest, run, monitor):
+for verb in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
     app.command()(verb)
 # The API stands above the jobs, and imports go one way: its verbs are found by name.
 _serving = import_module("serving.cli_serve")

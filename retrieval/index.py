@@ -184,6 +184,7 @@ class ItemIndex:
             launch_date=launch_date,
             attributes=attribute_kinds(clean, attributes),
             index=self._index["index_type"],
+            index_params=self._index["params"],
             store_text=self._store_text,
             tenants=self.tenant is not None,
         )

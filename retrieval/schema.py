@@ -57,6 +57,7 @@ class Layout:
         index: Kind of vector index.
         store_text: Whether the joined text is kept beside the vector.
         tenants: Whether it is shared by tenants, none of whom sees another's items.
+        index_params: Parameters of the vector index.
     """
 
     encoder: EncoderIdentity
@@ -68,6 +69,7 @@ class Layout:
     index: str
     store_text: bool
     tenants: bool = False
+    index_params: Mapping[str, Any] | None = None
 
     @property
     def fields(self) -> dict[str, str]:

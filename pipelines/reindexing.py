@@ -1,0 +1,182 @@
+"""The job behind ``likewise reindex``: another encoder or vector index, without a gap.
+
+The next version of the collection is filled beside the live one, examined, and only then read by
+everybody. The former version stays, so that one command leads back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import partial
+
+import structlog
+
+from pipelines.config import Settings
+from pipelines.jobs import make_encoder
+from pipelines.logs import timed
+from retrieval import LikewiseError
+from retrieval.examination import Examination, examine
+from retrieval.versions import Versions
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class ReindexRefusedError(LikewiseError):
+    """The new version is not good enough to be read."""
+
+
+@dataclass(frozen=True)
+class Demands:
+    """What a new version must be like before it is read.
+
+    Attributes:
+        recall: The least share of the ten nearest items that a search must find.
+        loss: The most by which the share of neighbors with an item's own label may fall.
+    """
+
+    recall: float = 0.95
+    loss: float = 0.02
+
+    def unmet(self, before: Examination, after: Examination) -> list[str]:
+        """What a version falls short of."""
+        problems = []
+        if after.items != before.items:
+            problems.append(f"it holds {after.items:,} items, not {before.items:,}")
+        if after.recall < self.recall:
+            problems.append(f"recall@10 is {after.recall:.3f}, below {self.recall}")
+        loss = before.agreement - after.agreement
+        if not math.isnan(loss) and loss > self.loss:
+            problems.append(
+                f"{after.agreement:.1%} of the neighbors have the item's own label, not "
+                f"{before.agreement:.1%}: more than {self.loss:.1%} fewer"
+            )
+        return problems
+
+
+@dataclass(frozen=True)
+class Reindexing:
+    """What a re-index did.
+
+    Attributes:
+        former: The version that was live.
+        version: The version that was made, or gone back to.
+        live: Which of them is live now.
+        copied: Rows written to the new version.
+        removed: Rows that the new version had, and the former had no longer.
+        late: Rows written to the former while the name was moved, and carried over.
+        before: What the former version is like; None where it was not examined.
+        after: What the new one is like.
+        dropped: Versions that were removed.
+    """
+
+    former: str
+    version: str
+    live: str
+    copied: int = 0
+    removed: int = 0
+    late: int = 0
+    before: Examination | None = None
+    after: Examination | None = None
+    dropped: tuple[str, ...] = ()
+
+
+def reindex_job(
+    settings: Settings,
+    *,
+    demands: Demands | None = None,
+    switch: bool = True,
+    drop_old: bool = False,
+) -> Reindexing:
+    """Builds the collection anew with the settings' encoder and vector index.
+
+    The items come from the live version, so that what was written through the API is there, too.
+    Killed and run again, it goes on where it was.
+
+    Args:
+        settings: `encoder` and `index` as they are to be.
+        demands: What the new version must be like; None: the defaults.
+        switch: Let the name stand for it, if it is.
+        drop_old: Remove all versions but the live one afterwards.
+
+    Raises:
+        InputError: There is no such collection, or a text was not kept and the encoder is another.
+        ReindexRefusedError: The new version does not meet the demands; the live one stays.
+        StoreError: Milvus does not answer.
+    """
+    chosen = settings.index
+    with open_versions(settings) as versions:
+        version = versions.prepare(
+            make_encoder(settings), index=chosen.kind, params=chosen.params or None
+        )
+        return _replaced(versions, version, settings, demands or Demands(), switch, drop_old)
+
+
+def rollback_job(
+    settings: Settings, *, to: str | None = None, as_it_is: bool = False
+) -> Reindexing:
+    """Lets an earlier version be read again.
+
+    Args:
+        settings: `index` names the collection.
+        to: Which version; None: the one before the live one.
+        as_it_is: Do not carry over what was written since; at once, and nothing is encoded.
+
+    Raises:
+        InputError: There is no such version.
+        StoreError: Milvus does not answer.
+    """
+    with open_versions(settings) as versions:
+        version = to or versions.previous()
+        if as_it_is:
+            former = versions.live
+            versions.point(version)
+            _log.info("index replaced", former=former, live=version)
+            return Reindexing(former, version, version)
+        return _replaced(versions, version, settings, None, True, False)
+
+
+def open_versions(settings: Settings) -> Versions:
+    """The versions of the settings' collection; close them after use."""
+    chosen = settings.index
+    token = chosen.token.get_secret_value() if chosen.token else None
+    return Versions(chosen.uri, chosen.collection, token=token)
+
+
+def _replaced(
+    versions: Versions,
+    version: str,
+    settings: Settings,
+    demands: Demands | None,
+    switch: bool,
+    drop_old: bool,
+) -> Reindexing:
+    former = versions.live
+    with timed(_log, "version filled", version=version) as fields:
+        filled = versions.fill(version, partial(make_encoder, settings))
+        fields |= {"copied": filled.copied, "removed": filled.removed}
+    done = Reindexing(former, version, former, filled.copied, filled.removed)
+    if demands is not None:
+        done = _examined(versions, done, demands)
+    if not switch:
+        return done
+    late = versions.switch(version)
+    _log.info("index replaced", former=former, live=version, late=late.copied + late.removed)
+    dropped = tuple(one for one in versions.all() if drop_old and one != version)
+    for one in dropped:
+        versions.drop(one)
+    return replace(done, live=version, late=late.copied + late.removed, dropped=dropped)
+
+
+def _examined(versions: Versions, done: Reindexing, demands: Demands) -> Reindexing:
+    with timed(_log, "versions examined"):
+        before, after = (
+            examine(versions.store(one), versions.layout(one))
+            for one in (done.former, done.version)
+        )
+    problems = demands.unmet(before, after)
+    if problems:
+        raise ReindexRefusedError(
+            f"{done.version} is not read by anybody, {done.former} stays: " + "; ".join(problems)
+        )
+    return replace(done, before=before, after=after)

@@ -1,0 +1,211 @@
+"""The collections that take turns behind one name.
+
+A collection's name is a Milvus alias. What it stands for is replaced without a gap: the next
+version is filled beside the live one, examined (`retrieval.examination`), and then the alias is
+moved, which is one step of Milvus. Readers that are open stay with the version they opened, writers
+are told to open anew, and what was acknowledged before the move is carried over after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+from retrieval.carrying import Carried, Carrier
+from retrieval.encoder import Encoder
+from retrieval.errors import InputError
+from retrieval.schema import Layout, milvus_fields, milvus_index
+from retrieval.store import Store
+
+# A pass carries over what was written during the one before; each is shorter.
+_PASSES = 5
+
+
+class Versions:
+    """The versions of a collection.
+
+    Args:
+        uri: As of `retrieval.ItemIndex`.
+        collection: The name.
+        token: As of `retrieval.ItemIndex`.
+        timeout: Seconds a single call may take.
+
+    Raises:
+        InputError: There is no such collection, or the name is that of a version.
+        StoreError: Milvus does not answer.
+    """
+
+    def __init__(
+        self, uri: str, collection: str, *, token: str | None = None, timeout: float = 120.0
+    ) -> None:
+        self.name = collection
+        self._live = Store(str(uri), collection, token=token, timeout=timeout)
+        self._stores: dict[str, Store] = {}
+        self._carriers: dict[str, tuple[Carrier, Carried]] = {}
+        try:
+            if not self._live.exists():
+                raise InputError(f"collection {collection!r} in {uri} is empty; index items first")
+            if self._live.collection == collection:
+                raise InputError(
+                    f"{collection!r} in {uri} is a collection itself, not a name that can be moved"
+                )
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def live(self) -> str:
+        """The version that the name stands for."""
+        return self._live.collection
+
+    def all(self) -> list[str]:
+        """All versions, the oldest first."""
+        return self._live.versions()
+
+    def previous(self) -> str:
+        """The version before the live one.
+
+        Raises:
+            InputError: There is none.
+        """
+        known = self.all()
+        earlier = known[: known.index(self.live)]
+        if not earlier:
+            raise InputError(f"{self.live} has no version before it")
+        return earlier[-1]
+
+    def layout(self, version: str) -> Layout:
+        """What a version holds.
+
+        Raises:
+            InputError: There is no such version.
+        """
+        if version not in self.all():
+            raise InputError(
+                f"{self.name!r} has no version {version!r} (there are: {', '.join(self.all())})"
+            )
+        return Layout.from_json(self.store(version).read_metadata(), version)
+
+    def store(self, version: str) -> Store:
+        """The rows of a version, of all tenants."""
+        if version not in self._stores:
+            self._stores[version] = self._live.beside(version)
+        return self._stores[version]
+
+    def prepare(
+        self, encoder: Encoder, *, index: str = "auto", params: Mapping[str, Any] | None = None
+    ) -> str:
+        """Create the next version, or find the one that was being filled; nobody reads it yet.
+
+        Args:
+            encoder: Makes its vectors.
+            index: Kind of its vector index, as of `retrieval.ItemIndex`.
+            params: Parameters of that index.
+
+        Returns:
+            What Milvus calls it.
+        """
+        chosen = milvus_index(index, params, is_lite=self._live.is_lite)
+        layout = replace(
+            self.layout(self.live),
+            encoder=encoder.identity,
+            index=chosen["index_type"],
+            index_params=chosen["params"],
+        )
+        known = self.all()
+        for version in known[known.index(self.live) + 1 :]:
+            if self.store(version).read_metadata() == layout.to_json():
+                break
+        else:
+            version = f"{self.name}_v{int(known[-1].rpartition('_v')[2]) + 1}"
+        self.store(version).prepare(milvus_fields(layout), chosen, layout.to_json())
+        return version
+
+    def fill(
+        self, version: str, encoder: Callable[[str], Encoder], *, progress: bool | None = None
+    ) -> Carried:
+        """Make a version hold what the live one does, until nothing more has changed.
+
+        Args:
+            version: Which.
+            encoder: Makes an encoder by its name; asked where the vectors are not the same.
+            progress: Show a progress bar; None shows it for long work only.
+
+        Raises:
+            InputError: The encoder is another one now than that of the name, or texts were not
+                kept.
+        """
+        carrier = self._carrier(version, encoder)
+        copied = removed = 0
+        for _ in range(_PASSES):
+            carried = carrier.carry(progress=progress)
+            copied, removed = copied + carried.copied, removed + carried.removed
+            if not (carried.copied or carried.removed):
+                break
+        self.store(version).settle()
+        self._carriers[version] = carrier, carried
+        return replace(carried, copied=copied, removed=removed)
+
+    def switch(self, version: str) -> Carried:
+        """Let the name stand for a version that was filled.
+
+        Returns:
+            What was written to the former one since, and has been carried over.
+        """
+        if version == self.live:
+            return Carried()
+        carrier, carried = self._carriers[version]
+        self.point(version)
+        return carrier.carry_late(carried.seen)
+
+    def point(self, version: str) -> None:
+        """Let the name stand for a version as it is."""
+        self.layout(version)
+        self.store(version).point()
+        self._live.exists()
+
+    def drop(self, version: str) -> None:
+        """Remove a version that the name does not stand for.
+
+        Raises:
+            InputError: It does, or there is no such version.
+        """
+        self.layout(version)
+        if version == self.live:
+            raise InputError(f"{version} is what {self.name!r} stands for: not removed")
+        self.store(version).drop_version()
+
+    def close(self) -> None:
+        """Disconnect."""
+        for store in (*self._stores.values(), self._live):
+            store.close()
+
+    def __enter__(self) -> Versions:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def _carrier(self, version: str, encoder: Callable[[str], Encoder]) -> Carrier:
+        target = self.layout(version)
+        encode = None
+        if not target.encoder.same_space(self.layout(self.live).encoder):
+            made = encoder(target.encoder.name)
+            if not target.encoder.same_space(made.identity):
+                raise InputError(
+                    f"{version} was made with encoder {target.encoder.describe()}, "
+                    f"not with {made.identity.describe()}"
+                )
+            encode = made.encode
+        fields = [str(field["field_name"]) for field in milvus_fields(target)]
+        fields.remove("vector")
+        return Carrier(self.store(self.live), self.store(version), fields, encode)

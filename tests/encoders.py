@@ -1,0 +1,33 @@
+"""Other encoders than the default one, made from its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from sentence_transformers import SentenceTransformer
+
+from retrieval import Encoder
+
+
+def shallow_encoder(encoder: Encoder, folder: Path, *, layers: int = 3) -> Encoder:
+    """The first layers only: another space, not quite as good."""
+    return _saved(encoder, folder, layers)
+
+
+def scrambled_encoder(encoder: Encoder, folder: Path) -> Encoder:
+    """Random weights in one layer: a space in which little is like anything."""
+    return _saved(encoder, folder, 1, is_random=True)
+
+
+def _saved(encoder: Encoder, folder: Path, layers: int, *, is_random: bool = False) -> Encoder:
+    model = SentenceTransformer(str(encoder._weights), device="cpu")
+    transformer = model[0].auto_model
+    transformer.encoder.layer = transformer.encoder.layer[:layers]
+    transformer.config.num_hidden_layers = layers
+    if is_random:
+        torch.manual_seed(0)
+        for weight in transformer.parameters():
+            torch.nn.init.normal_(weight, std=0.5)
+    model.save(str(folder), create_model_card=False)
+    return Encoder(str(folder), backend="torch")
