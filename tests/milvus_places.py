@@ -47,6 +47,10 @@ class Place:
         """The same on the command line, which takes no token."""
         return ["--uri", self.uri, "--collection", self.collection]
 
+    def environment(self) -> dict[str, str]:
+        """What goes with the flags."""
+        return {} if self.token is None else {"LIKEWISE_INDEX__TOKEN": self.token}
+
 
 @dataclass
 class Places:

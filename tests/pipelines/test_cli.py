@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
 from retrieval.weights import find_weights
+from tests.milvus_places import Places
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, CUTOFF, Shop
 
 COMMAND = Path(sys.executable).with_name("likewise")
@@ -27,10 +28,11 @@ def run(*arguments: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def job(shop: Shop) -> Path:
+def job(shop: Shop, module_milvus: Places) -> Path:
     """A config whose collection holds the shop's items."""
     job = shop.folder / "cli.yaml"
-    job.write_text(shop.config.read_text().replace("items.db", "cli.db"))
+    place = module_milvus("cli").yaml()
+    job.write_text(shop.config.read_text().replace("index:\n  uri: items.db\n", place))
     result = run("index", "--config", job, "--out", shop.folder / "counts.json")
     assert result.exit_code == 0, result.stderr
     return job
@@ -39,22 +41,31 @@ def job(shop: Shop) -> Path:
 # --- the verbs ---------------------------------------------------------------------------------
 
 
-def test_index_counts_on_the_terminal_and_as_json(job: Path, shop: Shop, tmp_path: Path) -> None:
+def test_index_counts_on_the_terminal_and_as_json(
+    job: Path, shop: Shop, module_milvus: Places
+) -> None:
     counts = json.loads((shop.folder / "counts.json").read_text())
     assert counts == {"new": 946, "changed": 0, "unchanged": 0, "total": 946}
     again = run("index", "--config", job)
-    assert "cli.db / items: 0 new  0 changed  946 unchanged  946 total" in again.stdout
+    place = module_milvus("cli")
+    where = f"{'cli.db' if place.is_lite else place.uri} / {place.collection}"
+    said = " ".join(again.stdout.split())  # a long name fills the line
+    assert f"{where}: 0 new 0 changed 946 unchanged 946 total" in said
 
 
-def test_flags_alone_suffice(shop: Shop, tmp_path: Path) -> None:
-    table, uri, out = tmp_path / "i.csv", tmp_path / "i.db", tmp_path / "near.parquet"
+def test_flags_alone_suffice(
+    shop: Shop, milvus: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, place, out = tmp_path / "i.csv", milvus("sweets"), tmp_path / "near.parquet"
+    for name, token in place.environment().items():
+        monkeypatch.setenv(name, token)
     shop.items.head(50).to_csv(table, index=False)
     mapping = ["--id-col", "product_id", "--text-cols", "product_type,package_size,brand"]
     more = ["--label-col", "product_category", "--attribute-cols", "brand,manufacturer_id"]
-    made = run("index", table, *mapping, *more, "--uri", uri, "--collection", "sweets")
+    made = run("index", table, *mapping, *more, *place.flags())
     assert made.exit_code == 0, made.stderr
     where = ["--where", "brand=National,Private", "--where", "manufacturer_id=100..5000"]
-    to = ["--uri", uri, "--collection", "sweets", "--out", out]
+    to = [*place.flags(), "--out", out]
     found = run("similar", "--text", CHIPS, "--text", CHOCOLATE, "-k", "2", *where, *to)
     assert found.exit_code == 0, found.stderr
     assert pd.read_parquet(out)["query"].tolist() == [0, 0, 1, 1]
@@ -318,8 +329,7 @@ def test_an_encoder_mismatch_says_what_to_do(job: Path, tmp_path: Path) -> None:
     shutil.copytree(find_weights("all-MiniLM-L6-v2"), other)
     (other / "config.json").write_text((other / "config.json").read_text() + "\n")
     settings = tmp_path / "other.yaml"
-    text = job.read_text().replace("cli.db", str(job.parent / "cli.db"))
-    settings.write_text(text + "encoder: {name: ./tuned}\n")
+    settings.write_text(job.read_text() + "encoder: {name: ./tuned}\n")
     result = run("similar", "-t", "x", "--config", settings)
     assert result.exit_code == 2
     assert "was filled with encoder 'all-MiniLM-L6-v2'" in result.stderr

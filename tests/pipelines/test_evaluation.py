@@ -10,15 +10,16 @@ from pipelines.config import Settings, load_settings
 from pipelines.evaluation import EvaluationResult, evaluate_job, write_evaluation
 from pipelines.jobs import classify_job, index_job
 from retrieval import InputError, TableError
+from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop
 
 TEXT = ["product_type", "package_size", "brand"]
 
 
 @pytest.fixture(scope="module")
-def settings(shop: Shop) -> Settings:
+def settings(shop: Shop, module_milvus: Places) -> Settings:
     """Settings whose collection holds two of three items of the shop."""
-    settings = load_settings(shop.config, {"index": {"uri": str(shop.folder / "evaluated.db")}})
+    settings = load_settings(shop.config, {"index": module_milvus().settings()})
     index_job(settings, shop.items[shop.items.index % 3 > 0])
     return settings
 

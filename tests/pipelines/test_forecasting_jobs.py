@@ -29,6 +29,7 @@ from pipelines.forecasting_jobs import (
 )
 from pipelines.jobs import open_index
 from retrieval import ArtifactError, InputError, TableError
+from tests.milvus_places import Places
 from tests.pipelines.conftest import CUTOFF, Shop
 
 KNN = {"method": "knn"}
@@ -325,9 +326,13 @@ def test_a_saved_forecaster_is_brought_up_to_date(model: Path, shop: Shop) -> No
     assert began[first["unique_id"]].tolist() == first["y"].tolist()
 
 
-def test_a_forecaster_on_an_index_of_its_own_is_found_with_it(shop: Shop, tmp_path: Path) -> None:
-    settings = _settings(shop, forecast=KNN, index={"uri": str(tmp_path / "own.db")})
-    with open_index(settings, collection="launches") as index:
+def test_a_forecaster_on_an_index_of_its_own_is_found_with_it(
+    shop: Shop, milvus: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = _settings(shop, forecast=KNN, index=milvus("own").settings())
+    for name, token in milvus("own").environment().items():
+        monkeypatch.setenv(name, token)
+    with open_index(settings) as index:
         fitted = make_forecaster(settings, index).fit(shop.items, shop.sales, cutoff=CUTOFF)
         fitted.save(tmp_path / "model")
         expected = fitted.predict(_coming(shop))

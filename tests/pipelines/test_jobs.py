@@ -15,27 +15,28 @@ from pipelines.jobs import (
 )
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
+from tests.milvus_places import Places
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, Shop
 
 
 @pytest.fixture(scope="module")
-def settings(shop: Shop) -> Settings:
+def settings(shop: Shop, module_milvus: Places) -> Settings:
     """Settings whose collection holds the shop's items."""
-    settings = load_settings(shop.config, {"index": {"uri": str(shop.folder / "jobs.db")}})
+    settings = load_settings(shop.config, {"index": module_milvus().settings()})
     n = len(shop.items)
     assert index_job(settings) == {"new": n, "changed": 0, "unchanged": 0, "total": n}
     return settings
 
 
-def _fresh(shop: Shop, folder: Path, **flags: dict[str, object]) -> Settings:
-    return load_settings(shop.config, {"index": {"uri": str(folder / "fresh.db")}, **flags})
+def _fresh(shop: Shop, milvus: Places, **flags: dict[str, object]) -> Settings:
+    return load_settings(shop.config, {"index": milvus("fresh").settings(), **flags})
 
 
 # --- index -------------------------------------------------------------------------------------
 
 
-def test_indexing_again_changes_only_what_changed(shop: Shop, tmp_path: Path) -> None:
-    settings, items = _fresh(shop, tmp_path), shop.items.head(20).copy()
+def test_indexing_again_changes_only_what_changed(shop: Shop, milvus: Places) -> None:
+    settings, items = _fresh(shop, milvus), shop.items.head(20).copy()
     index_job(settings, items)
     items.loc[3, "department"] = "SWEETS"
     more = pd.concat([items, shop.items[20:25]])
@@ -43,32 +44,34 @@ def test_indexing_again_changes_only_what_changed(shop: Shop, tmp_path: Path) ->
     assert index_job(settings, more)["unchanged"] == 25
 
 
-def test_a_csv_file_a_query_and_a_frame_are_the_same_items(shop: Shop, tmp_path: Path) -> None:
+def test_a_csv_file_a_query_and_a_frame_are_the_same_items(
+    shop: Shop, milvus: Places, tmp_path: Path
+) -> None:
     items = shop.items.head(30)
     items.to_csv(tmp_path / "items.csv", index=False)
     url = f"sqlite:///{tmp_path / 'shop.sqlite'}"
     engine = sa.create_engine(url)
     items.to_sql("items", engine, index=False)
     engine.dispose()
-    settings = _fresh(shop, tmp_path)
+    settings = _fresh(shop, milvus)
     index_job(settings, items)
     for source in (tmp_path / "items.csv", SqlQuery("SELECT * FROM items", url)):
         assert index_job(settings, source)["unchanged"] == 30
 
 
-def test_ids_keep_their_leading_zeros(shop: Shop, tmp_path: Path) -> None:
+def test_ids_keep_their_leading_zeros(shop: Shop, milvus: Places, tmp_path: Path) -> None:
     items = shop.items.head(3).assign(product_id=["007", "7", "0070"])
     items.to_csv(tmp_path / "items.csv", index=False)
-    settings = _fresh(shop, tmp_path)
+    settings = _fresh(shop, milvus)
     index_job(settings, tmp_path / "items.csv")
     with open_index(settings) as index:
         assert index.get(["7", "007", "0070"])["item_id"].tolist() == ["7", "007", "0070"]
 
 
 def test_attributes_of_a_few_new_rows_are_what_the_collection_holds(
-    shop: Shop, tmp_path: Path
+    shop: Shop, milvus: Places, tmp_path: Path
 ) -> None:
-    settings, table = _fresh(shop, tmp_path), tmp_path / "items.csv"
+    settings, table = _fresh(shop, milvus), tmp_path / "items.csv"
     index_job(settings, shop.items.head(5))
     few = shop.items[5:7].assign(department=["12", "16"], manufacturer_id=None)
     few.to_csv(table, index=False)
@@ -78,8 +81,8 @@ def test_attributes_of_a_few_new_rows_are_what_the_collection_holds(
         index_job(settings, table)
 
 
-def test_a_refused_table_changes_nothing(shop: Shop, tmp_path: Path) -> None:
-    settings = _fresh(shop, tmp_path)
+def test_a_refused_table_changes_nothing(shop: Shop, milvus: Places) -> None:
+    settings = _fresh(shop, milvus)
     index_job(settings, shop.items.head(5))
     with pytest.raises(TableError, match="product_id"):
         index_job(settings, shop.items.assign(product_id="A1"))
@@ -87,9 +90,9 @@ def test_a_refused_table_changes_nothing(shop: Shop, tmp_path: Path) -> None:
         assert index.count() == 5
 
 
-def test_without_text_columns_there_is_nothing_to_index(shop: Shop, tmp_path: Path) -> None:
+def test_without_text_columns_there_is_nothing_to_index(shop: Shop, milvus: Places) -> None:
     with pytest.raises(InputError, match=r"no text column: set items\.text"):
-        index_job(_fresh(shop, tmp_path, items={"text": ()}))
+        index_job(_fresh(shop, milvus, items={"text": ()}))
 
 
 def test_without_a_table_the_message_says_where_to_name_one() -> None:
@@ -132,9 +135,10 @@ def test_conditions_narrow_the_answer(settings: Settings, shop: Shop) -> None:
     assert 0 < len(near) < len(brand)
 
 
-def test_a_missing_index_is_not_made(shop: Shop, tmp_path: Path) -> None:
+@pytest.mark.lite_only("about the file")
+def test_a_missing_index_is_not_made(shop: Shop, milvus: Places, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"fresh\.db: no such index; `likewise index` makes one"):
-        similar_job(_fresh(shop, tmp_path), [CHIPS])
+        similar_job(_fresh(shop, milvus), [CHIPS])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -225,9 +229,15 @@ def test_words_and_examples_together_add_labels(settings: Settings, shop: Shop) 
 
 
 def test_a_saved_classifier_answers_as_the_one_that_was_fitted(
-    settings: Settings, shop: Shop, tmp_path: Path
+    settings: Settings,
+    shop: Shop,
+    module_milvus: Places,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     new, model = shop.items.head(30).drop(columns="product_category"), tmp_path / "model"
+    for name, token in module_milvus().environment().items():
+        monkeypatch.setenv(name, token)
     settings = _with(settings, k=5)
     fitted = classify_job(settings, new, save=model)
     # Without a word on where the index is: the classifier knows. Its own k counts, not 20.
@@ -251,8 +261,8 @@ def test_a_saved_classifier_of_words_needs_nothing_else(
     pd.testing.assert_frame_equal(classify_job(load_settings(), new, model=model), fitted)
 
 
-def test_an_index_without_labels_cannot_classify(shop: Shop, tmp_path: Path) -> None:
-    settings = _fresh(shop, tmp_path, items={"label": None})
+def test_an_index_without_labels_cannot_classify(shop: Shop, milvus: Places) -> None:
+    settings = _fresh(shop, milvus, items={"label": None})
     index_job(settings, shop.items.drop(columns="product_category").head(5))
     with pytest.raises(InputError, match="no label"):
         classify_job(settings, shop.items.head(1))
