@@ -27,7 +27,7 @@ _WORDS = {
     "wape": "WAPE of the launches",
     "wape_ratio": "WAPE over the baseline's",
     "bias": "bias of the mean",
-    "coverage_gap": "gap of the coverage",
+    "coverage_gap": "coverage short of its level",
 }
 _SHARES = {"unknown_share", "unknown_rise", "label_shift", "bias", "coverage_gap"}
 _SIGNED = {"unknown_rise", "bias", "coverage_gap"}
