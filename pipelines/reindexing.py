@@ -38,11 +38,17 @@ class Demands:
     recall: float = 0.95
     loss: float = 0.02
 
-    def unmet(self, before: Examination, after: Examination) -> list[str]:
-        """What a version falls short of."""
+    def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
+        """What a version falls short of.
+
+        Args:
+            items: How many it should hold.
+            before: What the live version is like; it may be written to all the time.
+            after: What the new version is like.
+        """
         problems = []
-        if after.items != before.items:
-            problems.append(f"it holds {after.items:,} items, not {before.items:,}")
+        if after.items != items:
+            problems.append(f"it holds {after.items:,} items, not {items:,}")
         if after.recall < self.recall:
             problems.append(f"recall@10 is {after.recall:.3f}, below {self.recall}")
         loss = before.agreement - after.agreement
@@ -157,7 +163,7 @@ def _replaced(
         fields |= {"copied": filled.copied, "removed": filled.removed}
     done = Reindexing(former, version, former, filled.copied, filled.removed)
     if demands is not None:
-        done = _examined(versions, done, demands)
+        done = _examined(versions, done, len(filled.seen), demands)
     if not switch:
         return done
     late = versions.switch(version)
@@ -168,13 +174,13 @@ def _replaced(
     return replace(done, live=version, late=late.copied + late.removed, dropped=dropped)
 
 
-def _examined(versions: Versions, done: Reindexing, demands: Demands) -> Reindexing:
+def _examined(versions: Versions, done: Reindexing, items: int, demands: Demands) -> Reindexing:
     with timed(_log, "versions examined"):
         before, after = (
             examine(versions.store(one), versions.layout(one))
             for one in (done.former, done.version)
         )
-    problems = demands.unmet(before, after)
+    problems = demands.unmet(items, before, after)
     if problems:
         raise ReindexRefusedError(
             f"{done.version} is not read by anybody, {done.former} stays: " + "; ".join(problems)

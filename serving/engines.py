@@ -18,13 +18,13 @@ from typing import Any
 import structlog
 
 from pipelines.config import Settings
-from retrieval import Encoder, InputError, StoreError, StoreUnavailableError
+from retrieval import InputError, StoreError, StoreUnavailableError
 from serving.audit import AuditLog
 from serving.batching import Answer, Call, Lane, Limits
 from serving.keys import KeyRing
 from serving.metrics import Metrics
 from serving.problems import ApiError, not_ready
-from serving.served_index import make_served_encoder
+from serving.served_index import ServedEncoders
 from serving.tenants import Tenant, Tenants, load_tenant
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -49,7 +49,7 @@ class Engines:
         self.keys = KeyRing(settings.serve.keys, settings.serve.rate)
         self.failure: InputError | None = None
         self._on_failure = on_failure
-        self._encoder: Encoder | None = None
+        self._encoders = ServedEncoders(settings, self.metrics)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="likewise-load")
         self._watch_pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-watch")
         self.tenants = Tenants(self._load_tenant, self._pool, settings.serve.tenants)
@@ -164,11 +164,7 @@ class Engines:
     # --- loading and watching --------------------------------------------------------------------
 
     def _load_tenant(self, name: str | None) -> Tenant:
-        if self._encoder is None:
-            encoder = make_served_encoder(self.settings, self.metrics)
-            encoder.encode(["ready?"])  # loads it
-            self._encoder = encoder
-        return load_tenant(self.settings, self._encoder, self.metrics, name)
+        return load_tenant(self.settings, self._encoders, self.metrics, name)
 
     async def _load(self) -> None:
         names = self.keys.tenants[: self.settings.serve.tenants]

@@ -20,7 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
-from retrieval import InputError, LikewiseError, StoreError, StoreUnavailableError
+from retrieval import (
+    IndexReplacedError,
+    InputError,
+    LikewiseError,
+    StoreError,
+    StoreUnavailableError,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -122,6 +128,10 @@ def as_api_error(error: Exception) -> ApiError:
         return ApiError(error.status_code, kind, str(error.detail), headers=error.headers)
     if isinstance(error, InputError):
         return ApiError(422, "invalid-request", str(error))
+    if isinstance(error, IndexReplacedError):
+        return ApiError(
+            503, "index-replaced", "the items are just being replaced", retry_after=RETRY_AFTER
+        )
     if isinstance(error, StoreUnavailableError):
         return ApiError(503, "milvus-away", "Milvus does not answer", retry_after=RETRY_AFTER)
     if isinstance(error, StoreError):
@@ -245,6 +255,7 @@ _TITLES = {
     "not-ready": "Not ready",
     "milvus-away": "Milvus does not answer",
     "milvus-refused": "Milvus refused",
+    "index-replaced": "The items are being replaced",
     "timeout": "Too late",
     "nothing-learned": "There is nothing to answer from",
     "read-only": "This cannot be changed here",

@@ -7,7 +7,7 @@ to: both need a lock that a job, which is alone, can do without.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,15 +56,6 @@ class ServedIndex(ItemIndex):
         super().__init__(**options)
 
     @property
-    def version(self) -> str:
-        """The collection behind the name; the name itself where it is none's alias."""
-        return str(getattr(super(), "version", self.collection))
-
-    def is_current(self) -> bool:
-        """Whether the name still means the collection that was opened."""
-        return bool(getattr(super(), "is_current", lambda: True)())
-
-    @property
     def exists(self) -> bool:
         """Whether there is a collection; the first upsert makes it."""
         return self._layout is not None
@@ -95,26 +86,49 @@ class ServedIndex(ItemIndex):
             return super().delete(ids)
 
 
-def make_served_encoder(settings: Settings, metrics: Metrics) -> Encoder:
-    """The encoder of the settings."""
-    chosen = settings.encoder
-    return ServedEncoder(
-        metrics,
-        chosen.name,
-        backend=chosen.backend,
-        batch_size=chosen.batch_size,
-        cache_dir=chosen.cache_dir if chosen.cache else False,
-    )
+class ServedEncoders:
+    """Makes encoders, each once: for the settings that name none, those the collections ask for.
+
+    Args:
+        settings: `encoder` says how.
+        metrics: Told the seconds.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self._settings = settings.encoder
+        self._metrics = metrics
+        self._lock = threading.Lock()
+        self._made: dict[str, ServedEncoder] = {}
+
+    def __call__(self, name: str) -> Encoder:
+        """The encoder of the settings, or else of that name, ready to answer."""
+        chosen = self._settings
+        name = chosen.name if "name" in chosen.model_fields_set else name
+        with self._lock:
+            if name not in self._made:
+                encoder = ServedEncoder(
+                    self._metrics,
+                    name,
+                    backend=chosen.backend,
+                    batch_size=chosen.batch_size,
+                    cache_dir=chosen.cache_dir if chosen.cache else False,
+                )
+                encoder.encode(["ready?"])  # loads it
+                self._made[name] = encoder
+            return self._made[name]
 
 
 def open_served_index(
-    settings: Settings, encoder: Encoder, metrics: Metrics, tenant: str | None
+    settings: Settings,
+    encoder: Callable[[str], Encoder],
+    metrics: Metrics,
+    tenant: str | None,
 ) -> ServedIndex:
     """Open the collection of the settings.
 
     Args:
         settings: `index` says where it is.
-        encoder: Of the settings.
+        encoder: Makes the collection's encoder.
         metrics: Told the seconds.
         tenant: Whose items are seen.
 

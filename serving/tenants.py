@@ -33,6 +33,7 @@ from serving.served_index import ServedIndex, open_served_index
 _log = structlog.stdlib.get_logger(__name__)
 
 Load = Callable[[str | None], "Tenant"]
+MakeEncoder = Callable[[str], Encoder]
 
 
 class Tenant:
@@ -50,7 +51,7 @@ class Tenant:
     """
 
     def __init__(
-        self, name: str | None, settings: Settings, encoder: Encoder, metrics: Metrics
+        self, name: str | None, settings: Settings, encoders: MakeEncoder, metrics: Metrics
     ) -> None:
         self.name = name
         self.settings = settings
@@ -60,14 +61,14 @@ class Tenant:
         self.forecaster: LaunchForecaster | None = None
         self.forecaster_version = ""
         self._more: list[ItemIndex] = []
-        self.index: ServedIndex = open_served_index(settings, encoder, metrics, name)
+        self.index: ServedIndex = open_served_index(settings, encoders, metrics, name)
         try:
             journal = LabelJournal(tenant_folder(settings, name) / "labels.jsonl")
             model = _path_for(settings.serve.model_labels, name)
             self.labeler = Labeler(settings, self.index, journal, model)
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
-                self.forecaster = self._load_forecaster(forecaster)
+                self.forecaster = self._load_forecaster(forecaster, encoders)
                 self.forecaster_version = _fingerprint(forecaster)
         except BaseException:
             self.close()
@@ -78,17 +79,16 @@ class Tenant:
         for index in (*self._more, self.index):
             index.close()
 
-    def _load_forecaster(self, path: Path) -> LaunchForecaster:
+    def _load_forecaster(self, path: Path, encoders: MakeEncoder) -> LaunchForecaster:
         home = named_index(path)
-        encoder = self.index.encoder
         if home is None:
             try:
-                return LaunchForecaster.load(path, encoder=encoder)
+                return LaunchForecaster.load(path, encoder=self.index.encoder)
             except EncoderMismatchError:  # it was made with another one, and has its name
                 return LaunchForecaster.load(path)
         token = self.settings.index.token
         elsewhere = self.settings.model_copy(update={"index": IndexSettings(**home, token=token)})
-        index = open_served_index(elsewhere, encoder, self.metrics, self.name)
+        index = open_served_index(elsewhere, encoders, self.metrics, self.name)
         self._more.append(index)
         return LaunchForecaster.load(path, index=index)
 
@@ -182,10 +182,12 @@ class Tenants:
         return tenant
 
 
-def load_tenant(settings: Settings, encoder: Encoder, metrics: Metrics, name: str | None) -> Tenant:
+def load_tenant(
+    settings: Settings, encoders: MakeEncoder, metrics: Metrics, name: str | None
+) -> Tenant:
     """Load a tenant, and say in the log how long it took."""
     with timed(_log, "items and models loaded", tenant=name):
-        return Tenant(name, settings, encoder, metrics)
+        return Tenant(name, settings, encoders, metrics)
 
 
 def tenant_folder(settings: Settings, name: str | None) -> Path:
