@@ -38,6 +38,7 @@ from pipelines.config_sections import (
     SalesSettings,
     SinkSettings,
 )
+from pipelines.engine_settings import EngineSettings
 from pipelines.monitor_settings import MonitorSettings
 from pipelines.serve_settings import ServeSettings
 from retrieval import InputError
@@ -80,6 +81,7 @@ class Settings(BaseSettings):
     run: RunSettings = RunSettings()
     bad_rows: BadRowsSettings = BadRowsSettings()
     monitor: MonitorSettings = MonitorSettings()
+    engine: EngineSettings = EngineSettings()
     sink: SinkSettings = SinkSettings()
 
 

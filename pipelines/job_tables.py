@@ -17,6 +17,7 @@ import structlog
 from pipelines.config_sections import ItemsSettings
 from pipelines.csv_files import CsvFile
 from pipelines.logs import timed
+from pipelines.parquet_rows import ParquetRows
 from pipelines.queries import FetchedRows, SqlQuery
 from pipelines.tables import Kind, Source, read_table
 from retrieval import InputError, ItemIndex, TableError
@@ -27,7 +28,7 @@ _log = structlog.stdlib.get_logger(__name__)
 TableInput = pd.DataFrame | Source
 """A table, or where it is."""
 
-_NAMED = (Path, str, CsvFile, SqlQuery, FetchedRows)
+_NAMED = (Path, str, CsvFile, ParquetRows, SqlQuery, FetchedRows)
 
 
 def read_input(

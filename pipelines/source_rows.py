@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipelines.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
 from pipelines.job_tables import TableInput
+from pipelines.parquet_rows import parquet_files
 from pipelines.queries import FetchedRows, SqlQuery, fetch
 
 
@@ -42,7 +43,7 @@ def whole_rows(source: TableInput, rows: Sequence[int]) -> pa.Table:
         if len(inside) or not parts:
             parts.append(part.take(pa.array(inside)))
         start += part.num_rows
-    return pa.concat_tables(parts)
+    return pa.concat_tables(parts, promote_options="permissive")
 
 
 def texts_of(rows: pa.Table, column: str) -> list[str | None]:
@@ -66,10 +67,11 @@ def _parts(source: TableInput) -> Iterator[pa.Table]:
         file = source if isinstance(source, CsvFile) else CsvFile(Path(str(source)), CsvFormat())
         yield read_csv(file, lambda names: [name for name in names if names.count(name) == 1])
     else:
-        with pq.ParquetFile(Path(str(source))) as file:
-            yield file.schema_arrow.empty_table()
-            for batch in file.iter_batches():
-                yield pa.Table.from_batches([batch])
+        for path in parquet_files(Path(str(source))):
+            with pq.ParquetFile(path) as file:
+                yield file.schema_arrow.empty_table()
+                for batch in file.iter_batches():
+                    yield pa.Table.from_batches([batch])
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.csv_files import (
     CSV_SUFFIXES,
@@ -33,20 +32,20 @@ from pipelines.csv_files import (
     with_points,
     write_csv,
 )
+from pipelines.parquet_rows import SUFFIX, ParquetRows, parquet_schema, read_parquet
 from pipelines.queries import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 
 Kind = Literal["string", "date", "number", "flag", "any"]
 
-_PARQUET = ".parquet"
 _OFFENDERS = 5
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # A moment's time zone is dropped: the local day is the day of the sale.
 _OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
 
 
-Source = Path | str | CsvFile | SqlQuery | FetchedRows
+Source = Path | str | CsvFile | ParquetRows | SqlQuery | FetchedRows
 
 
 def read_table(
@@ -60,9 +59,9 @@ def read_table(
     """Reads a table, or some columns of it.
 
     Args:
-        source: A ``.parquet`` or ``.csv`` file (also ``.csv.gz``, ``.csv.zst``; dates are ISO), or
-            a query. A CSV file by its path is UTF-8 with commas and decimal points; `CsvFile` tells
-            otherwise.
+        source: A ``.parquet`` file, a folder of these, a ``.csv`` file (also ``.csv.gz``,
+            ``.csv.zst``; dates are ISO), or a query. A CSV file by its path is UTF-8 with commas
+            and decimal points; `CsvFile` tells otherwise.
         columns: The columns to read and what they hold, in the order wanted; None: all, as they
             come. "string" keeps every character, "date" gives timestamps without a time zone,
             "number" floats, "flag" booleans (or 0 and 1); "any" keeps a file's own type (of a CSV
@@ -78,10 +77,11 @@ def read_table(
     """
     wanted = None if columns is None else list(dict.fromkeys(columns))
     table, untyped = _load(source, wanted, optional)
-    rows = np.arange(table.num_rows)
+    first = source.start if isinstance(source, ParquetRows) else 0
+    rows = np.arange(first, first + table.num_rows)
     if skip:
-        rows = np.setdiff1d(rows, list(skip))
-        table = table.filter(pa.array(np.isin(np.arange(table.num_rows), rows)))
+        kept = ~np.isin(rows, list(skip))
+        rows, table = rows[kept], table.filter(pa.array(kept))
     kinds: dict[str, Kind] = dict.fromkeys(table.column_names, "any")
     if id_col in kinds:
         kinds[id_col] = "string"
@@ -141,31 +141,32 @@ def _load(
     if isinstance(source, SqlQuery | FetchedRows):
         table = fetch(source) if isinstance(source, SqlQuery) else source.rows
         return table.select(_chosen(source, table.column_names, wanted, optional)), False
+    if isinstance(source, ParquetRows):
+        return _load_parquet(source.path, wanted, optional, source), False
     path = source.path if isinstance(source, CsvFile) else Path(source)
+    if path.is_dir():
+        return _load_parquet(path, wanted, optional, None), False
     _check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if csv_suffix(path) is not None:
         file = source if isinstance(source, CsvFile) else CsvFile(path, CsvFormat())
         return read_csv(file, lambda names: _chosen(path, names, wanted, optional)), True
-    return _load_parquet(path, wanted, optional), False
+    return _load_parquet(path, wanted, optional, None), False
 
 
-def _load_parquet(path: Path, wanted: list[str] | None, optional: Collection[str]) -> pa.Table:
-    try:
-        with pq.ParquetFile(path) as file:
-            chosen = _chosen(path, file.schema_arrow.names, wanted, optional)
-            return file.read(columns=chosen).select(chosen)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        if isinstance(error, PermissionError):
-            raise
-        problem = str(error).splitlines()[0]
-        raise TableError(f"{path}: not a whole Parquet file (cut off?): {problem}") from error
+def _load_parquet(
+    path: Path, wanted: list[str] | None, optional: Collection[str], rows: ParquetRows | None
+) -> pa.Table:
+    chosen = _chosen(path, parquet_schema(path).names, wanted, optional)
+    if rows is None:
+        return read_parquet(path, chosen)
+    return read_parquet(path, chosen, rows.start, rows.stop)
 
 
 def _check_suffix(path: Path) -> None:
-    if path.suffix != _PARQUET and csv_suffix(path) is None:
-        there = ", ".join((_PARQUET, *CSV_SUFFIXES))
+    if path.suffix != SUFFIX and csv_suffix(path) is None:
+        there = ", ".join((SUFFIX, *CSV_SUFFIXES))
         raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
 
 

@@ -142,6 +142,7 @@ class ItemIndex:
         vectors: npt.NDArray[Any] | None = None,
         source: str = "items",
         progress: bool | None = None,
+        settle: bool = True,
     ) -> UpsertCounts:
         """Add new items, replace changed ones, leave the rest alone.
 
@@ -159,6 +160,8 @@ class ItemIndex:
                 encoder; used in place of encoding.
             source: What to call the table in error messages.
             progress: Show a progress bar; None shows it for long work only.
+            settle: Settle the collection afterwards; False where many parts are written, and
+                `settle` is called after the last one.
 
         Raises:
             TableError: The table is not in order; nothing was written.
@@ -208,7 +211,13 @@ class ItemIndex:
                 vectors,
                 progress=progress,
                 before_writing=self._forget,
+                settle=settle,
             )
+
+    def settle(self) -> None:
+        """Write out and index what Milvus still has in memory."""
+        if self._layout is not None:
+            self._store.settle()
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were.

@@ -34,6 +34,7 @@ def write_rows(
     *,
     progress: bool | None,
     before_writing: Callable[[], None],
+    settle: bool = True,
 ) -> UpsertCounts:
     """Write rows whose content the store does not hold yet, batch by batch.
 
@@ -45,6 +46,7 @@ def write_rows(
         vectors: (n, d) unit vectors; None to encode.
         progress: Show a progress bar; None shows it for long work only.
         before_writing: Called before each batch that is written; not where nothing has changed.
+        settle: Settle the store afterwards, if anything was written.
     """
     counts = UpsertCounts()
     with progress_bar(len(rows), "index", "item", progress, long=_LONG_WORK) as bar:
@@ -55,7 +57,7 @@ def write_rows(
                 store, encoder, rows[batch], texts[batch], given, counts, before_writing
             )
             bar.update(len(rows[batch]))
-    if counts.new or counts.changed:
+    if settle and (counts.new or counts.changed):
         store.settle()
     return counts
 
