@@ -221,7 +221,17 @@ class IndexSettings(_Section):
 
     uri: str = "items.db"
     collection: str = "items"
-    kind: Literal["auto", "FLAT", "IVF_FLAT", "HNSW"] = "auto"
+    kind: Literal[
+        "auto",
+        "FLAT",
+        "IVF_FLAT",
+        "HNSW",
+        "IVF_SQ8",
+        "SCANN",
+        "DISKANN",
+        "GPU_IVF_FLAT",
+        "GPU_CAGRA",
+    ] = "auto"
     params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
     prune: bool = False
     token: SecretStr | None = None

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.filters import MISSING_STRING
+from retrieval.index_kinds import search_params
 from retrieval.neighbors import Neighbors
-from retrieval.schema import Layout, search_params
+from retrieval.schema import Layout
 from retrieval.store import Store
 
 # Of equal similarity but for rounding, either may be the k-th.

@@ -16,6 +16,7 @@ import pandas as pd
 from retrieval.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import EncoderMismatchError, IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
+from retrieval.index_kinds import milvus_index, search_params
 from retrieval.neighbors import Hits, Neighbors
 from retrieval.queries import distinct, to_days, to_vectors, unit_rows
 from retrieval.schema import (
@@ -23,8 +24,6 @@ from retrieval.schema import (
     attribute_kinds,
     check_tenant,
     milvus_fields,
-    milvus_index,
-    search_params,
     to_date,
     to_rows,
 )
@@ -52,8 +51,8 @@ class ItemIndex:
             the collection was filled with. None: `Encoder`.
         collection: Name of the collection.
         token: ``user:password`` or API key of a server.
-        index: ``"auto"`` (FLAT on Lite, HNSW on a server), ``"FLAT"``, ``"IVF_FLAT"`` or
-            ``"HNSW"``.
+        index: ``"auto"`` (FLAT on Lite, HNSW on a server) or one of
+            `retrieval.index_kinds.INDEX_KINDS`.
         index_params: Parameters of that index, as Milvus names them.
         store_text: Keep the text beside the vector, so that `get` can show it.
         timeout: Seconds a single call may take, time in which Milvus is away included.

@@ -34,13 +34,6 @@ TENANT_END = "\x1f"
 _TENANT_BYTES = 64
 _TENANT = re.compile(rf"\A[A-Za-z0-9_.-]{{1,{_TENANT_BYTES}}}\Z")
 
-INDEX_KINDS = ("auto", "FLAT", "IVF_FLAT", "HNSW")
-_INDEX_DEFAULTS: dict[str, dict[str, Any]] = {
-    "FLAT": {},
-    "IVF_FLAT": {"nlist": 1024},
-    "HNSW": {"M": 32, "efConstruction": 360},
-}
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -135,34 +128,6 @@ def milvus_fields(layout: Layout) -> list[dict[str, Any]]:
     return fields
 
 
-def milvus_index(kind: str, params: Mapping[str, Any] | None, *, is_lite: bool) -> dict[str, Any]:
-    """Choose the vector index; `auto` is FLAT on Lite and HNSW on a server.
-
-    Lite's HNSW returns too few hits behind a selective filter, so there an exact search is the only
-    honest default.
-    """
-    if kind not in INDEX_KINDS:
-        raise InputError(f"unknown index {kind!r}; there are: {', '.join(INDEX_KINDS)}")
-    chosen = kind if kind != "auto" else ("FLAT" if is_lite else "HNSW")
-    return {
-        "index_type": chosen,
-        "metric_type": "COSINE",
-        "params": {**_INDEX_DEFAULTS[chosen], **(params or {})},
-    }
-
-
-def search_params(index: str, limit: int) -> dict[str, Any]:
-    """Choose the search effort.
-
-    HNSW needs ef ≥ limit, and eight times that keeps recall high; IVF looks into 1/16 of its lists.
-    """
-    effort: dict[str, dict[str, int]] = {
-        "HNSW": {"ef": min(max(8 * limit, 512), 32_768)},
-        "IVF_FLAT": {"nprobe": 64},
-    }
-    return {"metric_type": "COSINE", "params": effort.get(index, {})}
-
-
 def check_tenant(name: str | None) -> None:
     """Refuse what cannot be a tenant's name.
 
@@ -200,7 +165,9 @@ def to_rows(
             columns[field] = items[column].fillna(MISSING_NUMBER).tolist()
         else:
             columns[field] = _strings(items, column)
-    _check_lengths(columns, {"item_id": layout.item_id, "label": layout.label or "label"}, source)
+    names = {field: column for column, field in layout.fields.items()}
+    names |= {"item_id": layout.item_id, "label": layout.label or "label"}
+    _check_lengths(columns, names, source)
     columns["text"] = [_cut(text) if layout.store_text else "" for text in texts]
     rows = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)

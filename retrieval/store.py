@@ -250,6 +250,7 @@ class Store:
         """Return the rows of those ids that exist, in no particular order."""
         self._load()
         rows: list[dict[str, Any]] = []
+        ids = list(dict.fromkeys(ids))  # Lite would give a row as often as it is asked for
         for start in range(0, len(ids), UPSERT_ROWS):
             wanted = [self._prefix + one for one in ids[start : start + UPSERT_ROWS]]
             expression = _both(member("item_id", wanted), self._clause)

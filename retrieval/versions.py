@@ -16,7 +16,8 @@ from typing import Any
 from retrieval.carrying import Carried, Carrier
 from retrieval.encoder import Encoder
 from retrieval.errors import InputError
-from retrieval.schema import Layout, milvus_fields, milvus_index
+from retrieval.index_kinds import milvus_index
+from retrieval.schema import Layout, milvus_fields
 from retrieval.store import Store
 
 # A pass carries over what was written during the one before; each is shorter.

@@ -1,10 +1,13 @@
 from datetime import date
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 import yaml
 
 from pipelines.config import ConfigError, Settings, load_settings
+from pipelines.config_sections import IndexSettings
+from retrieval.index_kinds import INDEX_KINDS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -36,6 +39,10 @@ def test_flags_win_over_environment_and_environment_over_file(
     monkeypatch.setenv("LIKEWISE_FORECAST__HORIZON", "2")
     settings = load_settings(path, {"forecast": {"horizon": 3}})
     assert (settings.classify.k, settings.forecast.horizon, settings.forecast.freq) == (2, 3, "D")
+
+
+def test_the_kinds_of_index_are_those_of_retrieval() -> None:
+    assert get_args(get_type_hints(IndexSettings)["kind"]) == INDEX_KINDS
 
 
 def test_environment_gives_lists_with_commas_and_mappings_as_json(
