@@ -54,6 +54,7 @@ class Engines:
         self._watch_pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-watch")
         self.tenants = Tenants(self._load_tenant, self._pool, settings.serve.tenants)
         self._is_loaded, self._is_away, self._is_closing = False, False, False
+        self._is_refused = False
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading: set[str | None] = set()
         options = settings.serve
@@ -108,6 +109,8 @@ class Engines:
             return [str(self.failure)]
         if not self._is_loaded:
             away = ["Milvus does not answer"] if self._is_away else []
+            if self._is_refused:  # in what words is for the log: this anybody may read
+                away = ["Milvus refuses; the log says why"]
             return [*away, "encoder, items and models are being loaded"]
         return ["Milvus does not answer"] if self._is_away else []
 
@@ -178,7 +181,8 @@ class Engines:
                 self.metrics.ready.set(1)
                 _log.info("ready", tenants=len(names))
             except StoreError as error:
-                self._note(is_away=isinstance(error, StoreUnavailableError))
+                self._is_refused = not isinstance(error, StoreUnavailableError)
+                self._note(is_away=not self._is_refused)
                 _log.warning("Milvus cannot be used yet", reason=str(error))
                 await asyncio.sleep(self.settings.serve.watch_seconds)
             except Exception as error:
