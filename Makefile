@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench milvus milvus-stop constraints clean
+.PHONY: help install demo test test-server lint format bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ demo: $(STAMP)  ## label and forecast real new products, and write a report
 
 test: $(STAMP)  ## run the tests
 	$(BIN)/python -m pytest
+
+test-server: $(STAMP)  ## run the tests that use Milvus on a real server, which is started and ended
+	LIKEWISE_TEST_MILVUS_TOKEN=root:Milvus $(PYTHON) deploy/milvus_server.py run --port 19531 -- \
+		$(BIN)/python -m pytest --milvus-uri {uri} $(TESTS)
 
 lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/ruff check .

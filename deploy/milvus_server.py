@@ -28,6 +28,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 HOME = Path(__file__).resolve().parent.parent / ".milvus"
 VERSION = "2.3.5"
@@ -150,7 +151,8 @@ def _outside(asked: argparse.Namespace) -> int:
         ended = asyncio.create_task(asyncio.to_thread(inside.wait))
         stopped = _on_signal()
         async with server:
-            await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            either: list[asyncio.Future[Any]] = [ended, stopped]
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         inside.terminate()
         return await ended
 
@@ -193,8 +195,13 @@ def _on_signal() -> asyncio.Future[None]:
     """Done when the process is told to stop."""
     loop = asyncio.get_running_loop()
     told: asyncio.Future[None] = loop.create_future()
+
+    def tell() -> None:
+        if not told.done():
+            told.set_result(None)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, lambda: told.done() or told.set_result(None))
+        loop.add_signal_handler(number, tell)
     return told
 
 
