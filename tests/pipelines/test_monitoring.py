@@ -37,10 +37,11 @@ run:
 
 def stand_at(folder: Path, shop: Shop, cutoff: pd.Timestamp) -> None:
     """Write the tables of a shop as they were then: what is known, sold, and about to launch."""
-    launch = shop.items["launch_date"]
+    items = shop.items.iloc[200:]  # enough of what has always been there
+    launch = items["launch_date"]
     is_new = (launch > cutoff) & (launch <= cutoff + AHEAD)
-    shop.items[is_new].to_parquet(folder / "new.parquet", index=False)
-    known = shop.items[~(launch > cutoff)]
+    items[is_new].to_parquet(folder / "new.parquet", index=False)
+    known = items[~(launch > cutoff)]
     known.to_parquet(folder / "items.parquet", index=False)
     sold = shop.sales["unique_id"].isin(known["product_id"]) & (shop.sales["ds"] <= cutoff)
     shop.sales[sold].to_parquet(folder / "sales.parquet", index=False)
