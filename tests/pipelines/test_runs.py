@@ -155,3 +155,42 @@ def test_bad_settings_are_refused(job: Path) -> None:
     (job / "new.parquet").unlink()
     with pytest.raises(InputError, match="no such file"):
         statuses(job, steps=["classify"])
+
+
+def test_bad_rows_are_kept_by_step_and_counted_in_its_manifest(job: Path) -> None:
+    new, sales = (pd.read_parquet(job / f"{name}.parquet") for name in ("new", "sales"))
+    mended = new["launch_date"].iloc[2]
+    new.loc[new.index[2], "launch_date"] = pd.NaT
+    new.to_parquet(job / "new.parquet", index=False)
+    sales.iloc[[5, 7], sales.columns.get_loc("y")] = -1.0
+    sales.to_parquet(job / "sales.parquet", index=False)
+    steps = ["--steps", "classify,forecast", "--on-bad-rows", "quarantine"]
+    command = ["run", "--config", str(job / "job.yaml"), *steps]
+    assert CliRunner().invoke(app, ["run", *command[1:-1], "fail"]).exit_code == 2
+
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.stderr
+    out = job / "out"
+    assert [line for line in done.stdout.splitlines() if "quarantined" in line][1].endswith(")")
+    assert f"bad rows left out, see {out / 'quarantine'}/" in done.stdout
+    assert pd.read_parquet(out / "quarantine/forecast/sales.parquet")["row"].tolist() == [6, 8]
+    assert pd.read_parquet(out / "quarantine/forecast/new_items.parquet")["row"].tolist() == [3]
+    made = {
+        step: json.loads((out / "manifests" / f"{step}.json").read_text())
+        for step in ("classify", "forecast")
+    }
+    assert {step: one["counts"]["quarantined"] for step, one in made.items()} == {
+        "classify": 0,
+        "forecast": 3,
+    }
+    assert made["forecast"]["basis"]["settings"]["bad_rows"] == {"action": "quarantine"}
+    assert CliRunner().invoke(app, command).stdout.count("unchanged") == 2
+
+    (out / "quarantine/forecast/sales.parquet").unlink()
+    again = CliRunner().invoke(app, command)
+    assert (again.stdout.count("unchanged"), again.stdout.count("3 quarantined")) == (1, 1)
+    assert (out / "quarantine/forecast/sales.parquet").is_file()
+    new.loc[new.index[2], "launch_date"] = mended
+    new.to_parquet(job / "new.parquet", index=False)
+    assert "2 quarantined" in CliRunner().invoke(app, command).stdout
+    assert not (out / "quarantine/forecast/new_items.parquet").exists()
