@@ -5,8 +5,20 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import ConfigOption, DebugOption, LogFormatOption
-from pipelines.cli_running import running, settings_of
+from pipelines.cli_options import (
+    BadRowsOption,
+    ConfigOption,
+    DebugOption,
+    LogFormatOption,
+    QuarantineOption,
+)
+from pipelines.cli_running import (
+    bad_rows_section,
+    quarantine_of,
+    running,
+    settings_of,
+    show_quarantine,
+)
 
 ALERTED = 3
 """The exit code where a threshold is crossed: all was done, and somebody should look."""
@@ -48,6 +60,8 @@ def monitor(
     min_launches: Annotated[
         int | None, typer.Option("--min-launches", min=1, help="Fewer launches do not alarm.")
     ] = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
     config: ConfigOption = None,
     log_format: LogFormatOption = "auto",
     debug: DebugOption = False,
@@ -70,10 +84,18 @@ def monitor(
             "min_items": min_items,
             "min_launches": min_launches,
         }
-        settings = settings_of(config, run={"out": folder}, monitor=flags)
+        settings = settings_of(
+            config,
+            run={"out": folder},
+            monitor=flags,
+            bad_rows=bad_rows_section(on_bad_rows, quarantine),
+        )
         _check_report(out)
-        report = monitor_job(settings, run_folder(settings.run.out))
+        where = run_folder(settings.run.out)
+        bad_rows = quarantine_of(settings, "monitor", where)
+        report = monitor_job(settings, where, quarantine=bad_rows)
         show_monitoring(make_console(), report)
+        show_quarantine(bad_rows)
         if out is not None:
             write_json(report.as_dict(), out)
             typer.echo(f"written to {out}")

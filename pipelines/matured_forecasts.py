@@ -12,6 +12,7 @@ is seen corrected.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from pipelines.forecasting_jobs import make_forecaster
 from pipelines.job_tables import TableInput, naming_tables, source_of
 from pipelines.kept_forecasts import KeptCutoff, kept_by_cutoff
 from pipelines.launch_tables import LaunchTables
+from pipelines.quarantine import Quarantine
+from pipelines.screened_launches import ScreenedLaunches, telling_stock
 
 GONE = "in no table of items any more"
 UNDATED = "the launch date is gone"
@@ -65,6 +68,7 @@ class MaturedForecasts:
 def matured_forecasts(
     settings: Settings,
     folder: Path,
+    quarantine: Quarantine,
     items: TableInput | None = None,
     sales: TableInput | None = None,
     new: TableInput | None = None,
@@ -74,6 +78,7 @@ def matured_forecasts(
     Args:
         settings: Columns and tables; `monitor` says what is measured.
         folder: Of the run.
+        quarantine: What becomes of bad rows. A period that a bad row of sales was about is unknown.
         items: With launch dates; None: the table the settings name.
         sales: The sales panel; None: the table the settings name.
         new: New items, which may not be among the items yet; None: the table the settings name.
@@ -89,7 +94,7 @@ def matured_forecasts(
     if not kept:
         return None
     ages, window = settings.monitor.ages, settings.monitor.window
-    launch, truth = _what_came(settings, items, sales, new)
+    launch, truth = _what_came(settings, quarantine, items, sales, new)
     measured = pd.concat([_measured(one, truth, ages) for one in kept], ignore_index=True)
     status = _status(measured, launch, truth, window)
     in_force = ~measured["unique_id"].duplicated(keep="last")
@@ -108,6 +113,7 @@ def matured_forecasts(
 
 def _what_came(
     settings: Settings,
+    quarantine: Quarantine,
     items: TableInput | None,
     sales: TableInput | None,
     new: TableInput | None,
@@ -118,14 +124,32 @@ def _what_came(
     new = new if new is not None else settings.new_items.source
     forecaster = make_forecaster(settings)
     tables, reader = LaunchTables(forecaster), Reader.of(forecaster)
+    screened = ScreenedLaunches(tables, quarantine)
     with naming_tables(items=items, sales=sales, new_items=new):
-        known = reader.items(tables.items(items))
+        known = reader.items(screened.items(items))
         if new is not None:
-            coming = reader.items(tables.new(new, known, None), "new_items")
+            coming = _new_items(new, known, tables, quarantine)
             known = pd.concat([known, coming], ignore_index=True)
             known = known.drop_duplicates(reader.item_id, ignore_index=True)
-        truth = reader.panel(known, tables.sales(sales), None)
+        sold = screened.sales(sales, known)
+        with telling_stock(tables, sold):
+            truth = Reader.of(forecaster).panel(known, sold, None)
     return known.set_index(reader.item_id)[reader.launch_date], truth
+
+
+def _new_items(
+    source: TableInput, known: pd.DataFrame, tables: LaunchTables, quarantine: Quarantine
+) -> pd.DataFrame:
+    """The new items as they are now: some may have launched since they were forecast."""
+    reader = Reader.of(tables.forecaster)
+
+    def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        return tables.new(there, known, None, skip)
+
+    def use(table: pd.DataFrame) -> pd.DataFrame:
+        return reader.items(table, "new_items")
+
+    return quarantine.screen("new_items", source, read, use, id_col=reader.item_id).result
 
 
 def _measured(one: KeptCutoff, truth: Panel, ages: int | None) -> pd.DataFrame:

@@ -24,6 +24,7 @@ from pipelines.logs import timed
 from pipelines.matured_forecasts import MaturedForecasts, matured_forecasts
 from pipelines.matured_scores import Scores, score_intervals, scores_of
 from pipelines.monitor_checks import ALARM, Check, forecast_checks, label_checks
+from pipelines.quarantine import Quarantine
 from pipelines.runs import LABELS
 from retrieval import InputError
 
@@ -95,6 +96,7 @@ def monitor_job(
     items: TableInput | None = None,
     sales: TableInput | None = None,
     new: TableInput | None = None,
+    quarantine: Quarantine | None = None,
 ) -> MonitorReport:
     """Holds the results of a run against the last run and against the sales since.
 
@@ -104,6 +106,7 @@ def monitor_job(
         items: With launch dates; None: the table the settings name.
         sales: The sales as they are now; None: the table the settings name.
         new: New items that may not be among the items yet; None: the table the settings name.
+        quarantine: What becomes of bad rows in these; None: as the settings say.
 
     Raises:
         InputError: The folder holds nothing of a run, or a table is missing or not whole.
@@ -114,7 +117,8 @@ def monitor_job(
     with locked(folder):
         labels = _labels(folder, settings.monitor.keep)
         with timed(_log, "forecasts held against sales") as fields:
-            forecasts = matured_forecasts(settings, folder, items, sales, new)
+            kept = quarantine or Quarantine.of(settings, "monitor")
+            forecasts = matured_forecasts(settings, folder, kept, items, sales, new)
             fields["launches"] = 0 if forecasts is None else len(forecasts.launches)
     if labels is None and forecasts is None:
         raise InputError(

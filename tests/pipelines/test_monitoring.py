@@ -202,6 +202,31 @@ def test_unknown_sales_and_launches_to_come_are_no_zeros(job: Path, shop: Shop) 
     )
 
 
+def test_bad_rows_are_left_out_where_the_run_leaves_them_out(job: Path, shop: Shop) -> None:
+    whole = watch(job).scores
+    assert whole is not None
+    doubtful = by_hand(job, shop, SECOND)["unique_id"].iloc[0]
+    sales = pd.read_parquet(job / "sales.parquet")
+    launched = (sales["unique_id"] == doubtful) & (sales["y"] > 0)
+    sales.loc[launched.idxmax(), "y"] = -1.0
+    changed(job / "sales.parquet", sales)
+    command = ["monitor", "--config", str(job / "job.yaml"), "--wape", "none", "--bias", "none"]
+
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2
+    assert "y is negative" in refused.stderr and str(job / "sales.parquet") in refused.stderr
+
+    report = job / "report.json"
+    options = ["--on-bad-rows", "quarantine", "--out", str(report)]
+    done = CliRunner().invoke(app, [*command, *options])
+    assert done.exit_code == 0, done.stderr
+    assert "1 bad row of sales left out" in done.stdout
+    assert (job / "out" / "quarantine" / "monitor" / "sales.parquet").is_file()
+    forecasts = json.loads(report.read_text())["forecasts"]
+    assert forecasts["left_out"] == {UNKNOWN: 1}
+    assert forecasts["all"]["launches"] == whole.launches - 1
+
+
 def test_the_window_forgets(watched: Path) -> None:
     whole, late = watch(watched), watch(watched, window=3)
     assert whole.forecasts is not None and whole.scores is not None
