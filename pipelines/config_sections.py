@@ -239,7 +239,7 @@ class IndexSettings(_Section):
     @property
     def is_named(self) -> bool:
         """Whether the settings say which collection, rather than how to fill it."""
-        return bool(self.model_fields_set - {"prune"})
+        return bool(self.model_fields_set & {"uri", "collection"})
 
 
 class EncoderSettings(_Section):

@@ -18,7 +18,7 @@ import structlog
 from classifiers import NeighborClassifier
 from classifiers.persistence import named_index
 from pipelines.config import Settings
-from pipelines.config_sections import IndexSettings, ItemsSettings
+from pipelines.config_sections import ItemsSettings
 from pipelines.job_tables import (
     TableInput,
     item_kinds,
@@ -255,7 +255,8 @@ def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClas
         yield NeighborClassifier.load(model, encoder=encoder)
         return
     if not settings.index.is_named:
-        settings = settings.model_copy(update={"index": IndexSettings(**home)})
+        there = settings.index.model_copy(update=home)  # a token is told by no model
+        settings = settings.model_copy(update={"index": there})
     with open_index(settings, to_read=True) as index:
         yield NeighborClassifier.load(model, index=index)
 
@@ -298,8 +299,8 @@ def open_index(
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     chosen = settings.index
-    if to_read and "://" not in chosen.uri and not Path(chosen.uri).exists():
-        raise InputError(f"{chosen.uri}: no such index; `likewise index` makes one")
+    if to_read:
+        require_index(settings)
     with ItemIndex(
         uri=chosen.uri,
         encoder=encoder_maker(settings),
@@ -309,6 +310,13 @@ def open_index(
         index_params=chosen.params,
     ) as index:
         yield index
+
+
+def require_index(settings: Settings) -> None:
+    """Refuses a Lite file that does not exist, instead of making it."""
+    uri = settings.index.uri
+    if "://" not in uri and not Path(uri).exists():
+        raise InputError(f"{uri}: no such index; `likewise index` makes one")
 
 
 def _names_index(settings: Settings) -> bool:
