@@ -87,7 +87,8 @@ def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Tabl
     except UnicodeError as error:
         name = how.encoding.upper()
         hint = "its encoding is a setting, csv.encoding"
-        raise TableError(f"{path}: not {name} text: {error}; {hint}") from error
+        where = f"{path}: {_undecodable_row(file)}"
+        raise TableError(f"{where}not {name} text: {error}; {hint}") from error
     except pa.ArrowInvalid as error:
         # Arrow counts the header as row 1.
         problem = re.sub(r"Row #(\d+)", lambda row: f"row {int(row[1]) - 1}", str(error))
@@ -134,6 +135,19 @@ def _check_quotes(file: CsvFile) -> None:
         except csv.Error as error:
             problem = f"row {row}: a quote is not closed ({error})"
             raise TableError(f"{file}: broken CSV: {problem}") from error
+
+
+def _undecodable_row(file: CsvFile) -> str:
+    """The first row that is not in the file's encoding, in words; "" where rows cannot be told."""
+    if file.format.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+        return ""  # the end of a line is no byte of its own there
+    with pa.input_stream(file.path, compression=_compression(file.path)) as stream:
+        for row, line in enumerate(io.BufferedReader(stream)):
+            try:
+                line.decode(file.format.encoding)
+            except UnicodeError:
+                return f"row {row}: " if row else "header: "
+    return ""
 
 
 @contextmanager

@@ -107,6 +107,8 @@ class LaunchTables:
             TableError: There is none.
         """
         last = panel[self.forecaster.time_col].max()
+        if panel.empty:
+            raise TableError(f"{name_of(source, 'sales')}: the table has no rows")
         if pd.isna(last):
             raise TableError(f"{name_of(source, 'sales')}: no date in {self.forecaster.time_col}")
         return pd.Timestamp(last)

@@ -40,6 +40,7 @@ from retrieval.errors import Offense
 Kind = Literal["string", "date", "number", "flag", "any"]
 
 _OFFENDERS = 5
+_DELIMITER = re.compile(r"[,;|\t]")
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # A moment's time zone is dropped: the local day is the day of the sale.
 _OFFSET = re.compile(r"([T ]\d\d:\d\d.*?)(?:Z|[+-]\d\d:?\d\d)$")
@@ -183,7 +184,10 @@ def _chosen(
     if missing:
         listed = ", ".join(map(repr, missing))
         plural = "s" if len(missing) > 1 else ""
-        raise TableError(f"{source}: no column{plural} {listed} (there are: {', '.join(names)})")
+        there = f"there are: {', '.join(names)}"
+        if len(names) == 1 and _DELIMITER.search(names[0]):
+            there += "; a CSV file's delimiter is a setting, csv.delimiter"
+        raise TableError(f"{source}: no column{plural} {listed} ({there})")
     return [name for name in wanted if name in names]
 
 

@@ -127,7 +127,7 @@ def test_dates_are_local_days_without_a_time_zone(tmp_path: Path) -> None:
         ("id,day,y,size,y\nA1,,1,1,1\n", "column 'y' appears twice"),
         ("id,day,y,size\nA1,,1,1\nA2,,1\n", "broken CSV: CSV parse error: row 2: Expected 4"),
         ('id,day,y,size\nA1,,1,1\nA2,,1,"x\nA3,,1,1\n', "broken CSV: row 2: a quote is not closed"),
-        (b"id,day,y,size\nA1,,1,\xff\n", "t.csv: not UTF-8 text"),
+        (b"id,day,y,size\nA1,,1,\xff\n", "t.csv: row 1: not UTF-8 text"),
         ("", "t.csv: the file is empty"),
     ],
 )
