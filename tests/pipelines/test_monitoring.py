@@ -13,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from forecasting.cohorts import UNKNOWN
+from forecasting.panel import build_panel
 from pipelines.cli import app
 from pipelines.config import ConfigError, Settings, load_settings
 from pipelines.locking import FolderLockedError, locked
-from pipelines.matured_forecasts import GONE, MOVED, NO_TOTAL
+from pipelines.matured_forecasts import GONE, MOVED, NO_TOTAL, _baseline
 from pipelines.monitoring import MonitorReport, monitor_job
 from pipelines.runs import run_job
 from retrieval import InputError, TableError
@@ -139,6 +140,24 @@ def test_the_baseline_knows_what_was_known_at_the_cutoff(watched: Path, shop: Sh
 
     expected = (table["units"] - middle).abs().sum() / table["units"].sum()
     assert baseline == pytest.approx(expected)
+
+
+def test_the_baseline_does_not_see_what_came_after(shop: Shop) -> None:
+    # The last period before the first launches were over: one more would change all.
+    early = shop.items["launch_date"].min() + HORIZON - pd.Timedelta(weeks=1)
+    later = shop.sales["ds"] > early
+    corrupted = shop.sales.assign(y=shop.sales["y"].where(~later, 1000.0))
+    baselines = [
+        _baseline(
+            build_panel(sales, shop.items["product_id"], shop.items["launch_date"], freq="W-MON"),
+            cutoff=early,
+            ages=4,
+        )
+        for sales in (shop.sales, corrupted)
+    ]
+    (by_age, total), (corrupted_by_age, corrupted_total) = baselines
+    assert 0 < total == corrupted_total
+    assert (by_age == corrupted_by_age).all()
 
 
 def test_the_first_ages_are_measured_one_by_one(watched: Path, shop: Shop) -> None:
