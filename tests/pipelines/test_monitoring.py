@@ -16,6 +16,7 @@ from forecasting.cohorts import UNKNOWN
 from forecasting.panel import build_panel
 from pipelines.cli import app
 from pipelines.config import ConfigError, Settings, load_settings
+from pipelines.forecasting_jobs import backtest_job
 from pipelines.locking import FolderLockedError, locked
 from pipelines.matured_forecasts import GONE, MOVED, NO_TOTAL, _baseline
 from pipelines.monitoring import MonitorReport, monitor_job
@@ -158,6 +159,22 @@ def test_the_baseline_does_not_see_what_came_after(shop: Shop) -> None:
     (by_age, total), (corrupted_by_age, corrupted_total) = baselines
     assert 0 < total == corrupted_total
     assert (by_age == corrupted_by_age).all()
+
+
+def test_what_was_kept_scores_as_a_backtest_of_the_same_launches(watched: Path, shop: Shop) -> None:
+    new = [pd.read_parquet(watched / name) for name in ("items.parquet", "new.parquet")]
+    cutoff, last = f"{FIRST:%Y-%m-%d}", FIRST + AHEAD
+    settings = settings_in(watched)
+    backtest = backtest_job(settings, pd.concat(new), cutoffs=[cutoff], last=last).compare()
+
+    kept = watch(watched).by_cutoff[FIRST]
+
+    assert kept.launches == backtest["n_items"].iloc[0]
+    ours, baseline = backtest.loc["LaunchForecaster"], backtest.loc["global mean"]
+    assert kept.wape == pytest.approx(ours["wape_total"])
+    assert kept.bias == pytest.approx(ours["bias"])
+    assert kept.coverage == pytest.approx(ours["coverage_80"])
+    assert kept.baseline_wape == pytest.approx(baseline["wape_total"])
 
 
 def test_the_first_ages_are_measured_one_by_one(watched: Path, shop: Shop) -> None:
