@@ -25,7 +25,7 @@ from pipelines.matured_forecasts import MaturedForecasts, matured_forecasts
 from pipelines.matured_scores import Scores, score_intervals, scores_of
 from pipelines.monitor_checks import ALARM, Check, forecast_checks, label_checks
 from pipelines.quarantine import Quarantine
-from pipelines.runs import LABELS
+from pipelines.runs import LABELS, QUARANTINE
 from retrieval import InputError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -117,25 +117,14 @@ def monitor_job(
     with locked(folder):
         labels = _labels(folder, settings.monitor.keep)
         with timed(_log, "forecasts held against sales") as fields:
-            kept = quarantine or Quarantine.of(settings, "monitor")
-            forecasts = matured_forecasts(settings, folder, kept, items, sales, new)
+            bad_rows = quarantine or _quarantine(settings, folder)
+            forecasts = matured_forecasts(settings, folder, bad_rows, items, sales, new)
             fields["launches"] = 0 if forecasts is None else len(forecasts.launches)
     if labels is None and forecasts is None:
         raise InputError(
             f"{folder}: neither {LABELS} nor kept forecasts; `likewise run` makes both"
         )
-    scores: Scores | None = None
-    by_cutoff: dict[pd.Timestamp, Scores] = {}
-    intervals: dict[str, tuple[float, float]] = {}
-    if forecasts is not None and len(forecasts.launches):
-        launches = forecasts.launches
-        in_force = launches[launches["in_force"]]
-        by_cutoff = {
-            day: scores_of(launches[launches["cutoff"] == day])
-            for day in launches["cutoff"].drop_duplicates()
-        }
-        scores = scores_of(in_force)
-        intervals = score_intervals(in_force, 1 - 2 * settings.monitor.chance)
+    scores, by_cutoff, intervals = _scored(forecasts, settings.monitor.chance)
     return MonitorReport(
         folder=folder,
         made=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -148,6 +137,29 @@ def monitor_job(
             *forecast_checks(scores, intervals, settings.monitor),
         ),
     )
+
+
+def _scored(
+    made: MaturedForecasts | None, chance: float
+) -> tuple[Scores | None, dict[pd.Timestamp, Scores], dict[str, tuple[float, float]]]:
+    """Scores of all launches, of each cutoff's, and how far chance may have moved the former."""
+    if made is None or made.launches.empty:
+        return None, {}, {}
+    launches = made.launches
+    in_force = launches[launches["in_force"]]
+    cutoffs = launches["cutoff"].drop_duplicates()
+    by_cutoff = {day: scores_of(launches[launches["cutoff"] == day]) for day in cutoffs}
+    if in_force.empty:
+        return None, by_cutoff, {}
+    return scores_of(in_force), by_cutoff, score_intervals(in_force, 1 - 2 * chance)
+
+
+def _quarantine(settings: Settings, folder: Path) -> Quarantine:
+    """What becomes of bad rows; as in a run, they are kept in its folder."""
+    where = settings.bad_rows
+    if where.action == "fail":
+        return Quarantine()
+    return Quarantine((where.folder or folder / QUARANTINE) / "monitor")
 
 
 def _labels(folder: Path, keep: int) -> LabelDrift | None:
