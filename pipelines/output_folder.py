@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,3 +25,18 @@ def replacing_files(folder: Path) -> Iterator[Path]:
         if is_new:
             with suppress(OSError):  # it holds the files
                 folder.rmdir()
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Removes what writers of results left unfinished when they were killed.
+
+    Args:
+        folder: Nobody else may be writing those results now.
+        names: Files and folders in it.
+    """
+    for name in names:
+        for left in [*folder.glob(f".{name}.*.tmp"), *(folder / name).rglob(".*.tmp")]:
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink(missing_ok=True)

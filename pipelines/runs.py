@@ -36,7 +36,9 @@ from pipelines.label_profiles import remember_labels
 from pipelines.launch_tables import NothingToForecastError
 from pipelines.locking import locked
 from pipelines.logs import timed
+from pipelines.manifest import FOLDER as MANIFESTS
 from pipelines.manifest import sha256_of, versions
+from pipelines.output_folder import remove_leftovers
 from pipelines.quarantine import Quarantine
 from pipelines.run_inputs import RunInputs
 from pipelines.steps import Outcome, Step, run_step
@@ -46,6 +48,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 LABELS, FORECASTS, TOTALS = "labels.parquet", "forecasts.parquet", "totals.parquet"
 EVALUATION, BACKTEST, QUARANTINE = "evaluation", "backtest", "quarantine"
+
+_RESULTS = (LABELS, FORECASTS, TOTALS, EVALUATION, BACKTEST, QUARANTINE, "kept", MANIFESTS)
 
 # Where tables lie does not change a result, what is in them does; the rest of a section counts.
 _PLACES = {"path", "sql", "url"}
@@ -84,6 +88,7 @@ def run_job(
     chosen = settings.run.steps if steps is None else tuple(steps)
     outcomes = []
     with locked(folder), RunInputs(settings, folder) as inputs:
+        remove_leftovers(folder, _RESULTS)
         run = _Run(settings, folder, inputs, confirmed=confirmed)
         made = versions()
         for name in chosen:

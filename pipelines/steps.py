@@ -90,6 +90,7 @@ def run_step(
 
 
 def _do(step: Step, folder: Path, basis: Basis) -> Outcome:
+    _log.info("step begins", step=step.name)
     begun, started = perf_counter(), datetime.now(UTC).isoformat(timespec="seconds")
     try:
         counts = step.work()

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.output_folder import replacing_files
+from pipelines.output_folder import remove_leftovers, replacing_files
 
 
 def _write(folder: Path, text: str, *, fail: bool = False) -> None:
@@ -39,3 +39,15 @@ def test_the_working_directory_will_do(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     _write(Path(), "here")
     assert set(_held(tmp_path)) == {"a.txt", "b.txt"}
+
+
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    left = [".t.csv.0a1b2c3d.tmp", "made/.0a1b2c3d.tmp/a.csv", "made/deep/.b.csv.0a1b2c3d.tmp"]
+    kept = ["t.csv", ".other.csv.0a1b2c3d.tmp", "made/a.csv", "made/deep/b.tmp", "c/.d.0.tmp"]
+    for name in (*left, *kept):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    remove_leftovers(tmp_path, ["t.csv", "made", "absent"])
+    files = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert sorted(str(path.relative_to(tmp_path)) for path in files) == sorted(kept)
+    assert not (tmp_path / "made" / ".0a1b2c3d.tmp").exists()
