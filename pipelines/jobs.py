@@ -4,7 +4,8 @@ Those of forecasts are in `pipelines.forecasting_jobs`, that of ``evaluate`` in
 `pipelines.evaluation`.
 
 Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads, and returns a
-DataFrame or counts. Nothing is written but the Milvus collection and the encoder's cache.
+DataFrame or counts. Nothing is written but the Milvus collection, the encoder's cache and, where the
+settings ask for it, files of bad rows (`pipelines.quarantine`).
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence

@@ -123,21 +123,23 @@ class Quarantine:
         sieve = _Sieve(source, name_of(source, role), id_col)
         frame = sieve.read(read, ignore)
         table, result = sieve.use(frame, use)
+        if not sieve.bad:
+            self._keep(role, None, "")
+            return Screened(table, result)
         bad = whole_rows(source, sorted(sieve.bad))
-        self._keep(role, sieve, bad, suffix_of(source))
+        self._keep(role, _with_problems(bad, sieve.bad), suffix_of(source))
         return Screened(table, result, bad, frozenset(_ids(bad, id_col)))
 
-    def _keep(self, role: str, sieve: _Sieve, bad: pa.Table, suffix: str) -> None:
-        """Writes the bad rows in place of those of an earlier run."""
+    def _keep(self, role: str, bad: pd.DataFrame | None, suffix: str) -> None:
+        """Writes bad rows in place of those of an earlier run; None: there are none."""
         assert self.folder is not None
-        self.counts[role] = len(sieve.bad)
-        path = self.folder / f"{role}{suffix}"
-        if sieve.bad:
-            write_table(_with_problems(bad, sieve.bad), path)
-            self.files[role] = path
-            _log.warning("bad rows quarantined", table=role, rows=len(sieve.bad), file=str(path))
+        self.counts[role] = 0 if bad is None else len(bad)
+        if bad is not None:
+            path = self.files[role] = self.folder / f"{role}{suffix}"
+            write_table(bad, path)
+            _log.warning("bad rows quarantined", table=role, rows=len(bad), file=str(path))
         for other in _SUFFIXES:
-            if not sieve.bad or other != suffix:
+            if other != suffix:
                 (self.folder / f"{role}{other}").unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -78,7 +78,7 @@ class ScreenedLaunches:
                 reader.panel(known, table, None)
 
         def ignore(table: pd.DataFrame) -> pd.Series[bool]:
-            orphans: pd.Series[bool] = table[made.id_col].isin(self._left_out)
+            orphans: pd.Series[bool] = table[made.id_col].astype(str).isin(self._left_out)
             if orphans.any():
                 _log.warning("sales of quarantined items left out", rows=int(orphans.sum()))
             return orphans
@@ -201,8 +201,13 @@ class ScreenedLaunches:
         last = grid.index(good[made.time_col]).max()
         inside = (rows["period"] >= np.where(begun == NEVER, 0, begun)) & (rows["period"] <= last)
         rows = rows[inside & (rows["period"] >= 0)]
-        rows[made.time_col] = grid.dates(rows["period"].to_numpy())
-        told = good[[made.id_col]].assign(period=grid.index(good[made.time_col]))
+        rows[made.time_col] = _like(good[made.time_col], grid.dates(rows["period"].to_numpy()))
+        told = pd.DataFrame(
+            {
+                made.id_col: good[made.id_col].astype(str).to_numpy(),
+                "period": grid.index(good[made.time_col]),
+            }
+        )
         rows = rows.merge(told, how="left", on=[made.id_col, "period"], indicator="there")
         rows = rows[rows["there"] == "left_only"].drop(columns=["there", "period"])
         if rows.empty:
@@ -214,6 +219,17 @@ class ScreenedLaunches:
         unknown = unknown.reindex(columns=stocked.columns)
         both: pd.DataFrame = pd.concat([stocked, unknown], ignore_index=True)
         return both
+
+
+def _like(column: pd.Series[pd.Timestamp], dates: pd.DatetimeIndex) -> pd.Index[pd.Timestamp]:
+    """Dates of the kind that a column holds: timestamps with its time zone, days or texts."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return dates.tz_localize(column.dtype.tz)
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return dates
+    known = column.dropna()
+    texts = len(known) and isinstance(known.iloc[0], str)
+    return pd.Index(dates.strftime("%Y-%m-%d") if texts else dates.date)
 
 
 @contextmanager

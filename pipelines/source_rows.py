@@ -77,9 +77,10 @@ def _parts(source: TableInput) -> Iterator[pa.Table]:
 def _arrow(frame: pd.DataFrame) -> pa.Table:
     """A frame whose cells may be of any kind; a column of several kinds becomes text."""
     columns = {}
-    for name in frame.columns:
+    for place, name in enumerate(frame.columns):
+        cells = frame.iloc[:, place]  # by place: a name may stand twice
         try:
-            columns[str(name)] = pa.array(frame[name], from_pandas=True)
+            columns[str(name)] = pa.array(cells, from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError):
-            columns[str(name)] = pa.array(frame[name].map(str, na_action="ignore"), pa.string())
+            columns[str(name)] = pa.array(cells.map(str, na_action="ignore"), pa.string())
     return pa.table(columns)

@@ -118,6 +118,31 @@ def test_a_period_of_a_bad_row_is_unknown_and_not_zero(
     assert not made.equals(zeros)
 
 
+@pytest.mark.parametrize("kind", ["texts", "days", "zone"])
+def test_frames_may_hold_numbers_as_ids_and_dates_of_any_kind(
+    kind: str,
+    shop: Shop,
+    known: pd.DataFrame,
+    sales: pd.DataFrame,
+    new: pd.DataFrame,
+    quarantine: Quarantine,
+) -> None:
+    dates = {
+        "texts": sales["ds"].dt.strftime("%Y-%m-%d"),
+        "days": sales["ds"].dt.date,
+        "zone": sales["ds"].dt.tz_localize("Europe/Berlin"),
+    }
+    bad = sales.assign(ds=dates[kind], unique_id=sales["unique_id"].astype("int64"))
+    rows = [100, 200, 300]
+    bad.loc[rows, "y"] = -1.0
+    numbered = known.assign(product_id=known["product_id"].astype("int64"))
+    made = forecast_job(settings_of(shop), numbered, bad, new=new, quarantine=quarantine)
+    assert kept(quarantine, "sales")["row"].tolist() == [101, 201, 301]
+    told_so = settings_of(shop, sales={"in_stock": "ok"})
+    stocked = sales.assign(ok=~sales.index.isin(rows))
+    pd.testing.assert_frame_equal(made, forecast_job(told_so, known, stocked, new=new))
+
+
 def test_items_in_quarantine_take_their_sales_with_them(
     shop: Shop, known: pd.DataFrame, sales: pd.DataFrame, new: pd.DataFrame, quarantine: Quarantine
 ) -> None:
