@@ -4,8 +4,8 @@ Those of forecasts are in `pipelines.forecasting_jobs`, that of ``evaluate`` in
 `pipelines.evaluation`.
 
 Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads, and returns a
-DataFrame or counts. Nothing is written but the Milvus collection, the encoder's cache and, where the
-settings ask for it, files of bad rows (`pipelines.quarantine`).
+DataFrame or counts. Nothing is written but the Milvus collection, the encoder's cache and, where
+the settings ask for it, files of bad rows (`pipelines.quarantine`).
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -78,28 +78,35 @@ def index_job(
         # Refused, if it is, before anything is written.
         gone = _to_prune(index, items, columns, confirmed=confirmed) if prune else []
 
-        def fill(table: pd.DataFrame) -> dict[str, int]:
-            with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
-                counts = index.upsert(
-                    table,
-                    text=columns.text,
-                    item_id=columns.id,
-                    label=columns.label,
-                    launch_date=columns.launch_date,
-                    attributes=columns.attributes,
-                    source=name_of(items, "items"),
-                )
-                fields |= asdict(counts)
-            return asdict(counts)
-
         def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
             return read_items(source, columns, kinds, skip=skip)
+
+        def fill(table: pd.DataFrame) -> dict[str, int]:
+            return _upsert(index, table, columns, name_of(items, "items"))
 
         done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
         if prune:
             done["pruned"] = index.delete(gone)
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
         return {**done, "total": index.count(), **quarantine.counted()}
+
+
+def _upsert(
+    index: ItemIndex, table: pd.DataFrame, columns: ItemsSettings, source: str
+) -> dict[str, int]:
+    """Writes items to the collection; returns what that did, in rows."""
+    with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
+        counts = index.upsert(
+            table,
+            text=columns.text,
+            item_id=columns.id,
+            label=columns.label,
+            launch_date=columns.launch_date,
+            attributes=columns.attributes,
+            source=source,
+        )
+        fields |= asdict(counts)
+    return asdict(counts)
 
 
 def _to_prune(
