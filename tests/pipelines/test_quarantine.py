@@ -20,6 +20,7 @@ from pipelines.quarantine import Quarantine
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
+from tests.pipelines.conftest import CUTOFF, Shop
 
 JOB = """\
 items:
@@ -272,6 +273,56 @@ def test_evaluate_screens_test_items_and_strangers(folder: Path, items: pd.DataF
     crossed = evaluate_job(settings, items, outside=outside, folds=2, quarantine=quarantine)
     assert quarantine.counts == {"items": 0, "test": 2, "outside": 1}
     assert crossed.setup["quarantined"] == 3
+
+
+# --- the command line --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def candy(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the shop's tables as CSV, an index, and one bad row in each table."""
+    folder = tmp_path_factory.mktemp("candy")
+    text = shop.config.read_text().replace(".parquet", ".csv")
+    (folder / "job.yaml").write_text(text.replace("horizon: 4", "horizon: 2\n  method: knn"))
+    items = shop.items.tail(500)
+    sales = shop.sales[shop.sales["unique_id"].isin(items["product_id"])]
+    items.to_csv(folder / "items.csv", index=False)
+    assert run(folder, "index").exit_code == 0
+    new = items[items["launch_date"] > CUTOFF].tail(6).astype({"launch_date": "str"})
+    new.iloc[1, new.columns.get_loc("product_id")] = None
+    new.to_csv(folder / "new.csv", index=False)
+    sales = sales.assign(y=[-1.0, *sales["y"][1:]])
+    sales.to_csv(folder / "sales.csv", index=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("verb", "flags", "table"),
+    [
+        ("classify", ["new.csv"], "new_items"),
+        ("evaluate", ["--test", "new.csv"], "test"),
+        ("forecast", ["--new", "new.csv", "--cutoff", CUTOFF], "sales"),
+        ("backtest", ["--cutoffs", "2017-10-02", "--last", "2017-10-09"], "sales"),
+    ],
+)
+def test_every_verb_has_the_flags(
+    verb: str,
+    flags: list[str],
+    table: str,
+    candy: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(candy)
+    refused = run(candy, verb, *flags)
+    assert refused.exit_code == 2
+    assert "product_id is missing" in refused.stderr or "y is negative" in refused.stderr
+    result = run(candy, verb, *flags, "--quarantine", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    file = tmp_path / verb / f"{table}.csv"
+    assert f"1 bad row of {table} left out, see {file}" in result.stdout
+    assert len(pd.read_csv(file)) == 1
+    assert not (candy / "quarantine").exists()
 
 
 # --- the screen itself -------------------------------------------------------------------------
