@@ -11,7 +11,8 @@ from typer.testing import CliRunner, Result
 
 from pipelines.cli import app
 from pipelines.pruning import ids_to_prune
-from retrieval import Encoder, InputError, ItemIndex
+from retrieval import Encoder, InputError
+from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop
 
 
@@ -24,15 +25,16 @@ def said(result: Result) -> str:
     return " ".join(result.stdout.split())
 
 
-def held(folder: Path, encoder: Encoder) -> list[str]:
-    with ItemIndex(str(folder / "items.db"), encoder) as index:
+def held(milvus: Places, encoder: Encoder) -> list[str]:
+    with milvus().open(encoder) as index:
         return index.ids()
 
 
 @pytest.fixture
-def job(shop: Shop, tmp_path: Path) -> Path:
+def job(shop: Shop, milvus: Places, tmp_path: Path) -> Path:
     """A folder with a config and 20 items, which are indexed."""
-    (tmp_path / "job.yaml").write_text(shop.config.read_text() + "run: {out: out}\n")
+    config = shop.config.read_text().replace("index:\n  uri: items.db\n", milvus().yaml())
+    (tmp_path / "job.yaml").write_text(config + "run: {out: out}\n")
     shop.items.head(20).to_parquet(tmp_path / "items.parquet")
     made = run("index", tmp_path)
     assert made.exit_code == 0, made.stderr
@@ -46,7 +48,9 @@ def keep(job: Path, rows: slice) -> list[str]:
     return sorted(items["product_id"])
 
 
-def test_only_prune_removes_what_the_table_lacks(job: Path, encoder: Encoder) -> None:
+def test_only_prune_removes_what_the_table_lacks(
+    job: Path, milvus: Places, encoder: Encoder
+) -> None:
     kept = keep(job, slice(4, None))
     for flags in ([], ["--no-prune"]):
         assert "20 total" in said(run("index", job, *flags))
@@ -54,12 +58,12 @@ def test_only_prune_removes_what_the_table_lacks(job: Path, encoder: Encoder) ->
     assert pruned.exit_code == 0, pruned.stderr
     counts = {"new": 0, "changed": 0, "unchanged": 16, "pruned": 4, "total": 16}
     assert json.loads((job / "counts.json").read_text()) == counts
-    assert held(job, encoder) == kept
+    assert held(milvus, encoder) == kept
     assert "0 pruned" in said(run("index", job, "--prune"))
 
 
-def test_more_than_a_fifth_needs_yes(job: Path, encoder: Encoder) -> None:
-    before = held(job, encoder)
+def test_more_than_a_fifth_needs_yes(job: Path, milvus: Places, encoder: Encoder) -> None:
+    before = held(milvus, encoder)
     items = pd.read_parquet(job / "items.parquet")
     fewer = items[5:].assign(brand="Changed")
     fewer.to_parquet(job / "items.parquet")
@@ -68,35 +72,37 @@ def test_more_than_a_fifth_needs_yes(job: Path, encoder: Encoder) -> None:
     assert refused.exit_code == 2
     assert refused.stderr.splitlines()[-1] == (
         f"error: {job / 'items.parquet'}: --prune would remove 5 of 20 items of the collection "
-        f"'items', more than 20%: {first}; give --yes if the table is whole"
+        f"{milvus().collection!r}, more than 20%: {first}; give --yes if the table is whole"
     )
-    assert held(job, encoder) == before
+    assert held(milvus, encoder) == before
     assert not (job / "counts.json").exists()
-    with ItemIndex(str(job / "items.db"), encoder) as index:  # not even what changed was written
+    with milvus().open(encoder) as index:  # not even what changed was written
         assert "Changed" not in set(index.get(before)["brand"])
     assert "5 pruned" in said(run("index", job, "--prune", "--yes"))
-    assert held(job, encoder) == sorted(fewer["product_id"])
+    assert held(milvus, encoder) == sorted(fewer["product_id"])
 
 
-def test_an_empty_table_removes_nothing(job: Path, encoder: Encoder) -> None:
+def test_an_empty_table_removes_nothing(job: Path, milvus: Places, encoder: Encoder) -> None:
     keep(job, slice(0, 0))
     for flags in (["--prune"], ["--prune", "--yes"]):
         refused = run("index", job, *flags)
         assert refused.exit_code == 2
         assert "the table has no items; --prune would remove all 20 items" in refused.stderr
-    assert len(held(job, encoder)) == 20
+    assert len(held(milvus, encoder)) == 20
 
 
-def test_a_bad_table_removes_nothing(job: Path, encoder: Encoder) -> None:
+def test_a_bad_table_removes_nothing(job: Path, milvus: Places, encoder: Encoder) -> None:
     items = pd.read_parquet(job / "items.parquet")[2:]
     items.assign(product_id=["same", *items["product_id"][1:-1], "same"]).to_parquet(
         job / "items.parquet"
     )
     assert run("index", job, "--prune").exit_code == 2
-    assert len(held(job, encoder)) == 20
+    assert len(held(milvus, encoder)) == 20
 
 
-def test_a_run_prunes_where_its_settings_or_flags_say_so(job: Path, encoder: Encoder) -> None:
+def test_a_run_prunes_where_its_settings_or_flags_say_so(
+    job: Path, milvus: Places, encoder: Encoder
+) -> None:
     steps = ["--steps", "index"]
     assert "done" in said(run("run", job, *steps))
     keep(job, slice(6, None))
@@ -107,22 +113,22 @@ def test_a_run_prunes_where_its_settings_or_flags_say_so(job: Path, encoder: Enc
     assert made["counts"]["pruned"] == 6
     kept = keep(job, slice(1, None))
     text = (job / "job.yaml").read_text()
-    (job / "job.yaml").write_text(text.replace("uri: items.db", "uri: items.db\n  prune: true"))
+    (job / "job.yaml").write_text(text.replace("index:\n", "index:\n  prune: true\n"))
     assert "1 pruned" in said(run("run", job, *steps))
     assert "unchanged" in said(run("run", job, *steps))
-    assert held(job, encoder) == kept
+    assert held(milvus, encoder) == kept
 
 
-def test_of_a_tenant_only_its_own_items_are_removed(encoder: Encoder, tmp_path: Path) -> None:
-    uri = str(tmp_path / "shared.db")
+def test_of_a_tenant_only_its_own_items_are_removed(encoder: Encoder, milvus: Places) -> None:
+    shared = milvus("shared")
     for tenant in ("north", "south"):
         items = pd.DataFrame({"item_id": list("abcdef"), "text": ["chips"] * 6})
-        with ItemIndex(uri, encoder, tenant=tenant) as index:
+        with shared.open(encoder, tenant=tenant) as index:
             index.upsert(items, text="text")
-    with ItemIndex(uri, encoder, tenant="north") as index:
+    with shared.open(encoder, tenant="north") as index:
         with pytest.raises(InputError, match="2 of 6 items"):
             ids_to_prune(index, list("abcd"), source="items")
         assert index.delete(ids_to_prune(index, list("abcde"), source="items")) == 1
         assert index.ids() == list("abcde")
-    with ItemIndex(uri, encoder, tenant="south") as index:
+    with shared.open(encoder, tenant="south") as index:
         assert index.ids() == list("abcdef")
