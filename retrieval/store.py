@@ -37,7 +37,12 @@ _PING_SECONDS = 2.0
 
 _FIRST, _META_SUFFIX = "_v1", "_meta"
 # How a server and Lite say that a collection is not in memory.
-_UNLOADED = ("collection not loaded", "in state 'released'", "reason=collection not found")
+_UNLOADED = (
+    "collection not loaded",
+    "in state 'released'",
+    "reason=collection not found",  # of a query node; a collection that is gone is told otherwise
+    "reason=channel not found",
+)
 
 
 class Store:
