@@ -13,7 +13,7 @@ from functools import partial
 import structlog
 
 from pipelines.config import Settings
-from pipelines.jobs import make_encoder
+from pipelines.jobs import make_encoder, require_index
 from pipelines.logs import timed
 from retrieval import LikewiseError
 from retrieval.examination import Examination, examine
@@ -144,6 +144,7 @@ def rollback_job(
 
 def open_versions(settings: Settings) -> Versions:
     """The versions of the settings' collection; close them after use."""
+    require_index(settings)
     chosen = settings.index
     token = chosen.token.get_secret_value() if chosen.token else None
     return Versions(chosen.uri, chosen.collection, token=token)
