@@ -8,6 +8,7 @@ DataFrame or counts. Nothing is written but the Milvus collection, the encoder's
 the settings ask for it, files of bad rows (`pipelines.quarantine`).
 """
 
+import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -73,7 +74,7 @@ def index_job(
     quarantine = quarantine or Quarantine.of(settings, "index")
     require_text(columns)
     items = held(items if items is not None else source_of(columns.source, "items"))
-    with open_index(settings) as index:
+    with _opened_to_fill(settings) as index:
         kinds = item_kinds(columns, index.layout.attributes if index.count() else {})
         # Refused, if it is, before anything is written.
         gone = _to_prune(index, items, columns, confirmed=confirmed) if prune else []
@@ -89,6 +90,24 @@ def index_job(
             done["pruned"] = index.delete(gone)
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
         return {**done, "total": index.count(), **quarantine.counted()}
+
+
+@contextmanager
+def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
+    """The collection; where the first table is refused, no empty Lite file stays behind."""
+    uri = settings.index.uri
+    is_new = "://" not in uri and not Path(uri).exists()
+    is_empty = False
+    try:
+        with open_index(settings) as index:
+            try:
+                yield index
+            except InputError:
+                is_empty = index.digest() == ""
+                raise
+    finally:
+        if is_new and is_empty:
+            shutil.rmtree(uri, ignore_errors=True)
 
 
 def _upsert(
