@@ -229,6 +229,19 @@ def test_an_item_in_quarantine_is_not_pruned(folder: Path, items: pd.DataFrame) 
         assert "i0" not in index.ids()
 
 
+def test_settings_name_a_folder_beside_their_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (folder / "job.yaml").open("a") as config:
+        config.write("bad_rows: {folder: kept}\n")
+    assert run(folder, "index", folder / "items.csv").exit_code == 2
+    monkeypatch.setenv("LIKEWISE_BAD_ROWS__ACTION", "quarantine")
+    assert run(folder, "index", folder / "items.csv").exit_code == 0
+    assert (folder / "kept" / "index" / "items.csv").is_file()
+    refused = run(folder, "index", folder / "items.csv", "--on-bad-rows", "fail")
+    assert refused.exit_code == 2
+
+
 # --- classify and evaluate ---------------------------------------------------------------------
 
 
