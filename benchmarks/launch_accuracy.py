@@ -131,7 +131,7 @@ def ablation(setting: Setting) -> None:
         ItemIndex(str(Path(folder) / "items.db"), trial.encoder) as index,
     ):
         for name, changed in VARIANTS.items():
-            total, curve = _forecasts(trial, seed, changed | {"index": index})
+            total, curve = forecasts(trial, seed, changed | {"index": index})
             totals.append(total.assign(method=name))
             curves.append(curve.assign(method=name))
     together = pd.concat(totals, ignore_index=True)
@@ -143,17 +143,26 @@ def ablation(setting: Setting) -> None:
     show(f"Ablation, dev, seed {seed}", table)
 
 
-def _forecasts(
-    trial: Trial, seed: int, changed: dict[str, Any]
+def forecasts(
+    trial: Trial, seed: int, changed: dict[str, Any], future: pd.DataFrame | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Totals and curves of every cohort by our forecaster alone, with what came."""
+    """Totals and curves of every cohort by our forecaster alone, with what came.
+
+    Args:
+        trial: What to forecast.
+        seed: Of the forecaster.
+        changed: Its parameters that are not the defaults.
+        future: Plans.
+    """
     totals, curves = [], []
     for cohort in trial.cohorts():
-        fitted = trial.forecaster(seed, **changed).fit(trial.items, trial.sales, cohort.cutoff)
+        fitted = trial.forecaster(seed, **changed)
+        fitted.fit(trial.items, trial.sales, cohort.cutoff, future=future)
         launches = trial.launches(cohort)
         came = cohort.came.to_numpy()
-        totals.append(fitted.predict_total(launches).assign(y=came.sum(axis=1)))
-        curves.append(fitted.predict(launches).assign(y=came.ravel()))
+        curve, total = fitted.predict_both(launches, future=future)
+        totals.append(total.assign(y=came.sum(axis=1)))
+        curves.append(curve.assign(y=came.ravel()))
     return (
         pd.concat(totals, ignore_index=True).drop(columns=["method"]),
         pd.concat(curves, ignore_index=True),

@@ -24,6 +24,7 @@ from collections.abc import Callable
 import pandas as pd
 from circumstances import machine_and_versions
 from launch_accuracy import ablation, accuracy, departments
+from launch_plans import plans
 from launch_speed import speed
 from launch_stress import stress
 from launch_trials import ON, Setting
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Setting], None]] = {
     "sums": sums,
     "stress": stress,
     "ablation": ablation,
+    "plans": plans,
     "speed": speed,
 }
 

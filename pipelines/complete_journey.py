@@ -88,7 +88,7 @@ def load_complete_journey() -> CompleteJourney:
 def _launch_dates(ids: pd.Series, first_week: pd.Series) -> pd.Series:
     week = ids.map(first_week)
     is_new = (ids > _NEWEST_OLD_ID) & (week >= _FIRST_LAUNCH_WEEK)
-    return _monday(week).where(is_new)
+    return monday(week).where(is_new)
 
 
 def _weekly(bought: pd.DataFrame) -> pd.DataFrame:
@@ -96,13 +96,14 @@ def _weekly(bought: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "unique_id": weekly["product_id"].astype("str"),
-            "ds": _monday(weekly["week"]),
+            "ds": monday(weekly["week"]),
             "y": weekly["quantity"],
         }
     )
 
 
-def _monday(week: pd.Series) -> pd.Series:
+def monday(week: pd.Series) -> pd.Series:
+    """The Mondays on which the numbered weeks begin."""
     return _FIRST_MONDAY + pd.to_timedelta(7 * (week - 1), unit="D")
 
 
