@@ -11,6 +11,7 @@ from pipelines.cli_options import (
     BadRowsOption,
     ConfigOption,
     DebugOption,
+    EngineOption,
     IdOption,
     LaunchOption,
     LogFormatOption,
@@ -94,6 +95,7 @@ def forecast(
     text_cols: TextOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
+    engine: EngineOption = None,
     on_bad_rows: BadRowsOption = None,
     quarantine: QuarantineOption = None,
     out: OutOption = None,
@@ -118,7 +120,9 @@ def forecast(
         if model is not None:
             _refuse_flags({**columns, **options})
         bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
+        settings = settings_of(
+            config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
+        )
         bad = quarantine_of(settings, "forecast", out and out.parent)
         target = None if out_table is None else settings.sink.named(out_table)
         made = forecast_launches(

@@ -11,6 +11,7 @@ from pipelines.cli_options import (
     ConfigOption,
     CoverageOption,
     DebugOption,
+    EngineOption,
     IdOption,
     LabelOption,
     LabelsOption,
@@ -51,6 +52,7 @@ def classify(
     text_cols: TextOption = None,
     uri: UriOption = None,
     collection: CollectionOption = None,
+    engine: EngineOption = None,
     on_bad_rows: BadRowsOption = None,
     quarantine: QuarantineOption = None,
     out: OutOption = None,
@@ -70,6 +72,7 @@ def classify(
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
             bad_rows=bad_rows_section(on_bad_rows, quarantine),
+            engine={"kind": engine},
         )
         target = None if out_table is None else settings.sink.named(out_table)
         new = settings.new_items.at(items) or items

@@ -30,6 +30,14 @@ UriOption = Annotated[
 CollectionOption = Annotated[
     str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
 ]
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="local|ray",
+        help="Who works: this process, or Ray's workers and a Milvus server.",
+    ),
+]
 BadRowsOption = Annotated[
     str | None,
     typer.Option(

@@ -11,6 +11,7 @@ from pipelines.cli_options import (
     CollectionOption,
     ConfigOption,
     DebugOption,
+    EngineOption,
     IdOption,
     LabelOption,
     LaunchOption,
@@ -49,6 +50,7 @@ def index(
     collection: CollectionOption = None,
     prune: PruneOption = None,
     yes: YesOption = False,
+    engine: EngineOption = None,
     on_bad_rows: BadRowsOption = None,
     quarantine: QuarantineOption = None,
     out: Annotated[
@@ -72,7 +74,9 @@ def index(
         }
         section = {**index_section(uri, collection), "prune": prune}
         bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(config, items=columns, index=section, bad_rows=bad_rows)
+        settings = settings_of(
+            config, items=columns, index=section, bad_rows=bad_rows, engine={"kind": engine}
+        )
         bad = quarantine_of(settings, "index", out and out.parent)
         table = settings.items.at(items)
         counts = index_job(settings, table, confirmed=yes, quarantine=bad)

@@ -132,6 +132,8 @@ def forecast_launches(
         ArtifactError: `model` is not a whole, untouched forecaster.
     """
     _refuse_contradictions(model, save, sales, cutoff)
+    if settings.engine.kind == "ray" and observed is not None:
+        raise InputError("forecast: --observed is read as a whole; use --engine local with it")
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
@@ -160,7 +162,12 @@ def forecast_launches(
             forecaster.save(save)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
-            curves, totals = forecaster.predict_both(coming, observed=seen, future=plan)
+            if settings.engine.kind == "ray":
+                from pipelines.ray_jobs import forecast_on_ray
+
+                curves, totals = forecast_on_ray(settings, forecaster, coming, plan)
+            else:
+                curves, totals = forecaster.predict_both(coming, observed=seen, future=plan)
         return LaunchForecasts(curves, totals, tuple(remarks))
 
 

@@ -83,7 +83,7 @@ def index_job(
             return read_items(source, columns, kinds, skip=skip)
 
         def fill(table: pd.DataFrame) -> dict[str, int]:
-            return _upsert(index, table, columns, name_of(items, "items"))
+            return _upsert(settings, index, table, name_of(items, "items"))
 
         done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
         if prune:
@@ -111,19 +111,25 @@ def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
 
 
 def _upsert(
-    index: ItemIndex, table: pd.DataFrame, columns: ItemsSettings, source: str
+    settings: Settings, index: ItemIndex, table: pd.DataFrame, source: str
 ) -> dict[str, int]:
     """Writes items to the collection; returns what that did, in rows."""
+    columns = settings.items
     with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
-        counts = index.upsert(
-            table,
-            text=columns.text,
-            item_id=columns.id,
-            label=columns.label,
-            launch_date=columns.launch_date,
-            attributes=columns.attributes,
-            source=source,
-        )
+        if settings.engine.kind == "ray":
+            from pipelines.ray_jobs import upsert_on_ray
+
+            counts = upsert_on_ray(settings, index, table, source)
+        else:
+            counts = index.upsert(
+                table,
+                text=columns.text,
+                item_id=columns.id,
+                label=columns.label,
+                launch_date=columns.launch_date,
+                attributes=columns.attributes,
+                source=source,
+            )
         fields |= asdict(counts)
     return asdict(counts)
 
@@ -204,9 +210,14 @@ def classify_job(
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
-            labels = classifier.classify(
-                table, coverage=options.coverage, confidence=options.confidence
-            )
+            if settings.engine.kind == "ray":
+                from pipelines.ray_jobs import classify_on_ray
+
+                labels = classify_on_ray(settings, classifier, table)
+            else:
+                labels = classifier.classify(
+                    table, coverage=options.coverage, confidence=options.confidence
+                )
         if save is not None:
             classifier.save(save)
         return labels

@@ -1,0 +1,247 @@
+"""What the jobs give to Ray: encoding and upserts, labels, forecasts, by blocks of rows.
+
+The driver reads and checks tables, learns, and puts results together in the order of the rows, as
+ever; workers do what takes long. A fitted model travels as the files it is saved to. The results
+are those of the local engine: no row's depends on the other rows of its block.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from classifiers import NeighborClassifier
+from forecasting import LaunchForecaster
+from forecasting.reading import Reader
+from pipelines.config import Settings
+from pipelines.config_sections import IndexSettings, ItemsSettings
+from pipelines.ray_blocks import Rows, in_blocks, map_blocks
+from pipelines.ray_cluster import ray_running
+from retrieval import InputError, ItemIndex, TableError
+from retrieval.tables import validate_items
+from retrieval.upsert import UpsertCounts
+
+Files = dict[str, bytes]
+
+
+def upsert_on_ray(
+    settings: Settings, index: ItemIndex, items: pd.DataFrame, source: str
+) -> UpsertCounts:
+    """`ItemIndex.upsert` by Ray's workers.
+
+    A block that is done again because its worker died changes nothing, but its rows that had been
+    written count as unchanged.
+
+    Args:
+        settings: `items` maps the columns, `engine` says how many workers.
+        index: The collection, on a server.
+        items: The whole table.
+        source: What to call it in messages.
+
+    Raises:
+        InputError: The collection is in a Lite file.
+        TableError: The table is not in order; nothing was written.
+    """
+    _refuse_lite(index)
+    columns = settings.items
+    clean = validate_items(items, source=source, **_columns(columns))
+    # The first row makes the collection, so that workers need not agree on who does.
+    first = index.upsert(clean[:1], source=source, settle=False, **_columns(columns))
+    counts = [first]
+    blocks = in_blocks(clean[1:], settings.engine.block_rows)
+    settings = _encoding_as(settings, index)
+    with ray_running(settings.engine):
+        counts += [made for _, made in map_blocks(blocks, settings.engine, _upserter, settings)]
+    total = UpsertCounts(
+        new=sum(one.new for one in counts),
+        changed=sum(one.changed for one in counts),
+        unchanged=sum(one.unchanged for one in counts),
+    )
+    if total.new or total.changed:
+        index.settle()
+    return total
+
+
+def classify_on_ray(
+    settings: Settings, classifier: NeighborClassifier, items: pd.DataFrame
+) -> pd.DataFrame:
+    """`NeighborClassifier.classify` by Ray's workers.
+
+    Args:
+        settings: `classify` and `engine`.
+        classifier: Fitted; its items in a collection on a server, or in an index of its own.
+        items: All items, checked.
+
+    Raises:
+        InputError: The collection is in a Lite file that is not the classifier's own.
+    """
+    index, is_private = classifier.index_, classifier.knowledge_.is_private
+    if not is_private:
+        _refuse_lite(index)
+        settings = _pointed(settings, index)
+    else:
+        settings = _encoding_as(settings, index)
+    if items.empty:
+        return _classified(settings, classifier, items)
+    with tempfile.TemporaryDirectory() as folder:
+        classifier.save(Path(folder) / "model")
+        files = _read_files(Path(folder) / "model")
+    blocks = in_blocks(items.reset_index(drop=True), settings.engine.block_rows)
+    with ray_running(settings.engine):
+        made = dict(map_blocks(blocks, settings.engine, _labeler, settings, files, is_private))
+    return pd.concat([made[number] for number in sorted(made)], ignore_index=True)
+
+
+def forecast_on_ray(
+    settings: Settings,
+    forecaster: LaunchForecaster,
+    new_items: pd.DataFrame,
+    future: pd.DataFrame | None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`LaunchForecaster.predict_both` by Ray's workers.
+
+    Args:
+        settings: `engine`.
+        forecaster: Fitted; its items in a collection on a server, or in an index of its own.
+        new_items: All items to forecast.
+        future: Plans.
+
+    Raises:
+        InputError: The collection is in a Lite file that is not the forecaster's own.
+        TableError: A table is not in order.
+    """
+    analogues = forecaster.engine_.describer.analogues
+    if not analogues.is_private:
+        _refuse_lite(analogues.index)
+        settings = _pointed(settings, analogues.index)
+    else:
+        settings = _encoding_as(settings, analogues.index)
+    Reader.of(forecaster).items(new_items, "new_items")  # together: no id may be there twice
+    if new_items.empty:
+        return forecaster.predict_both(new_items, future=future)
+    with tempfile.TemporaryDirectory() as folder:
+        forecaster.save(Path(folder) / "model")
+        files = _read_files(Path(folder) / "model")
+    blocks = in_blocks(new_items.reset_index(drop=True), settings.engine.block_rows)
+    arguments = (settings, files, analogues.is_private, future)
+    try:
+        with ray_running(settings.engine):
+            made = dict(map_blocks(blocks, settings.engine, _predictor, *arguments))
+    except TableError:
+        # A block counts its own rows; the whole table is refused with the right ones.
+        forecaster.predict_both(new_items, future=future)
+        raise
+    curves, totals = zip(*(made[number] for number in sorted(made)), strict=True)
+    return pd.concat(curves, ignore_index=True), pd.concat(totals, ignore_index=True)
+
+
+def _refuse_lite(index: ItemIndex) -> None:
+    if "://" not in index.uri:
+        raise InputError(
+            f"--engine ray: {index.uri} is a Milvus Lite file, which one process holds at a time; "
+            "name a server, index.uri or --uri http://host:19530 (`make milvus` starts one here)"
+        )
+
+
+def _columns(columns: ItemsSettings) -> dict[str, Any]:
+    return {
+        "text": columns.text,
+        "item_id": columns.id,
+        "label": columns.label,
+        "launch_date": columns.launch_date,
+        "attributes": columns.attributes,
+    }
+
+
+def _pointed(settings: Settings, index: ItemIndex) -> Settings:
+    """The settings of workers that read this collection, with its encoder."""
+    section = {"uri": index.uri, "collection": index.collection, "token": settings.index.token}
+    return _encoding_as(settings, index).model_copy(update={"index": IndexSettings(**section)})
+
+
+def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
+    """The same encoder on the same engine: another one's vectors differ in their last digits."""
+    identity = index.encoder.identity
+    encoder = {**settings.encoder.model_dump(), "name": identity.name, "backend": identity.backend}
+    made = type(settings.encoder)(**encoder)
+    return settings.model_copy(update={"encoder": made})
+
+
+def _read_files(folder: Path) -> Files:
+    return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+@contextmanager
+def _written(files: Files) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            (Path(folder) / name).write_bytes(content)
+        yield Path(folder)
+
+
+def _classified(
+    settings: Settings, classifier: NeighborClassifier, items: pd.DataFrame
+) -> pd.DataFrame:
+    options = settings.classify
+    labels: pd.DataFrame = classifier.classify(
+        items, coverage=options.coverage, confidence=options.confidence
+    )
+    return labels
+
+
+# --- in a worker ---------------------------------------------------------------------------------
+
+
+def _upserter(settings: Settings) -> Callable[[Rows], UpsertCounts]:
+    from pipelines.jobs import open_index
+
+    index = ExitStack().enter_context(open_index(settings))
+
+    def upsert(rows: Rows) -> UpsertCounts:
+        assert isinstance(rows, pd.DataFrame)
+        return index.upsert(rows, progress=False, settle=False, **_columns(settings.items))
+
+    return upsert
+
+
+def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Rows], pd.DataFrame]:
+    from pipelines.jobs import make_encoder, open_index
+
+    with _written(files) as folder:
+        if is_private:
+            classifier = NeighborClassifier.load(folder, encoder=make_encoder(settings))
+            # All searches in memory, as after `fit`, however many rows a block has.
+            classifier.index_.read()
+        else:
+            index = ExitStack().enter_context(open_index(settings, to_read=True))
+            classifier = NeighborClassifier.load(folder, index=index)
+
+    def label(rows: Rows) -> pd.DataFrame:
+        assert isinstance(rows, pd.DataFrame)
+        return _classified(settings, classifier, rows)
+
+    return label
+
+
+def _predictor(
+    settings: Settings, files: Files, is_private: bool, future: pd.DataFrame | None
+) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame]]:
+    from pipelines.jobs import make_encoder, open_index
+
+    with _written(files) as folder:
+        if is_private:
+            forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
+        else:
+            index = ExitStack().enter_context(open_index(settings, to_read=True))
+            forecaster = LaunchForecaster.load(folder, index=index)
+
+    def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
+        assert isinstance(rows, pd.DataFrame)
+        return forecaster.predict_both(rows, future=future)
+
+    return predict

@@ -1,0 +1,176 @@
+"""The same jobs by Ray's workers and in this process: the same results.
+
+Collections and forecasts are equal to the last bit. Of labels the numbers are equal but for float32
+rounding: a matrix product of 40 rows differs from one of 130 in its last digits.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pipelines import ray_jobs
+from pipelines.config import Settings, load_settings
+from pipelines.forecasting_jobs import forecast_launches
+from pipelines.jobs import classify_job, index_job
+from pipelines.ray_cluster import ray_running
+from retrieval import Encoder, InputError, TableError
+from tests.milvus_places import Place, Places
+from tests.pipelines.conftest import CUTOFF, Shop
+
+pytest.importorskip("ray", reason="pip install 'likewise[ray]'")
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning:ray", "ignore::ResourceWarning", "ignore::FutureWarning:ray"
+)
+
+ENGINE = {"kind": "ray", "workers": 2, "block_rows": 40, "object_store": 0.1}
+LABELS = "{snack: chips and other bag snacks, candy: chocolate and sweets, soap: soap}"
+COLUMNS = ["item_id", "text", "label", "launch_day", "content_hash", "vector"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _workers(encoder: Encoder) -> Iterator[None]:
+    """Two processes that all tests use; started after the tests' cache has its place."""
+    import ray
+
+    with ray_running(load_settings(None, {"engine": ENGINE}).engine):
+        yield
+    assert not ray.is_initialized()
+
+
+def _settings(shop: Shop, engine: dict[str, Any] | None, **sections: Any) -> Settings:
+    return load_settings(shop.config, {**sections, **({"engine": engine} if engine else {})})
+
+
+def _dying_once(monkeypatch: pytest.MonkeyPatch, name: str, flag: Path, *, after: bool) -> None:
+    """Let the worker of the first block be killed, before or after it has done the block."""
+    prepare = getattr(ray_jobs, name)
+
+    def prepare_to_die(*arguments: Any) -> Callable[[Any], Any]:
+        work = prepare(*arguments)
+
+        def work_or_die(rows: Any) -> Any:
+            made = work(rows) if after else None
+            if not flag.exists():
+                flag.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return made if after else work(rows)
+
+        return work_or_die
+
+    monkeypatch.setattr(ray_jobs, name, prepare_to_die)
+
+
+def test_labels_in_words_are_the_same_without_a_server(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    labels = tmp_path / "labels.yaml"
+    labels.write_text(LABELS)
+    sections = {
+        "items": {"id": "product_id", "text": ["product_type", "package_size", "brand"]},
+        "classify": {"labels": str(labels)},
+        # Nothing of this comes from the cache: the workers encode, too.
+        "encoder": {"cache": False},
+    }
+    new = tmp_path / "new.parquet"
+    shop.items[:130].to_parquet(new)
+    local = classify_job(load_settings(None, sections), new)
+    made = classify_job(load_settings(None, {**sections, "engine": ENGINE}), new)
+    assert len(made) == 130 > 3 * ENGINE["block_rows"]
+    _assert_same_labels(made, local)
+
+
+def test_forecasts_are_the_same_though_a_worker_dies(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local = forecast_launches(_settings(shop, None), cutoff=CUTOFF)
+    flag = tmp_path / "died"
+    _dying_once(monkeypatch, "_predictor", flag, after=True)
+    engine = {**ENGINE, "block_rows": 5}
+    made = forecast_launches(_settings(shop, engine), cutoff=CUTOFF, save=tmp_path / "model")
+    assert flag.exists()
+    assert len(made.totals) > 2 * engine["block_rows"]
+    pd.testing.assert_frame_equal(made.curves, local.curves, check_exact=True)
+    pd.testing.assert_frame_equal(made.totals, local.totals, check_exact=True)
+
+
+def test_a_bad_row_of_a_later_block_is_named_as_ever(shop: Shop, tmp_path: Path) -> None:
+    new = shop.items[shop.items["launch_date"] > pd.Timestamp(CUTOFF) + pd.Timedelta(days=7)].copy()
+    new.iloc[8, new.columns.get_loc("launch_date")] = pd.Timestamp("2017-03-06")
+    new.to_csv(tmp_path / "new.csv", index=False)
+    told = []
+    for engine in (None, {**ENGINE, "block_rows": 5}):
+        with pytest.raises(TableError) as caught:
+            forecast_launches(_settings(shop, engine), new=tmp_path / "new.csv", cutoff=CUTOFF)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert "row 9" in told[1]
+
+
+def test_a_lite_file_is_refused_with_the_way_out(shop: Shop, tmp_path: Path) -> None:
+    index = {"uri": str(tmp_path / "items.db")}
+    with pytest.raises(InputError, match=r"Lite file, which one process holds.*make milvus"):
+        index_job(_settings(shop, ENGINE, index=index))
+    index_job(_settings(shop, None, index=index))
+    with pytest.raises(InputError, match=r"Lite file, which one process holds"):
+        classify_job(_settings(shop, ENGINE, index=index), shop.folder / "items.parquet")
+
+
+def test_sales_so_far_are_refused(shop: Shop) -> None:
+    with pytest.raises(InputError, match="--observed is read as a whole; use --engine local"):
+        forecast_launches(_settings(shop, ENGINE), observed=shop.folder / "sales.parquet")
+
+
+@pytest.mark.server_only("Ray's workers share a server")
+def test_index_and_labels_are_the_same_though_workers_die(
+    shop: Shop, milvus: Places, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    shop.items[:300].to_parquet(parts / "1.parquet")
+    shop.items[300:].to_parquet(parts / "2.parquet")
+    places = [milvus("local"), milvus("ray")]
+    uncached = {"encoder": {"cache": False}}
+    local = index_job(_settings(shop, None, index=places[0].settings(), **uncached))
+    _dying_once(monkeypatch, "_upserter", tmp_path / "index died", after=True)
+    settings = _settings(shop, ENGINE, index=places[1].settings(), **uncached)
+    made = index_job(settings, parts)
+    assert (tmp_path / "index died").exists()
+    assert made["total"] == local["total"] == len(shop.items)
+    # What the killed worker had written counts as unchanged.
+    assert made["new"] + made["unchanged"] == local["new"]
+    pd.testing.assert_frame_equal(*(_content(place, encoder) for place in places), check_exact=True)
+    assert index_job(settings, parts)["unchanged"] == len(shop.items)
+
+    new = shop.folder / "items.parquet"
+    one = classify_job(_settings(shop, None, index=places[1].settings()), new)
+    _dying_once(monkeypatch, "_labeler", tmp_path / "labels died", after=False)
+    other = classify_job(_settings(shop, ENGINE, index=places[1].settings()), new)
+    assert (tmp_path / "labels died").exists()
+    _assert_same_labels(other, one)
+
+
+def _assert_same_labels(made: pd.DataFrame, local: pd.DataFrame) -> None:
+    numbers = ["probability", "novelty"]
+    whole = ["item_id", "label", "known", "label_set"]
+    pd.testing.assert_frame_equal(made[whole], local[whole])
+    pd.testing.assert_frame_equal(made[numbers], local[numbers], check_exact=False, atol=1e-6)
+    for mine, its in zip(made["neighbors"], local["neighbors"], strict=True):
+        assert [near["item_id"] for near in mine] == [near["item_id"] for near in its]
+        assert [near["weight"] for near in mine] == pytest.approx(
+            [near["weight"] for near in its], abs=1e-5
+        )
+
+
+def _content(place: Place, encoder: Encoder) -> pd.DataFrame:
+    with place.open(encoder) as index:
+        rows = [row for page in index._store.pages(COLUMNS) for row in page]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("item_id", ignore_index=True)
