@@ -28,6 +28,9 @@ from retrieval.upsert import UpsertCounts
 
 Files = dict[str, bytes]
 
+# What a worker holds open; it ends with its process.
+_opened = ExitStack()
+
 
 def upsert_on_ray(
     settings: Settings, index: ItemIndex, items: pd.DataFrame, source: str
@@ -94,7 +97,8 @@ def classify_on_ray(
     blocks = in_blocks(items.reset_index(drop=True), settings.engine.block_rows)
     with ray_running(settings.engine):
         made = dict(map_blocks(blocks, settings.engine, _labeler, settings, files, is_private))
-    return pd.concat([made[number] for number in sorted(made)], ignore_index=True)
+    labels: pd.DataFrame = pd.concat([made[one] for one in sorted(made)], ignore_index=True)
+    return labels
 
 
 def forecast_on_ray(
@@ -200,7 +204,7 @@ def _classified(
 def _upserter(settings: Settings) -> Callable[[Rows], UpsertCounts]:
     from pipelines.jobs import open_index
 
-    index = ExitStack().enter_context(open_index(settings))
+    index = _opened.enter_context(open_index(settings))
 
     def upsert(rows: Rows) -> UpsertCounts:
         assert isinstance(rows, pd.DataFrame)
@@ -218,7 +222,7 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
             # All searches in memory, as after `fit`, however many rows a block has.
             classifier.index_.read()
         else:
-            index = ExitStack().enter_context(open_index(settings, to_read=True))
+            index = _opened.enter_context(open_index(settings, to_read=True))
             classifier = NeighborClassifier.load(folder, index=index)
 
     def label(rows: Rows) -> pd.DataFrame:
@@ -237,7 +241,7 @@ def _predictor(
         if is_private:
             forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
         else:
-            index = ExitStack().enter_context(open_index(settings, to_read=True))
+            index = _opened.enter_context(open_index(settings, to_read=True))
             forecaster = LaunchForecaster.load(folder, index=index)
 
     def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
