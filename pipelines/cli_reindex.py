@@ -20,6 +20,12 @@ def reindex(
     config: ConfigOption = None,
     uri: UriOption = None,
     collection: CollectionOption = None,
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", metavar="NAME", help="Else encoder.name.")
+    ] = None,
+    kind: Annotated[
+        str | None, typer.Option("--index", metavar="KIND", help="Else index.kind.")
+    ] = None,
     min_recall: Annotated[
         float,
         typer.Option("--min-recall", min=0, max=1, help="Least recall@10 of the new version."),
@@ -65,7 +71,8 @@ def reindex(
             )
         if as_it_is and not is_back:
             raise InputError("reindex: --as-it-is goes with --rollback or --to")
-        settings = settings_of(config, index=index_section(uri, collection))
+        index = {**index_section(uri, collection), "kind": kind}
+        settings = settings_of(config, index=index, encoder={"name": encoder})
         if is_back:
             done = rollback_job(settings, to=to, as_it_is=as_it_is)
         else:

@@ -56,7 +56,9 @@ class Encoder:
         self.name = name
         self.batch_size = batch_size
         self._weights = find_weights(name)
-        self.identity: EncoderIdentity = identify(name, self._weights, resolve_backend(backend))
+        # Whoever is told the name may work in another folder.
+        known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
+        self.identity: EncoderIdentity = identify(known_as, self._weights, resolve_backend(backend))
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = VectorCache(self._cache_dir, self.identity) if self._cache_dir else None
         self._loaded: Backend | None = None
