@@ -3,8 +3,9 @@
     python benchmarks/scale.py                                # Milvus Lite
     python benchmarks/scale.py --uri http://127.0.0.1:19530   # a server
 
-A server's token is read from LIKEWISE_INDEX__TOKEN. Texts are those of Complete Journey's products. The vectors beyond them are random: a test of size,
-not of what is found. The collection of a server is dropped at the end.
+A server's token is read from LIKEWISE_INDEX__TOKEN; its collection is dropped at the end. Texts are
+those of Complete Journey's products. The vectors beyond them are random: a test of size, not of
+what is found.
 """
 
 from __future__ import annotations
