@@ -8,7 +8,6 @@ to stderr, not between the lines of a result.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import math
 import os
@@ -62,15 +61,16 @@ def ray_running(engine: EngineSettings) -> Iterator[None]:
 
 
 def _imported(engine: EngineSettings) -> Any:
-    if importlib.util.find_spec("ray") is None:
-        raise InputError("--engine ray is not installed: pip install 'likewise[ray]'")
     for name, value in _QUIET.items():
         if engine.address is None or name == "RAY_USAGE_STATS_ENABLED":
             os.environ.setdefault(name, value)
     # Ray deprecates its own internals; nothing a caller could act on.
     warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"ray(\.|$)")
-    import ray
-    import ray.data
+    try:
+        import ray
+        import ray.data
+    except ImportError:
+        raise InputError("--engine ray is not installed: pip install 'likewise[ray]'") from None
 
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = ray.data.DataContext.get_current()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from pipelines import ray_jobs
 from pipelines.config import Settings, load_settings
+from pipelines.engine_settings import EngineSettings
 from pipelines.forecasting_jobs import forecast_launches
 from pipelines.jobs import classify_job, index_job
 from pipelines.ray_cluster import ray_running
@@ -122,6 +124,19 @@ def test_a_lite_file_is_refused_with_the_way_out(shop: Shop, tmp_path: Path) -> 
     index_job(_settings(shop, None, index=index))
     with pytest.raises(InputError, match=r"Lite file, which one process holds"):
         classify_job(_settings(shop, ENGINE, index=index), shop.folder / "items.parquet")
+
+
+def test_more_workers_than_ray_has_room_for_are_refused() -> None:
+    told = pytest.raises(InputError, match="50 workers need 50 CPUs, and Ray has 2; set engine")
+    with told, ray_running(EngineSettings(kind="ray", workers=50)):
+        pass
+
+
+def test_without_ray_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    told = pytest.raises(InputError, match=r"pip install 'likewise\[ray\]'")
+    with told, ray_running(EngineSettings(kind="ray")):
+        pass
 
 
 def test_sales_so_far_are_refused(shop: Shop) -> None:
