@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server lint format bench milvus milvus-stop constraints clean
+.PHONY: help install demo test test-server lint format examples bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ lint: $(STAMP)  ## check style, types and layers
 format: $(STAMP)  ## sort imports, format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+examples: $(STAMP)  ## run the notebooks, and keep what they show
+	$(BIN)/python -m pytest tests/test_examples.py
+	cp build/examples/*.ipynb examples/
 
 bench: $(STAMP)  ## run every benchmark; the classifiers' with BANKING77=folder of its CSV files
 	$(BIN)/python benchmarks/neighbors.py
