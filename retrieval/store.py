@@ -84,6 +84,7 @@ class Store:
         self._path = lite_path(uri) if self.is_lite else None
         self._client: MilvusClient | None = connect(self._path, uri, token, timeout)
         self._loaded = False
+        self._has_searched = False
 
     def beside(self, collection: str) -> Store:
         """Another collection of the same name, whether there is one yet or not; all of its rows."""
@@ -309,6 +310,7 @@ class Store:
                 "filter": _both(self._clause, visible, expression),
                 "output_fields": ["item_id", "label", "launch_day"],
                 "search_params": dict(search_params),
+                **self._consistency(),
             }
             for start in range(0, len(queries), SEARCH_QUERIES):
                 batch = queries[start : start + SEARCH_QUERIES]
@@ -316,6 +318,18 @@ class Store:
                 for query, found in zip(batch, answer, strict=True):
                     _fill(hits, int(query), found, len(self._prefix))
         return hits
+
+    def _consistency(self) -> dict[str, str]:
+        """How much of what was written a search has to see.
+
+        The first one all that anybody wrote before it. After that a server waits a fifth of a
+        second for as much, each time; so a search sees all that this process wrote, and the writes
+        of others a moment later.
+        """
+        if self.is_lite or not self._has_searched:
+            self._has_searched = True
+            return {}  # the collection's own level, Strong
+        return {"consistency_level": "Session"}
 
     def close(self) -> None:
         """Disconnect; the last store on a Lite file also frees the file's lock."""
