@@ -35,6 +35,7 @@ from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
 from pipelines.pruning import ids_to_prune
 from pipelines.quarantine import Quarantine
+from pipelines.ray_blocks import in_blocks
 from pipelines.source_rows import held
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
@@ -205,7 +206,6 @@ def classify_job(
     """
     if model is not None and save is not None:
         raise InputError("classify: --model is saved already; give --save without it")
-    options = settings.classify
     quarantine = quarantine or Quarantine.of(settings, "classify")
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
@@ -215,12 +215,26 @@ def classify_job(
 
                 labels = classify_on_ray(settings, classifier, table)
             else:
-                labels = classifier.classify(
-                    table, coverage=options.coverage, confidence=options.confidence
-                )
+                blocks = in_blocks(table.reset_index(drop=True), settings.engine.block_rows)
+                parts = [classify_block(settings, classifier, block) for block in blocks or [table]]
+                labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
         return labels
+
+
+def classify_block(
+    settings: Settings, classifier: NeighborClassifier, block: pd.DataFrame
+) -> pd.DataFrame:
+    """Labels some rows of a table.
+
+    A matrix product of other rows differs in its last digits; so every engine takes the same.
+    """
+    options = settings.classify
+    labels: pd.DataFrame = classifier.classify(
+        block, coverage=options.coverage, confidence=options.confidence
+    )
+    return labels
 
 
 def screened_queries(

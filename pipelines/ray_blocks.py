@@ -86,16 +86,16 @@ class Worker:
             return Failure.of(error)
 
 
-def in_blocks(rows: Rows, size: int) -> list[Rows]:
+def in_blocks(rows: pd.DataFrame, size: int) -> list[pd.DataFrame]:
     """Cuts rows into blocks of at most `size`, in order; no row is no block."""
     starts = range(0, len(rows), size)
-    if isinstance(rows, pd.DataFrame):
-        return [rows.iloc[start : start + size].reset_index(drop=True) for start in starts]
-    ends = [min(rows.start + start + size, rows.stop) for start in starts]
-    return [
-        ParquetRows(rows.path, rows.start + start, end)
-        for start, end in zip(starts, ends, strict=True)
-    ]
+    return [rows.iloc[start : start + size].reset_index(drop=True) for start in starts]
+
+
+def parts_of(rows: ParquetRows, size: int) -> list[ParquetRows]:
+    """The same of rows that have not been read."""
+    starts = range(rows.start, rows.stop, size)
+    return [ParquetRows(rows.path, start, min(start + size, rows.stop)) for start in starts]
 
 
 def map_blocks(

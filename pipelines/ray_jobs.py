@@ -20,6 +20,7 @@ from forecasting import LaunchForecaster
 from forecasting.reading import Reader
 from pipelines.config import Settings
 from pipelines.config_sections import IndexSettings, ItemsSettings
+from pipelines.jobs import classify_block, make_encoder, open_index
 from pipelines.ray_blocks import Rows, in_blocks, map_blocks
 from pipelines.ray_cluster import ray_running
 from retrieval import InputError, ItemIndex, TableError
@@ -90,7 +91,7 @@ def classify_on_ray(
     else:
         settings = _encoding_as(settings, index)
     if items.empty:
-        return _classified(settings, classifier, items)
+        return classify_block(settings, classifier, items)
     with tempfile.TemporaryDirectory() as folder:
         classifier.save(Path(folder) / "model")
         files = _read_files(Path(folder) / "model")
@@ -188,22 +189,10 @@ def _written(files: Files) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _classified(
-    settings: Settings, classifier: NeighborClassifier, items: pd.DataFrame
-) -> pd.DataFrame:
-    options = settings.classify
-    labels: pd.DataFrame = classifier.classify(
-        items, coverage=options.coverage, confidence=options.confidence
-    )
-    return labels
-
-
 # --- in a worker ---------------------------------------------------------------------------------
 
 
 def _upserter(settings: Settings) -> Callable[[Rows], UpsertCounts]:
-    from pipelines.jobs import open_index
-
     index = _opened.enter_context(open_index(settings))
 
     def upsert(rows: Rows) -> UpsertCounts:
@@ -214,8 +203,6 @@ def _upserter(settings: Settings) -> Callable[[Rows], UpsertCounts]:
 
 
 def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Rows], pd.DataFrame]:
-    from pipelines.jobs import make_encoder, open_index
-
     with _written(files) as folder:
         if is_private:
             classifier = NeighborClassifier.load(folder, encoder=make_encoder(settings))
@@ -227,7 +214,7 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
 
     def label(rows: Rows) -> pd.DataFrame:
         assert isinstance(rows, pd.DataFrame)
-        return _classified(settings, classifier, rows)
+        return classify_block(settings, classifier, rows)
 
     return label
 
@@ -235,8 +222,6 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
 def _predictor(
     settings: Settings, files: Files, is_private: bool, future: pd.DataFrame | None
 ) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame]]:
-    from pipelines.jobs import make_encoder, open_index
-
     with _written(files) as folder:
         if is_private:
             forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))

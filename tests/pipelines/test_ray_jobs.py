@@ -1,7 +1,6 @@
 """The same jobs by Ray's workers and in this process: the same results.
 
-Collections and forecasts are equal to the last bit. Of labels the numbers are equal but for float32
-rounding: a matrix product of 40 rows differs from one of 130 in its last digits.
+All are equal to the last bit.
 """
 
 from __future__ import annotations
@@ -84,10 +83,11 @@ def test_labels_in_words_are_the_same_without_a_server(
     }
     new = tmp_path / "new.parquet"
     shop.items[:130].to_parquet(new)
-    local = classify_job(load_settings(None, sections), new)
+    blocks = {"block_rows": ENGINE["block_rows"]}
+    local = classify_job(load_settings(None, {**sections, "engine": blocks}), new)
     made = classify_job(load_settings(None, {**sections, "engine": ENGINE}), new)
     assert len(made) == 130 > 3 * ENGINE["block_rows"]
-    _assert_same_labels(made, local)
+    pd.testing.assert_frame_equal(made, local, check_exact=True)
 
 
 def test_forecasts_are_the_same_though_a_worker_dies(
@@ -167,26 +167,12 @@ def test_index_and_labels_are_the_same_though_workers_die(
 
     new = tmp_path / "new.parquet"
     shop.items[:130].to_parquet(new)
-    one = classify_job(_settings(shop, None, index=places[1].settings()), new)
+    blocks = {"block_rows": ENGINE["block_rows"]}
+    one = classify_job(_settings(shop, blocks, index=places[1].settings()), new)
     _dying_once(monkeypatch, "_labeler", tmp_path / "labels died", after=False)
     other = classify_job(_settings(shop, ENGINE, index=places[1].settings()), new)
     assert (tmp_path / "labels died").exists()
-    _assert_same_labels(other, one)
-
-
-def _assert_same_labels(made: pd.DataFrame, local: pd.DataFrame) -> None:
-    numbers = ["probability", "novelty"]
-    whole = ["item_id", "label", "known", "label_set"]
-    pd.testing.assert_frame_equal(made[whole], local[whole])
-    pd.testing.assert_frame_equal(made[numbers], local[numbers], check_exact=False, atol=1e-6)
-    # Which of several that are equally near comes first may differ.
-    for key in ("similarity", "weight"):
-        mine, its = (
-            [[near[key] for near in nears] for nears in table["neighbors"]]
-            for table in (made, local)
-        )
-        for one, other in zip(mine, its, strict=True):
-            assert one == pytest.approx(other, abs=1e-5)
+    pd.testing.assert_frame_equal(other, one, check_exact=True)
 
 
 def _content(place: Place, encoder: Encoder) -> pd.DataFrame:

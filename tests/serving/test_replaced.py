@@ -39,9 +39,7 @@ class Traffic:
     def _read(self) -> None:
         body = {"items": [{"text": "caramel chocolate bar"}]}
         while not self._over.is_set():
-            self.read_statuses.append(
-                self._served.http.post("/v1/classify", json=body).status_code
-            )
+            self.read_statuses.append(self._served.http.post("/v1/classify", json=body).status_code)
 
     def _write(self) -> None:
         number = 0
