@@ -28,8 +28,8 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## label and forecast real new products, and write a report
 	$(BIN)/likewise demo
 
-test: $(STAMP)  ## run the tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## run the tests, on up to four cores at once
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-server: $(STAMP)  ## run the tests that use Milvus on a real server, which is started and ended
 	LIKEWISE_TEST_MILVUS_TOKEN=root:Milvus $(PYTHON) deploy/milvus_server.py run --port 19531 -- \

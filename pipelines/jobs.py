@@ -33,6 +33,7 @@ from pipelines.job_tables import (
 )
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
+from pipelines.parquet_rows import ParquetRows, count_rows, is_parquet, parquet_schema
 from pipelines.pruning import ids_to_prune
 from pipelines.quarantine import Quarantine
 from pipelines.ray_blocks import in_blocks
@@ -86,7 +87,9 @@ def index_job(
         def fill(table: pd.DataFrame) -> dict[str, int]:
             return _upsert(settings, index, table, name_of(items, "items"))
 
-        done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
+        done = _by_parts(settings, index, items, quarantine)
+        if done is None:
+            done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
         if prune:
             done["pruned"] = index.delete(gone)
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
@@ -109,6 +112,29 @@ def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
     finally:
         if is_new and is_empty:
             shutil.rmtree(uri, ignore_errors=True)
+
+
+def _by_parts(
+    settings: Settings, index: ItemIndex, items: TableInput, quarantine: Quarantine
+) -> dict[str, int] | None:
+    """Lets Ray's workers read a Parquet table themselves; None where it is read as a whole.
+
+    So it is also where something is wrong with it: then the row can be named.
+    """
+    path = Path(items) if isinstance(items, str | Path) else None
+    if settings.engine.kind != "ray" or quarantine.is_on or path is None or not is_parquet(path):
+        return None
+    if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
+        return None
+    rows = ParquetRows(path, 0, count_rows(path))
+    if not len(rows):
+        return None
+    from pipelines.ray_jobs import upsert_parts_on_ray
+
+    with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
+        counts = upsert_parts_on_ray(settings, index, rows)
+        fields |= {} if counts is None else asdict(counts)
+    return None if counts is None else asdict(counts)
 
 
 def _upsert(

@@ -8,11 +8,14 @@ are those of the local engine: no row's depends on the other rows of its block.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from classifiers import NeighborClassifier
@@ -20,9 +23,12 @@ from forecasting import LaunchForecaster
 from forecasting.reading import Reader
 from pipelines.config import Settings
 from pipelines.config_sections import IndexSettings, ItemsSettings
+from pipelines.job_tables import item_kinds, read_items
 from pipelines.jobs import classify_block, make_encoder, open_index
-from pipelines.ray_blocks import Rows, in_blocks, map_blocks
+from pipelines.parquet_rows import ParquetRows
+from pipelines.ray_blocks import Rows, in_blocks, map_blocks, parts_of
 from pipelines.ray_cluster import ray_running
+from pipelines.tables import Kind
 from retrieval import InputError, ItemIndex, TableError
 from retrieval.tables import validate_items
 from retrieval.upsert import UpsertCounts
@@ -31,6 +37,44 @@ Files = dict[str, bytes]
 
 # What a worker holds open; it ends with its process.
 _opened = ExitStack()
+
+
+def upsert_parts_on_ray(
+    settings: Settings, index: ItemIndex, rows: ParquetRows
+) -> UpsertCounts | None:
+    """`upsert_on_ray` of a table that nobody reads as a whole: each worker reads its own rows.
+
+    Returns:
+        The counts; None where the table is not in order, of which nothing was written: whoever
+        reads it as a whole can say what is wrong, and in which row.
+
+    Raises:
+        InputError: The collection is in a Lite file.
+    """
+    _refuse_lite(index)
+    kinds = item_kinds(settings.items, index.layout.attributes if index.count() else {})
+    parts = parts_of(rows, settings.engine.block_rows)
+    with ray_running(settings.engine):
+        try:
+            checked = map_blocks(parts, settings.engine, _checker, settings, kinds)
+            marks = np.concatenate([np.frombuffer(own, np.uint64) for _, own in checked])
+        except TableError:
+            return None
+        if len(np.unique(marks)) < len(marks):
+            return None
+        # The first row makes the collection, so that workers need not agree on who does.
+        begin = read_items(ParquetRows(rows.path, 0, 1), settings.items, kinds)
+        first = index.upsert(begin, settle=False, **_columns(settings.items))
+        made = map_blocks(parts, settings.engine, _upserter, _encoding_as(settings, index), kinds)
+        total = _total([one for _, one in made])
+    if total.new or total.changed or first.new or first.changed:
+        index.settle()
+    # Its row was counted among the unchanged ones of its part.
+    return UpsertCounts(
+        total.new + first.new,
+        total.changed + first.changed,
+        total.unchanged - first.new - first.changed,
+    )
 
 
 def upsert_on_ray(
@@ -61,11 +105,7 @@ def upsert_on_ray(
     settings = _encoding_as(settings, index)
     with ray_running(settings.engine):
         counts += [made for _, made in map_blocks(blocks, settings.engine, _upserter, settings)]
-    total = UpsertCounts(
-        new=sum(one.new for one in counts),
-        changed=sum(one.changed for one in counts),
-        unchanged=sum(one.unchanged for one in counts),
-    )
+    total = _total(counts)
     if total.new or total.changed:
         index.settle()
     return total
@@ -145,6 +185,10 @@ def forecast_on_ray(
     return pd.concat(curves, ignore_index=True), pd.concat(totals, ignore_index=True)
 
 
+def _total(counts: Iterable[UpsertCounts]) -> UpsertCounts:
+    return UpsertCounts(*np.sum([astuple(one) for one in counts], axis=0).tolist())
+
+
 def _refuse_lite(index: ItemIndex) -> None:
     if "://" not in index.uri:
         raise InputError(
@@ -192,11 +236,26 @@ def _written(files: Files) -> Iterator[Path]:
 # --- in a worker ---------------------------------------------------------------------------------
 
 
-def _upserter(settings: Settings) -> Callable[[Rows], UpsertCounts]:
+def _checker(settings: Settings, kinds: Mapping[str, Kind]) -> Callable[[Rows], bytes]:
+    def check(rows: Rows) -> bytes:
+        """A number of 8 bytes for each id, if all is in order."""
+        assert isinstance(rows, ParquetRows)
+        table = read_items(rows, settings.items, kinds)
+        clean = validate_items(table, **_columns(settings.items))
+        ids = clean[settings.items.id]
+        return b"".join(blake2b(one.encode(), digest_size=8).digest() for one in ids)
+
+    return check
+
+
+def _upserter(
+    settings: Settings, kinds: Mapping[str, Kind] | None = None
+) -> Callable[[Rows], UpsertCounts]:
     index = _opened.enter_context(open_index(settings))
 
     def upsert(rows: Rows) -> UpsertCounts:
-        assert isinstance(rows, pd.DataFrame)
+        if isinstance(rows, ParquetRows):
+            rows = read_items(rows, settings.items, kinds)
         return index.upsert(rows, progress=False, settle=False, **_columns(settings.items))
 
     return upsert

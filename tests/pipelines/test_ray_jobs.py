@@ -19,7 +19,7 @@ from pipelines import ray_jobs
 from pipelines.config import Settings, load_settings
 from pipelines.engine_settings import EngineSettings
 from pipelines.forecasting_jobs import forecast_launches
-from pipelines.jobs import classify_job, index_job
+from pipelines.jobs import classify_job, index_job, open_index
 from pipelines.ray_cluster import ray_running
 from retrieval import Encoder, InputError, TableError
 from tests.milvus_places import Place, Places
@@ -173,6 +173,32 @@ def test_index_and_labels_are_the_same_though_workers_die(
     other = classify_job(_settings(shop, ENGINE, index=places[1].settings()), new)
     assert (tmp_path / "labels died").exists()
     pd.testing.assert_frame_equal(other, one, check_exact=True)
+
+
+@pytest.mark.server_only("Ray's workers share a server")
+def test_what_is_wrong_with_a_part_is_told_as_of_the_whole(
+    shop: Shop, milvus: Places, tmp_path: Path
+) -> None:
+    """Nothing is written then, neither of this part nor of another."""
+    bad = {
+        "twice": shop.items[300:].iloc[:60].assign(product_id="1"),
+        "blank": shop.items[300:].assign(product_type=" ", package_size=None, brand=None),
+    }
+    for name, second in bad.items():
+        parts = tmp_path / name
+        parts.mkdir()
+        shop.items[:300].to_parquet(parts / "1.parquet")
+        second.to_parquet(parts / "2.parquet")
+        told = []
+        for engine in (None, ENGINE):
+            settings = _settings(shop, engine, index=milvus(name).settings())
+            with pytest.raises(TableError) as caught:
+                index_job(settings, parts)
+            told.append(str(caught.value))
+            with open_index(settings) as index:
+                assert index.count() == 0
+        assert told[0] == told[1]
+        assert "row 301" in told[1]
 
 
 def _content(place: Place, encoder: Encoder) -> pd.DataFrame:
