@@ -15,6 +15,7 @@ from pandera.errors import SchemaErrors
 from retrieval.errors import InputError, Offense, TableError
 
 _SHOWN = 5
+_YEARS = (1700, 2261)
 _PANDERA_CHECKS = {"not_nullable": "is missing", "field_uniqueness": "is there more than once"}
 
 
@@ -136,20 +137,24 @@ def _as_labels(labels: pd.Series) -> pd.Series:
 def _as_dates(values: pd.Series, source: str) -> pd.Series:
     """Parse dates to days; of a moment with a time zone its local day counts."""
     parsed = values if dtypes.is_datetime64_any_dtype(values) else _parse_dates(values)
-    bad = np.flatnonzero(parsed.isna() & values.notna())
-    if len(bad):
-        lines = [
-            f"row {row + 1}, column {values.name} is not a date (YYYY-MM-DD): {values.iloc[row]!r}"
-            for row in bad
-        ]
-        problem = "is not a date (YYYY-MM-DD)"
-        found = values.iloc[bad].tolist()
-        offense = Offense(source, bad.tolist(), str(values.name), problem, found)
-        raise TableError(_message(source, "bad rows", lines), [offense])
+    _refuse(values, parsed.isna() & values.notna(), "is not a date (YYYY-MM-DD)", source)
+    # Days are counted in nanoseconds of 64 bits.
+    far = parsed.notna() & ~parsed.dt.year.between(*_YEARS)
+    _refuse(values, far, f"is a date out of the years {_YEARS[0]} to {_YEARS[1]}", source)
     if isinstance(parsed.dtype, pd.DatetimeTZDtype):
         parsed = parsed.dt.tz_localize(None)
     days: pd.Series = parsed.dt.normalize().astype("datetime64[ns]")
     return days
+
+
+def _refuse(values: pd.Series, bad: pd.Series, problem: str, source: str) -> None:
+    rows = np.flatnonzero(bad)
+    if len(rows) == 0:
+        return
+    lines = [f"row {row + 1}, column {values.name} {problem}: {values.iloc[row]!r}" for row in rows]
+    found = values.iloc[rows].tolist()
+    offense = Offense(source, rows.tolist(), str(values.name), problem, found)
+    raise TableError(_message(source, "bad rows", lines), [offense])
 
 
 def _parse_dates(values: pd.Series) -> pd.Series:

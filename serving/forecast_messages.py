@@ -8,7 +8,18 @@ from typing import Annotated, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from serving.messages import MOST_ITEMS, Classify, Column, Id, Labeled, Message, Number, Text, Value
+from serving.messages import (
+    MOST_ITEMS,
+    Classify,
+    Column,
+    Day,
+    Id,
+    Labeled,
+    Message,
+    Number,
+    Text,
+    Value,
+)
 from serving.problems import Problem
 
 EXAMPLE_LAUNCH: JsonDict = {
@@ -28,7 +39,7 @@ class Launch(Message):
     text: Text | dict[Column, str | None] = Field(
         description="What describes it: one text, or the text columns of the forecaster by name."
     )
-    launch_date: date
+    launch_date: Day
     attributes: dict[Column, Value] = Field({}, description="The attributes of the forecaster.")
 
 
@@ -36,7 +47,7 @@ class Sale(Message):
     """Units of an item in a period."""
 
     item_id: Id
-    ds: date = Field(description="First day of the period.")
+    ds: Day = Field(description="First day of the period.")
     y: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
@@ -44,7 +55,7 @@ class Plan(Message):
     """What is planned for an item in a period: the covariates of the forecaster."""
 
     item_id: Id
-    ds: date
+    ds: Day
     values: dict[Column, Number]
 
 

@@ -7,7 +7,9 @@ from datetime import date
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -24,6 +26,22 @@ Id = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"\S
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"\S")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+def _written_out(value: object) -> object:
+    if not isinstance(value, str | date):  # a number would be taken for seconds since 1970
+        raise ValueError("a date is a string, YYYY-MM-DD")
+    return value
+
+
+def _within_reach(day: date) -> date:
+    # Tables count nanoseconds in 64 bits.
+    if not 1700 <= day.year <= 2261:
+        raise ValueError("a date lies between the years 1700 and 2261")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_written_out), AfterValidator(_within_reach)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | Number | None
 
@@ -67,7 +85,7 @@ class KnownItem(Item):
 
     item_id: Id
     label: Label | None = None
-    launch_date: date | None = None
+    launch_date: Day | None = None
     attributes: dict[Column, Value] = Field({}, description="Columns that `where` may filter by.")
 
 
@@ -89,7 +107,7 @@ Where = dict[Column, Scalar | Annotated[list[Scalar], Field(min_length=1, max_le
 
 
 class _Visible(Message):
-    as_of: date | None = Field(None, description="Only items launched up to then are seen.")
+    as_of: Day | None = Field(None, description="Only items launched up to then are seen.")
     where: Where | None = Field(
         None, description="Attribute → a value, several, or a range; all must hold."
     )

@@ -55,6 +55,11 @@ def test_a_clean_table_comes_back_typed() -> None:
             {"launch_date": "launch"},
             "row 2, column launch is not a date .*: 'soon'",
         ),
+        (
+            {"launch": ["2024-01-01", None, "9999-12-31"]},
+            {"launch_date": "launch"},
+            "row 3, column launch is a date out of the years 1700 to 2261: '9999-12-31'",
+        ),
     ],
 )
 def test_offenders_are_named_by_row_and_column(
