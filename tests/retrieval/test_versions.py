@@ -233,7 +233,7 @@ def test_a_collection_whose_texts_were_not_kept_needs_its_own_encoder(
 def test_the_live_version_is_never_removed(
     place: Place, versions: Versions, encoder: Encoder, other: Encoder
 ) -> None:
-    with pytest.raises(InputError, match="is what .* stands for: not removed"):
+    with pytest.raises(InputError, match=r"is what .* stands for: not removed"):
         versions.drop(versions.live)
     with pytest.raises(InputError, match=r"has no version 'x' \(there are: "):
         versions.drop("x")
