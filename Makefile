@@ -33,7 +33,7 @@ test: $(STAMP)  ## run the tests, on up to four cores at once
 
 test-server: $(STAMP)  ## run the tests that use Milvus on a real server, which is started and ended
 	LIKEWISE_TEST_MILVUS_TOKEN=root:Milvus $(PYTHON) deploy/milvus_server.py run --port 19531 -- \
-		$(BIN)/python -m pytest --milvus-uri {uri} $(TESTS)
+		$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --milvus-uri {uri} $(TESTS)
 
 lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/ruff check .
