@@ -11,7 +11,6 @@ the settings ask for it, files of bad rows (`pipelines.quarantine`).
 import shutil
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +20,7 @@ from classifiers import NeighborClassifier
 from classifiers.persistence import named_index
 from pipelines.config import Settings
 from pipelines.config_sections import ItemsSettings
+from pipelines.filling import fill_by_parts, fill_collection
 from pipelines.job_tables import (
     TableInput,
     item_kinds,
@@ -33,7 +33,6 @@ from pipelines.job_tables import (
 )
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
-from pipelines.parquet_rows import ParquetRows, count_rows, is_parquet, parquet_schema
 from pipelines.pruning import ids_to_prune
 from pipelines.quarantine import Quarantine
 from pipelines.ray_blocks import in_blocks
@@ -85,9 +84,9 @@ def index_job(
             return read_items(source, columns, kinds, skip=skip)
 
         def fill(table: pd.DataFrame) -> dict[str, int]:
-            return _upsert(settings, index, table, name_of(items, "items"))
+            return fill_collection(settings, index, table, name_of(items, "items"))
 
-        done = _by_parts(settings, index, items, quarantine)
+        done = fill_by_parts(settings, index, items, quarantine)
         if done is None:
             done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
         if prune:
@@ -112,53 +111,6 @@ def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
     finally:
         if is_new and is_empty:
             shutil.rmtree(uri, ignore_errors=True)
-
-
-def _by_parts(
-    settings: Settings, index: ItemIndex, items: TableInput, quarantine: Quarantine
-) -> dict[str, int] | None:
-    """Lets Ray's workers read a Parquet table themselves; None where it is read as a whole.
-
-    So it is also where something is wrong with it: then the row can be named.
-    """
-    path = Path(items) if isinstance(items, str | Path) else None
-    if settings.engine.kind != "ray" or quarantine.is_on or path is None or not is_parquet(path):
-        return None
-    if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
-        return None
-    rows = ParquetRows(path, 0, count_rows(path))
-    if not len(rows):
-        return None
-    from pipelines.ray_jobs import upsert_parts_on_ray
-
-    with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
-        counts = upsert_parts_on_ray(settings, index, rows)
-        fields |= {} if counts is None else asdict(counts)
-    return None if counts is None else asdict(counts)
-
-
-def _upsert(
-    settings: Settings, index: ItemIndex, table: pd.DataFrame, source: str
-) -> dict[str, int]:
-    """Writes items to the collection; returns what that did, in rows."""
-    columns = settings.items
-    with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
-        if settings.engine.kind == "ray":
-            from pipelines.ray_jobs import upsert_on_ray
-
-            counts = upsert_on_ray(settings, index, table, source)
-        else:
-            counts = index.upsert(
-                table,
-                text=columns.text,
-                item_id=columns.id,
-                label=columns.label,
-                launch_date=columns.launch_date,
-                attributes=columns.attributes,
-                source=source,
-            )
-        fields |= asdict(counts)
-    return asdict(counts)
 
 
 def _to_prune(

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval.encoder import DEFAULT_ENCODER, Encoder
-from retrieval.errors import EncoderMismatchError, IndexReplacedError, InputError
+from retrieval.encoder import Encoder
+from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.index_kinds import milvus_index, search_params
 from retrieval.neighbors import Hits, Neighbors
+from retrieval.opening import agreed, check_layout, made_encoder
 from retrieval.queries import distinct, to_days, to_vectors, unit_rows
 from retrieval.schema import (
     Layout,
@@ -87,7 +88,7 @@ class ItemIndex:
         self._snapshot: Snapshot | None = None
         try:
             layout = self._read_layout()
-            self.encoder = _made(encoder, layout)
+            self.encoder = made_encoder(encoder, layout)
             self._layout = self._checked(layout)
         except BaseException:
             self.close()
@@ -200,7 +201,7 @@ class ItemIndex:
         rows = to_rows(clean, joined, wanted, source)
         # Another process or tenant may have made it since.
         there = self._layout or self._checked(self._read_layout())
-        self._layout = self._create(wanted) if there is None else _agree(there, wanted)
+        self._layout = self._create(wanted) if there is None else agreed(there, wanted)
         with self._writing():
             return write_rows(
                 self._store,
@@ -391,20 +392,8 @@ class ItemIndex:
         return Layout.from_json(self._store.read_metadata(), self.collection)
 
     def _checked(self, layout: Layout | None) -> Layout | None:
-        if layout is None:
-            return None
-        if not layout.encoder.same_space(self.encoder.identity):
-            raise EncoderMismatchError(
-                f"collection {self.collection!r} in {self.uri} was filled with encoder "
-                f"{layout.encoder.describe()}, not with {self.encoder.identity.describe()}. "
-                "Open it with that encoder, or index the items anew under another collection name"
-            )
-        if layout.tenants != (self.tenant is not None):
-            hint = "name one" if layout.tenants else "it cannot be opened for one"
-            raise InputError(
-                f"collection {self.collection!r} in {self.uri} is "
-                f"{'' if layout.tenants else 'not '}shared by tenants; {hint}"
-            )
+        if layout is not None:
+            check_layout(layout, self.encoder, self.tenant, self.collection, self.uri)
         return layout
 
     def _create(self, layout: Layout) -> Layout:
@@ -473,23 +462,3 @@ class ItemIndex:
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
         return self._store.is_lite and layout.index == "FLAT"
-
-
-def _made(encoder: Encoder | Callable[[str], Encoder] | None, layout: Layout | None) -> Encoder:
-    """The encoder itself, or the one that a collection was filled with."""
-    if isinstance(encoder, Encoder):
-        return encoder
-    make = encoder or Encoder
-    return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
-
-
-def _agree(layout: Layout, wanted: Layout) -> Layout:
-    """Refuse a table whose columns differ from those the collection holds."""
-    for name in ("item_id", "text", "label", "launch_date", "attributes"):
-        there, given = getattr(layout, name), getattr(wanted, name)
-        if there != given:
-            raise InputError(
-                f"the collection was created with {name}={there!r}, not {given!r}; "
-                "pass the same columns, or use another collection name"
-            )
-    return layout

@@ -1,0 +1,78 @@
+"""Writing a table of items to a collection, by this process or by Ray's workers."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import structlog
+
+from pipelines.config import Settings
+from pipelines.job_tables import TableInput
+from pipelines.logs import timed
+from pipelines.parquet_rows import ParquetRows, count_rows, is_parquet, parquet_schema
+from pipelines.quarantine import Quarantine
+from retrieval import ItemIndex
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def fill_by_parts(
+    settings: Settings, index: ItemIndex, items: TableInput, quarantine: Quarantine
+) -> dict[str, int] | None:
+    """Lets Ray's workers read a Parquet table themselves.
+
+    Args:
+        settings: `engine` says whether, `items` maps the columns.
+        index: The collection.
+        items: The table.
+        quarantine: What becomes of bad rows.
+
+    Returns:
+        Rows ``new``, ``changed``, ``unchanged``; None where the table is to be read as a whole, as
+        it is where something is wrong with it: then the row can be named.
+    """
+    path = Path(items) if isinstance(items, str | Path) else None
+    if settings.engine.kind != "ray" or quarantine.is_on or path is None or not is_parquet(path):
+        return None
+    if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
+        return None
+    rows = ParquetRows(path, 0, count_rows(path))
+    if not len(rows):
+        return None
+    from pipelines.ray_jobs import upsert_parts_on_ray
+
+    with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
+        counts = upsert_parts_on_ray(settings, index, rows)
+        fields |= {} if counts is None else asdict(counts)
+    return None if counts is None else asdict(counts)
+
+
+def fill_collection(
+    settings: Settings, index: ItemIndex, table: pd.DataFrame, source: str
+) -> dict[str, int]:
+    """Writes items to the collection; returns what that did, in rows.
+
+    Args:
+        settings: `engine` says who does it, `items` maps the columns.
+        index: The collection.
+        table: The items.
+        source: What to call them in messages.
+    """
+    columns = settings.items
+    with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
+        if settings.engine.kind == "ray":
+            from pipelines.ray_jobs import upsert_on_ray
+
+            counts = upsert_on_ray(settings, index, table, source)
+        else:
+            counts = index.upsert(
+                table,
+                text=columns.text,
+                item_id=columns.id,
+                label=columns.label,
+                launch_date=columns.launch_date,
+                attributes=columns.attributes,
+                source=source,
+            )
+        fields |= asdict(counts)
+    return asdict(counts)
