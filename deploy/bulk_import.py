@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.config import Settings, load_settings
-from pipelines.job_tables import item_kinds, read_items
+from pipelines.job_tables import column_arguments, item_kinds, read_items
 from pipelines.jobs import open_index
 from retrieval import InputError, ItemIndex, LikewiseError, StoreError
 from retrieval.schema import to_rows
@@ -118,29 +118,13 @@ def _batches(settings: Settings, rows: int) -> Iterator[pd.DataFrame]:
 
 
 def _create(settings: Settings, index: ItemIndex, first: pd.DataFrame) -> None:
-    columns = settings.items
-    index.upsert(
-        first,
-        text=columns.text,
-        item_id=columns.id,
-        label=columns.label,
-        launch_date=columns.launch_date,
-        attributes=columns.attributes,
-    )
+    index.upsert(first, **column_arguments(settings.items))
 
 
 def _table(settings: Settings, index: ItemIndex, items: pd.DataFrame) -> pa.Table:
     """Items as the collection has them, vectors included."""
     columns, layout = settings.items, index.layout
-    clean = validate_items(
-        items,
-        item_id=columns.id,
-        text=columns.text,
-        label=columns.label,
-        launch_date=columns.launch_date,
-        attributes=columns.attributes,
-        source=str(columns.path),
-    )
+    clean = validate_items(items, source=str(columns.path), **column_arguments(columns))
     texts = item_texts(clean, layout.text)
     rows = to_rows(clean, texts, layout, str(columns.path))
     vectors = index.encoder.encode(texts.tolist())

@@ -74,6 +74,8 @@ def _plot_comparison(result: BacktestResult, ours: str, ax: Axes) -> None:
 
 
 def _comparison_title(others: pd.DataFrame, mine: float) -> str:
+    if pd.isna(mine):
+        return "Nothing was sold: there is no WAPE"
     beaten = int((others["verdict"] == WORSE).sum())
     lost = [str(name) for name in others.index[others["verdict"] == BETTER]]
     said = f"Our WAPE, {mine:.3f}, is shown to be lower than that of {beaten} of {len(others)}"

@@ -25,7 +25,6 @@ from pipelines.cli_running import (
     check_folder,
     check_out,
     parsed_date,
-    quarantine_of,
     running,
     settings_of,
     show_quarantine,
@@ -107,6 +106,7 @@ def forecast(
     with running(log_format, debug):
         from pipelines.display import make_console, show_forecasts
         from pipelines.forecasting_jobs import forecast_launches
+        from pipelines.quarantine import Quarantine
 
         check_out(out, items, sales, new, future, observed)
         columns = {"id": id_col, "launch_date": launch_date_col}
@@ -123,7 +123,7 @@ def forecast(
         settings = settings_of(
             config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
         )
-        bad = quarantine_of(settings, "forecast", out and out.parent)
+        bad = Quarantine.of(settings, "forecast", out and out.parent)
         target = None if out_table is None else settings.sink.named(out_table)
         made = forecast_launches(
             settings,
@@ -185,6 +185,7 @@ def backtest(
         from pipelines.backtest_summary import show_backtest
         from pipelines.display import make_console
         from pipelines.forecasting_jobs import backtest_job
+        from pipelines.quarantine import Quarantine
 
         check_folder(out)
         options = {
@@ -197,7 +198,7 @@ def backtest(
         columns = {"id": id_col, "launch_date": launch_date_col}
         bad_rows = bad_rows_section(on_bad_rows, quarantine)
         settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
-        bad = quarantine_of(settings, "backtest", out)
+        bad = Quarantine.of(settings, "backtest", out)
         result = backtest_job(
             settings,
             settings.items.at(items),

@@ -29,7 +29,6 @@ from pipelines.cli_running import (
     check_folder,
     check_out,
     index_section,
-    quarantine_of,
     running,
     settings_of,
     show_quarantine,
@@ -64,6 +63,7 @@ def classify(
     with running(log_format, debug):
         from pipelines.display import make_console, show_labels
         from pipelines.jobs import classify_job
+        from pipelines.quarantine import Quarantine
 
         check_out(out, items)
         settings = settings_of(
@@ -76,7 +76,7 @@ def classify(
         )
         target = None if out_table is None else settings.sink.named(out_table)
         new = settings.new_items.at(items) or items
-        bad = quarantine_of(settings, "classify", out and out.parent)
+        bad = Quarantine.of(settings, "classify", out and out.parent)
         table = classify_job(settings, new, model=model, save=save, quarantine=bad)
         show_labels(make_console(), table)
         show_quarantine(bad)
@@ -128,6 +128,7 @@ def evaluate(
         from pipelines.display import make_console
         from pipelines.evaluation import evaluate_job, write_evaluation
         from pipelines.evaluation_summary import show_evaluation
+        from pipelines.quarantine import Quarantine
 
         check_folder(out)
         columns = {"id": id_col, "text": text_cols, "label": label_col}
@@ -138,7 +139,7 @@ def evaluate(
             classify={"k": k, "labels": labels, "coverage": coverage},
             bad_rows=bad_rows_section(on_bad_rows, quarantine),
         )
-        bad = quarantine_of(settings, "evaluate", out)
+        bad = Quarantine.of(settings, "evaluate", out)
         result = evaluate_job(
             settings,
             settings.items.at(items),

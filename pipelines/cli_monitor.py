@@ -14,7 +14,6 @@ from pipelines.cli_options import (
 )
 from pipelines.cli_running import (
     bad_rows_section,
-    quarantine_of,
     running,
     settings_of,
     show_quarantine,
@@ -72,6 +71,7 @@ def monitor(
         from pipelines.display import make_console
         from pipelines.monitor_summary import show_monitoring
         from pipelines.monitoring import monitor_job
+        from pipelines.quarantine import Quarantine
         from pipelines.tables import write_json
 
         flags = {
@@ -92,7 +92,7 @@ def monitor(
         )
         _check_report(out)
         where = run_folder(settings.run.out)
-        bad_rows = quarantine_of(settings, "monitor", where)
+        bad_rows = Quarantine.of(settings, "monitor", where)
         report = monitor_job(settings, where, quarantine=bad_rows)
         show_monitoring(make_console(), report)
         show_quarantine(bad_rows)

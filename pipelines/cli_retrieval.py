@@ -28,7 +28,6 @@ from pipelines.cli_running import (
     check_out,
     index_section,
     parsed_date,
-    quarantine_of,
     running,
     settings_of,
     show_quarantine,
@@ -63,6 +62,7 @@ def index(
     with running(log_format, debug):
         from pipelines.display import make_console, show_counts
         from pipelines.jobs import index_job
+        from pipelines.quarantine import Quarantine
         from pipelines.tables import write_json
 
         columns = {
@@ -77,7 +77,7 @@ def index(
         settings = settings_of(
             config, items=columns, index=section, bad_rows=bad_rows, engine={"kind": engine}
         )
-        bad = quarantine_of(settings, "index", out and out.parent)
+        bad = Quarantine.of(settings, "index", out and out.parent)
         table = settings.items.at(items)
         counts = index_job(settings, table, confirmed=yes, quarantine=bad)
         show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)

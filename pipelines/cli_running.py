@@ -60,21 +60,6 @@ def bad_rows_section(on_bad_rows: str | None, folder: Path | None) -> dict[str, 
     return {"action": action, "folder": folder}
 
 
-def quarantine_of(settings: "Settings", job: str, beside: Path | None) -> "Quarantine":
-    """What becomes of a job's bad rows.
-
-    Args:
-        settings: They may name a folder.
-        job: Its name.
-        beside: The folder of the results; None: the working directory.
-    """
-    from pipelines.quarantine import Quarantine
-
-    where = settings.bad_rows
-    folder = where.folder or (beside or Path()) / "quarantine"
-    return Quarantine(None if where.action == "fail" else folder / job)
-
-
 def show_quarantine(quarantine: "Quarantine") -> None:
     """A line for each table with bad rows: how many, and where they are."""
     for table, file in quarantine.files.items():

@@ -1,5 +1,6 @@
 """Writing a table of items to a collection, by this process or by Ray's workers."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -7,17 +8,22 @@ import pandas as pd
 import structlog
 
 from pipelines.config import Settings
-from pipelines.job_tables import TableInput
+from pipelines.job_tables import TableInput, column_arguments
 from pipelines.logs import timed
 from pipelines.parquet_rows import ParquetRows, count_rows, is_parquet, parquet_schema
 from pipelines.quarantine import Quarantine
+from pipelines.tables import Kind
 from retrieval import ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)
 
 
 def fill_by_parts(
-    settings: Settings, index: ItemIndex, items: TableInput, quarantine: Quarantine
+    settings: Settings,
+    index: ItemIndex,
+    items: TableInput,
+    kinds: Mapping[str, Kind],
+    quarantine: Quarantine,
 ) -> dict[str, int] | None:
     """Lets Ray's workers read a Parquet table themselves.
 
@@ -25,6 +31,7 @@ def fill_by_parts(
         settings: `engine` says whether, `items` maps the columns.
         index: The collection.
         items: The table.
+        kinds: What its columns hold.
         quarantine: What becomes of bad rows.
 
     Returns:
@@ -42,7 +49,7 @@ def fill_by_parts(
     from pipelines.ray_jobs import upsert_parts_on_ray
 
     with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
-        counts = upsert_parts_on_ray(settings, index, rows)
+        counts = upsert_parts_on_ray(settings, index, rows, kinds)
         fields |= {} if counts is None else asdict(counts)
     return None if counts is None else asdict(counts)
 
@@ -58,21 +65,12 @@ def fill_collection(
         table: The items.
         source: What to call them in messages.
     """
-    columns = settings.items
     with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
         if settings.engine.kind == "ray":
             from pipelines.ray_jobs import upsert_on_ray
 
             counts = upsert_on_ray(settings, index, table, source)
         else:
-            counts = index.upsert(
-                table,
-                text=columns.text,
-                item_id=columns.id,
-                label=columns.label,
-                launch_date=columns.launch_date,
-                attributes=columns.attributes,
-                source=source,
-            )
+            counts = index.upsert(table, source=source, **column_arguments(settings.items))
         fields |= asdict(counts)
     return asdict(counts)

@@ -8,6 +8,7 @@ same items the next time; items asked about are called ``row 1``, ``row 2`` and 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +138,23 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     if columns.launch_date is not None:
         kinds[columns.launch_date] = "date"
     return kinds
+
+
+def column_arguments(columns: ItemsSettings) -> dict[str, Any]:
+    """The columns of items as the arguments of `ItemIndex.upsert` and `validate_items`."""
+    return {
+        "text": columns.text,
+        "item_id": columns.id,
+        "label": columns.label,
+        "launch_date": columns.launch_date,
+        "attributes": columns.attributes,
+    }
+
+
+def in_blocks(table: pd.DataFrame, size: int) -> list[pd.DataFrame]:
+    """Cuts a table into blocks of at most `size` rows, in order; no row is no block."""
+    starts = range(0, len(table), size)
+    return [table.iloc[start : start + size].reset_index(drop=True) for start in starts]
 
 
 def source_of(source: TableInput | None, section: str) -> TableInput:

@@ -23,6 +23,7 @@ from pipelines.config_sections import ItemsSettings
 from pipelines.filling import fill_by_parts, fill_collection
 from pipelines.job_tables import (
     TableInput,
+    in_blocks,
     item_kinds,
     name_of,
     naming,
@@ -35,7 +36,6 @@ from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
 from pipelines.pruning import ids_to_prune
 from pipelines.quarantine import Quarantine
-from pipelines.ray_blocks import in_blocks
 from pipelines.source_rows import held
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
@@ -86,7 +86,7 @@ def index_job(
         def fill(table: pd.DataFrame) -> dict[str, int]:
             return fill_collection(settings, index, table, name_of(items, "items"))
 
-        done = fill_by_parts(settings, index, items, quarantine)
+        done = fill_by_parts(settings, index, items, kinds, quarantine)
         if done is None:
             done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
         if prune:

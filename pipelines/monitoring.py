@@ -25,7 +25,7 @@ from pipelines.matured_forecasts import MaturedForecasts, matured_forecasts
 from pipelines.matured_scores import Scores, score_intervals, scores_of
 from pipelines.monitor_checks import ALARM, Check, forecast_checks, label_checks
 from pipelines.quarantine import Quarantine
-from pipelines.runs import LABELS, QUARANTINE
+from pipelines.runs import LABELS
 from retrieval import InputError
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -117,7 +117,7 @@ def monitor_job(
     with locked(folder):
         labels = _labels(folder, settings.monitor.keep)
         with timed(_log, "forecasts held against sales") as fields:
-            bad_rows = quarantine or _quarantine(settings, folder)
+            bad_rows = quarantine or Quarantine.of(settings, "monitor", folder)
             forecasts = matured_forecasts(settings, folder, bad_rows, items, sales, new)
             fields["launches"] = 0 if forecasts is None else len(forecasts.launches)
     if labels is None and forecasts is None:
@@ -152,14 +152,6 @@ def _scored(
     if in_force.empty:
         return None, by_cutoff, {}
     return scores_of(in_force), by_cutoff, score_intervals(in_force, 1 - 2 * chance)
-
-
-def _quarantine(settings: Settings, folder: Path) -> Quarantine:
-    """What becomes of bad rows; as in a run, they are kept in its folder."""
-    where = settings.bad_rows
-    if where.action == "fail":
-        return Quarantine()
-    return Quarantine((where.folder or folder / QUARANTINE) / "monitor")
 
 
 def _labels(folder: Path, keep: int) -> LabelDrift | None:

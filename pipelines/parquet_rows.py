@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
@@ -50,7 +51,7 @@ def is_parquet(path: Path) -> bool:
 
 def count_rows(path: Path) -> int:
     """How many rows there are; nothing but the ends of the files is read."""
-    return sum(_rows(file) for file in parquet_files(path))
+    return sum(_end(file).rows for file in parquet_files(path))
 
 
 def parquet_schema(path: Path) -> pa.Schema:
@@ -60,10 +61,7 @@ def parquet_schema(path: Path) -> pa.Schema:
         InputError: There is no such file, or no Parquet file in the folder.
         TableError: A file is not whole, or the files of a folder do not fit together.
     """
-    schemas = []
-    for path_of_one in parquet_files(path):
-        with _opened(path_of_one) as file:
-            schemas.append(file.schema_arrow.remove_metadata())
+    schemas = [_end(file).schema for file in parquet_files(path)]
     if len(schemas) == 1:
         return schemas[0]
     try:
@@ -88,12 +86,12 @@ def read_parquet(
     parts = [wanted.empty_table()]
     first = 0
     for path_of_one in parquet_files(path):
-        with _opened(path_of_one) as file:
-            rows = file.metadata.num_rows
-            if first + rows > start and (stop is None or first < stop):
-                end = rows if stop is None else min(rows, stop - first)
+        rows = _end(path_of_one).rows
+        if first + rows > start and (stop is None or first < stop):
+            end = rows if stop is None else min(rows, stop - first)
+            with _opened(path_of_one) as file:
                 parts.append(_aligned(_slice(file, columns, max(0, start - first), end), wanted))
-            first += rows
+        first += rows
     return pa.concat_tables(parts)
 
 
@@ -139,9 +137,23 @@ def parquet_files(path: Path) -> list[Path]:
     return found
 
 
-def _rows(path: Path) -> int:
+@dataclass(frozen=True)
+class _End:
+    """What the end of a file tells."""
+
+    rows: int
+    schema: pa.Schema
+
+
+def _end(path: Path) -> _End:
+    found = path.stat()
+    return _read_end(path, found.st_mtime_ns, found.st_size)
+
+
+@lru_cache(maxsize=4_096)  # asked for with each block of a folder; a file that changed is another
+def _read_end(path: Path, changed: int, size: int) -> _End:
     with _opened(path) as file:
-        return int(file.metadata.num_rows)
+        return _End(int(file.metadata.num_rows), file.schema_arrow.remove_metadata())
 
 
 @contextmanager

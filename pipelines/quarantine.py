@@ -33,6 +33,8 @@ _log = structlog.stdlib.get_logger(__name__)
 Read = Callable[[TableInput, Collection[int]], pd.DataFrame]
 """Reads a source without some rows, which are given by their positions."""
 
+FOLDER = "quarantine"
+
 _T = TypeVar("_T")
 _SUFFIXES = (".parquet", ".csv")
 _MOST = 0.5
@@ -76,12 +78,18 @@ class Quarantine:
         self.files: dict[str, Path] = {}
 
     @classmethod
-    def of(cls, settings: Settings, job: str) -> Quarantine:
-        """What the settings say; each job has a folder of its own, because each has its rules."""
+    def of(cls, settings: Settings, job: str, beside: Path | None = None) -> Quarantine:
+        """What the settings say; each job has a folder of its own, because each has its rules.
+
+        Args:
+            settings: They may name the folder of all jobs.
+            job: Its name.
+            beside: Else it is in this folder, that of the results; None: the working directory.
+        """
         where = settings.bad_rows
         if where.action == "fail":
             return cls()
-        return cls((where.folder or Path("quarantine")) / job)
+        return cls((where.folder or (beside or Path()) / FOLDER) / job)
 
     @property
     def is_on(self) -> bool:

@@ -86,14 +86,8 @@ class Worker:
             return Failure.of(error)
 
 
-def in_blocks(rows: pd.DataFrame, size: int) -> list[pd.DataFrame]:
-    """Cuts rows into blocks of at most `size`, in order; no row is no block."""
-    starts = range(0, len(rows), size)
-    return [rows.iloc[start : start + size].reset_index(drop=True) for start in starts]
-
-
 def parts_of(rows: ParquetRows, size: int) -> list[ParquetRows]:
-    """The same of rows that have not been read."""
+    """Cuts rows that have not been read into parts of at most `size`, in order."""
     starts = range(rows.start, rows.stop, size)
     return [ParquetRows(rows.path, start, min(start + size, rows.stop)) for start in starts]
 
@@ -107,7 +101,7 @@ def map_blocks(
     """What workers make of blocks, each with its number, in the order they are done.
 
     Args:
-        blocks: As `in_blocks` makes them.
+        blocks: Of a table, in order.
         engine: How many workers, and what each is given.
         prepare: As of `Worker`; a function of a module.
         arguments: Of `prepare`.

@@ -13,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,11 +21,11 @@ from classifiers import NeighborClassifier
 from forecasting import LaunchForecaster
 from forecasting.reading import Reader
 from pipelines.config import Settings
-from pipelines.config_sections import IndexSettings, ItemsSettings
-from pipelines.job_tables import item_kinds, read_items
+from pipelines.config_sections import IndexSettings
+from pipelines.job_tables import column_arguments, in_blocks, read_items
 from pipelines.jobs import classify_block, make_encoder, open_index
 from pipelines.parquet_rows import ParquetRows
-from pipelines.ray_blocks import Rows, in_blocks, map_blocks, parts_of
+from pipelines.ray_blocks import Rows, map_blocks, parts_of
 from pipelines.ray_cluster import ray_running
 from pipelines.tables import Kind
 from retrieval import InputError, ItemIndex, TableError
@@ -40,9 +39,15 @@ _opened = ExitStack()
 
 
 def upsert_parts_on_ray(
-    settings: Settings, index: ItemIndex, rows: ParquetRows
+    settings: Settings, index: ItemIndex, rows: ParquetRows, kinds: Mapping[str, Kind]
 ) -> UpsertCounts | None:
     """`upsert_on_ray` of a table that nobody reads as a whole: each worker reads its own rows.
+
+    Args:
+        settings: `items` maps the columns, `engine` says how many workers.
+        index: The collection, on a server.
+        rows: All rows of the table.
+        kinds: What its columns hold.
 
     Returns:
         The counts; None where the table is not in order, of which nothing was written: whoever
@@ -52,7 +57,6 @@ def upsert_parts_on_ray(
         InputError: The collection is in a Lite file.
     """
     _refuse_lite(index)
-    kinds = item_kinds(settings.items, index.layout.attributes if index.count() else {})
     parts = parts_of(rows, settings.engine.block_rows)
     with ray_running(settings.engine):
         try:
@@ -64,7 +68,7 @@ def upsert_parts_on_ray(
             return None
         # The first row makes the collection, so that workers need not agree on who does.
         begin = read_items(ParquetRows(rows.path, 0, 1), settings.items, kinds)
-        first = index.upsert(begin, settle=False, **_columns(settings.items))
+        first = index.upsert(begin, settle=False, **column_arguments(settings.items))
         made = map_blocks(parts, settings.engine, _upserter, _encoding_as(settings, index), kinds)
         total = _total([one for _, one in made])
     if total.new or total.changed or first.new or first.changed:
@@ -96,10 +100,9 @@ def upsert_on_ray(
         TableError: The table is not in order; nothing was written.
     """
     _refuse_lite(index)
-    columns = settings.items
-    clean = validate_items(items, source=source, **_columns(columns))
+    clean = validate_items(items, source=source, **column_arguments(settings.items))
     # The first row makes the collection, so that workers need not agree on who does.
-    first = index.upsert(clean[:1], source=source, settle=False, **_columns(columns))
+    first = index.upsert(clean[:1], source=source, settle=False, **column_arguments(settings.items))
     counts = [first]
     blocks = in_blocks(clean[1:], settings.engine.block_rows)
     settings = _encoding_as(settings, index)
@@ -124,17 +127,11 @@ def classify_on_ray(
     Raises:
         InputError: The collection is in a Lite file that is not the classifier's own.
     """
-    index, is_private = classifier.index_, classifier.knowledge_.is_private
-    if not is_private:
-        _refuse_lite(index)
-        settings = _pointed(settings, index)
-    else:
-        settings = _encoding_as(settings, index)
+    is_private = classifier.knowledge_.is_private
+    settings = _of_workers(settings, classifier.index_, is_private)
     if items.empty:
         return classify_block(settings, classifier, items)
-    with tempfile.TemporaryDirectory() as folder:
-        classifier.save(Path(folder) / "model")
-        files = _read_files(Path(folder) / "model")
+    files = _files_of(classifier)
     blocks = in_blocks(items.reset_index(drop=True), settings.engine.block_rows)
     with ray_running(settings.engine):
         made = dict(map_blocks(blocks, settings.engine, _labeler, settings, files, is_private))
@@ -161,17 +158,11 @@ def forecast_on_ray(
         TableError: A table is not in order.
     """
     analogues = forecaster.engine_.describer.analogues
-    if not analogues.is_private:
-        _refuse_lite(analogues.index)
-        settings = _pointed(settings, analogues.index)
-    else:
-        settings = _encoding_as(settings, analogues.index)
+    settings = _of_workers(settings, analogues.index, analogues.is_private)
     Reader.of(forecaster).items(new_items, "new_items")  # together: no id may be there twice
     if new_items.empty:
         return forecaster.predict_both(new_items, future=future)
-    with tempfile.TemporaryDirectory() as folder:
-        forecaster.save(Path(folder) / "model")
-        files = _read_files(Path(folder) / "model")
+    files = _files_of(forecaster)
     blocks = in_blocks(new_items.reset_index(drop=True), settings.engine.block_rows)
     arguments = (settings, files, analogues.is_private, future)
     try:
@@ -197,20 +188,18 @@ def _refuse_lite(index: ItemIndex) -> None:
         )
 
 
-def _columns(columns: ItemsSettings) -> dict[str, Any]:
-    return {
-        "text": columns.text,
-        "item_id": columns.id,
-        "label": columns.label,
-        "launch_date": columns.launch_date,
-        "attributes": columns.attributes,
-    }
+def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Settings:
+    """The settings of workers that read this collection, unless it is a model's own.
 
-
-def _pointed(settings: Settings, index: ItemIndex) -> Settings:
-    """The settings of workers that read this collection, with its encoder."""
+    Raises:
+        InputError: They cannot all read it.
+    """
+    settings = _encoding_as(settings, index)
+    if is_private:
+        return settings
+    _refuse_lite(index)
     section = {"uri": index.uri, "collection": index.collection, "token": settings.index.token}
-    return _encoding_as(settings, index).model_copy(update={"index": IndexSettings(**section)})
+    return settings.model_copy(update={"index": IndexSettings(**section)})
 
 
 def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
@@ -221,8 +210,11 @@ def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
     return settings.model_copy(update={"encoder": made})
 
 
-def _read_files(folder: Path) -> Files:
-    return {file.name: file.read_bytes() for file in folder.iterdir()}
+def _files_of(model: NeighborClassifier | LaunchForecaster) -> Files:
+    """The files it is saved to."""
+    with tempfile.TemporaryDirectory() as folder:
+        model.save(Path(folder) / "model")
+        return {file.name: file.read_bytes() for file in (Path(folder) / "model").iterdir()}
 
 
 @contextmanager
@@ -241,7 +233,7 @@ def _checker(settings: Settings, kinds: Mapping[str, Kind]) -> Callable[[Rows], 
         """A number of 8 bytes for each id, if all is in order."""
         assert isinstance(rows, ParquetRows)
         table = read_items(rows, settings.items, kinds)
-        clean = validate_items(table, **_columns(settings.items))
+        clean = validate_items(table, **column_arguments(settings.items))
         ids = clean[settings.items.id]
         return b"".join(blake2b(one.encode(), digest_size=8).digest() for one in ids)
 
@@ -256,7 +248,7 @@ def _upserter(
     def upsert(rows: Rows) -> UpsertCounts:
         if isinstance(rows, ParquetRows):
             rows = read_items(rows, settings.items, kinds)
-        return index.upsert(rows, progress=False, settle=False, **_columns(settings.items))
+        return index.upsert(rows, progress=False, settle=False, **column_arguments(settings.items))
 
     return upsert
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import shutil
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import pyarrow.parquet as pq
@@ -44,12 +43,7 @@ class RunInputs:
         shutil.rmtree(self._folder, ignore_errors=True)  # left by a run that was killed
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Remove the rows of queries."""
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -39,6 +39,7 @@ from pipelines.logs import timed
 from pipelines.manifest import FOLDER as MANIFESTS
 from pipelines.manifest import sha256_of, versions
 from pipelines.output_folder import remove_leftovers
+from pipelines.quarantine import FOLDER as QUARANTINE
 from pipelines.quarantine import Quarantine
 from pipelines.run_inputs import RunInputs
 from pipelines.steps import Outcome, Step, run_step
@@ -47,7 +48,7 @@ from pipelines.tables import write_table
 _log = structlog.stdlib.get_logger(__name__)
 
 LABELS, FORECASTS, TOTALS = "labels.parquet", "forecasts.parquet", "totals.parquet"
-EVALUATION, BACKTEST, QUARANTINE = "evaluation", "backtest", "quarantine"
+EVALUATION, BACKTEST = "evaluation", "backtest"
 
 _RESULTS = (LABELS, FORECASTS, TOTALS, EVALUATION, BACKTEST, QUARANTINE, "kept", MANIFESTS)
 
@@ -109,10 +110,9 @@ class _Run:
         self._folder = folder
         self._inputs = inputs
         self._confirmed = confirmed
-        where = settings.bad_rows.folder or folder / QUARANTINE
-        bad_rows = settings.bad_rows.model_copy(update={"folder": where})
-        kept = settings.model_copy(update={"bad_rows": bad_rows})
-        self._quarantines = {step: Quarantine.of(kept, step) for step in get_args(StepName)}
+        self._quarantines = {
+            step: Quarantine.of(settings, step, folder) for step in get_args(StepName)
+        }
 
     def step(self, name: str) -> Step:
         makers = {

@@ -205,9 +205,7 @@ class Store:
         self._loaded = False
 
     def drop_version(self) -> None:
-        """Remove this collection alone, which the name does not stand for."""
-        if self.is_current():
-            raise StoreError(f"{self.collection} is what {self.name!r} stands for: not removed")
+        """Remove this collection alone; nobody must read it any more."""
         self._remove(self.collection)
         self._loaded = False
 
@@ -326,10 +324,9 @@ class Store:
         second for as much, each time; so a search sees all that this process wrote, and the writes
         of others a moment later.
         """
-        if self.is_lite or not self._has_searched:
-            self._has_searched = True
-            return {}  # the collection's own level, Strong
-        return {"consistency_level": "Session"}
+        is_first, self._has_searched = not self._has_searched, True
+        # Without a word the collection's own level counts, Strong.
+        return {} if is_first or self.is_lite else {"consistency_level": "Session"}
 
     def close(self) -> None:
         """Disconnect; the last store on a Lite file also frees the file's lock."""

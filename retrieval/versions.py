@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
 from typing import Any
 
 from retrieval.carrying import Carried, Carrier
@@ -174,9 +173,10 @@ class Versions:
             InputError: It does, or there is no such version.
         """
         self.layout(version)
-        if version == self.live:
+        store = self.store(version)
+        if store.is_current():  # asked anew: somebody else may have moved the name
             raise InputError(f"{version} is what {self.name!r} stands for: not removed")
-        self.store(version).drop_version()
+        store.drop_version()
 
     def close(self) -> None:
         """Disconnect."""
@@ -187,12 +187,7 @@ class Versions:
         """Return itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
 

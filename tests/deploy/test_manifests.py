@@ -86,8 +86,11 @@ def test_the_parser_of_these_tests_refuses_what_the_program_would() -> None:
 @pytest.mark.parametrize("release", RELEASES)
 @pytest.mark.parametrize("name", FILES)
 def test_a_manifest_is_what_kubernetes_takes(name: str, release: str) -> None:
-    for document in yaml.safe_load_all((KUBERNETES / name).read_text()):
-        kubernetes_validate.validate(document, release, strict=True)
+    documents = list(yaml.safe_load_all((KUBERNETES / name).read_text()))
+    assert documents
+    for document in documents:  # what does not fit raises
+        held_to = kubernetes_validate.validate(document, release, strict=True)
+        assert release.startswith(held_to)  # and not to another release
 
 
 def test_the_validator_refuses_a_misspelled_field() -> None:

@@ -107,7 +107,9 @@ def test_nothing_sold_is_drawn_all_the_same():
     for table in (nothing.predictions, nothing.totals):
         table["y"] = 0.0
     for kind in PLOTS:
-        draw(kind, nothing)
+        axis = draw(kind, nothing)
+        assert "nan" not in axis.get_title(loc="left")
+        assert np.isfinite([*axis.get_xlim(), *axis.get_ylim()]).all()
 
 
 def test_the_best_baseline_is_not_ours():

@@ -264,8 +264,10 @@ def test_loading_writes_nothing_into_an_index_that_is_as_it_was(
     indexed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecaster, path = indexed
-    monkeypatch.setattr(forecaster.index._store, "upsert", None)
-    LaunchForecaster.load(path, index=forecaster.index)
+    before = forecaster.index.digest()
+    monkeypatch.setattr(forecaster.index._store, "upsert", None)  # a write would call it
+    loaded = LaunchForecaster.load(path, index=forecaster.index)
+    assert loaded.index.digest() == before
 
 
 def test_items_that_an_index_has_lost_are_put_back(
