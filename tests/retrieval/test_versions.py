@@ -43,6 +43,13 @@ def _named(encoder: Encoder, other: Encoder):  # type: ignore[no-untyped-def]
     return lambda name: other if name == other.name else encoder
 
 
+def _replaced(versions: Versions, encoder: Encoder, other: Encoder) -> None:
+    """Let a version of another encoder take the place of the live one."""
+    version = versions.prepare(other)
+    versions.fill(version, _named(encoder, other))
+    versions.switch(version)
+
+
 def test_a_name_is_an_alias_of_its_first_version(place: Place, encoder: Encoder) -> None:
     with place.open(encoder) as index:
         assert index.collection == place.collection
@@ -83,9 +90,7 @@ def test_what_else_an_item_holds_is_carried_over(
     ids = products["item_id"].head(100).tolist()
     with place.open(encoder) as index:
         before = index.get(ids)
-    version = versions.prepare(other)
-    versions.fill(version, _named(encoder, other))
-    versions.switch(version)
+    _replaced(versions, encoder, other)
     with place.open(other) as index:
         pd.testing.assert_frame_equal(index.get(ids), before)
         assert index.upsert(products.head(100), **COLUMNS).unchanged == 100
@@ -94,9 +99,7 @@ def test_what_else_an_item_holds_is_carried_over(
 def test_an_index_opened_without_an_encoder_takes_the_collections_own(
     place: Place, versions: Versions, encoder: Encoder, other: Encoder
 ) -> None:
-    version = versions.prepare(other)
-    versions.fill(version, _named(encoder, other))
-    versions.switch(version)
+    _replaced(versions, encoder, other)
     with ItemIndex(place.uri, collection=place.collection, token=place.token) as index:
         assert index.encoder.identity.same_space(other.identity)
 
@@ -247,9 +250,7 @@ def test_the_live_version_is_never_removed(
 def test_a_dropped_index_takes_its_versions_with_it(
     place: Place, versions: Versions, encoder: Encoder, other: Encoder
 ) -> None:
-    version = versions.prepare(other)
-    versions.fill(version, _named(encoder, other))
-    versions.switch(version)
+    _replaced(versions, encoder, other)
     with place.open(other) as index:
         index.drop()
         left = index._store._call("list_collections")
