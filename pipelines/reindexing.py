@@ -164,7 +164,7 @@ def _replaced(
         fields |= {"copied": filled.copied, "removed": filled.removed}
     done = Reindexing(former, version, former, filled.copied, filled.removed)
     if demands is not None:
-        done = _examined(versions, done, len(filled.seen), demands)
+        done = _examined(versions, done, filled.seen, demands)
     if not switch:
         return done
     late = versions.switch(version)

@@ -7,7 +7,7 @@ again, and a second one right after the first finds only what was written in bet
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,12 +33,16 @@ class Carried:
     Attributes:
         copied: Rows written, because they were missing or had another content.
         removed: Rows deleted, because the collection carried from no longer has them.
-        seen: (n,) sorted: a mark of each row as it was; 8 bytes, where a row has thousands.
+        seen: Rows there were to be carried.
+        held: (2 n,) sorted: two marks of each row that the collection carried to holds afterwards,
+            one of the id with its content, one of the id alone; 16 bytes, where a row has
+            thousands.
     """
 
     copied: int = 0
     removed: int = 0
-    seen: Marks = field(default_factory=lambda: np.empty(0, np.uint64))
+    seen: int = 0
+    held: Marks = field(default_factory=lambda: np.empty(0, np.uint64))
 
 
 @dataclass(frozen=True)
@@ -58,53 +62,61 @@ class Carrier:
     encode: Encode | None
 
     def carry(self, *, progress: bool | None = None) -> Carried:
-        """Make the new collection hold what the old one does."""
-        copied, marks = 0, [np.empty(0, np.uint64)]
+        """Make the new collection hold what the old one does; nobody else may write to it."""
+        copied = seen = 0
         with progress_bar(self.old.count(), "carry", "item", progress, long=_LONG_WORK) as bar:
             for page in self.old.pages(_STATE):
                 there = _hashes(self.new, page)
-                copied += self._copy(
-                    [row for row in page if there.get(row["item_id"]) != row["content_hash"]]
-                )
-                marks.append(_marks(page))
+                other = [row for row in page if there.get(row["item_id"]) != row["content_hash"]]
+                copied += self._write(self._read(other))
+                seen += len(page)
                 bar.update(len(page))
-        gone = self._gone(lambda page: page)
-        return Carried(copied, self.new.delete(gone), np.unique(np.concatenate(marks)))
+        gone, marks = [], [np.empty(0, np.uint64)]
+        for page in self.new.pages(_STATE):
+            is_gone = self._are_gone(page)
+            gone += [row["item_id"] for row in _choose(page, is_gone)]
+            kept = _choose(page, ~is_gone)
+            marks += [_marks(kept), _marks(kept, {})]
+        return Carried(copied, self.new.delete(gone), seen, np.sort(np.concatenate(marks)))
 
-    def carry_late(self, seen: Marks) -> Carried:
-        """Carry over what was written to the old collection after it was `seen` for the last time.
+    def carry_late(self, held: Marks) -> Carried:
+        """Carry over what was written to the old collection after the new one `held` the same.
 
-        What has been written to the new one meanwhile is later, and stays.
+        What has been written to the new one, or deleted from it, meanwhile is later, and stays.
         """
         copied = 0
         for page in self.old.pages(_STATE):
-            late = _choose(page, ~_among(_marks(page), seen))
+            # Encoded before the new one is asked, which then is written to at once.
+            late = self._read(_choose(page, ~_among(_marks(page), held)))
             there = _hashes(self.new, late)
-            in_new = [{**row, "content_hash": there.get(row["item_id"], "")} for row in late]
-            is_later = np.array([row["content_hash"] != "" for row in in_new], dtype=bool)
-            is_later &= ~_among(_marks(in_new), seen)
-            copied += self._copy(_choose(late, ~is_later))
-        gone = self._gone(lambda page: _choose(page, _among(_marks(page), seen)))
-        return Carried(copied, self.new.delete(gone), seen)
+            is_missing = np.array([row["item_id"] not in there for row in late], dtype=bool)
+            is_as_it_was = _among(_marks(late, there), held) != is_missing
+            copied += self._write(_choose(late, is_as_it_was))
+        gone = []
+        for page in self.new.pages(_STATE):
+            as_it_was = _choose(page, _among(_marks(page), held))
+            gone += [row["item_id"] for row in _choose(as_it_was, self._are_gone(as_it_was))]
+        return Carried(copied, self.new.delete(gone))
 
-    def _copy(self, rows: Sequence[Row]) -> int:
+    def _read(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows as they are now, whole, with the vectors they are to have."""
         if not rows:
-            return 0
+            return []
         vector = [] if self.encode else ["vector"]
         whole = self.old.get([row["item_id"] for row in rows], [*self.fields, *vector])
-        if self.encode is not None:
-            vectors = self.encode([_text(row) for row in whole])
-            whole = [{**row, "vector": made} for row, made in zip(whole, vectors, strict=True)]
-        self.new.upsert(whole)
-        return len(whole)
+        if self.encode is None or not whole:
+            return whole
+        vectors = self.encode([_text(row) for row in whole])
+        return [{**row, "vector": made} for row, made in zip(whole, vectors, strict=True)]
 
-    def _gone(self, of: Callable[[list[Row]], list[Row]]) -> list[str]:
-        """Ids of chosen rows of the new collection that the old one does not have."""
-        gone = []
-        for page in map(of, self.new.pages(_STATE)):
-            there = _hashes(self.old, page)
-            gone += [row["item_id"] for row in page if row["item_id"] not in there]
-        return gone
+    def _write(self, rows: list[Row]) -> int:
+        self.new.upsert(rows)
+        return len(rows)
+
+    def _are_gone(self, rows: Sequence[Row]) -> npt.NDArray[np.bool_]:
+        """(n,) Whether the old collection lacks each row of the new one."""
+        there = _hashes(self.old, rows)
+        return np.array([row["item_id"] not in there for row in rows], dtype=bool)
 
 
 def _hashes(store: Store, rows: Sequence[Row]) -> dict[str, str]:
@@ -122,21 +134,22 @@ def _text(row: Row) -> str:
     return str(row["text"])
 
 
-def _marks(rows: Sequence[Row]) -> Marks:
-    """(n,) a number for each id with its content."""
-    digests = [
-        hashlib.blake2b(f"{row['item_id']}\0{row['content_hash']}".encode(), digest_size=8).digest()
-        for row in rows
-    ]
+def _marks(rows: Sequence[Row], hashes: Mapping[str, str] | None = None) -> Marks:
+    """(n,) a number for each id with its content, which is the row's own or that of the hashes."""
+    if hashes is None:
+        named = [(row["item_id"], row["content_hash"]) for row in rows]
+    else:
+        named = [(row["item_id"], hashes.get(row["item_id"], "")) for row in rows]
+    digests = [hashlib.blake2b("\0".join(one).encode(), digest_size=8).digest() for one in named]
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
-def _among(marks: Marks, seen: Marks) -> npt.NDArray[np.bool_]:
+def _among(marks: Marks, known: Marks) -> npt.NDArray[np.bool_]:
     """(n,) Whether each mark is one of the sorted ones."""
-    if len(seen) == 0:
+    if len(known) == 0:
         return np.zeros(len(marks), dtype=bool)
-    place = np.minimum(np.searchsorted(seen, marks), len(seen) - 1)
-    found: npt.NDArray[np.bool_] = seen[place] == marks
+    place = np.minimum(np.searchsorted(known, marks), len(known) - 1)
+    found: npt.NDArray[np.bool_] = known[place] == marks
     return found
 
 

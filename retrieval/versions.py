@@ -14,7 +14,7 @@ from typing import Any
 
 from retrieval.carrying import Carried, Carrier
 from retrieval.encoder import Encoder
-from retrieval.errors import InputError
+from retrieval.errors import IndexReplacedError, InputError
 from retrieval.index_kinds import milvus_index
 from retrieval.schema import Layout, milvus_fields
 from retrieval.store import Store
@@ -153,16 +153,29 @@ class Versions:
 
         Returns:
             What was written to the former one since, and has been carried over.
+
+        Raises:
+            IndexReplacedError: Somebody else has moved the name meanwhile.
         """
         if version == self.live:
             return Carried()
         carrier, carried = self._carriers[version]
         self.point(version)
-        return carrier.carry_late(carried.seen)
+        return carrier.carry_late(carried.held)
 
     def point(self, version: str) -> None:
-        """Let the name stand for a version as it is."""
+        """Let the name stand for a version as it is.
+
+        Raises:
+            InputError: There is no such version.
+            IndexReplacedError: Somebody else has moved the name since it was looked up.
+        """
         self.layout(version)
+        if not self._live.is_current():
+            raise IndexReplacedError(
+                f"{self.name!r} no longer stands for {self.live}: somebody else has moved it; "
+                "begin anew"
+            )
         self.store(version).point()
         self._live.exists()
 

@@ -143,19 +143,35 @@ def test_what_was_written_to_the_new_version_is_not_undone(
     """Between the move of the name and the end of the carrying."""
     version = versions.prepare(other)
     carrier = versions._carrier(version, _named(encoder, other))
-    seen = carrier.carry().seen
+    held = carrier.carry().held
     with place.open(encoder) as writer:
         writer.upsert(products.iloc[[1, 2]].assign(brand="Old"), **COLUMNS)
     versions.point(version)
     with place.open(other) as writer:
         writer.upsert(products.iloc[[2, 3]].assign(brand="New"), **COLUMNS)
         writer.upsert(products.iloc[200:201], **COLUMNS)
-    late = carrier.carry_late(seen)
+    late = carrier.carry_late(held)
     assert (late.copied, late.removed) == (1, 0)
     with place.open(other) as index:
         texts = index.get(products["item_id"].iloc[[1, 2, 3]].tolist())["text"].tolist()
         assert ["Old" in texts[0], "New" in texts[1], "New" in texts[2]] == [True] * 3
         assert index.count() == 101
+
+
+def test_a_name_that_somebody_else_has_moved_is_left_alone(
+    place: Place, versions: Versions, encoder: Encoder, other: Encoder
+) -> None:
+    """From another machine, where no lock reaches."""
+    version = versions.prepare(encoder, index="IVF_FLAT", params={"nlist": 4})
+    versions.fill(version, _named(encoder, other))
+    with Versions(place.uri, place.collection, token=place.token) as elsewhere:
+        moved = elsewhere.prepare(other)
+        elsewhere.fill(moved, _named(encoder, other))
+        elsewhere.switch(moved)
+    with pytest.raises(IndexReplacedError, match=f"no longer stands for {versions.live}"):
+        versions.switch(version)
+    with place.open(other) as index:
+        assert index.version == moved
 
 
 def test_a_filling_that_was_killed_goes_on(
