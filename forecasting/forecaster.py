@@ -207,6 +207,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         new_items: pd.DataFrame,
         *,
         observed: pd.DataFrame | None = None,
+        observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
     ) -> pd.DataFrame:
@@ -214,8 +215,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
         Args:
             new_items: As in `fit`, all with a launch date after the cutoff's period.
-            observed: Sales of the new items so far, as a sales table that ends with the last period
-                observed; the forecast of the other periods is brought up to date with them.
+            observed: Sales of the new items so far, as a sales table; the forecast of the other
+                periods is brought up to date with them. An item that has been launched sold
+                nothing in a period without a row.
+            observed_until: A date in the last period observed, where `observed` may have no row in
+                it; rows of later ones are not used. None: the last period that has a row.
             future: Plans for the new items, as in `fit`.
             adjustments: What a planner knows better.
 
@@ -229,7 +233,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             TableError: A table is not in order, or an item has no launch date after the cutoff.
         """
         return self.predict_both(
-            new_items, observed=observed, future=future, adjustments=adjustments
+            new_items,
+            observed=observed,
+            observed_until=observed_until,
+            future=future,
+            adjustments=adjustments,
         )[0]
 
     def predict_total(
@@ -237,6 +245,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         new_items: pd.DataFrame,
         *,
         observed: pd.DataFrame | None = None,
+        observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
     ) -> pd.DataFrame:
@@ -249,6 +258,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Args:
             new_items: As in `predict`; so the others.
             observed: Sales so far.
+            observed_until: A date in the last period observed.
             future: Plans.
             adjustments: What a planner knows better.
 
@@ -262,7 +272,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             TableError: As in `predict`.
         """
         return self.predict_both(
-            new_items, observed=observed, future=future, adjustments=adjustments
+            new_items,
+            observed=observed,
+            observed_until=observed_until,
+            future=future,
+            adjustments=adjustments,
         )[1]
 
     def predict_both(
@@ -270,6 +284,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         new_items: pd.DataFrame,
         *,
         observed: pd.DataFrame | None = None,
+        observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -278,6 +293,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Args:
             new_items: As in `predict`; so the others.
             observed: Sales so far.
+            observed_until: A date in the last period observed.
             future: Plans.
             adjustments: What a planner knows better.
 
@@ -288,11 +304,13 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
+        if observed is None and observed_until is not None:
+            raise InputError("observed_until: give what was observed, too, if only an empty table")
         described, paths, _ = self._paths(new_items, future, adjustments)
         if observed is None:
             forecasts = self.engine_.read(paths)
         else:
-            seen = self._reader.observed(new_items, described.rows, observed)
+            seen = self._reader.observed(new_items, described.rows, observed, observed_until)
             forecasts = seen.completed(self.engine_.read(seen.update(paths)))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)

@@ -21,6 +21,7 @@ from retrieval.errors import Offense
 from retrieval.tables import item_texts, validate_items
 
 _NEW = "new_items"
+_FRAME = "\x1fframe"  # no item's id
 
 
 @dataclass(frozen=True)
@@ -168,20 +169,62 @@ class Reader:
             plan=self._plan(future, ids, period, panel.grid),
         )
 
-    def observed(self, new_items: pd.DataFrame, rows: Launches, observed: pd.DataFrame) -> Observed:
-        """The first periods of new items, up to the last period in the table."""
-        if observed.empty:
+    def observed(
+        self,
+        new_items: pd.DataFrame,
+        rows: Launches,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> Observed:
+        """The first periods of new items, up to `until`, or else the table's last period."""
+        if observed.empty and until is None:
             return Observed(np.full((len(rows), self.horizon), np.nan))
-        clean = self.items(new_items, _NEW)
+        panel = self.observed_panel(new_items, observed, until)
+        curves = panel.curves(self.horizon).astype(np.float64)
+        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
+        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
+
+    def observed_panel(
+        self,
+        new_items: pd.DataFrame,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> Panel:
+        """What new items sold so far, up to `until`, or else the table's last period.
+
+        Raises:
+            TableError: A table is not in order; the message calls them `observed` and `new_items`.
+        """
+        clean, observed = self._framed(self.items(new_items, _NEW), observed, until)
         try:
-            panel = self.panel(clean, observed, None)
+            return self.panel(clean, observed, until)
         except TableError as error:
             table, _, rest = str(error).partition(":")
             source = {"sales": "observed", "items": _NEW}.get(table, table)
             raise TableError(f"{source}:{rest}", error.offenses) from error
-        curves = panel.curves(self.horizon).astype(np.float64)
-        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
-        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
+
+    def _framed(
+        self, clean: pd.DataFrame, observed: pd.DataFrame, until: pd.Timestamp | str | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Items and sales with one item more, there before the first launch, and in `until`.
+
+        A table tells of the periods from its first row to its last, whatever items these are of.
+        """
+        offset = pd.tseries.frequencies.to_offset(self.freq)
+        days = {offset.rollback(clean[self.launch_date].min().normalize()) - offset}
+        if until is not None:
+            last = offset.rollback(pd.Timestamp(until).tz_localize(None).normalize())
+            days = {min(*days, last), last}
+        item = {self.item_id: [_FRAME], self.launch_date: [min(days)]}
+        rows = pd.DataFrame(
+            {self.id_col: _FRAME, self.time_col: sorted(days), self.target_col: 0.0}
+        )
+        if observed.empty:
+            rows = rows if self.in_stock is None else rows.assign(**{self.in_stock: True})
+        else:  # a column that is not there is to be missed
+            there = [name for name in rows if name in observed.columns]
+            rows = pd.concat([observed, rows[there]], ignore_index=True)
+        return pd.concat([clean, pd.DataFrame(item)], ignore_index=True), rows
 
     def _refuse_launched(self, clean: pd.DataFrame, period: Ints, panel: Panel) -> None:
         late = np.flatnonzero((period == NEVER) | (period <= panel.end))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from forecasting import LaunchForecaster
 from forecasting.paths import Paths
 from forecasting.warm_up import Observed
-from retrieval import Encoder, TableError
+from retrieval import Encoder, InputError, TableError
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
 LEVELS = ["0.1", "0.5", "0.9"]
@@ -58,6 +58,79 @@ def test_a_week_without_a_row_sold_nothing(young: pd.DataFrame, fitted: LaunchFo
     np.testing.assert_array_equal(
         curves(fitted.predict(some, observed=observed))[:, :2], [[3, 1], [0, 0]]
     )
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_parts_that_are_told_until_when_are_forecast_as_the_whole(
+    grocery: Slice, either: LaunchForecaster, alike: bool
+) -> None:
+    """To the last bit; but what may become of a novel launch counts a little for all beside it."""
+    last = FIRST + pd.Timedelta(weeks=3)
+    coming = grocery.later
+    if alike:
+        coming = coming[~either.predict_total(coming)["novel"].to_numpy()]
+    observed = grocery.sales[grocery.sales["unique_id"].isin(coming["item_id"])]
+    observed = observed[observed["ds"] <= last]
+    whole = either.predict_both(coming, observed=observed)
+    parts, ends = [], set()
+    for start in range(0, len(coming), 8):
+        part = coming.iloc[start : start + 8]
+        own = observed[observed["unique_id"].isin(part["item_id"])]
+        ends.add(own["ds"].max())
+        parts.append(either.predict_both(part, observed=own, observed_until="2017-09-20"))
+    assert {pd.NaT, last} < ends
+    for one, made in zip(whole, zip(*parts, strict=True), strict=True):
+        both = pd.concat(made, ignore_index=True)
+        pd.testing.assert_frame_equal(both, one, check_exact=alike, rtol=1e-7)
+
+
+def test_a_first_week_without_any_row_sold_nothing(
+    young: pd.DataFrame, fitted: LaunchForecaster
+) -> None:
+    some = young.head(2)
+    second = sold(some, 2, [0, 4])
+    pd.testing.assert_frame_equal(
+        fitted.predict(some, observed=second[second["y"] > 0]),
+        fitted.predict(some, observed=second),
+        check_exact=True,
+    )
+
+
+def test_what_is_observed_may_end_before_or_behind_the_last_row(
+    young: pd.DataFrame, fitted: LaunchForecaster
+) -> None:
+    some, second = young.head(3), FIRST + pd.Timedelta(weeks=1)
+    nothing = pd.DataFrame({"unique_id": [], "ds": [], "y": []})
+    zeros = fitted.predict(some, observed=sold(some, 2, 0))
+    for until in (second, f"{second:%Y-%m-%d}", second + pd.Timedelta(days=4)):
+        told = fitted.predict(some, observed=nothing, observed_until=until)
+        pd.testing.assert_frame_equal(told, zeros, check_exact=True)
+    one = fitted.predict_total(some, observed=sold(some, 1, 2), observed_until=second)
+    two = fitted.predict_total(some, observed=sold(some, 2, [2, 0]))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    cut = fitted.predict(some, observed=sold(some, 4, [2, 0, 9, 9]), observed_until=second)
+    pd.testing.assert_frame_equal(
+        cut, fitted.predict(some, observed=sold(some, 2, [2, 0])), check_exact=True
+    )
+    with pytest.raises(InputError, match="observed_until: give what was observed"):
+        fitted.predict(some, observed_until=second)
+    with pytest.raises(TableError, match="observed: no column 'y'"):
+        fitted.predict(some, observed=sold(some, 1, 1).drop(columns="y"), observed_until=second)
+
+
+def test_sales_before_the_launch_may_be_all_there_is(
+    grocery: Slice, small: Slice, encoder: Encoder
+) -> None:
+    forecaster = new_forecaster(encoder, method="knn", before_launch="drop", in_stock="there")
+    forecaster.fit(small.items, small.sales.assign(there=True), cutoff=CUTOFF)
+    waiting = grocery.later[grocery.later["launch_date"] > FIRST].head(3)
+    early = sold(waiting, 1, 3)
+    for flag in (early.assign(there=True), early.assign(there=False)):
+        told = forecaster.predict(waiting, observed=flag, observed_until=FIRST)
+        pd.testing.assert_frame_equal(told, forecaster.predict(waiting), check_exact=True)
+    nothing = early.head(0).assign(there=True)
+    told = forecaster.predict(waiting, observed=nothing, observed_until=FIRST)
+    pd.testing.assert_frame_equal(told, forecaster.predict(waiting), check_exact=True)
 
 
 def test_with_nothing_observed_no_bit_changes(grocery: Slice, either: LaunchForecaster) -> None:
