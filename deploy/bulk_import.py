@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 from pipelines.config import Settings, load_settings
 from pipelines.job_tables import column_arguments, item_kinds, read_items
 from pipelines.jobs import open_index
+from pipelines.locking import locked_collection
 from retrieval import InputError, ItemIndex, LikewiseError, StoreError
 from retrieval.schema import to_rows
 from retrieval.tables import item_texts, validate_items
@@ -47,7 +48,11 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         settings = load_settings(asked.config)
-        with open_index(settings) as index:
+        there = settings.index
+        with (
+            locked_collection(there.uri, there.collection, f"bulk_import.py {asked.verb}"),
+            open_index(settings) as index,
+        ):
             if asked.verb == "write":
                 write(settings, index, asked.out, asked.rows)
             else:

@@ -12,8 +12,7 @@ from pipelines.cli_options import (
     UriOption,
 )
 from pipelines.cli_running import index_section, running, settings_of
-
-_RECALL, _LOSS = 0.95, 0.02
+from pipelines.demands import Demands
 
 
 def reindex(
@@ -29,13 +28,13 @@ def reindex(
     min_recall: Annotated[
         float,
         typer.Option("--min-recall", min=0, max=1, help="Least recall@10 of the new version."),
-    ] = _RECALL,
+    ] = Demands.recall,
     max_loss: Annotated[
         float,
         typer.Option(
             "--max-loss", min=0, max=1, help="Most that its neighbors may agree less on labels."
         ),
-    ] = _LOSS,
+    ] = Demands.loss,
     no_switch: Annotated[
         bool, typer.Option("--no-switch", help="Fill and examine it only.")
     ] = False,
@@ -59,7 +58,7 @@ def reindex(
     with running(log_format, debug):
         from pipelines.display import make_console
         from pipelines.reindex_summary import show_reindexing
-        from pipelines.reindexing import Demands, reindex_job, rollback_job
+        from pipelines.reindexing import reindex_job, rollback_job
         from retrieval import InputError
 
         if rollback and to is not None:

@@ -33,6 +33,7 @@ from pipelines.job_tables import (
     source_of,
 )
 from pipelines.label_texts import read_label_texts
+from pipelines.locking import locked_collection
 from pipelines.logs import timed
 from pipelines.pruning import ids_to_prune
 from pipelines.quarantine import Quarantine
@@ -69,6 +70,7 @@ def index_job(
         InputError: No text column or no table is named, the table breaks the contract, the
             collection was made with another encoder or other columns, or too many items would be
             removed.
+        CollectionLockedError: Another job writes the collection.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     columns, prune = settings.items, settings.index.prune
@@ -97,20 +99,24 @@ def index_job(
 
 @contextmanager
 def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
-    """The collection; where the first table is refused, no empty Lite file stays behind."""
+    """The collection, which no other job writes meanwhile.
+
+    Where the first table is refused, no empty Lite file stays behind.
+    """
     uri = settings.index.uri
-    is_new = "://" not in uri and not Path(uri).exists()
     is_empty = False
-    try:
-        with open_index(settings) as index:
-            try:
-                yield index
-            except InputError:
-                is_empty = index.digest() == ""
-                raise
-    finally:
-        if is_new and is_empty:
-            shutil.rmtree(uri, ignore_errors=True)
+    with locked_collection(uri, settings.index.collection, "index"):
+        is_new = "://" not in uri and not Path(uri).exists()
+        try:
+            with open_index(settings) as index:
+                try:
+                    yield index
+                except InputError:
+                    is_empty = index.digest() == ""
+                    raise
+        finally:
+            if is_new and is_empty:
+                shutil.rmtree(uri, ignore_errors=True)
 
 
 def _to_prune(

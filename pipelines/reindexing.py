@@ -6,14 +6,17 @@ everybody. The former version stays, so that one command leads back.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
 
 from pipelines.config import Settings
+from pipelines.demands import Demands
 from pipelines.jobs import make_encoder, require_index
+from pipelines.locking import locked_collection
 from pipelines.logs import timed
 from retrieval import LikewiseError
 from retrieval.examination import Examination, examine
@@ -24,40 +27,6 @@ _log = structlog.stdlib.get_logger(__name__)
 
 class ReindexRefusedError(LikewiseError):
     """The new version is not good enough to be read."""
-
-
-@dataclass(frozen=True)
-class Demands:
-    """What a new version must be like before it is read.
-
-    Attributes:
-        recall: The least share of the ten nearest items that a search must find.
-        loss: The most by which the share of neighbors with an item's own label may fall.
-    """
-
-    recall: float = 0.95
-    loss: float = 0.02
-
-    def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
-        """What a version falls short of.
-
-        Args:
-            items: How many it should hold.
-            before: What the live version is like; it may be written to all the time.
-            after: What the new version is like.
-        """
-        problems = []
-        if after.items != items:
-            problems.append(f"it holds {after.items:,} items, not {items:,}")
-        if after.recall < self.recall:
-            problems.append(f"recall@10 is {after.recall:.3f}, below {self.recall}")
-        loss = before.agreement - after.agreement
-        if not math.isnan(loss) and loss > self.loss:
-            problems.append(
-                f"{after.agreement:.1%} of the neighbors have the item's own label, not "
-                f"{before.agreement:.1%}: more than {self.loss:.1%} fewer"
-            )
-        return problems
 
 
 @dataclass(frozen=True)
@@ -108,10 +77,11 @@ def reindex_job(
     Raises:
         InputError: There is no such collection, or a text was not kept and the encoder is another.
         ReindexRefusedError: The new version does not meet the demands; the live one stays.
+        CollectionLockedError: Another job writes the collection.
         StoreError: Milvus does not answer.
     """
     chosen = settings.index
-    with open_versions(settings) as versions:
+    with _versions(settings, "reindex") as versions:
         version = versions.prepare(
             make_encoder(settings), index=chosen.kind, params=chosen.params or None
         )
@@ -130,9 +100,10 @@ def rollback_job(
 
     Raises:
         InputError: There is no such version.
+        CollectionLockedError: Another job writes the collection.
         StoreError: Milvus does not answer.
     """
-    with open_versions(settings) as versions:
+    with _versions(settings, "reindex --rollback") as versions:
         version = to or versions.previous()
         if as_it_is:
             former = versions.live
@@ -142,12 +113,17 @@ def rollback_job(
         return _replaced(versions, version, settings, None, True, False)
 
 
-def open_versions(settings: Settings) -> Versions:
-    """The versions of the settings' collection; close them after use."""
+@contextmanager
+def _versions(settings: Settings, job: str) -> Iterator[Versions]:
+    """The versions of the settings' collection, which no other job writes meanwhile."""
     require_index(settings)
     chosen = settings.index
     token = chosen.token.get_secret_value() if chosen.token else None
-    return Versions(chosen.uri, chosen.collection, token=token)
+    with (
+        locked_collection(chosen.uri, chosen.collection, job),
+        Versions(chosen.uri, chosen.collection, token=token) as versions,
+    ):
+        yield versions
 
 
 def _replaced(

@@ -136,10 +136,12 @@ class Versions:
         Raises:
             InputError: The encoder is another one now than that of the name, or texts were not
                 kept.
+            IndexReplacedError: Somebody else has moved the name meanwhile.
         """
         carrier = self._carrier(version, encoder)
         copied = removed = 0
         for _ in range(_PASSES):
+            self._require_live()
             carried = carrier.carry(progress=progress)
             copied, removed = copied + carried.copied, removed + carried.removed
             if not (carried.copied or carried.removed):
@@ -171,11 +173,7 @@ class Versions:
             IndexReplacedError: Somebody else has moved the name since it was looked up.
         """
         self.layout(version)
-        if not self._live.is_current():
-            raise IndexReplacedError(
-                f"{self.name!r} no longer stands for {self.live}: somebody else has moved it; "
-                "begin anew"
-            )
+        self._require_live()
         self.store(version).point()
         self._live.exists()
 
@@ -203,6 +201,14 @@ class Versions:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def _require_live(self) -> None:
+        """Refuse to go on where another machine has moved the name, which no lock prevents."""
+        if not self._live.is_current():
+            raise IndexReplacedError(
+                f"{self.name!r} no longer stands for {self.live}: somebody else has moved it; "
+                "begin anew"
+            )
 
     def _carrier(self, version: str, encoder: Callable[[str], Encoder]) -> Carrier:
         target = self.layout(version)

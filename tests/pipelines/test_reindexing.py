@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from typer.testing import CliRunner
 
 from pipelines.cli import app
 from pipelines.config import load_settings
+from pipelines.demands import Demands
 from pipelines.jobs import classify_job, index_job, open_index
-from pipelines.reindexing import Demands, reindex_job
+from pipelines.locking import CollectionLockedError
+from pipelines.reindexing import reindex_job, rollback_job
 from retrieval import Encoder, EncoderMismatchError
 from retrieval.examination import Examination
 from tests.encoders import scrambled_encoder, shallow_encoder
@@ -100,6 +103,28 @@ def test_filled_and_examined_only(place: Place, shallow: Encoder, tmp_path: Path
     assert done.dropped == (f"{place.collection}_v1",)
 
 
+def test_no_other_job_writes_meanwhile_but_the_api_may(
+    place: Place, encoder: Encoder, shallow: Encoder, shop: Shop, tmp_path: Path
+) -> None:
+    live = load_settings(tmp_path / "job.yaml", {})
+    told = r"another job is writing it \(reindex, process \d+, since"
+
+    @dataclass(frozen=True)
+    class Meanwhile(Demands):
+        def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
+            for job in (index_job, reindex_job, rollback_job):
+                with pytest.raises(CollectionLockedError, match=told):
+                    job(live)
+            assert _run("index", "--config", tmp_path / "job.yaml", "--prune")[0] == 1
+            with place.open(encoder) as writer:
+                writer.delete(shop.items["product_id"].head(2).tolist())
+            return super().unmet(items, before, after)
+
+    settings = load_settings(_config(tmp_path, shallow), {})
+    assert reindex_job(settings, demands=Meanwhile(loss=0.2)).late == 2
+    assert index_job(live)["new"] == 2
+
+
 def test_what_does_not_go_together(tmp_path: Path) -> None:
     for words, message in {
         ("--rollback", "--to", "x"): "either --rollback or --to",
@@ -112,24 +137,3 @@ def test_what_does_not_go_together(tmp_path: Path) -> None:
     assert code == 2
     assert "no such index" in said
     assert not (tmp_path / "none.db").exists()
-
-
-def test_what_a_version_may_fall_short_of() -> None:
-    nan = float("nan")
-
-    def examined(items: int, recall: float, agreement: float) -> Examination:
-        return Examination(items, recall, agreement, (200, 1000), "all-MiniLM-L6-v2, FLAT")
-
-    before = examined(10, 1.0, 0.9)
-    demands = Demands()
-    assert demands.unmet(10, before, examined(10, 0.95, 0.881)) == []
-    assert demands.unmet(10, before, examined(10, 1.0, nan)) == []
-    assert [
-        len(demands.unmet(*one))
-        for one in (
-            (11, before, examined(10, 1.0, 0.9)),
-            (10, before, examined(10, 0.94, 0.9)),
-            (10, before, examined(10, 1.0, 0.87)),
-            (11, before, examined(10, 0.2, 0.1)),
-        )
-    ] == [1, 1, 1, 3]

@@ -12,7 +12,12 @@ from typer.testing import CliRunner
 from pipelines.cli import app
 from pipelines.config import Settings, load_settings
 from pipelines.jobs import open_index
-from pipelines.locking import FolderLockedError, locked
+from pipelines.locking import (
+    CollectionLockedError,
+    FolderLockedError,
+    locked,
+    locked_collection,
+)
 from pipelines.runs import run_job
 from retrieval import InputError
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
@@ -140,6 +145,14 @@ def test_two_runs_on_one_folder_are_refused(job: Path) -> None:
         result = CliRunner().invoke(app, ["run", "--config", str(job / "job.yaml")])
     assert result.exit_code == 1
     assert "another run is at work here" in result.stderr
+
+
+def test_two_runs_on_one_collection_are_refused(job: Path) -> None:
+    uri = settings_in(job).index.uri
+    with locked_collection(uri, "items", "index"):
+        with pytest.raises(CollectionLockedError, match=r"collection 'items' in .*items.db"):
+            run_job(settings_in(job), job / "elsewhere", steps=["index"])
+        assert statuses(job, steps=["classify"]) == {"classify": "done"}  # it only reads
 
 
 def test_bad_settings_are_refused(job: Path) -> None:

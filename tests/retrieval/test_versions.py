@@ -170,6 +170,8 @@ def test_a_name_that_somebody_else_has_moved_is_left_alone(
         elsewhere.switch(moved)
     with pytest.raises(IndexReplacedError, match=f"no longer stands for {versions.live}"):
         versions.switch(version)
+    with pytest.raises(IndexReplacedError, match="begin anew"):
+        versions.fill(version, _named(encoder, other))
     with place.open(other) as index:
         assert index.version == moved
 

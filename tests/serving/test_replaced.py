@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipelines.config import load_settings
-from pipelines.reindexing import Demands, reindex_job, rollback_job
+from pipelines.demands import Demands
+from pipelines.reindexing import reindex_job, rollback_job
 from retrieval import Encoder, ItemIndex
 from tests.encoders import shallow_encoder
 from tests.serving.conftest import Served, Store, running, wait_until
