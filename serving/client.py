@@ -22,7 +22,14 @@ from typing import Any, Self
 import pandas as pd
 
 from retrieval import InputError, LikewiseError
-from serving.client_rows import plans, questions, rows_of, sales
+from serving.client_rows import (
+    curve_table,
+    launches_body,
+    part_of,
+    questions,
+    rows_of,
+    total_table,
+)
 
 try:
     import httpx
@@ -133,69 +140,17 @@ class Client:
             columns=["query", "rank", "item_id", "similarity", "label"],
         )
 
-    def forecast(
-        self,
-        items: pd.DataFrame,
-        *,
-        text: Sequence[str] | str,
-        attributes: Sequence[str] = (),
-        item_id: str = "item_id",
-        launch_date: str = "launch_date",
-        observed: pd.DataFrame | None = None,
-        future: pd.DataFrame | None = None,
-    ) -> pd.DataFrame:
-        """Forecast launches.
-
-        Args:
-            items: A row a launch.
-            text: Text columns of the forecaster.
-            attributes: Its attributes.
-            item_id: Id column.
-            launch_date: Column of launch dates.
-            observed: Sales so far: item_id (or unique_id), ds, y.
-            future: Plans: item_id (or unique_id), ds and the covariates.
+    def forecast(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """Forecast launches; arguments as in `forecasts`.
 
         Returns:
             The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile.
         """
-        found = self.forecasts(
-            items,
-            text=text,
-            attributes=attributes,
-            item_id=item_id,
-            launch_date=launch_date,
-            observed=observed,
-            future=future,
-        )
-        table = pd.DataFrame(
-            [
-                {
-                    "unique_id": one["item_id"],
-                    "cutoff": one["cutoff"],
-                    **{name: period[name] for name in ("ds", "age", "mean")},
-                    **period["quantiles"],
-                }
-                for one in found
-                for period in one["curve"]
-            ]
-        )
-        days = {name: pd.to_datetime(table[name]) for name in ("cutoff", "ds") if name in table}
-        return table.assign(**days)
+        return curve_table(self.forecasts(items, **options))
 
-    def forecast_totals(self, items: pd.DataFrame, **columns: Any) -> pd.DataFrame:
-        """Forecast totals over the horizon; arguments and columns as the library has them."""
-        return pd.DataFrame(
-            [
-                {
-                    "unique_id": one["item_id"],
-                    "cutoff": pd.Timestamp(one["cutoff"]),
-                    "mean": one["total"]["mean"],
-                    **one["total"]["quantiles"],
-                    **{name: one[name] for name in ("novelty", "novel", "method")},
-                }
-                for one in self.forecasts(items, **columns)
-            ]
-        )
+    def forecast_totals(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """Forecast totals over the horizon; arguments as in `forecasts`, columns as the library."""
+        return total_table(self.forecasts(items, **options))
 
     def forecasts(
         self,
@@ -206,19 +161,30 @@ class Client:
         item_id: str = "item_id",
         launch_date: str = "launch_date",
         observed: pd.DataFrame | None = None,
+        observed_until: Any = None,
         future: pd.DataFrame | None = None,
+        job: bool = False,
     ) -> list[dict[str, Any]]:
-        """Forecast launches; return curve and total of each, as the server sends them."""
+        """Forecast launches; return curve and total of each, as the server sends them.
+
+        Args:
+            items: A row a launch.
+            text: Text columns of the forecaster.
+            attributes: Its attributes.
+            item_id: Id column.
+            launch_date: Column of launch dates.
+            observed: Sales so far: item_id (or unique_id), ds, y.
+            observed_until: A day in the last period observed; None: in that of the last row.
+            future: Plans: item_id (or unique_id), ds and the covariates.
+            job: Send all at once, as a job of the server, and wait until it is done.
+        """
         rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        whole = launches_body(rows, observed, observed_until, future)
+        if job:
+            return self._job("forecast", whole)
         found: list[dict[str, Any]] = []
         for part in _parts(rows, self._batch):
-            ids = {one["item_id"] for one in part}
-            body: dict[str, Any] = {"items": part}
-            if observed is not None:
-                body["observed"] = [one for one in sales(observed) if one["item_id"] in ids]
-            if future is not None:
-                body["future"] = [one for one in plans(future) if one["item_id"] in ids]
-            found += self._call("POST", "/v1/forecast", body)["results"]
+            found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
         return found
 
     def upsert(
@@ -280,15 +246,7 @@ class Client:
     def classify_job(self, items: pd.DataFrame | Sequence[str], **columns: Any) -> pd.DataFrame:
         """Label more items than a call may have: waits until the server's job is done."""
         rows = questions(items, columns.pop("text", None), columns.pop("item_id", "item_id"))
-        job = {"task": "classify", "request": {"items": rows, **columns}}
-        state = self._call("POST", "/v1/jobs", job)
-        path = f"/v1/jobs/{state['job_id']}"
-        while state["status"] in ("queued", "running"):
-            time.sleep(0.5)
-            state = self._call("GET", path)
-        if state["status"] == "failed":
-            raise ProblemError(state["problem"]["status"], state["problem"])
-        return pd.DataFrame(self._call("GET", f"{path}/result")["results"])
+        return pd.DataFrame(self._job("classify", {"items": rows, **columns}))
 
     def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait for the server to be ready.
@@ -326,6 +284,17 @@ class Client:
         found: list[dict[str, Any]] = []
         for part in _parts(rows, self._batch):
             found += self._call("POST", path, {"items": part, **options})["results"]
+        return found
+
+    def _job(self, task: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        state = self._call("POST", "/v1/jobs", {"task": task, "request": request})
+        path = f"/v1/jobs/{state['job_id']}"
+        while state["status"] in ("queued", "running"):
+            time.sleep(0.5)
+            state = self._call("GET", path)
+        if state["status"] == "failed":
+            raise ProblemError(state["problem"]["status"], state["problem"])
+        found: list[dict[str, Any]] = self._call("GET", f"{path}/result")["results"]
         return found
 
     def _call(

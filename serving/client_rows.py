@@ -1,8 +1,8 @@
-"""Rows of tables as the API takes them."""
+"""From tables to what the API takes, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -38,29 +38,87 @@ def rows_of(
             row["label"] = _plain(one[label])
         if launch_date is not None:
             day = one[launch_date]
-            row["launch_date"] = None if pd.isna(day) else f"{pd.Timestamp(day):%Y-%m-%d}"
+            row["launch_date"] = None if pd.isna(day) else _day(day)
         if attributes:
             row["attributes"] = {name: _plain(one[name]) for name in attributes}
         rows.append(row)
     return rows
 
 
-def sales(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Sales so far as the API takes them."""
+def launches_body(
+    rows: list[dict[str, Any]],
+    observed: pd.DataFrame | None,
+    observed_until: Any,
+    future: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """Launches with their sales and plans as the API takes them."""
+    body: dict[str, Any] = {"items": rows}
+    if observed is not None:
+        body["observed"] = _sales(observed)
+        if observed_until is None and len(observed):
+            observed_until = max(one["ds"] for one in body["observed"])
+    if observed_until is not None:
+        body["observed_until"] = _day(observed_until)
+    if future is not None:
+        body["future"] = _plans(future)
+    return body
+
+
+def part_of(body: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same of some of the launches."""
+    ids = {one["item_id"] for one in rows}
+    own = {
+        name: [one for one in body[name] if one["item_id"] in ids]
+        for name in ("observed", "future")
+        if name in body
+    }
+    return {**body, "items": rows, **own}
+
+
+def curve_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The curves of forecasts as the library has them."""
+    table = pd.DataFrame(
+        [
+            {
+                "unique_id": one["item_id"],
+                "cutoff": one["cutoff"],
+                **{name: period[name] for name in ("ds", "age", "mean")},
+                **period["quantiles"],
+            }
+            for one in found
+            for period in one["curve"]
+        ]
+    )
+    days = {name: pd.to_datetime(table[name]) for name in ("cutoff", "ds") if name in table}
+    return table.assign(**days)
+
+
+def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """The totals of forecasts as the library has them."""
+    return pd.DataFrame(
+        [
+            {
+                "unique_id": one["item_id"],
+                "cutoff": pd.Timestamp(one["cutoff"]),
+                "mean": one["total"]["mean"],
+                **one["total"]["quantiles"],
+                **{name: one[name] for name in ("novelty", "novel", "method")},
+            }
+            for one in found
+        ]
+    )
+
+
+def _sales(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {"item_id": str(one["item_id"]), "ds": f"{pd.Timestamp(one['ds']):%Y-%m-%d}", "y": one["y"]}
+        {"item_id": str(one["item_id"]), "ds": _day(one["ds"]), "y": one["y"]}
         for one in _with_item_id(table)
     ]
 
 
-def plans(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Plans as the API takes them."""
+def _plans(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {
-            "item_id": str(one.pop("item_id")),
-            "ds": f"{pd.Timestamp(one.pop('ds')):%Y-%m-%d}",
-            "values": one,
-        }
+        {"item_id": str(one.pop("item_id")), "ds": _day(one.pop("ds")), "values": one}
         for one in _with_item_id(table)
     ]
 
@@ -68,6 +126,10 @@ def plans(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _with_item_id(table: pd.DataFrame) -> list[dict[str, Any]]:
     rows = table.rename(columns={"unique_id": "item_id"}).to_dict("records")
     return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def _day(value: Any) -> str:
+    return f"{pd.Timestamp(value):%Y-%m-%d}"
 
 
 def _plain(value: Any) -> Any:

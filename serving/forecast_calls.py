@@ -6,12 +6,15 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
 from forecasting import LaunchForecaster
 from forecasting.forecasts import quantile_names
-from serving.forecast_messages import ExplainForecast, Forecast, Launch
+from forecasting.plans import plan_array
+from forecasting.reading import Reader
+from serving.forecast_messages import ExplainForecast, Forecast, Launch, Plan
 from serving.item_tables import check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.tenants import Tenant
@@ -76,19 +79,53 @@ def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
     if isinstance(request, Forecast):
         _check_own(request, "observed")
         _check_own(request, "future")
+        if request.observed is None and request.observed_until is not None:
+            raise unfit("/observed_until", "goes with observed, be that empty")
         if request.future is not None:
             _check_plans(request, forecaster)
 
 
+def settled(request: Forecast, tenant: Tenant) -> Forecast:
+    """A request that will be answered in parts, once its sales and plans fit as a whole.
+
+    Returns:
+        The request; it says until when sales are observed, which no part can tell.
+
+    Raises:
+        TableError: Sales or plans do not fit.
+    """
+    forecaster = _forecaster(tenant)
+    if request.future is not None:
+        plan_array(
+            _future(forecaster, request.future),
+            np.empty(0, dtype=object),
+            np.empty(0, dtype=np.int64),
+            forecaster.panel_.grid,
+            forecaster.horizon,
+            covariates=forecaster.covariates,
+            id_col=forecaster.id_col,
+            time_col=forecaster.time_col,
+        )
+    observed = _observed(forecaster, request)
+    if observed is None or observed.empty:
+        return request
+    items = _table(forecaster, request.items)
+    panel = Reader.of(forecaster).observed_panel(items, observed, _until(request))
+    last = panel.grid.dates(np.array([panel.end]))[0]
+    return request.model_copy(update={"observed_until": last.date()})
+
+
 def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
     """Forecast the launches of several calls of one group."""
-    tenant, forecaster = calls[0].tenant, _forecaster(calls[0].tenant)
+    tenant, forecaster, first = calls[0].tenant, _forecaster(calls[0].tenant), calls[0].request
     items: list[Launch] = [one for call in calls for one in call.request.items]
+    plans = [one for call in calls for one in call.request.future or ()]
     with tenant.metrics.engine("forecast"):
         curves, totals = forecaster.predict_both(
             _table(forecaster, items),
-            observed=_observed(forecaster, calls[0].request),
-            future=_future(forecaster, calls),
+            observed=_observed(forecaster, first),
+            observed_until=_until(first),
+            future=None if first.future is None else _future(forecaster, plans),
         )
     names = quantile_names(forecaster.quantiles)
     results = _forecasts(curves, totals, names, forecaster.horizon)
@@ -163,15 +200,19 @@ def _observed(forecaster: LaunchForecaster, request: Forecast) -> pd.DataFrame |
     return table
 
 
-def _future(forecaster: LaunchForecaster, calls: Sequence[ForecastCall]) -> pd.DataFrame | None:
-    plans = [one for call in calls for one in call.request.future or ()]
-    if calls[0].request.future is None:
-        return None
+def _until(request: Forecast) -> pd.Timestamp | None:
+    return None if request.observed_until is None else pd.Timestamp(request.observed_until)
+
+
+def _future(forecaster: LaunchForecaster, plans: Sequence[Plan]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             forecaster.id_col: [one.item_id for one in plans],
             forecaster.time_col: pd.to_datetime([one.ds for one in plans]),
-            **{name: [one.values.get(name) for one in plans] for name in forecaster.covariates},
+            **{
+                name: pd.Series([one.values.get(name) for one in plans], dtype="float64")
+                for name in forecaster.covariates
+            },
         }
     )
 

@@ -77,7 +77,12 @@ class Forecast(Launches):
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH]}]})
 
     observed: Annotated[list[Sale], Field(max_length=1_000_000)] | None = Field(
-        None, description="Sales of these items so far; ends with the last period observed."
+        None,
+        description="Sales of these items so far; from its launch on, an item sold nothing in a "
+        "period without a row.",
+    )
+    observed_until: Day | None = Field(
+        None, description="A day in the last period observed; null: the last one with a row."
     )
     future: Annotated[list[Plan], Field(max_length=1_000_000)] | None = Field(
         None, description="Plans for these items."

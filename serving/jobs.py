@@ -28,7 +28,16 @@ from retrieval import StoreError
 from serving import forecast_calls, label_calls
 from serving.audit import audit_entries
 from serving.engines import FORECASTS, LABELS, Engines
-from serving.forecast_messages import ClassifyJob, ForecastJob, Job, JobState
+from serving.forecast_messages import (
+    ClassifyJob,
+    Forecast,
+    ForecastJob,
+    Job,
+    JobState,
+    Plan,
+    Sale,
+)
+from serving.messages import Classify
 from serving.problems import ApiError, Problem, as_api_error
 from serving.tenants import Tenant, tenant_folder
 
@@ -64,6 +73,10 @@ class _Folder:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(target)
+
+    def job(self) -> ClassifyJob | ForecastJob:
+        """What is to be done."""
+        return _JOB.validate_json((self.path / "request.json").read_text("utf-8"))
 
     def keep(self, kept: _Kept) -> None:
         """Write how far the job is."""
@@ -123,7 +136,7 @@ class Jobs:
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Stop between two chunks; the next start goes on."""
+        """Stop between two parts; the next start goes on."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -194,12 +207,10 @@ class Jobs:
             self._purge()
 
     async def _do(self, folder: _Folder, kept: _Kept) -> None:
-        text = (folder.path / "request.json").read_text("utf-8")
-        job = await asyncio.to_thread(_JOB.validate_json, text)
-        done, items = folder.whole_lines(), job.request.items
-        while done < len(items):
-            chunk = job.request.model_copy(update={"items": items[done : done + _CHUNK]})
-            answer = await self._answer(kept.tenant, job.task, chunk)
+        job = await asyncio.to_thread(folder.job)
+        done = folder.whole_lines()
+        for part in await asyncio.to_thread(_parts, job.request, done):
+            answer = await self._answer(kept.tenant, job.task, part)
             await asyncio.to_thread(folder.append, answer["results"])
             if self._engines.audit is not None:
                 entries = audit_entries(job.task, answer, kept.request_id, kept.tenant)
@@ -210,12 +221,12 @@ class Jobs:
         (folder.path / "request.json").unlink(missing_ok=True)
         _log.info("job done", job_id=kept.state.job_id, task=job.task, items=done)
 
-    async def _answer(self, tenant: str | None, task: str, chunk: Any) -> dict[str, Any]:
-        """Answer a chunk, however long Milvus is away."""
+    async def _answer(self, tenant: str | None, task: str, part: Any) -> dict[str, Any]:
+        """Answer a part, however long Milvus is away."""
         while True:
             try:
                 async with self._engines.tenant(tenant) as found:
-                    lane, call, answer = _call(found, task, chunk)
+                    lane, call, answer = _call(found, task, part)
                     result: dict[str, Any] = await self._engines.ask(
                         lane, call, answer, patient=True
                     )
@@ -243,28 +254,54 @@ class Jobs:
         return [_Folder(path.parent) for path in found]
 
 
-def check_job(job: ClassifyJob | ForecastJob, tenant: Tenant, cap: int) -> None:
-    """Refuse a job that cannot be done.
+def checked_job(
+    job: ClassifyJob | ForecastJob, tenant: Tenant, cap: int
+) -> ClassifyJob | ForecastJob:
+    """A job as it is to be accepted.
 
     Raises:
         ApiError: It has too many items, or one that does not fit.
+        TableError: Its sales or plans do not fit.
     """
     if len(job.request.items) > cap:
         raise ApiError(413, "too-large", f"a job may have {cap} items")
-    if isinstance(job, ForecastJob):
-        forecast_calls.check_launches(job.request, tenant)
-        if job.request.observed is not None or job.request.future is not None:
-            raise ApiError(
-                422, "invalid-request", "observed and future are for calls, not for jobs"
-            )
-    else:
+    if isinstance(job, ClassifyJob):
         label_calls.check(tenant, job.request)
+        return job
+    forecast_calls.check_launches(job.request, tenant)
+    return job.model_copy(update={"request": forecast_calls.settled(job.request, tenant)})
 
 
-def _call(tenant: Tenant, task: str, chunk: Any) -> tuple[str, Any, Any]:
+def _parts(request: Classify | Forecast, start: int) -> Iterator[Any]:
+    """A request from an item on, in parts, each with the sales and plans of its own items."""
+    by_item = {
+        name: _by_item(rows)
+        for name in ("observed", "future")
+        if (rows := getattr(request, name, None)) is not None
+    }
+
+    def part(first: int) -> Any:
+        items = request.items[first : first + _CHUNK]
+        own = {
+            name: [row for one in items for row in rows.get(str(one.item_id), ())]
+            for name, rows in by_item.items()
+        }
+        return request.model_copy(update={"items": items, **own})
+
+    return map(part, range(start, len(request.items), _CHUNK))
+
+
+def _by_item(rows: Sequence[Sale | Plan]) -> dict[str, list[Sale | Plan]]:
+    of_item: dict[str, list[Sale | Plan]] = {}
+    for row in rows:
+        of_item.setdefault(row.item_id, []).append(row)
+    return of_item
+
+
+def _call(tenant: Tenant, task: str, part: Any) -> tuple[str, Any, Any]:
     if task == "forecast":
-        return FORECASTS, forecast_calls.ForecastCall(tenant, chunk), forecast_calls.forecast
-    return LABELS, label_calls.ClassifyCall(tenant, chunk), label_calls.classify
+        return FORECASTS, forecast_calls.ForecastCall(tenant, part), forecast_calls.forecast
+    return LABELS, label_calls.ClassifyCall(tenant, part), label_calls.classify
 
 
 def _change(

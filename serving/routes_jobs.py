@@ -8,7 +8,7 @@ from fastapi import APIRouter, Body, Path, Response, Security
 from fastapi.responses import StreamingResponse
 
 from serving.forecast_messages import ClassifyResults, ForecastResults, Job, JobState
-from serving.jobs import check_job
+from serving.jobs import checked_job
 from serving.problems import documented
 from serving.session import Reading, bearer
 
@@ -30,7 +30,8 @@ async def start_job(session: Reading, job: Annotated[Job, Body()], response: Res
     """Label or forecast more items than a call may have; accepted, it survives a restart."""
     engines = session.engines
     async with engines.tenant(session.tenant) as tenant:
-        check_job(job, tenant, engines.settings.serve.job_cap)
+        cap = engines.settings.serve.job_cap
+        job = await engines.in_thread(checked_job, job, tenant, cap)
     session.state.items = len(job.request.items)
     state = await engines.in_thread(session.jobs.accept, job, session.tenant, session.request_id)
     session.jobs.enqueue(session.tenant, state.job_id)

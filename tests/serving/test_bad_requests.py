@@ -57,6 +57,8 @@ BAD: list[tuple[str, str, Any, int, str, str]] = [
      422, "invalid-request", "/observed/0/y"),
     ("POST", "/v1/forecast", _items(LAUNCH, observed=[{"item_id": "n", "ds": TUESDAY, "y": 1}]),
      422, "invalid-request", "2017-09-19"),
+    ("POST", "/v1/forecast", _items(LAUNCH, observed_until=SEEN), 422, "invalid-request",
+     "/observed_until: goes with observed"),
     ("PUT", "/v1/items", _items({"item_id": "", **ITEM}), 422, "invalid-request", "item_id"),
     ("PUT", "/v1/items", _items({"item_id": "é" * 400, **ITEM}), 422, "invalid-request", "bytes"),
     ("PUT", "/v1/items", _items({"item_id": "a", **ITEM, "attributes": {"x": 1}}), 422,
@@ -70,6 +72,11 @@ BAD: list[tuple[str, str, Any, int, str, str]] = [
     ("GET", "/v1/jobs/" + "0" * 32, None, 404, "not-found", "no such job"),
     ("GET", "/v1/jobs/nonsense", None, 422, "invalid-request", "job_id"),
     ("POST", "/v1/jobs", {"task": "dance", "request": {}}, 422, "invalid-request", "task"),
+    ("POST", "/v1/jobs", {"task": "forecast", "request": _items(
+        LAUNCH, observed=[{"item_id": "n", "ds": TUESDAY, "y": 1}])},
+     422, "invalid-request", "2017-09-19"),
+    ("POST", "/v1/jobs", {"task": "forecast", "request": _items(LAUNCH, future=[])},
+     422, "invalid-request", "/future: the forecaster was made without covariates"),
     ("GET", "/v2/classify", None, 404, "not-found", "Not Found"),
     ("PATCH", "/v1/items", None, 405, "method-not-allowed", ""),
 ]  # fmt: skip
