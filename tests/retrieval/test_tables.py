@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval import InputError, TableError
 from retrieval.tables import content_ids, item_texts, validate_items
@@ -127,3 +129,37 @@ def test_ids_made_from_content_tell_repeats_apart() -> None:
     assert len(set(ids)) == 3
     assert content_ids(["tea", "soap"]) == ids[:2], "the same items, the same ids"
     assert ids[2].split("-")[0] == ids[0].split("-")[0]
+
+
+ROWS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b", "c", "d", "", " ", None]),
+        st.sampled_from(["milk", "", " ", None, 3]),
+        st.sampled_from(["chips", "", None]),
+        st.sampled_from([1.5, np.nan, np.inf, -np.inf]),
+    ),
+    max_size=4,
+)
+
+
+@given(ROWS)
+def test_a_table_is_taken_if_every_rule_is_kept_and_else_refused(
+    rows: list[tuple[str | None, Any, str | None, float]],
+) -> None:
+    items = pd.DataFrame(rows, columns=["item_id", "name", "more", "price"])
+    items = items.astype({"name": object, "price": "float64"})
+    ids = [row[0] for row in rows]
+    bad = {row + 1 for row, one in enumerate(ids) if not (one or "").strip() or ids.count(one) > 1}
+    for row, (_, name, more, price) in enumerate(rows, start=1):
+        if name == 3 or not ((name or "") + (more or "")).strip() or np.isinf(price):
+            bad.add(row)
+
+    def check() -> pd.DataFrame:
+        return validate_items(items, item_id="item_id", text=["name", "more"], attributes=["price"])
+
+    if not bad:
+        assert len(check()) == len(rows)
+        return
+    with pytest.raises(TableError) as refused:
+        check()
+    assert {row + 1 for offense in refused.value.offenses for row in offense.rows} == bad
