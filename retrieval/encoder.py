@@ -108,9 +108,10 @@ class Encoder:
         progress: bool | None,
     ) -> None:
         backend = self._backend()
-        tokens = dict(
-            zip(missing, backend.tokens([unique[one] for one in missing]).tolist(), strict=True)
-        )
+        tokens = {missing[0]: 0}  # one text makes one batch, however long
+        if len(missing) > 1:
+            counts = backend.tokens([unique[one] for one in missing])
+            tokens = dict(zip(missing, counts.tolist(), strict=True))
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
         with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:

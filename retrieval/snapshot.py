@@ -8,7 +8,7 @@ seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import faiss
@@ -58,6 +58,7 @@ class Snapshot:
     launch_day: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float32]
     attributes: dict[str, pd.Series]
+    _pools: list[tuple[object, _Pool]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
     def read(cls, store: Store, layout: Layout) -> Snapshot:
@@ -84,8 +85,8 @@ class Snapshot:
 
     def select(self, *, labeled: bool | None, where: ParsedWhere) -> StoredItems:
         """Copy the rows that pass the filters."""
-        rows = self._matching(labeled, where)
-        rows = np.arange(len(self.ids)) if rows is None else rows
+        mask = self._mask(labeled, where)
+        rows = np.arange(len(self.ids)) if mask is None else np.flatnonzero(mask)
         rows = rows[np.argsort(self.ids[rows])]
         labels = self.labels[rows]
         labels[labels == MISSING_STRING] = None
@@ -102,31 +103,61 @@ class Snapshot:
     ) -> Hits:
         """Find the rows nearest to each vector among those visible to it."""
         hits = Hits.empty(len(vectors), limit)
-        rows = self._matching(labeled, where)
-        pool = self.vectors if rows is None else self.vectors[rows]
-        days = self.launch_day if rows is None else self.launch_day[rows]
+        pool = self._pool(labeled, where)
+        days = pool.launch_day
         for queries, day in group_by_day(len(vectors), as_of):
             visible = len(days) if day is None else int(np.searchsorted(days, day, side="right"))
             k = min(limit, visible)
             if k == 0:
                 continue
             similarity, found = faiss.knn(
-                vectors[queries], pool[:visible], k, metric=faiss.METRIC_INNER_PRODUCT
+                vectors[queries], pool.vectors[:visible], k, metric=faiss.METRIC_INNER_PRODUCT
             )
             similarity = np.minimum(similarity, 1.0)
             order = np.lexsort((found, -np.round(similarity, TIE_DIGITS)), axis=1)
             found = np.take_along_axis(found, order, axis=1)
             rank = np.ix_(queries, np.arange(k))
             hits.similarity[rank] = np.take_along_axis(similarity, order, axis=1)
-            positions = found if rows is None else rows[found]
-            hits.ids[rank] = self.ids[positions]
-            hits.labels[rank] = self.labels[positions]
+            hits.ids[rank] = pool.ids[found]
+            hits.labels[rank] = pool.labels[found]
         return hits
 
-    def _matching(self, labeled: bool | None, where: ParsedWhere) -> npt.NDArray[np.intp] | None:
-        """Return the positions that pass the filters, ascending; None where all do."""
+    def _pool(self, labeled: bool | None, where: ParsedWhere) -> _Pool:
+        """The rows that pass the filters; those of the last filters are at hand.
+
+        Question after question comes with the same ones, and their vectors are not small.
+        """
+        asked = labeled, dict(where)
+        for filters, pool in tuple(self._pools):
+            if filters == asked:
+                return pool
+        pool = _Pool(self.ids, self.labels, self.launch_day, self.vectors)
+        mask = self._mask(labeled, where)
+        if mask is None:
+            return pool
+        if not mask.all():
+            pool = pool[np.flatnonzero(mask)]
+        self._pools[:] = [(asked, pool)]
+        return pool
+
+    def _mask(self, labeled: bool | None, where: ParsedWhere) -> npt.NDArray[np.bool_] | None:
+        """(n,) whether each row passes the filters; None where all do."""
         mask = to_mask(where, self.attributes)
         if labeled is not None:
             has_label = (self.labels != MISSING_STRING) == labeled
             mask = has_label if mask is None else mask & has_label
-        return None if mask is None else np.flatnonzero(mask)
+        return mask
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """What is searched: rows as in a `Snapshot`."""
+
+    ids: npt.NDArray[np.object_]
+    labels: npt.NDArray[np.object_]
+    launch_day: npt.NDArray[np.int64]
+    vectors: npt.NDArray[np.float32]
+
+    def __getitem__(self, rows: npt.NDArray[np.intp]) -> _Pool:
+        """Copy some of the rows."""
+        return _Pool(self.ids[rows], self.labels[rows], self.launch_day[rows], self.vectors[rows])
