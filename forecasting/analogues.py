@@ -183,7 +183,7 @@ class AnalogueIndex:
         self.panel = panel
         self.texts = texts.reset_index(drop=True)
         self.products = products
-        self._position = pd.Index(panel.ids)
+        self._position = pd.Index(panel.ids, dtype=object)
         self._same = {} if products is None else _by_product(products, panel.visible)
         items = pd.DataFrame(
             {
@@ -235,7 +235,8 @@ class AnalogueIndex:
         )
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
-        position = self._position.get_indexer(pd.Index(near.ids.ravel())).reshape(near.ids.shape)
+        ids = pd.Index(near.ids.ravel(), dtype=object)
+        position = self._position.get_indexer(ids).reshape(near.ids.shape)
         similarity: Floats = near.similarity.astype(np.float64).round(DIGITS)
         similarity[position < 0] = np.nan
         return Pool(position.astype(np.int64), similarity, temperature, np.ones(position.shape))

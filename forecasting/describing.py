@@ -88,8 +88,11 @@ class Describer:
         for start in range(0, max(len(rows), 1), _BLOCK):  # no row is one empty block
             block = slice(start, start + _BLOCK)
             parts.append(neighbor_features(self.history, rows[block], pools[block], self.pools))
-        own = own_features(self.history, rows).round(dict.fromkeys(_OF_MARKET, _DIGITS))
-        features = own.join(pd.concat(parts, ignore_index=True).round(_DIGITS))
+        own = own_features(self.history, rows)
+        for name in _OF_MARKET:
+            own[name] = own[name].to_numpy().round(_DIGITS)
+        near = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        features = pd.concat([own, near.round(_DIGITS)], axis=1)
         return Description(rows, pools, features, self.scale(rows))
 
     def scale(self, rows: Launches) -> Floats:

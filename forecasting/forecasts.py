@@ -59,17 +59,17 @@ def curve_table(
     """The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile."""
     n, horizon = forecasts.mean.shape
     age = np.tile(np.arange(horizon), n)
-    table = pd.DataFrame(
+    levels = forecasts.quantiles.reshape(n * horizon, len(quantiles))
+    return pd.DataFrame(
         {
-            "unique_id": pd.Series(np.repeat(ids, horizon), dtype="str"),
+            "unique_id": pd.array(np.repeat(ids, horizon), dtype="str"),
             "cutoff": cutoff,
             "ds": grid.dates(np.repeat(period, horizon) + age),
             "age": age,
             "mean": forecasts.mean.ravel(),
+            **dict(zip(quantile_names(quantiles), levels.T, strict=True)),
         }
     )
-    table[quantile_names(quantiles)] = forecasts.quantiles.reshape(n * horizon, len(quantiles))
-    return table
 
 
 def total_table(
@@ -79,8 +79,12 @@ def total_table(
     quantiles: Sequence[float],
 ) -> pd.DataFrame:
     """Totals over the horizon: unique_id, cutoff, mean and a column per quantile."""
-    table = pd.DataFrame(
-        {"unique_id": pd.Series(ids, dtype="str"), "cutoff": cutoff, "mean": forecasts.total_mean}
+    levels = forecasts.total_quantiles
+    return pd.DataFrame(
+        {
+            "unique_id": pd.array(ids, dtype="str"),
+            "cutoff": cutoff,
+            "mean": forecasts.total_mean,
+            **dict(zip(quantile_names(quantiles), levels.T, strict=True)),
+        }
     )
-    table[quantile_names(quantiles)] = forecasts.total_quantiles
-    return table

@@ -94,7 +94,9 @@ class LaunchForest:
             return np.empty((0, most), np.int64), np.empty((0, most))
 
         def alike(block: slice) -> tuple[Ints, Floats]:
-            leaves = np.asarray(self.booster.predict(matrix[block], pred_leaf=True), dtype=np.int32)
+            # One thread: blocks run beside each other, and to wake a pool costs more than a launch.
+            found = self.booster.predict(matrix[block], pred_leaf=True, num_threads=1)
+            leaves = np.asarray(found, dtype=np.int32)
             shared = self._one_hot(leaves.reshape(-1, self.leaves.shape[1])) @ self._known
             return heaviest(shared.toarray(), most)
 

@@ -6,6 +6,7 @@ and those before it are *seen*, and nothing in a later one changes the panel.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import get_args
 
 import numpy as np
@@ -47,7 +48,7 @@ class Grid:
             return out
         days = local[known].normalize()
         low, high = min(days.min(), self.origin), max(days.max(), self.origin)
-        starts = pd.date_range(_floor(low, self.freq), high, freq=self.freq, unit="s")
+        starts = _starts(self.freq, low, high.year)
         zero = starts.searchsorted(self.origin)
         out[known] = starts.searchsorted(days, side="right") - 1 - zero
         return out
@@ -301,6 +302,12 @@ def _first_sale(units: npt.NDArray[np.float32]) -> Ints:
     """The first period (n,) with known units; ``NEVER`` without any."""
     selling = units > 0
     return np.where(selling.any(axis=1), selling.argmax(axis=1), NEVER)
+
+
+@lru_cache(maxsize=32)
+def _starts(freq: str, low: pd.Timestamp, last_year: int) -> pd.DatetimeIndex:
+    """The grid's points from the last one on or before a date to the end of a year."""
+    return pd.date_range(_floor(low, freq), f"{last_year:04}-12-31", freq=freq, unit="s")
 
 
 def _floor(date: pd.Timestamp, freq: str) -> pd.Timestamp:
