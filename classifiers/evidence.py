@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,11 @@ class Sources:
             return np.zeros(len(self.names), dtype=bool)
         return np.isin(self.names.astype(str), self.head.names.astype(str))
 
+    @cached_property
+    def _place(self) -> pd.Index:
+        """Where each label is among the names."""
+        return pd.Index(self.names, dtype=object)
+
     def parts(
         self,
         vectors: Vectors,
@@ -117,7 +123,7 @@ class Sources:
         """
         weights = vote_weights(similarity, self.temperature)
         if self.exclusive:
-            flat = pd.Index(self.names).get_indexer(pd.Index(labels.ravel(), dtype=object))
+            flat = self._place.get_indexer(pd.Index(labels.ravel(), dtype=object))
             position = flat.reshape(labels.shape)
             unknown = labels[(weights > 0) & (position < 0)]
             if len(unknown):
@@ -130,7 +136,7 @@ class Sources:
             return np.zeros((len(labels), len(self.names)))
         has = np.zeros((len(stored), len(self.names)))
         for row, value in enumerate(stored):
-            has[row, pd.Index(self.names).get_indexer(pd.Index(stored_names(value)))] = 1.0
+            has[row, self._place.get_indexer(pd.Index(stored_names(value), dtype=object))] = 1.0
         shares = count_votes(weights, kind.reshape(labels.shape), len(stored))
         shares[~(weights > 0).any(axis=1)] = 0.0
         votes: FloatArray = np.minimum(shares @ has, 1.0)

@@ -85,6 +85,11 @@ def labels_table(
         confidence: A probability.
     """
     best = answer.proba.argmax(axis=1)
+    rows = pd.RangeIndex(len(best))  # to find that all columns have the same takes a millisecond
+
+    def objects(values: Sequence[Any] | npt.NDArray[np.object_]) -> pd.Series:
+        return pd.Series(values, index=rows, dtype=object)
+
     label: Sequence[Any]
     probability: Sequence[Any]
     if not exclusive:
@@ -100,18 +105,18 @@ def labels_table(
         probability = np.where(answer.seen, top, np.nan).tolist()
     return pd.DataFrame(
         {
-            "item_id": pd.Series(answer.near.queries, dtype=object),
-            "label": pd.Series(label, dtype=object),
-            "probability": pd.Series(probability, dtype=np.float64 if exclusive else object),
+            "item_id": objects(answer.near.queries),
+            "label": objects(label),
+            "probability": np.array(probability) if exclusive else objects(probability),
             "known": answer.known,
             "novelty": answer.novelty,
-            "label_set": pd.Series(_sets(answer), dtype=object),
-            "neighbors": pd.Series(
-                neighbor_lists(answer.near, answer.weights, listed, exclusive=exclusive),
-                dtype=object,
+            "label_set": objects(_sets(answer)),
+            "neighbors": objects(
+                neighbor_lists(answer.near, answer.weights, listed, exclusive=exclusive)
             ),
-            "parts": pd.Series(_parts(answer, best), dtype=object),
-        }
+            "parts": objects(_parts(answer, best)),
+        },
+        index=rows,
     )
 
 
