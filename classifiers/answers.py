@@ -27,11 +27,13 @@ class Labeler(Protocol):
 
     classes_: npt.NDArray[Any]
 
-    def predict_proba(self, X: Texts) -> FloatArray:
-        """Return (n, n_classes) probabilities."""
+    def classify(self, X: Texts) -> pd.DataFrame:
+        """Return the labels table."""
 
-    def classify(self, X: Texts, *, coverage: float = 0.9) -> pd.DataFrame:
-        """Return the labels table, its label sets for a coverage."""
+    def classify_with_proba(
+        self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
+    ) -> tuple[pd.DataFrame, FloatArray]:
+        """Return the table, with so many neighbors, and the probabilities (n, n_classes)."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,11 @@ def answer(
     items, baseline = [], []
     for rows in _batches(len(table), len(classifier.classes_)):
         part, label = table.iloc[rows], truth[rows]
-        scored = _scored(classifier.predict_proba(part), classifier.classes_, label, examples)
+        labels, proba = classifier.classify_with_proba(part, neighbors=1, coverage=coverage)
         prior = np.broadcast_to(shares, (len(label), len(shares)))
         baseline.append(_scored(prior, classifier.classes_, label, examples))
-        items.append(_described(scored, classifier.classify(part, coverage=coverage)))
+        scored = _scored(proba, classifier.classes_, label, examples)
+        items.append(_described(scored, labels))
     nothing = pd.DataFrame(columns=["item_id", "label", "known", "novelty"])
     novel = nothing if outside is None else classifier.classify(as_rows(outside))[nothing.columns]
     return Answers(

@@ -26,6 +26,9 @@ from retrieval.private_index import open_private_index, remove_private_index
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+# Probability that the label of a hierarchy must reach.
+_CONFIDENCE = 0.5
+
 
 class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # untyped base
     """Label items by the labeled items most like them, with as many examples as there are.
@@ -174,7 +177,7 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
         candidates: Candidates | None = None,
         neighbors: int = 20,
         coverage: float = 0.9,
-        confidence: float = 0.5,
+        confidence: float = _CONFIDENCE,
     ) -> pd.DataFrame:
         """Return the labels table: one row an item, with what its label rests on.
 
@@ -200,13 +203,18 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
             - `parts`: how much each part added to the probability. None for the head where it does
               not know the label yet; `refit_head` teaches it.
         """
-        batches = [
-            self._table(answer, neighbors, confidence)
-            for answer in self._answers(X, as_of, where, candidates, coverage=coverage)
-        ]
-        table = pd.concat(batches, ignore_index=True)
-        table["item_id"] = query_ids(X, table["item_id"].to_numpy(dtype=object))
-        return table
+        batches = self._answers(X, as_of, where, candidates, coverage=coverage)
+        return _as_one(X, [self._table(answer, neighbors, confidence) for answer in batches])
+
+    def classify_with_proba(
+        self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
+    ) -> tuple[pd.DataFrame, FloatArray]:
+        """Return what `classify` and what `predict_proba` return, for the work of one."""
+        tables, probabilities = [], []
+        for answer in self._answers(X, coverage=coverage):
+            tables.append(self._table(answer, neighbors))
+            probabilities.append(answer.proba)
+        return _as_one(X, tables), np.concatenate(probabilities)
 
     def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:
         """Return what each part adds to the most probable labels of each item.
@@ -288,7 +296,9 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
         question = Question(X, as_of, where, candidates, **sets)
         return answers(question, self._known(), self.index_)
 
-    def _table(self, answer: Answer, listed: int = 0, confidence: float = 0.0) -> pd.DataFrame:
+    def _table(
+        self, answer: Answer, listed: int = 0, confidence: float = _CONFIDENCE
+    ) -> pd.DataFrame:
         return labels_table(
             answer,
             listed=listed,
@@ -296,3 +306,9 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
             tree=self.tree_,
             confidence=confidence,
         )
+
+
+def _as_one(X: Texts, batches: list[pd.DataFrame]) -> pd.DataFrame:
+    """Join the labels tables of all batches, each item named."""
+    table = pd.concat(batches, ignore_index=True)
+    return table.assign(item_id=query_ids(X, table["item_id"].to_numpy(dtype=object)))

@@ -78,11 +78,7 @@ def answer_out_of_fold(
         ids=train.ids[rows].tolist(),
         labeled=True,
     )
-    fold_of_id = dict(zip(train.ids.tolist(), folds.tolist(), strict=True))
-    fold_of_neighbor = np.array(
-        [[fold_of_id.get(one, -1) for one in ids] for ids in near.ids], dtype=np.int64
-    )
-    hidden = fold_of_neighbor == folds[rows][:, None]
+    hidden = _fold_of_neighbors(near.ids, train.ids, folds) == folds[rows][:, None]
     similarity, labels = _first(near.similarity, near.labels, hidden, k)
     learned = _learned_parts(sources, train, folds, rows, with_head=with_head, seed=seed)
     scalings = {part: fit_scaling(one, train.targets[rows]) for part, one in learned.items()}
@@ -142,6 +138,16 @@ def _answerable(targets: npt.NDArray[Any], folds: npt.NDArray[np.int64]) -> Posi
     return np.flatnonzero(n_folds.to_numpy() > 1)
 
 
+def _fold_of_neighbors(
+    neighbors: npt.NDArray[np.object_],
+    ids: npt.NDArray[np.object_],
+    folds: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Return the fold of each neighbor, (n, k); -1 for what is no example, or not there."""
+    position = pd.Index(ids, dtype=object).get_indexer(pd.Index(neighbors.ravel(), dtype=object))
+    return np.append(folds, -1)[position].reshape(neighbors.shape)
+
+
 def _first(
     similarity: npt.NDArray[np.floating],
     labels: npt.NDArray[np.object_],
@@ -149,10 +155,12 @@ def _first(
     k: int,
 ) -> tuple[FloatArray, npt.NDArray[np.object_]]:
     """Return similarity and labels, (n, k), of the first k neighbors that are not hidden."""
-    order = np.argsort(hidden, axis=1, kind="stable")[:, :k]
-    kept = np.where(hidden, np.nan, similarity.astype(np.float64))
-    seen = np.where(hidden, np.array(None, dtype=object), labels)
-    return np.take_along_axis(kept, order, axis=1), np.take_along_axis(seen, order, axis=1)
+    place = np.cumsum(~hidden, axis=1, dtype=np.int32) - 1
+    row, column = np.nonzero(~hidden & (place < k))
+    shape, rank = (len(hidden), min(k, hidden.shape[1])), place[row, column]
+    first, seen = np.full(shape, np.nan), np.full(shape, None, dtype=object)
+    first[row, rank], seen[row, rank] = similarity[row, column], labels[row, column]
+    return first, seen
 
 
 def _learned_parts(

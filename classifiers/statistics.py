@@ -22,11 +22,12 @@ def group_codes(groups: Sequence[Any]) -> npt.NDArray[np.intp]:
 def mean(values: npt.NDArray[Any], counted: BoolArray | None = None) -> Statistic:
     """Return the mean over the items, or over those counted."""
     within = np.ones(len(values)) if counted is None else counted.astype(np.float64)
-    numbers = values.astype(np.float64)
+    numbers = within * values.astype(np.float64)
 
     def _mean(weights: FloatArray) -> float:
-        total = float(weights @ within)
-        return float((weights * within) @ numbers) / total if total else float("nan")
+        # Not by @: BLAS wakes every core for it, and waits longer than it takes to add them up.
+        total = float((weights * within).sum())
+        return float((weights * numbers).sum()) / total if total else float("nan")
 
     return _mean
 

@@ -33,29 +33,29 @@ class Table:
     probabilities: np.ndarray
     classes_: np.ndarray
 
-    def predict_proba(self, X: Sequence[str] | pd.Series) -> np.ndarray:
-        return self.probabilities[self._rows(X)]
+    def classify(self, X: Sequence[str] | pd.Series) -> pd.DataFrame:
+        return self.classify_with_proba(X)[0]
 
-    def classify(self, X: Sequence[str] | pd.Series, *, coverage: float = 0.9) -> pd.DataFrame:
-        rows = self._rows(X)
+    def classify_with_proba(
+        self, X: Sequence[str] | pd.Series, *, neighbors: int = 20, coverage: float = 0.9
+    ) -> tuple[pd.DataFrame, np.ndarray]:
+        rows = np.array([int(text) for text in X])
         probabilities = self.probabilities[rows]
         similarity = [1.0 if row == 3 else 0.5 for row in rows]
-        return pd.DataFrame(
+        table = pd.DataFrame(
             {
                 "item_id": [str(name) for name in X.index],
                 "label": self.classes_[probabilities.argmax(axis=1)],
                 "known": probabilities.max(axis=1) > 0.3,
                 "novelty": 1 - probabilities.max(axis=1),
                 "label_set": pd.Series(self.sets(probabilities, coverage), dtype=object),
-                "neighbors": [[{"similarity": one}] if one else [] for one in similarity],
+                "neighbors": [[{"similarity": one}] * neighbors for one in similarity],
             }
         )
+        return table, probabilities
 
     def sets(self, probabilities: np.ndarray, coverage: float) -> list[list[Any] | None]:
         return [self.classes_[row > 1 - coverage].tolist() for row in probabilities]
-
-    def _rows(self, X: Sequence[str] | pd.Series) -> np.ndarray:
-        return np.array([int(text) for text in X])
 
 
 @pytest.fixture

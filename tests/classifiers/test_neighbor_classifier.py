@@ -54,6 +54,19 @@ def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifie
         assert row.parts == {"neighbors": row.probability}
 
 
+def test_table_and_probabilities_at_once_are_those_of_each(
+    encoder: Encoder, groceries: pd.DataFrame
+) -> None:
+    learned = NeighborClassifier(encoder=encoder).fit(
+        groceries[["item_id", *TEXT]], groceries["category"]
+    )
+    new = pd.Series(NEW, index=["e", "m", "l"])
+    table, proba = learned.classify_with_proba(new, neighbors=3, coverage=0.7)
+    expected = learned.classify(new, neighbors=3, coverage=0.7)
+    pd.testing.assert_frame_equal(table, expected, check_exact=True)
+    assert (proba == learned.predict_proba(new)).all()
+
+
 def test_the_labels_table_survives_parquet(fitted: NeighborClassifier, tmp_path: Path) -> None:
     table = fitted.classify(NEW)
     table.to_parquet(tmp_path / "labels.parquet")
