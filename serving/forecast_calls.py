@@ -15,7 +15,7 @@ from forecasting.forecasts import quantile_names
 from forecasting.plans import plan_array
 from forecasting.reading import Reader
 from serving.forecast_messages import ExplainForecast, Forecast, Launch, Plan
-from serving.item_tables import check_texts, launch_table, plain
+from serving.item_tables import check_attributes, check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.tenants import Tenant
 
@@ -75,7 +75,7 @@ def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
         if pd.Timestamp(one.launch_date) <= forecaster.cutoff_:
             detail = f"must lie after the cutoff's period, {forecaster.cutoff_:%Y-%m-%d}"
             raise unfit(f"/items/{row}/launch_date", detail)
-    _table(forecaster, request.items)
+    check_attributes(request.items, _kinds(forecaster))
     if isinstance(request, Forecast):
         _check_own(request, "observed")
         _check_own(request, "future")
@@ -165,20 +165,24 @@ def _text(forecaster: LaunchForecaster) -> list[str]:
     return [text] if isinstance(text, str) else list(text)
 
 
-def _table(forecaster: LaunchForecaster, items: Sequence[Launch]) -> pd.DataFrame:
-    held = forecaster.history_.attributes
+def _kinds(forecaster: LaunchForecaster) -> dict[str, str]:
+    """Attribute column → what it holds."""
+    held, text = forecaster.history_.attributes, _text(forecaster)
     kinds = {
         name: "number" if is_float_dtype(held[name]) else "string" for name in forecaster.attributes
     }
     if forecaster.elsewhere is not None:
         kinds[forecaster.elsewhere] = "string"
-    text = _text(forecaster)
+    return {name: kind for name, kind in kinds.items() if name not in text}
+
+
+def _table(forecaster: LaunchForecaster, items: Sequence[Launch]) -> pd.DataFrame:
     table = launch_table(
         items,
         item_id=forecaster.item_id,
-        text=text,
+        text=_text(forecaster),
         launch_date=forecaster.launch_date,
-        kinds={name: kind for name, kind in kinds.items() if name not in text},
+        kinds=_kinds(forecaster),
     )
     if forecaster.delist_date is not None:
         table[forecaster.delist_date] = pd.NaT
