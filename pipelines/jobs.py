@@ -54,6 +54,8 @@ def index_job(
 ) -> dict[str, int]:
     """Encodes an items table into the collection; running it again changes only what changed.
 
+    Ends when a server has indexed what was written.
+
     Args:
         settings: `items` maps the columns, `index` names the collection, and says whether items
             that the table no longer has are removed from it.
@@ -94,6 +96,8 @@ def index_job(
         if prune:
             done["pruned"] = index.delete(gone)
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
+        if done["new"] or done["changed"]:
+            index.wait_until_built()
         return {**done, "total": index.count(), **quarantine.counted()}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from retrieval.building import wait_until_built
 from retrieval.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
@@ -214,9 +215,17 @@ class ItemIndex:
             )
 
     def settle(self) -> None:
-        """Write out and index what Milvus still has in memory."""
+        """Write out what Milvus still has in memory, so that it is indexed."""
         if self._layout is not None:
             self._store.settle()
+
+    def wait_until_built(self) -> None:
+        """Wait until a server has indexed what was settled: until then it searches it roughly.
+
+        Where it does not get on for five minutes, that is logged as a warning, and the wait ends.
+        """
+        if self._layout is not None:
+            wait_until_built(self._store)
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were.

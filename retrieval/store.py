@@ -229,11 +229,17 @@ class Store:
             self._call("upsert", self.collection, rows[start : start + UPSERT_ROWS])
 
     def settle(self) -> None:
-        """Write out and index what is still in memory.
+        """Write out what is still in memory, so that it is indexed.
 
         Until then a server searches new rows less accurately, and Lite reads them more slowly.
         """
         self._call("flush", self.collection)
+
+    def unindexed(self) -> int:
+        """Return the number of rows that are written out and not indexed yet."""
+        if self.is_lite:  # it indexes as it writes out
+            return 0
+        return int(self._call("describe_index", self.collection, "vector")["pending_index_rows"])
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove rows; return how many there were."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from retrieval.building import wait_until_built
 from retrieval.carrying import Carried, Carrier
 from retrieval.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
@@ -147,6 +148,7 @@ class Versions:
             if not (carried.copied or carried.removed):
                 break
         self.store(version).settle()
+        wait_until_built(self.store(version))
         self._carriers[version] = carrier, carried
         return replace(carried, copied=copied, removed=removed)
 

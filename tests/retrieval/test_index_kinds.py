@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import pytest
 
-from retrieval import Encoder, InputError, ItemIndex
+from retrieval import Encoder, InputError, ItemIndex, building
 from retrieval.index_kinds import INDEX_KINDS, milvus_index, search_params
 from retrieval.snapshot import Snapshot
 from tests.milvus_places import Places
@@ -75,12 +74,32 @@ def test_what_an_index_finds_is_nearly_what_comparing_all_finds(
         if kind == "DISKANN" and version.endswith("-lite"):
             pytest.skip(f"Milvus {version} was built without DISKANN")
         vectors = _fill(index)
-        _wait_until_built(index)
+        index.wait_until_built()
+        state = index._store._call("describe_index", index.version, "vector")
+        assert (state["pending_index_rows"], state["indexed_rows"]) == (0, 3_000)
         snapshot = Snapshot.read(index._store, index.layout)
         near = index.neighbors(vectors[:200], k=10)
         exact = snapshot.search(vectors[:200], 10, as_of=None, labeled=None, where={})
         shares = [len(set(a) & set(b)) / 10 for a, b in zip(near.ids, exact.ids, strict=True)]
     assert np.mean(shares) > 0.95
+
+
+@pytest.mark.server_only("Lite has indexed what it has written out")
+def test_an_index_that_is_never_built_is_told(
+    encoder: Encoder,
+    milvus: Places,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with milvus().open(encoder, index="DISKANN") as index:
+        if not str(index._store._call("get_server_version")).endswith("-lite"):
+            pytest.skip("this Milvus may build DISKANN")
+        _fill(index)
+        assert caplog.messages == []
+        monkeypatch.setattr(building, "_STALLED_SECONDS", 2.0)
+        index.wait_until_built()
+    (told,) = caplog.messages
+    assert f"{index.version}: 3000 rows are not indexed, and none was in the last 2 s" in told
 
 
 def _fill(index: ItemIndex) -> Any:
@@ -94,13 +113,3 @@ def _fill(index: ItemIndex) -> Any:
     items = pd.DataFrame({"item_id": names, "name": names})
     index.upsert(items, text="name", vectors=vectors)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def _wait_until_built(index: ItemIndex) -> None:
-    deadline = time.monotonic() + 120
-    while True:
-        state = index._store._call("describe_index", index.version, "vector")
-        if state["pending_index_rows"] == 0 and state["indexed_rows"] >= 3_000:
-            return
-        assert time.monotonic() < deadline, f"not built: {state}"
-        time.sleep(0.5)
