@@ -140,6 +140,15 @@ def test_elsewhere_is_the_same_product_seen_by_then(shops: Slice, chain: LaunchF
             assert pool.valid[at].sum() == seen.sum()
 
 
+def test_an_item_is_not_itself_elsewhere(shops: Slice, chain: LaunchForecaster) -> None:
+    known = chain.panel_.ids[chain.launched_[:40]]
+    again = shops.items[shops.items["item_id"].isin(known)]
+    table = chain.explain(again.assign(launch_date=CUTOFF + pd.Timedelta(weeks=1)))
+    found = table.query("pool == 'elsewhere'")
+    assert len(found)
+    assert (found["unique_id"] != found["analogue"]).all()
+
+
 def test_elsewhere_never_sees_the_future(shops: Slice, chain: LaunchForecaster) -> None:
     rng = np.random.default_rng(3)
     noise = shops.sales["y"].mask(shops.sales["ds"] > CUTOFF, rng.integers(0, 999))

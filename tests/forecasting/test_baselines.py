@@ -145,6 +145,13 @@ def test_a_row_does_not_depend_on_the_others(grocery, fitted, forecasts, name):
     np.testing.assert_allclose(alone.mean[0], forecasts[name].mean[7], rtol=1e-12)
 
 
+def test_the_model_without_neighbors_does_not_know_who_they_are(grocery, fitted, forecasts):
+    name = "LightGBM without neighbors"
+    others = clone(fitted).set_params(k=1, method="knn")
+    case = Case.of(others.fit(grocery.items, grocery.sales, cutoff=CUTOFF), grocery.later)
+    assert_same(BASELINES[name](case), forecasts[name])
+
+
 def empty(pool):
     return pool.only(np.zeros_like(pool.valid))
 

@@ -57,6 +57,13 @@ def test_quantiles_have_an_interval_of_their_own(totals):
     assert (compared["wql_difference"] <= compared["wql_high"] + 1e-12).all()
 
 
+def test_absolute_errors_are_those_of_the_median_and_not_of_the_mean(totals):
+    means = np.random.default_rng(2).permutation(totals["mean"])
+    expected = paired_difference(totals, LEVELS, "near")
+    compared = paired_difference(totals.assign(mean=means), LEVELS, "near")
+    pd.testing.assert_frame_equal(compared, expected)
+
+
 def test_the_verdict_turns_when_the_methods_change_places(totals):
     there = paired_difference(totals, LEVELS, "near").loc["far"]
     back = paired_difference(totals, LEVELS, "far").loc["near"]

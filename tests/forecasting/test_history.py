@@ -21,6 +21,7 @@ def history(
     launch: dict[int, int] | None = None,
     freq: str = "W-MON",
     first_share: np.ndarray | float = 1.0,
+    horizon: int = HORIZON,
 ) -> History:
     """Items visible from their launch, or from the start."""
     sold = np.array(units, dtype=np.float32)
@@ -37,7 +38,7 @@ def history(
         period,
         first_share=np.asarray(first_share),
     )
-    return History(panel, pd.DataFrame(index=range(len(sold))), HORIZON)
+    return History(panel, pd.DataFrame(index=range(len(sold))), horizon)
 
 
 def at(*periods: int) -> np.ndarray:
@@ -239,6 +240,19 @@ def test_nothing_after_the_standing_period_is_read(
     )
     for name, answer in one.items():
         np.testing.assert_array_equal(other[name], answer, err_msg=name)
+
+
+def test_a_year_ahead_the_season_ends_with_the_standing_period() -> None:
+    """The last days of a horizon of a year lie a year after the last days seen."""
+    units = np.random.default_rng(4).poisson(3, (2, 430)).astype(float)
+    noise, standing = units.copy(), at(425)
+    noise[:, 426:] += 50
+    one, other = (
+        history(sold, freq="D", horizon=365).outlook(standing, ahead(standing, 365))
+        for sold in (units, noise)
+    )
+    np.testing.assert_array_equal(other, one)
+    assert len(np.unique(one[0, -7:].round(6))) == 7  # there the season is known
 
 
 @pytest.mark.parametrize("freq", LENGTHS)
