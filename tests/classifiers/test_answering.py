@@ -89,6 +89,16 @@ def test_batches_change_nothing(
     assert learned.predict_proba(texts, candidates=lists) == pytest.approx(among)
 
 
+def test_each_batch_has_the_dates_of_its_own_items(
+    index: ItemIndex, groceries: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clf = NeighborClassifier(index=index).fit()
+    dates = ["2023-06-01", "2020-01-01", "2020-01-01", "2023-06-01"]
+    monkeypatch.setattr(answering, "_BATCH_VOTES", 20 * 2)
+    table = clf.classify(_of_fold(groceries, 1).head(4)[TEXT], as_of=dates)
+    assert table["neighbors"].map(len).tolist() == [20, 0, 0, 20]
+
+
 def test_no_items_give_no_rows(learned: NeighborClassifier) -> None:
     assert learned.predict_proba([]).shape == (0, 10)
     assert learned.predict_set([]) == []

@@ -64,6 +64,20 @@ def test_groceries_label_each_other(encoder: Encoder, groceries: pd.DataFrame) -
     assert not hasattr(classifier, "classes_")
 
 
+def test_confidence_is_learned_without_ones_own_group(
+    encoder: Encoder, groceries: pd.DataFrame
+) -> None:
+    # Each text is there twice, with a label by chance: only its twin, of the same group, can tell.
+    group = [*range(len(groceries))] * 2
+    label = np.random.default_rng(0).choice(["a", "b"], len(groceries))[group].tolist()
+    twice = pd.concat([groceries[TEXT]] * 2, ignore_index=True)
+    items = twice.assign(item_id=[f"item {row}" for row in range(len(twice))])
+    classifier = NeighborClassifier(encoder=encoder, k=1)
+    evaluation = cross_evaluate(classifier, items, label, folds=2, groups=group)
+    assert evaluation.scores["accuracy"] < 0.6
+    assert evaluation.answers["probability"].mean() < 0.7
+
+
 def test_a_label_of_one_example_is_an_error_and_does_not_fail(
     encoder: Encoder, groceries: pd.DataFrame
 ) -> None:
