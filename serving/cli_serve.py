@@ -1,8 +1,13 @@
 """The verbs ``likewise serve`` and ``likewise key``."""
 
+import atexit
+import os
+import signal
+import sys
+import threading
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from pipelines.config import Settings
 
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
+_PATIENCE = 1.0  # seconds in which temporary folders are removed, where the process is left
 
 
 def serve(
@@ -75,7 +81,6 @@ def key(
 
 def _run(settings: "Settings", host: str, port: int) -> None:
     import logging
-    import signal
 
     import structlog
 
@@ -83,6 +88,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
     _check_host(settings, host)
     _check_models(settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has begun
     try:
         import uvicorn
 
@@ -93,7 +99,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
     logging.getLogger("serving").setLevel(logging.getLogger("pipelines").level)
     log = structlog.stdlib.get_logger("serving")
 
-    def stop() -> None:
+    def stop(*_: object) -> None:
         server.should_exit = True
 
     app = create_app(settings, on_failure=stop)
@@ -115,12 +121,28 @@ def _run(settings: "Settings", host: str, port: int) -> None:
     scheme = "http" if settings.serve.tls_cert is None else "https"
     log.info("serving", address=f"{scheme}://{host}:{port}", docs="/docs")
     # uvicorn stops in good order, then raises the signal anew; to be stopped is no error.
-    signal.signal(signal.SIGTERM, lambda *_: None)
-    server.run()
+    signal.signal(signal.SIGTERM, stop)
+    code = 0
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit:  # the port is taken, as the log says
+        code = 1
+    if app.state.engines.is_loading:
+        _leave(code)
     if app.state.engines.failure is not None:
         raise app.state.engines.failure
-    if not server.started:
-        raise OSError(f"cannot listen on {host}:{port}")
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without the thread that loads: all else is closed, nothing was accepted."""
+    late = threading.Timer(_PATIENCE, os._exit, (code,))
+    late.daemon = True
+    late.start()
+    atexit._run_exitfuncs()  # temporary folders go
+    os._exit(code)
 
 
 def _check_host(settings: "Settings", host: str) -> None:

@@ -81,7 +81,7 @@ class Engines:
         self._tasks = [asyncio.create_task(self._load()), asyncio.create_task(self._watch())]
 
     async def close(self) -> None:
-        """Finish what was accepted, then disconnect."""
+        """Finish what was accepted, then disconnect; what is being loaded is not waited for."""
         self._is_closing = True
         for task in self._tasks:
             task.cancel()
@@ -94,7 +94,8 @@ class Engines:
         await loop.run_in_executor(None, self._shut_down)
 
     def _shut_down(self) -> None:
-        self._pool.shutdown()
+        self.tenants.load_no_more()
+        self._pool.shutdown(wait=not self.is_loading)
         self._watch_pool.shutdown()
         self.tenants.close()
         if self.audit is not None:
@@ -113,6 +114,11 @@ class Engines:
                 away = ["Milvus refuses; the log says why"]
             return [*away, "encoder, items and models are being loaded"]
         return ["Milvus does not answer"] if self._is_away else []
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a tenant is being loaded, in a thread that nothing can interrupt."""
+        return self.tenants.is_loading
 
     @property
     def is_away(self) -> bool:

@@ -109,6 +109,13 @@ class Tenants:
         self._lock = threading.Lock()
         self._loaded: OrderedDict[str | None, Tenant] = OrderedDict()
         self._loading: dict[str | None, asyncio.Task[Tenant]] = {}
+        self._under_way = 0
+        self._loads_no_more = False
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether one is being loaded, which nothing can interrupt."""
+        return self._under_way > 0
 
     def all(self) -> list[Tenant]:
         """Those that are loaded."""
@@ -155,7 +162,7 @@ class Tenants:
 
     async def made_anew(self, name: str | None) -> Tenant:
         """Load a tenant beside the one that answers; `put` lets it answer."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._load, name)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._made, name)
 
     def put(self, tenant: Tenant) -> None:
         """Let a tenant answer from now on, in place of the one of its name."""
@@ -171,10 +178,28 @@ class Tenants:
         for one in idle:
             self._pool.submit(one.close)
 
+    def load_no_more(self) -> None:
+        """Let what is still being loaded be closed as soon as it is."""
+        self._loads_no_more = True
+
     def close(self) -> None:
         """Disconnect all."""
         for tenant in self.all():
             tenant.close()
+
+    def _made(self, name: str | None) -> Tenant:
+        with self._lock:
+            self._under_way += 1
+        try:
+            if not self._loads_no_more:
+                tenant = self._load(name)
+                if not self._loads_no_more:
+                    return tenant
+                tenant.close()
+            raise not_ready("this server is shutting down")
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     async def _load_and_keep(self, name: str | None) -> Tenant:
         tenant = await self.made_anew(name)

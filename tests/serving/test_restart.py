@@ -14,9 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 import yaml
 
 from tests.serving.conftest import TEXT, Store, wait_until
+
+_SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # with which a server of HTTP/2 begins to talk
 
 
 def test_killed_and_stopped(store: Store, tmp_path: Path) -> None:
@@ -60,6 +63,39 @@ def test_killed_and_stopped(store: Store, tmp_path: Path) -> None:
         assert process.wait(30) == 0
 
 
+def test_told_to_end_while_it_loads_it_leaves_nothing_behind(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, temporary = _config(store, tmp_path), tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    with _process(config, ready=False) as (process, http):
+        wait_until(lambda: _answers(http, "/livez"))
+        assert not _answers(http, "/readyz")
+        wait_until(lambda: any(temporary.glob("likewise-*")))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+    assert "Traceback" not in (tmp_path / "serve.log").read_text("utf-8")
+    assert not any(temporary.glob("likewise-*"))
+    with _process(config) as (_, http):
+        asked = http.post("/v1/classify", json={"items": [{"text": "tortilla chips"}]})
+        assert asked.json()["results"][0]["label"] == "BAG SNACKS"
+
+
+def test_told_to_end_it_does_not_wait_for_what_may_never_be_loaded(
+    store: Store, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        config = _config(store, tmp_path, index={"uri": address}, serve={"milvus_timeout": 600})
+        with _process(config, ready=False) as (process, http):
+            wait_until(lambda: _answers(http, "/livez"))
+            with silent.accept()[0] as caller:
+                caller.sendall(_SETTINGS)  # from here on it waits for an answer
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(30) == 0
+
+
 def test_what_cannot_work_ends_with_its_reason(store: Store, tmp_path: Path) -> None:
     config = _config(store, tmp_path)
     (tmp_path / "forecaster" / "forecaster.json").write_text("{}")
@@ -80,15 +116,17 @@ def _write(http: httpx.Client, part: int, acknowledged: list[str]) -> None:
             acknowledged.append(item["item_id"])
 
 
-def _config(store: Store, folder: Path) -> Path:
+def _config(store: Store, folder: Path, **sections: dict[str, object]) -> Path:
     settings = store.settings(folder)
     path = folder / "job.yaml"
-    text = {
+    text: dict[str, dict[str, object]] = {
         "items": {"id": "product_id", "text": TEXT, "label": "product_category"},
         "index": {"uri": settings.index.uri},
         "classify": {"head": "none", "prototypes": True},
         "serve": {"data_dir": "data", "forecaster": "forecaster"},
     }
+    for section, keys in sections.items():
+        text[section].update(keys)
     path.write_text(yaml.safe_dump(text), encoding="utf-8")
     return path
 
@@ -98,7 +136,9 @@ def _likewise() -> str:
 
 
 @contextmanager
-def _process(config: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
+def _process(
+    config: Path, *, ready: bool = True
+) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -112,14 +152,15 @@ def _process(config: Path) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Clie
         httpx.Client(base_url=url, timeout=60, limits=limits) as http,
     ):
         try:
-            wait_until(lambda: _is_ready(http))
+            if ready:
+                wait_until(lambda: _answers(http, "/readyz"))
             yield process, http
         finally:
             process.kill()
 
 
-def _is_ready(http: httpx.Client) -> bool:
+def _answers(http: httpx.Client, path: str) -> bool:
     try:
-        return http.get("/readyz").is_success
+        return http.get(path).is_success
     except httpx.TransportError:
         return False
