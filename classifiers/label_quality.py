@@ -10,9 +10,9 @@ from scipy.sparse import csr_array
 
 from classifiers.examples import LABEL, Labels, Texts, labeled_examples
 from classifiers.voting import FloatArray, count_votes, vote_weights
-from retrieval import Encoder, InputError, ItemIndex
-from retrieval.memory_store import MemoryStore
+from retrieval import Encoder, InputError
 from retrieval.neighbors import TIE_DIGITS
+from retrieval.private_index import open_private_index, remove_private_index
 from retrieval.tables import item_texts
 
 Positions = npt.NDArray[np.intp]
@@ -150,13 +150,16 @@ def _check_parameters(k: int, duplicate_similarity: float) -> None:
 def _neighbors_of_each(
     texts: pd.Series, encoder: Encoder, k: int
 ) -> tuple[npt.NDArray[np.float32], _Near]:
-    """Embed the texts and search for each among the others, in an index in memory."""
+    """Embed the texts and search for each among the others, in an index that is then removed."""
     rows = [str(row) for row in range(len(texts))]
     items = pd.DataFrame({"item_id": rows, "text": texts.to_numpy(dtype=object)})
-    index = ItemIndex(MemoryStore(), encoder)
-    index.upsert(items, text="text")
-    vectors = encoder.encode(items["text"].tolist())
-    found = index.neighbors(vectors, k=k, ids=rows)
+    index, finalizer = open_private_index(encoder, encoder)
+    try:
+        index.upsert(items, text="text")
+        vectors = encoder.encode(items["text"].tolist())
+        found = index.neighbors(vectors, k=k, ids=rows)
+    finally:
+        remove_private_index(finalizer)
     positions = np.where(found.valid, found.ids, "-1").astype(np.intp)
     return vectors, _Near(positions, found.similarity.astype(np.float64))
 

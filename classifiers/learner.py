@@ -34,7 +34,7 @@ from classifiers.label_names import warn_of_similar_spellings
 from classifiers.lesson import Lesson
 from classifiers.training import Options
 from retrieval import Encoder, InputError, ItemIndex
-from retrieval.memory_store import MemoryStore
+from retrieval.private_index import Finalizer, open_private_index, remove_private_index
 
 
 class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
@@ -115,7 +115,14 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
             warn_of_similar_spellings(y, stacklevel=3)
         columns = [TEXT] if text is None else [text] if isinstance(text, str) else list(text)
         lesson = Lesson(examples, described, columns, item_id, unlabeled, outside, groups)
-        return self._learn(self.index or ItemIndex(MemoryStore(), self.encoder), lesson)
+        if self.index is not None:
+            return self._learn(self.index, lesson, None)
+        index, finalizer = open_private_index(self, self.encoder)
+        try:
+            return self._learn(index, lesson, finalizer)
+        except BaseException:
+            remove_private_index(finalizer)
+            raise
 
     def add_label(self, name: str, description: str | Sequence[str] | None = None) -> Self:
         """Let a label be named from now on, by its description.
@@ -215,7 +222,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _learn(self, index: ItemIndex, lesson: Lesson) -> Self:
+    def _learn(self, index: ItemIndex, lesson: Lesson, finalizer: Finalizer | None) -> Self:
         """Learn from an index; nothing of this object changes before all is learned."""
         knowledge = acquire(
             index,
@@ -228,16 +235,23 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
                 self.false_alarm_rate,
                 self.random_state,
             ),
-            is_private=self.index is None,
+            is_private=finalizer is not None,
             with_prototypes=self.head is not None if self.prototypes is None else self.prototypes,
             temperature=self.temperature,
             prior=self.prior,
         )
         self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
-        return self._adopt(index, knowledge)
+        return self._adopt(index, knowledge, finalizer)
 
-    def _adopt(self, index: ItemIndex, knowledge: Knowledge) -> Self:
-        self.index_ = index
+    def _adopt(self, index: ItemIndex, knowledge: Knowledge, finalizer: Finalizer | None) -> Self:
+        if finalizer is not None:
+            # It answers from memory from now on: Milvus' own answers differ in the last digits with
+            # the order in which items came in, and a classifier that is loaded has to answer alike.
+            index.read()
+        former = getattr(self, "_finalizer", None)
+        self._finalizer, self.index_ = finalizer, index
+        if former is not None:
+            remove_private_index(former)
         return self._now_knows(knowledge)
 
     def _now_knows(self, knowledge: Knowledge) -> Self:

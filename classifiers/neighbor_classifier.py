@@ -21,7 +21,7 @@ from classifiers.persistence import read_classifier, write_classifier
 from classifiers.voting import FloatArray
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.filters import Where
-from retrieval.memory_store import MemoryStore
+from retrieval.private_index import open_private_index, remove_private_index
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,8 +50,8 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
     fit on the items there were, or take ``calibrate=False`` and the votes as they are.
 
     Args:
-        index: The labeled items. None keeps the examples in a private one, in memory, that goes
-            with the classifier.
+        index: The labeled items. None keeps the examples in a private, temporary one that is
+            removed with the classifier.
         encoder: Turns texts into vectors for the private index; None is the default encoder. An
             index of yours brings its own.
         k: How many neighbors vote. Raise it (100-200) where many examples are nearly the same text.
@@ -275,10 +275,15 @@ class NeighborClassifier(ClassifierMixin, Learner):  # type: ignore[misc]  # unt
         saved = read_classifier(Path(path), index, encoder)
         classifier = cls(**saved.parameters)
         classifier._check_parameters()
-        if index is None:
-            index = ItemIndex(MemoryStore(), classifier.encoder)
-            saved.refill(index)
-        return classifier._adopt(index, saved.knowledge)
+        if index is not None:
+            return classifier._adopt(index, saved.knowledge, None)
+        private, finalizer = open_private_index(classifier, classifier.encoder)
+        try:
+            saved.refill(private)
+            return classifier._adopt(private, saved.knowledge, finalizer)
+        except BaseException:
+            remove_private_index(finalizer)
+            raise
 
     def _answers(
         self,

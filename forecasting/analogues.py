@@ -21,7 +21,7 @@ from forecasting.history import History
 from forecasting.launches import Launches
 from forecasting.panel import NEVER, Bools, Floats, Grid, Ints, Panel
 from retrieval import Encoder, ItemIndex, Neighbors
-from retrieval.memory_store import MemoryStore
+from retrieval.private_index import open_private_index
 
 POOLS = ("incumbent", "launch", "sibling")
 ELSEWHERE = "elsewhere"
@@ -155,7 +155,7 @@ class AnalogueIndex:
 
     Args:
         index: Where to keep them; its attribute ``pool`` tells launches from incumbents. None for a
-            temporary one, in memory.
+            temporary one, deleted together with this object.
         encoder: The encoder of a temporary index; None for the default one.
         panel: What they sold.
         texts: (items,) their texts, in the panel's order.
@@ -176,9 +176,10 @@ class AnalogueIndex:
         shared: AnalogueIndex | None = None,
     ) -> None:
         self.is_private = index is None
+        self._shared = shared  # the index goes with the object it was made for
         if index is None and shared is not None:
             index = shared.index
-        self.index: ItemIndex = ItemIndex(MemoryStore(), encoder) if index is None else index
+        self.index: ItemIndex = open_private_index(self, encoder)[0] if index is None else index
         self.panel = panel
         self.texts = texts.reset_index(drop=True)
         self.products = products

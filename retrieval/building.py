@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 
-from retrieval.memory_store import MemoryStore
 from retrieval.store import Store
 
 _log = logging.getLogger(__name__)
@@ -14,7 +13,7 @@ _log = logging.getLogger(__name__)
 _STALLED_SECONDS, _POLL_SECONDS = 300.0, 0.5
 
 
-def wait_until_built(store: Store | MemoryStore) -> None:
+def wait_until_built(store: Store) -> None:
     """Wait until all that was written out is indexed.
 
     Where no row more is indexed for five minutes, that is logged as a warning, and the wait ends:

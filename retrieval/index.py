@@ -17,7 +17,6 @@ from retrieval.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.index_kinds import milvus_index, search_params
-from retrieval.memory_store import MemoryStore
 from retrieval.neighbors import Hits, Neighbors
 from retrieval.opening import agreed, check_layout, made_encoder
 from retrieval.queries import distinct, to_days, to_vectors, unit_rows
@@ -48,7 +47,7 @@ class ItemIndex:
 
     Args:
         uri: A path ending in ``.db`` for an embedded Milvus Lite, or the address of a Milvus
-            server; or a `MemoryStore`, where the items need not outlive the index.
+            server.
         encoder: Turns texts into vectors; or makes the one of a given name, and is asked for what
             the collection was filled with. None: `Encoder`.
         collection: Name of the collection.
@@ -70,7 +69,7 @@ class ItemIndex:
 
     def __init__(
         self,
-        uri: str | MemoryStore = "items.db",
+        uri: str = "items.db",
         encoder: Encoder | Callable[[str], Encoder] | None = None,
         collection: str = "items",
         *,
@@ -83,11 +82,7 @@ class ItemIndex:
     ) -> None:
         check_tenant(tenant)
         self.tenant = tenant
-        self._store: Store | MemoryStore = (
-            uri
-            if isinstance(uri, MemoryStore)
-            else Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
-        )
+        self._store = Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
         self._snapshot: Snapshot | None = None
@@ -441,7 +436,7 @@ class ItemIndex:
         if len(vectors) == 0:
             return Hits.empty(0, limit)
         is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
-        if isinstance(self._store, MemoryStore) or is_bulk or self._snapshot is not None:
+        if is_bulk or self._snapshot is not None:
             snapshot = self._in_memory(layout)
             return snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
         clauses = [to_expression(parsed, layout.fields)]

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
-from retrieval.memory_store import MemoryStore
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 from retrieval.schema import Layout
 from retrieval.store import Store
@@ -62,7 +61,7 @@ class Snapshot:
     _pools: list[tuple[object, _Pool]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
-    def read(cls, store: Store | MemoryStore, layout: Layout) -> Snapshot:
+    def read(cls, store: Store, layout: Layout) -> Snapshot:
         """Read a whole collection out of Milvus."""
         names = ["item_id", "label", "launch_day", *layout.fields.values()]
         columns: dict[str, list[Any]] = {name: [] for name in names}

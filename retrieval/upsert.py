@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoder import Encoder
-from retrieval.memory_store import MemoryStore
 from retrieval.progress import progress_bar
 from retrieval.store import UPSERT_ROWS, Store
 
@@ -27,7 +26,7 @@ class UpsertCounts:
 
 
 def write_rows(
-    store: Store | MemoryStore,
+    store: Store,
     encoder: Encoder,
     rows: Sequence[dict[str, Any]],
     texts: Sequence[str],
@@ -64,7 +63,7 @@ def write_rows(
 
 
 def _write_batch(
-    store: Store | MemoryStore,
+    store: Store,
     encoder: Encoder,
     rows: Sequence[dict[str, Any]],
     texts: Sequence[str],

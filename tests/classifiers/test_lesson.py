@@ -5,14 +5,18 @@ from classifiers import NeighborClassifier
 from classifiers.examples import labeled_examples, stored_label
 from classifiers.lesson import Lesson, teach, to_rows, to_targets
 from retrieval import Encoder, InputError, ItemIndex
-from retrieval.memory_store import MemoryStore
+from retrieval.private_index import open_private_index
 
 ITEMS = pd.DataFrame({"item_id": ["t1", "c1"], "text": ["green tea", "espresso coffee"]})
 
 
+class _Owner:
+    """What a private index belongs to."""
+
+
 @pytest.fixture
-def private(encoder: Encoder) -> ItemIndex:
-    return ItemIndex(MemoryStore(), encoder)
+def owner() -> _Owner:
+    return _Owner()
 
 
 def _lesson(y: list[object] | None, described: dict[str, list[str]], **others: object) -> Lesson:
@@ -33,14 +37,15 @@ def test_targets_tell_which_label_or_which_labels() -> None:
 
 
 def test_in_a_private_index_a_description_is_an_item_but_no_example(
-    private: ItemIndex,
+    owner: _Owner, encoder: Encoder
 ) -> None:
-    taught = teach(private, _lesson(["tea", "coffee"], {"soap": ["hand soap"]}), is_private=True)
+    index, _ = open_private_index(owner, encoder)
+    taught = teach(index, _lesson(["tea", "coffee"], {"soap": ["hand soap"]}), is_private=True)
     assert taught.names.tolist() == ["coffee", "soap", "tea"]
     assert taught.examples.ids.tolist() == ["c1", "t1"]
     assert taught.examples.targets.tolist() == [0, 2]
     assert list(taught.examples.described) == ["soap"]
-    assert sorted(private.read(labeled=True).labels) == ["coffee", "soap", "tea"]
+    assert sorted(index.read(labeled=True).labels) == ["coffee", "soap", "tea"]
 
 
 def test_an_index_of_ones_own_holds_items_only(index: ItemIndex) -> None:
@@ -51,8 +56,9 @@ def test_an_index_of_ones_own_holds_items_only(index: ItemIndex) -> None:
     assert (taught.names[taught.examples.targets] == taught.examples.stored).all()
 
 
-def test_the_order_of_examples_changes_nothing(private: ItemIndex, encoder: Encoder) -> None:
-    taught = teach(private, _lesson(["tea", "coffee"], {}, groups=["gt", "gc"]), is_private=True)
+def test_the_order_of_examples_changes_nothing(owner: _Owner, encoder: Encoder) -> None:
+    index, _ = open_private_index(owner, encoder)
+    taught = teach(index, _lesson(["tea", "coffee"], {}, groups=["gt", "gc"]), is_private=True)
     assert taught.examples.ids.tolist() == ["c1", "t1"]
     assert taught.examples.stored.tolist() == ["coffee", "tea"]
     assert taught.examples.groups is not None
@@ -80,10 +86,11 @@ def test_the_attribute_that_tells_the_group_is_read_item_by_item(index: ItemInde
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    private: ItemIndex, y: list[object], others: dict[str, object], message: str
+    owner: _Owner, encoder: Encoder, y: list[object], others: dict[str, object], message: str
 ) -> None:
+    index, _ = open_private_index(owner, encoder)
     with pytest.raises(InputError, match=message):
-        teach(private, _lesson(y, {}, **others), is_private=True)
+        teach(index, _lesson(y, {}, **others), is_private=True)
 
 
 def test_labels_of_another_kind_than_strings_cannot_be_described(encoder: Encoder) -> None:

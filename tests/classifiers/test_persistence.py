@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from sklearn.exceptions import NotFittedError
 
 from classifiers import NeighborClassifier
 from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
+from retrieval import private_index as private
 from retrieval.artifact import write_artifact
 
 TEXT = ["product_type", "package_size", "brand"]
@@ -312,3 +314,18 @@ def _files(path: Path) -> dict[str, Any]:
     for name in ("classifier.json", "knowledge.json"):
         files[name] = json.loads((path / name).read_text(encoding="utf-8"))
     return files
+
+
+def test_nothing_half_made_remains(
+    saved: Any, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(ItemIndex, "upsert", fails)
+    there = set(private._open)
+    with pytest.raises(OSError, match="disk full"):
+        NeighborClassifier.load(saved[1], encoder=encoder)
+    assert set(private._open) <= there
+    assert not list(tmp_path.iterdir())
