@@ -49,6 +49,7 @@ class ServeSettings(_Section):
     `model_labels` and `forecaster`: saved models; ``{tenant}`` in a path stands for the tenant.
     `cap`: items a call; `job_cap`: items a job. `queue`: calls that may wait for each engine.
     `linger_ms`: how long a batch waits for those it expects. `timeout`: seconds a call may take.
+    `follow_seconds`: how often to look for what others wrote to a Milvus server; null: never.
     """
 
     data_dir: Path = Path("likewise-data")
@@ -71,6 +72,7 @@ class ServeSettings(_Section):
     timeout: PositiveFloat = 30.0
     milvus_timeout: PositiveFloat = 10.0
     watch_seconds: PositiveFloat = 1.0
+    follow_seconds: PositiveFloat | None = 60.0
     tenants: PositiveInt = 8
     metrics: bool = True
     audit: bool = True

@@ -31,6 +31,9 @@ _log = structlog.stdlib.get_logger(__name__)
 
 LABELS, WRITES, FORECASTS = "labels", "writes", "forecasts"
 
+_STEADY = 3  # tasks that last as long as the server
+_REST = 10  # times as long as it took to look for what others wrote, to wait before the next time
+
 
 class Engines:
     """What answers requests.
@@ -78,7 +81,9 @@ class Engines:
         for name, lane in self._lanes.items():
             self.metrics.watch_queue(name, lane)
             lane.start()
-        self._tasks = [asyncio.create_task(self._load()), asyncio.create_task(self._watch())]
+        self._tasks = [
+            asyncio.create_task(one()) for one in (self._load, self._watch, self._follow)
+        ]
 
     async def close(self) -> None:
         """Finish what was accepted, then disconnect; what is being loaded is not waited for."""
@@ -95,9 +100,9 @@ class Engines:
 
     def _shut_down(self) -> None:
         self.tenants.load_no_more()
+        self.tenants.close()  # so that what still reads ends
         self._pool.shutdown(wait=not self.is_loading)
         self._watch_pool.shutdown()
-        self.tenants.close()
         if self.audit is not None:
             self.audit.close()
 
@@ -217,7 +222,23 @@ class Engines:
                 self._note(is_away=True)
             except Exception as error:
                 _log.error("watching failed", exc_info=error)
-            self._tasks = [*self._tasks[:2], *(one for one in self._tasks[2:] if not one.done())]
+            steady, more = self._tasks[:_STEADY], self._tasks[_STEADY:]
+            self._tasks = [*steady, *(one for one in more if not one.done())]
+
+    async def _follow(self) -> None:
+        """Let all tenants learn what other processes have written, now and then."""
+        least, loop = self.settings.serve.follow_seconds, asyncio.get_running_loop()
+        seconds = 0.0
+        while least is not None:
+            await asyncio.sleep(max(least, _REST * seconds))
+            seconds = 0.0
+            try:
+                for tenant in [] if self._is_away else self.tenants.all():
+                    seconds += await loop.run_in_executor(self._pool, tenant.labeler.follow)
+            except StoreError as error:
+                _log.warning("what others wrote cannot be read", reason=str(error))
+            except Exception as error:
+                _log.error("following failed", exc_info=error)
 
     async def _reload(self, former: Tenant) -> None:
         """Load a tenant anew, and put it in the place of the former one between two writes."""

@@ -1,17 +1,19 @@
 """The classifier of one tenant, which learns while it answers.
 
 Whoever asks reads one state, which never changes. Whoever writes makes a copy, lets it learn, and
-puts it in place once Milvus, or the journal, has what it learned from.
+puts it in place once Milvus, or the journal, has what it learned from. What other processes write
+to the same collection is found out from time to time: their items do not add up to those known.
 """
 
 from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
@@ -24,9 +26,10 @@ from classifiers.persistence import named_index
 from pipelines.config import Settings
 from pipelines.jobs import make_classifier
 from pipelines.label_texts import read_label_texts
+from retrieval import InputError
 from serving.journal import LabelJournal
 from serving.problems import ApiError
-from serving.served_index import ServedIndex
+from serving.served_index import Held, ServedIndex, mark_of
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -76,6 +79,8 @@ class Labeler:
         self._model = model
         self._lock = threading.RLock()
         self._is_behind = False
+        self._follows = index.is_shared and (model is None or named_index(model) is not None)
+        self._mark = 0
         self._stamp, self._changes = "", 0
         self._origin: NeighborClassifier | None = None
         self.learn()
@@ -97,6 +102,7 @@ class Labeler:
     def learn(self) -> None:
         """Fit, or load, from what there is."""
         with self._lock:
+            self._mark = self._read_mark()
             # A copy of a classifier of words alone uses the index of the first, which goes with it.
             self._origin = self._learned()
             self._stamp, self._changes = datetime.now(UTC).strftime("%Y%m%dT%H%M%S"), 0
@@ -127,8 +133,8 @@ class Labeler:
         ids: Sequence[str],
         labels: Sequence[str | None],
         vectors: npt.NDArray[np.float32],
-        action: Callable[[], T],
-    ) -> T:
+        action: Callable[[], object],
+    ) -> tuple[dict[str, Held], dict[str, Held]]:
         """Change items of the index, and learn from it at once.
 
         Args:
@@ -136,25 +142,34 @@ class Labeler:
             labels: The label each has afterwards; None where none.
             vectors: (n, d) of the items.
             action: Changes the index.
+
+        Returns:
+            Those of the items that were there before, and those that are afterwards.
         """
         with self._lock:
-            state, done = self._state, list[T]()
+            before = self._index.held(ids)
+            if self._is_behind or self._is_new(before):
+                self.catch_up()
+            state = self._state
             try:
                 if state.classifier is None or state.is_private:
-                    done.append(action())
+                    action()
                     if self._model is None:
                         self.learn()
                 elif self._leaves_none(state.classifier, ids, labels):
-                    done.append(action())
+                    action()
                     self.learn()
                 else:
                     later = copy.copy(state.classifier)
-                    later.follow(ids, labels, vectors, lambda: done.append(action()))
+                    later.follow(ids, labels, vectors, action)
                     self._put(later)
+                    after = self._index.held(ids)
+                    self._mark += mark_of(after) - mark_of(before)
+                    return before, after
+                return before, self._index.held(ids)
             except BaseException:
                 self._is_behind = True  # how much of it Milvus has is not known
                 raise
-            return done[0]
 
     def add_label(self, name: str, descriptions: Sequence[str]) -> bool:
         """Let a label be named by its description; return whether it is new.
@@ -185,16 +200,51 @@ class Labeler:
     def catch_up(self) -> None:
         """Learn what others wrote, or what a write that failed left behind."""
         with self._lock:
-            classifier = self._state.classifier
-            if classifier is None or self._state.is_private:
-                self.learn()
-                return
-            later = copy.copy(classifier).catch_up()
-            self._put(later)
+            mark = self._read_mark()
+            self._put_caught_up(_caught_up(self._state), mark)
             self._is_behind = False
-            _log.info("caught up with the index", examples=len(later.knowledge_.example_ids))
+
+    def follow(self) -> float:
+        """Learn what other processes have written since, if they have.
+
+        Whoever asks or writes meanwhile does not wait, unless a write overtakes it.
+
+        Returns:
+            Seconds it took to find out.
+        """
+        start, state = perf_counter(), self._state
+        mark, seconds = self._read_mark(), perf_counter() - start
+        if mark == self._mark:
+            return seconds
+        later = _caught_up(state)
+        with self._lock:
+            if self._state is state:
+                self._put_caught_up(later, mark)
+            elif self._read_mark() != self._mark:
+                self.catch_up()
+        return seconds
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _put_caught_up(self, later: NeighborClassifier | None, mark: int) -> None:
+        if later is None:
+            self.learn()
+            return
+        self._put(later)
+        self._mark = mark
+        _log.info("caught up with the index", examples=len(later.knowledge_.example_ids))
+
+    def _read_mark(self) -> int:
+        """What the labeled items of the index add up to; of no use where nobody else writes."""
+        return self._index.mark() if self._follows else self._mark
+
+    def _is_new(self, held: Mapping[str, Held]) -> bool:
+        """Whether others have given one of these items a label that is not known here."""
+        classifier = self._state.classifier
+        if classifier is None or self._state.is_private:
+            return False
+        known = {"", *map(str, classifier.classes_.tolist())}
+        return any(one.label not in known for one in held.values())
 
     def _put(self, classifier: NeighborClassifier) -> None:
         self._changes += 1
@@ -243,6 +293,16 @@ class Labeler:
             if name not in set(classifier.classes_.tolist()):
                 classifier.add_label(name, texts)
         return classifier
+
+
+def _caught_up(state: State) -> NeighborClassifier | None:
+    """The classifier as the index teaches it now; None where one has to be fitted."""
+    if state.classifier is None or state.is_private:
+        return None
+    try:
+        return copy.copy(state.classifier).catch_up()
+    except InputError:  # no labeled item is left
+        return None
 
 
 def _existing(state: State) -> NeighborClassifier:

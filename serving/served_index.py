@@ -7,8 +7,10 @@ to: both need a lock that a job, which is alone, can do without.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from hashlib import blake2b
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ import numpy.typing as npt
 from pipelines.config import Settings
 from retrieval import Encoder, ItemIndex, Neighbors, StoredItems, UpsertCounts
 from serving.metrics import Metrics
+
+_OF_HELD = ("item_id", "content_hash", "label")
 
 
 class ServedEncoder(Encoder):
@@ -42,6 +46,13 @@ class ServedEncoder(Encoder):
             return super().encode(texts, progress=False if progress is None else progress)
 
 
+class Held(NamedTuple):
+    """What is kept of an item: a hash of all of it, and its label, empty where it has none."""
+
+    content_hash: str
+    label: str
+
+
 class ServedIndex(ItemIndex):
     """An index for several threads: whoever reads waits while somebody writes.
 
@@ -60,10 +71,29 @@ class ServedIndex(ItemIndex):
         """Whether there is a collection; the first upsert makes it."""
         return self._layout is not None
 
-    def content_hashes(self, ids: Sequence[str]) -> dict[str, str]:
-        """Id → hash of what is kept of it, for those of the ids that exist."""
-        rows = self._store.get([str(one) for one in ids], ["item_id", "content_hash"])
-        return {row["item_id"]: row["content_hash"] for row in rows}
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes may write to it: to a Lite file none can."""
+        return not self._store.is_lite
+
+    def is_current(self) -> bool:
+        """Whether what was opened, or that there was nothing, still holds."""
+        if self.exists:
+            return super().is_current()
+        with self._lock:  # an upsert of one's own may just be making it
+            return self.exists or not self._store.exists()
+
+    def held(self, ids: Sequence[str]) -> dict[str, Held]:
+        """Id → what is kept of it, for those of the ids that exist."""
+        if not self.exists:
+            return {}
+        return _held(self._store.get([str(one) for one in ids], _OF_HELD))
+
+    def mark(self) -> int:
+        """Read all items; return a number by which to tell whether labeled ones have changed."""
+        if not self.exists:
+            return 0
+        return sum(mark_of(_held(page)) for page in self._store.pages(_OF_HELD))
 
     def neighbors(self, *args: Any, **options: Any) -> Neighbors:
         """Find like items; see `ItemIndex.neighbors`."""
@@ -72,7 +102,8 @@ class ServedIndex(ItemIndex):
 
     def read(self, **options: Any) -> StoredItems:
         """Read the items; see `ItemIndex.read`."""
-        with self._lock, self._metrics.engine("milvus"):
+        # Of a server's items nothing is kept in memory that a write would put out of date.
+        with nullcontext() if self.is_shared else self._lock, self._metrics.engine("milvus"):
             return super().read(**options)
 
     def upsert(self, *args: Any, **options: Any) -> UpsertCounts:
@@ -84,6 +115,15 @@ class ServedIndex(ItemIndex):
         """Remove items; see `ItemIndex.delete`."""
         with self._lock, self._metrics.engine("milvus"):
             return super().delete(ids)
+
+
+def mark_of(held: Mapping[str, Held]) -> int:
+    """A number that stands for those of the items that have a label; those of parts add up."""
+    return sum(
+        int.from_bytes(blake2b(f"{item_id} {one.content_hash}".encode(), digest_size=8).digest())
+        for item_id, one in held.items()
+        if one.label
+    )
 
 
 class ServedEncoders:
@@ -116,6 +156,10 @@ class ServedEncoders:
                 encoder.encode(["ready?"])  # loads it
                 self._made[name] = encoder
             return self._made[name]
+
+
+def _held(rows: Sequence[Mapping[str, Any]]) -> dict[str, Held]:
+    return {row["item_id"]: Held(row["content_hash"], row["label"]) for row in rows}
 
 
 def open_served_index(

@@ -22,6 +22,7 @@ from serving.item_tables import (
 )
 from serving.messages import Correction, KnownItem, NewLabel
 from serving.problems import ApiError, unfit
+from serving.served_index import Held
 from serving.tenants import Tenant, Tenants
 
 
@@ -63,10 +64,8 @@ def upsert(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     items: list[KnownItem] = [one for call in calls for one in call.items]
     columns = Columns.of(tenant.index, tenant.settings.items)
     require_text_column(columns, tenant.settings.items, tenant.index)
-    known = _hashes(tenant, [one.item_id for one in items])
-    _write(tenant, known_table(items, columns), columns)
-    now = _hashes(tenant, [one.item_id for one in items])
-    return [_counts(call, known, now) for call in calls]
+    before, after = _write(tenant, known_table(items, columns), columns)
+    return [_counts(call, before, after) for call in calls]
 
 
 def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
@@ -79,10 +78,8 @@ def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     require_text_column(columns, tenant.settings.items, tenant.index)
     held = _held(tenant, [one.item_id for one in told])
     items = [_corrected(one, held.get(one.item_id), row, columns) for row, one in enumerate(told)]
-    known = _hashes(tenant, [one.item_id for one in items])
-    _write(tenant, known_table(items, columns), columns)
-    now = _hashes(tenant, [one.item_id for one in items])
-    return [_counts(call, known, now) for call in calls]
+    before, after = _write(tenant, known_table(items, columns), columns)
+    return [_counts(call, before, after) for call in calls]
 
 
 def delete(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
@@ -90,7 +87,7 @@ def delete(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     tenant = calls[0].tenants.loaded(calls[0].tenant)
     index = tenant.index
     ids = [one for call in calls for one in call.items]
-    there = set(_held(tenant, ids))
+    there = set(index.held(ids))
     if there:
         gone = sorted(there)
         nothing = np.zeros((len(gone), index.encoder.dim), dtype=np.float32)
@@ -131,13 +128,15 @@ def stored_items(tenant: Tenant, ids: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _write(tenant: Tenant, table: pd.DataFrame, columns: Columns) -> None:
+def _write(
+    tenant: Tenant, table: pd.DataFrame, columns: Columns
+) -> tuple[dict[str, Held], dict[str, Held]]:
     index = tenant.index
     vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
     labels: list[str | None] = [None] * len(table)
     if columns.label is not None:
         labels = [None if one is None else one.strip() for one in table[columns.label]]
-    tenant.labeler.write(
+    return tenant.labeler.write(
         table[columns.item_id].tolist(),
         labels,
         vectors,
@@ -179,11 +178,9 @@ def _held(tenant: Tenant, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     return {row["item_id"]: dict(row) for _, row in table.iterrows()}
 
 
-def _hashes(tenant: Tenant, ids: Sequence[str]) -> dict[str, str]:
-    return tenant.index.content_hashes(ids) if tenant.index.exists else {}
-
-
-def _counts(call: WriteCall, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, int]:
+def _counts(
+    call: WriteCall, before: Mapping[str, Held], after: Mapping[str, Held]
+) -> dict[str, int]:
     ids = [one.item_id for one in call.items]
     new = sum(one not in before for one in ids)
     unchanged = sum(one in before and before[one] == after.get(one) for one in ids)
