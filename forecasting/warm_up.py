@@ -59,7 +59,7 @@ class Observed:
         unit = paths.scale.mean(axis=1)[:, None]
         began, sold = began / unit, (self.sold / unit[:, 0])[:, None]
         weight, follow = _posterior(paths.weight, began, sold)
-        expected = (weight * follow * rest).sum(axis=1)
+        expected = _total(weight * follow * rest)[:, 0]
         told = np.flatnonzero(seen.any(axis=1))
         rising = _rising(paths.weight[told], began[told], rest[told], sold[told])
         keep = np.ones(len(expected))
@@ -87,9 +87,20 @@ def _posterior(prior: Floats, began: Floats, sold: Floats) -> tuple[Floats, Floa
     """Weights (n, m) of courses, and what each is multiplied by, where (n, 1) was sold."""
     variance = _SPREAD**2 + _NOISE / (np.minimum(began, sold) + _FLOOR)
     distance = np.log((began + _FLOOR) / (sold + _FLOOR))
-    log_weight = np.log(np.maximum(prior, 1e-12)) - 0.5 * distance**2 / variance
+    possible = prior > 0
+    log_weight = np.log(prior, out=np.full(prior.shape, -np.inf), where=possible)
+    log_weight -= 0.5 * distance**2 / variance
     weight = np.exp(log_weight - log_weight.max(axis=1, keepdims=True))
-    return weight / weight.sum(axis=1, keepdims=True), np.exp(-_FOLLOW * distance)
+    return weight / _total(weight), np.exp(-_FOLLOW * distance)
+
+
+def _total(values: Floats) -> Floats:
+    """(n, 1) sums over courses (n, m), in their order.
+
+    Courses that cannot be, of which a launch has more where another one in the call is novel, then
+    change nothing; `sum` would add in another order.
+    """
+    return np.cumsum(values, axis=1)[:, -1:]
 
 
 def _rising(prior: Floats, began: Floats, rest: Floats, sold: Floats) -> Floats:
@@ -102,7 +113,7 @@ def _rising(prior: Floats, began: Floats, rest: Floats, sold: Floats) -> Floats:
     expected = np.empty(levels.shape)
     for at, level in enumerate(levels):
         weight, follow = _posterior(prior, began, np.exp(level)[:, None] - _FLOOR)
-        expected[at] = (weight * follow * rest).sum(axis=1)
+        expected[at] = _total(weight * follow * rest)[:, 0]
     here = np.log(sold[:, 0] + _FLOOR)
     beyond = np.exp(_FOLLOW * np.maximum(here - levels[-1], 0.0))
     inside = [
