@@ -157,6 +157,9 @@ def test_a_long_text_is_kept_in_part_and_other_languages_survive(empty: ItemInde
     assert len(got["text"][0].encode()) == 60_000
     assert got["text"][1] == "牛奶 🥛"
     assert empty.upsert(items, text="name").unchanged == 2
+    # What is not kept of a text is in its vector all the same.
+    items["name"] += " the end"
+    assert empty.upsert(items, text="name").changed == 2
 
 
 def test_text_can_stay_out_of_milvus(
@@ -166,6 +169,7 @@ def test_text_can_stay_out_of_milvus(
         index.upsert(products[:5], **COLUMNS)
         assert index.get(products["item_id"].tolist()[:5])["text"].eq("").all()
         assert index.upsert(products[:5], **COLUMNS).unchanged == 5
+        assert index.upsert(products[:5].assign(brand="another"), **COLUMNS).changed == 5
 
 
 # --- opening ------------------------------------------------------------------------------------
@@ -338,6 +342,19 @@ def test_each_query_may_stand_at_its_own_date(engine: ItemIndex, products: pd.Da
         np.testing.assert_allclose(alone.similarity[0], together.similarity[row], atol=1e-5)
 
 
+@given(days=st.lists(st.integers(-10, 310), min_size=2, max_size=6))
+@settings(
+    deadline=None, max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_one_text_sees_at_each_date_what_was_there_then(
+    engine: ItemIndex, products: pd.DataFrame, days: list[int]
+) -> None:
+    dates = [pd.Timestamp("2017-01-02") + pd.Timedelta(days=day) for day in days]
+    near = engine.neighbors(["cheese"] * len(dates), k=400, as_of=dates)
+    launched = [int((~(products["launch_date"] > date)).sum()) for date in dates]
+    assert near.valid.sum(axis=1).tolist() == launched
+
+
 @pytest.mark.lite_only("a server's index depends on the order a little")
 def test_order_of_rows_changes_nothing(
     encoder: Encoder, products: pd.DataFrame, milvus: Places
@@ -383,6 +400,9 @@ def test_texts_and_vectors_find_what_items_find(
     ids = rows["item_id"].tolist()
     assert_same(items, index.neighbors(texts, k=5, ids=ids))
     assert_same(items, index.neighbors(encoder.encode(texts) * 3, k=5, ids=ids))
+    # In the collection ids are texts, whatever they were in the table.
+    numbers: Any = list(map(int, ids))
+    assert_same(items, index.neighbors(texts, k=5, ids=numbers))
     anonymous = index.neighbors(texts, k=5)
     assert (anonymous.similarity[:, 0] > 0.9999).all()  # without ids it cannot know itself
 
@@ -397,6 +417,17 @@ def test_queries_that_read_the_same_find_the_same(
     # The copies, which are not in the collection, find the originals first; those not themselves.
     assert (near.similarity[3:, 0] > 0.9999).all()
     assert all(one not in ids for one, ids in zip(twins["item_id"][:3], near.ids[:3], strict=True))
+
+
+@pytest.mark.parametrize("queries", [1, 256])
+def test_of_equal_similarity_the_older_comes_first_then_the_id(
+    empty: ItemIndex, queries: int
+) -> None:
+    dates = pd.to_datetime(["2024-05-01", "2024-01-01", None, "2024-01-01"])
+    items = pd.DataFrame({"item_id": list("abcd"), "name": "oat milk", "since": dates})
+    empty.upsert(items, text="name", launch_date="since")
+    near = empty.neighbors(["milk"] * queries, k=4)  # many are answered from memory on Lite
+    assert near.ids[0].tolist() == ["c", "b", "d", "a"]
 
 
 def test_to_frame_lists_every_neighbor(index: ItemIndex, products: pd.DataFrame) -> None:

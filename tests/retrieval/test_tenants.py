@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 import pytest
 
-from retrieval import Encoder, InputError, ItemIndex, StoreError
+from retrieval import Encoder, InputError, ItemIndex, StoreError, store
 from tests.milvus_places import Places
 
 BOTH = ["milk", "bread"]
@@ -50,6 +50,20 @@ def test_each_reads_and_counts_its_own(pair: tuple[ItemIndex, ItemIndex]) -> Non
     assert set(acme.read().labels) == {"food"}
 
 
+def test_each_reads_its_own_once_however_small_the_pages(
+    encoder: Encoder, milvus: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAGE_ROWS", 1)
+    shared = milvus("shared")
+    # Of one length, so that what is left of an id without its tenant could be either's.
+    with shared.open(encoder, tenant="acme") as acme, shared.open(encoder, tenant="east") as east:
+        for index, label in ((acme, "food"), (east, "kitchen")):
+            index.upsert(_items(["milk", "bread"], label), text="name", label="label")
+        for index, label in ((acme, "food"), (east, "kitchen")):
+            assert index.ids() == index.read().ids.tolist() == sorted(BOTH)
+            assert index.labels() == [label]
+
+
 def test_an_item_is_not_its_own_neighbor(pair: tuple[ItemIndex, ItemIndex]) -> None:
     acme, _ = pair
     near = acme.neighbors(_items(["whole milk", "rye bread"], "food"), k=5)
@@ -64,6 +78,8 @@ def test_deleting_and_dropping_leave_the_others(pair: tuple[ItemIndex, ItemIndex
     assert east.count() == 2
     acme.drop()
     assert (acme.count(), east.count()) == (0, 2)
+    acme.drop()  # a tenant without items has nothing to drop
+    assert east.count() == 2
     again = acme.upsert(_items(["oat milk", "rye bread"], "food"), text="name", label="label")
     assert (again.new, east.labels()) == (2, ["kitchen"])
 

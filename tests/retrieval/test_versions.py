@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,22 @@ def place(encoder: Encoder, products: pd.DataFrame, milvus: Places) -> Place:
 def versions(place: Place) -> Iterator[Versions]:
     with Versions(place.uri, place.collection, token=place.token) as made:
         yield made
+
+
+class Busy(Encoder):
+    """Somebody else is at work while it encodes."""
+
+    meanwhile: Callable[[], object]
+
+    @classmethod
+    def as_is(cls, encoder: Encoder, meanwhile: Callable[[], object]) -> Busy:
+        made = cls(encoder.name, backend=encoder.identity.backend)
+        made.meanwhile = meanwhile
+        return made
+
+    def encode(self, texts: Sequence[str], *, progress: bool | None = None) -> Any:
+        self.meanwhile()
+        return super().encode(texts, progress=progress)
 
 
 def _named(encoder: Encoder, other: Encoder):  # type: ignore[no-untyped-def]
@@ -116,6 +133,38 @@ def test_a_writer_who_opened_it_before_is_told(
         with pytest.raises(IndexReplacedError, match="open it anew"):
             writer.delete(products["item_id"].head(1).tolist())
         assert writer.count() == 100
+
+
+def test_a_write_during_the_move_is_not_acknowledged(
+    place: Place, versions: Versions, encoder: Encoder, other: Encoder, products: pd.DataFrame
+) -> None:
+    """It may have come too late to be carried over: whoever wrote it has to do it again."""
+    version = versions.prepare(other)
+    versions.fill(version, _named(encoder, other))
+    busy = Busy.as_is(encoder, lambda: versions.switch(version))
+    told = pytest.raises(IndexReplacedError, match="open it anew and write again")
+    with place.open(busy) as writer, told:
+        writer.upsert(products.iloc[100:110], **COLUMNS)
+    with place.open(other) as again:
+        assert again.count() == 100
+        assert again.upsert(products.iloc[100:110], **COLUMNS).new == 10
+
+
+def test_a_filling_goes_on_until_nothing_more_has_changed(
+    place: Place, versions: Versions, encoder: Encoder, other: Encoder, products: pd.DataFrame
+) -> None:
+    version = versions.prepare(other)
+    late = iter([products.iloc[100:103], products.iloc[103:104]])
+    with place.open(encoder) as writer:
+
+        def write() -> None:
+            if (rows := next(late, None)) is not None:
+                writer.upsert(rows, **COLUMNS)
+
+        busy = Busy.as_is(other, write)
+        filled = versions.fill(version, lambda name: busy)
+        assert writer.is_current()
+    assert (filled.copied, filled.seen, versions.store(version).count()) == (104, 104, 104)
 
 
 def test_what_was_written_meanwhile_is_carried_over(
