@@ -90,6 +90,14 @@ def test_certainty_does_not_break_it() -> None:
     assert found.apply(proba).max() == pytest.approx(0.9, abs=0.02)
 
 
+@pytest.mark.parametrize("n", [99, 999])
+def test_that_no_answer_was_wrong_does_not_make_it_sure(n: int) -> None:
+    proba = np.array([[0.6, 0.2, 0.2], [0.2, 0.6, 0.2], [0.2, 0.2, 0.6]])[np.arange(n) % 3]
+    found = fit_scaling(proba, proba.argmax(axis=1))
+    # One more answer is taken to be wrong: Laplace's rule of succession.
+    assert found.apply(proba).max() == pytest.approx(n / (n + 1), abs=0.1 / n)
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_too_few_answers_change_nothing(several: bool) -> None:
     rng = np.random.default_rng(5)
