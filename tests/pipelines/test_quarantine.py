@@ -217,13 +217,17 @@ def test_what_is_not_about_rows_is_refused(folder: Path, items: pd.DataFrame) ->
     assert "bad_rows.action: Input should be 'fail' or 'quarantine'" in unknown.stderr
 
 
-def test_an_item_in_quarantine_is_not_pruned(folder: Path, items: pd.DataFrame) -> None:
+@pytest.mark.parametrize(("launch", "times"), [("soon", 1), ("2017-05-01", 2)])
+def test_an_item_in_quarantine_is_not_pruned(
+    folder: Path, items: pd.DataFrame, launch: str, times: int
+) -> None:
     settings = settings_in(folder, index={"prune": True})
     typed = items.assign(price=1.5)
     index_job(settings, typed)
-    typed.loc[3, "launch"] = "soon"
-    counts = index_job(settings, typed[1:], quarantine=Quarantine(folder / "kept"))
-    assert (counts["pruned"], counts["quarantined"], counts["total"]) == (1, 1, 19)
+    bad = pd.concat([typed.loc[[3]].assign(launch=launch)] * times)
+    typed = pd.concat([typed[1:].drop(index=3), bad])
+    counts = index_job(settings, typed, quarantine=Quarantine(folder / "kept"))
+    assert (counts["pruned"], counts["quarantined"], counts["total"]) == (1, times, 19)
     with open_index(settings) as index:
         assert "i3" in index.ids()
         assert "i0" not in index.ids()

@@ -18,7 +18,8 @@ from pipelines.locking import (
     locked,
     locked_collection,
 )
-from pipelines.runs import run_job
+from pipelines.run_inputs import RunInputs
+from pipelines.runs import _Run, run_job
 from retrieval import InputError
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
 
@@ -107,6 +108,36 @@ def test_only_what_changed_is_done_again(job: Path) -> None:
         "evaluate": "unchanged",
     }
     assert statuses(job, steps=["classify"], force=True) == {"classify": "done"}
+
+
+# File → the steps that read it.
+READERS = {
+    "items.parquet": {"index", "forecast", "evaluate", "backtest"},
+    "sales.parquet": {"forecast", "backtest"},
+    "plan.parquet": {"forecast", "backtest"},
+    "new.parquet": {"classify", "forecast"},
+    "words.yaml": {"classify", "evaluate"},
+}
+
+
+def test_a_step_depends_on_every_file_it_reads_and_on_no_other(job: Path) -> None:
+    for name in ("plan.parquet", "words.yaml"):
+        (job / name).write_text("what is in it is of no matter here")
+    more = "future:\n  path: plan.parquet\nclassify:\n  labels: words.yaml\n"
+    (job / "job.yaml").write_text((job / "job.yaml").read_text() + more)
+    settings = settings_in(job)
+
+    def digests() -> dict[str, dict[str, str]]:
+        with RunInputs(settings, job / "out") as inputs:
+            run = _Run(settings, job / "out", inputs, confirmed=False)
+            return {name: run.step(name).inputs() for name in ALL}
+
+    for name, readers in READERS.items():
+        before = digests()
+        with (job / name).open("ab") as file:
+            file.write(b" ")
+        after = digests()
+        assert {step for step in ALL if after[step] != before[step]} == readers, name
 
 
 def test_rows_of_a_query_count_by_what_they_are(job: Path) -> None:
