@@ -203,6 +203,22 @@ class Reader:
             source = {"sales": "observed", "items": _NEW}.get(table, table)
             raise TableError(f"{source}:{rest}", error.offenses) from error
 
+    def last_observed(
+        self,
+        new_items: pd.DataFrame,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> pd.Timestamp | None:
+        """The last period of which sales so far tell, for whoever asks about parts of the items.
+
+        Raises:
+            TableError: As in `observed_panel`.
+        """
+        if observed.empty and until is None:
+            return None
+        panel = self.observed_panel(new_items, observed, until)
+        return panel.grid.dates(np.array([panel.end]))[0]
+
     def _framed(
         self, clean: pd.DataFrame, observed: pd.DataFrame, until: pd.Timestamp | str | None
     ) -> tuple[pd.DataFrame, pd.DataFrame]:

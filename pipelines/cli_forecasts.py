@@ -72,6 +72,12 @@ def forecast(
         Path | None,
         typer.Option("--observed", metavar="PATH", help="Sales of the new items so far."),
     ] = None,
+    observed_until: Annotated[
+        str | None,
+        typer.Option(
+            "--observed-until", metavar="DATE", help="Last period of --observed; else its last row."
+        ),
+    ] = None,
     future: _FutureOption = None,
     model: Annotated[
         Path | None,
@@ -133,6 +139,7 @@ def forecast(
             cutoff=parsed_date("--cutoff", cutoff),
             future=settings.future.at(future),
             observed=settings.sales.at(observed),
+            observed_until=parsed_date("--observed-until", observed_until),
             model=model,
             save=save,
             quarantine=bad,

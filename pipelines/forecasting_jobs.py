@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def forecast_job(
     cutoff: str | pd.Timestamp | None = None,
     future: TableInput | None = None,
     observed: TableInput | None = None,
+    observed_until: pd.Timestamp | None = None,
     model: Path | None = None,
     save: Path | None = None,
     totals: bool = False,
@@ -71,6 +73,7 @@ def forecast_job(
         cutoff: The last period seen.
         future: Plans.
         observed: Sales of the new items so far.
+        observed_until: The last period of which they tell.
         model: A saved forecaster.
         save: Folder to save the forecaster to.
         totals: Return a row per item instead of one per item and age.
@@ -90,6 +93,7 @@ def forecast_job(
         cutoff=cutoff,
         future=future,
         observed=observed,
+        observed_until=observed_until,
         model=model,
         save=save,
         quarantine=quarantine,
@@ -106,6 +110,7 @@ def forecast_launches(
     cutoff: str | pd.Timestamp | None = None,
     future: TableInput | None = None,
     observed: TableInput | None = None,
+    observed_until: pd.Timestamp | None = None,
     model: Path | None = None,
     save: Path | None = None,
     quarantine: Quarantine | None = None,
@@ -121,6 +126,7 @@ def forecast_launches(
         future: Plans, of past launches and of the new items, in the columns `forecast.covariates`;
             None: the table the settings name, if any.
         observed: Sales of the new items so far, in the columns of the sales panel.
+        observed_until: A day in the last period of which they tell; None: in that of the last row.
         model: A saved forecaster that answers instead of one fitted now: its own parameters,
             columns and cutoff count, and no sales are read.
         save: Folder to save the fitted forecaster to.
@@ -132,8 +138,8 @@ def forecast_launches(
         ArtifactError: `model` is not a whole, untouched forecaster.
     """
     _refuse_contradictions(model, save, sales, cutoff)
-    if settings.engine.kind == "ray" and observed is not None:
-        raise InputError("forecast: --observed is read as a whole; use --engine local with it")
+    if observed is None and observed_until is not None:
+        raise InputError("forecast: --observed-until goes with --observed")
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
@@ -162,12 +168,14 @@ def forecast_launches(
             forecaster.save(save)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
+            predict = forecaster.predict_both
             if settings.engine.kind == "ray":
                 from pipelines.ray_jobs import forecast_on_ray
 
-                curves, totals = forecast_on_ray(settings, forecaster, coming, plan)
-            else:
-                curves, totals = forecaster.predict_both(coming, observed=seen, future=plan)
+                predict = partial(forecast_on_ray, settings, forecaster)
+            curves, totals = predict(
+                coming, observed=seen, observed_until=observed_until, future=plan
+            )
         return LaunchForecasts(curves, totals, tuple(remarks))
 
 

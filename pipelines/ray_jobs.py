@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import astuple
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -143,6 +144,9 @@ def forecast_on_ray(
     settings: Settings,
     forecaster: LaunchForecaster,
     new_items: pd.DataFrame,
+    *,
+    observed: pd.DataFrame | None,
+    observed_until: pd.Timestamp | None,
     future: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """`LaunchForecaster.predict_both` by Ray's workers.
@@ -151,6 +155,8 @@ def forecast_on_ray(
         settings: `engine`.
         forecaster: Fitted; its items in a collection on a server, or in an index of its own.
         new_items: All items to forecast.
+        observed: Sales so far.
+        observed_until: The last period of which they tell.
         future: Plans.
 
     Raises:
@@ -159,18 +165,26 @@ def forecast_on_ray(
     """
     analogues = forecaster.engine_.describer.analogues
     settings = _of_workers(settings, analogues.index, analogues.is_private)
-    Reader.of(forecaster).items(new_items, "new_items")  # together: no id may be there twice
+    reader = Reader.of(forecaster)
+    reader.items(new_items, "new_items")  # together: no id may be there twice
+    if observed is not None:  # together, too: blocks do not know when the others end
+        observed_until = reader.last_observed(new_items, observed, observed_until)
+    told: dict[str, Any] = {
+        "observed": observed,
+        "observed_until": observed_until,
+        "future": future,
+    }
     if new_items.empty:
-        return forecaster.predict_both(new_items, future=future)
+        return forecaster.predict_both(new_items, **told)
     files = _files_of(forecaster)
     blocks = in_blocks(new_items.reset_index(drop=True), settings.engine.block_rows)
-    arguments = (settings, files, analogues.is_private, future)
+    arguments = (settings, files, analogues.is_private, told)
     try:
         with ray_running(settings.engine):
             made = dict(map_blocks(blocks, settings.engine, _predictor, *arguments))
     except TableError:
         # A block counts its own rows; the whole table is refused with the right ones.
-        forecaster.predict_both(new_items, future=future)
+        forecaster.predict_both(new_items, **told)
         raise
     curves, totals = zip(*(made[number] for number in sorted(made)), strict=True)
     return pd.concat(curves, ignore_index=True), pd.concat(totals, ignore_index=True)
@@ -271,7 +285,7 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
 
 
 def _predictor(
-    settings: Settings, files: Files, is_private: bool, future: pd.DataFrame | None
+    settings: Settings, files: Files, is_private: bool, told: dict[str, Any]
 ) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame]]:
     with _written(files) as folder:
         if is_private:
@@ -282,6 +296,10 @@ def _predictor(
 
     def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         assert isinstance(rows, pd.DataFrame)
-        return forecaster.predict_both(rows, future=future)
+        observed = told["observed"]
+        if observed is not None:
+            ids = rows[forecaster.item_id].astype(str)
+            observed = observed[observed[forecaster.id_col].astype(str).isin(ids)]
+        return forecaster.predict_both(rows, **{**told, "observed": observed})
 
     return predict

@@ -110,8 +110,8 @@ def settled(request: Forecast, tenant: Tenant) -> Forecast:
     if observed is None or observed.empty:
         return request
     items = _table(forecaster, request.items)
-    panel = Reader.of(forecaster).observed_panel(items, observed, _until(request))
-    last = panel.grid.dates(np.array([panel.end]))[0]
+    last = Reader.of(forecaster).last_observed(items, observed, _until(request))
+    assert last is not None
     return request.model_copy(update={"observed_until": last.date()})
 
 

@@ -139,9 +139,31 @@ def test_without_ray_the_way_to_it_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         pass
 
 
-def test_sales_so_far_are_refused(shop: Shop) -> None:
-    with pytest.raises(InputError, match="--observed is read as a whole; use --engine local"):
-        forecast_launches(_settings(shop, ENGINE), observed=shop.folder / "sales.parquet")
+@pytest.mark.parametrize("until", [None, pd.Timestamp("2017-10-26")])
+def test_forecasts_with_sales_so_far_are_the_same(
+    shop: Shop, tmp_path: Path, until: pd.Timestamp | None
+) -> None:
+    coming = shop.items.loc[shop.items["launch_date"] > CUTOFF, "product_id"]
+    sales = pd.read_parquet(shop.folder / "sales.parquet")
+    own = sales[sales["unique_id"].isin(coming) & (sales["ds"] <= "2017-10-23")]
+    own.to_parquet(tmp_path / "so_far.parquet")
+    local, made = (
+        forecast_launches(
+            _settings(shop, engine),
+            cutoff=CUTOFF,
+            observed=tmp_path / "so_far.parquet",
+            observed_until=until,
+        )
+        for engine in (None, {**ENGINE, "block_rows": 5})
+    )
+    assert 0 < own["unique_id"].nunique() < len(made.totals)
+    pd.testing.assert_frame_equal(made.curves, local.curves, check_exact=True)
+    pd.testing.assert_frame_equal(made.totals, local.totals, check_exact=True)
+
+
+def test_the_end_of_sales_so_far_goes_with_them(shop: Shop) -> None:
+    with pytest.raises(InputError, match="--observed-until goes with --observed"):
+        forecast_launches(_settings(shop, None), observed_until=pd.Timestamp("2017-10-26"))
 
 
 @pytest.mark.server_only("Ray's workers share a server")
