@@ -23,6 +23,8 @@ from classifiers.statistics import group_codes
 from retrieval import InputError
 
 Rows = npt.NDArray[np.intp]
+Folds = list[tuple[Rows, Rows]]
+"""The rows to learn from and the rows to answer of each fold."""
 
 
 def cross_evaluate(
@@ -33,6 +35,7 @@ def cross_evaluate(
     labels: LabelTexts | None = None,
     folds: int = 5,
     groups: Sequence[Any] | None = None,
+    sample: int | None = None,
     outside: Texts | None = None,
     text: str | Sequence[str] | None = None,
     item_id: str = "item_id",
@@ -50,11 +53,13 @@ def cross_evaluate(
         labels: Descriptions of labels, that every fold's classifier gets.
         folds: How many at most; see `fold_rows`.
         groups: (n,) what each item belongs to; a group is never on both sides.
+        sample: Answer so many of the items, drawn at random, if there are more; None: all. What is
+            learned from, and the answer to each, are the same.
         outside: Texts or items of none of the labels; each is answered by one fold's classifier.
         text: Text columns of a table; None takes every column but the id.
         item_id: Id column of a table.
         coverage: Wanted of the label sets.
-        seed: Of the folds and the bootstrap.
+        seed: Of the folds, the sample and the bootstrap.
 
     Returns:
         The evaluation, its answers in the order of X, with the `fold` each item was in.
@@ -67,6 +72,8 @@ def cross_evaluate(
     table, truth = as_rows(X), one_label_each(X, y)
     others = None if outside is None else as_rows(outside)
     splits = fold_rows(truth, folds, groups=groups, seed=seed)
+    if sample is not None and sample < len(truth):
+        splits = _thinned(splits, len(truth), sample, seed)
     parts = []
     for number, (train, test) in enumerate(splits):
         fitted = clone(classifier)
@@ -88,12 +95,17 @@ def cross_evaluate(
                 coverage=coverage,
             )
         )
-    return score(_joined(parts, [test for _, test in splits]), groups=groups, seed=seed)
+    rows = np.concatenate([test for _, test in splits])
+    return score(
+        _joined(parts, rows),
+        groups=None if groups is None else [groups[row] for row in np.sort(rows)],
+        seed=seed,
+    )
 
 
 def fold_rows(
     labels: Labels, folds: int, *, groups: Sequence[Any] | None = None, seed: int = 0
-) -> list[tuple[Rows, Rows]]:
+) -> Folds:
     """Cut items into folds; return the rows to learn from and the rows to answer of each.
 
     Without groups every fold gets its share of each label; a label with fewer examples than folds
@@ -124,10 +136,17 @@ def fold_rows(
         return list(folded.split(np.zeros(len(codes)), codes))
 
 
-def _joined(parts: Sequence[Answers], rows: Sequence[Rows]) -> Answers:
+def _thinned(splits: Folds, n: int, sample: int, seed: int) -> Folds:
+    """Of all n rows to answer, keep a random sample; all rows to learn from stay."""
+    drawn = np.random.default_rng(seed).choice(n, sample, replace=False)
+    thinned = [(train, np.intersect1d(test, drawn)) for train, test in splits]
+    return [(train, test) for train, test in thinned if len(test)]
+
+
+def _joined(parts: Sequence[Answers], rows: Rows) -> Answers:
     """The folds' answers as one, in the order the items had before they were put into folds."""
-    back = np.argsort(np.concatenate(rows))
-    fold = np.repeat(np.arange(1, len(rows) + 1), [len(each) for each in rows])
+    back = np.argsort(rows)
+    fold = np.repeat(np.arange(1, len(parts) + 1), [len(part.items) for part in parts])
     items = pd.concat([part.items for part in parts]).assign(fold=fold)
     baseline = pd.concat([part.baseline for part in parts])
     outside = pd.concat([part.outside for part in parts], ignore_index=True)

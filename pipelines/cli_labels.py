@@ -99,6 +99,10 @@ def evaluate(
         typer.Option("--outside", metavar="PATH", help="Items of none of the labels."),
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, help="Items to cross-validate, drawn at random; else 20,000."),
+    ] = None,
     group_col: Annotated[
         str | None,
         typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
@@ -137,6 +141,7 @@ def evaluate(
             items=columns,
             index=index_section(uri, collection),
             classify={"k": k, "labels": labels, "coverage": coverage},
+            evaluate={"sample": sample},
             bad_rows=bad_rows_section(on_bad_rows, quarantine),
         )
         bad = Quarantine.of(settings, "evaluate", out)

@@ -29,6 +29,7 @@ from pipelines.config_sections import (
     BadRowsSettings,
     ClassifySettings,
     EncoderSettings,
+    EvaluateSettings,
     ForecastSettings,
     FutureSettings,
     IndexSettings,
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
     index: IndexSettings = IndexSettings()
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings = ClassifySettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     forecast: ForecastSettings = ForecastSettings()
     backtest: BacktestSettings = BacktestSettings()
     serve: ServeSettings = ServeSettings()

@@ -279,6 +279,12 @@ class ClassifySettings(_Section):
     seed: NonNegativeInt = 0
 
 
+class EvaluateSettings(_Section):
+    """How labels are cross-validated: `sample` items are scored, drawn at random; none: all."""
+
+    sample: Annotated[PositiveInt | None, BeforeValidator(_none)] = 20_000
+
+
 class ForecastSettings(_Section):
     """What is forecast, and how; the parameters of `forecasting.LaunchForecaster`.
 

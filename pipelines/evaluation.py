@@ -55,7 +55,8 @@ class EvaluationResult:
     Attributes:
         evaluation: The scores.
         setup: `method` ("cross-validation" or "test items"), `items` and `outside` (the tables),
-            `model` (folder of the saved classifier), `folds`, `group_col`, `seed`, `coverage`,
+            `model` (folder of the saved classifier), `folds`, `sample` (of how many items at most
+            the scores are), `group_col`, `seed`, `coverage`,
             `left_out` (items without a label), `indexed` (test items that are examples, too),
             `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
             answered), `described` (labels given in words), and what
@@ -86,7 +87,8 @@ def evaluate_job(
 
     Args:
         settings: `items` maps the columns, `classify` says how items are labeled, and which
-            coverage the label sets are to have; with `test`, `index` names the collection.
+            coverage the label sets are to have, `evaluate` how many items are cross-validated; with
+            `test`, `index` names the collection.
         items: Without `test`: labeled items, cross-validated; None: the table the settings name.
         test: Labeled items for the index to label, or for the labels in words; see
             `pipelines.jobs.fitted_classifier`. An item that is in the index, by its id, has no
@@ -94,7 +96,7 @@ def evaluate_job(
         outside: Items of none of the labels.
         folds: Of the cross-validation.
         group_col: Column of what is held out together, such as a customer; with `test`, intervals
-            and averages are by group.
+            and averages are by group. None: without `test`, the one of `classify.groups`.
         model: A saved classifier that labels the test items.
         seed: Of folds and bootstrap.
         quarantine: What becomes of bad rows; None: as the settings say.
@@ -109,6 +111,9 @@ def evaluate_job(
     if test is None and model is not None:
         raise InputError("evaluate: a saved classifier labels test items; name them with --test")
     coverage = settings.classify.coverage
+    if test is None:
+        # What must not be split while certainty is learned must not be to see how good it is.
+        group_col = group_col or settings.classify.groups
     how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
     quarantine = quarantine or Quarantine.of(settings, "evaluate")
     with timed(_log, "labels evaluated") as fields:
@@ -237,6 +242,7 @@ def _by_folds(
         labels=described,
         folds=folds,
         groups=table.groups,
+        sample=settings.evaluate.sample,
         outside=strangers,
         text=columns.text,
         item_id=columns.id,
@@ -249,6 +255,7 @@ def _by_folds(
         "outside": None if outside is None else name_of(outside, "a table"),
         "model": None,
         "folds": int(evaluation.answers["fold"].nunique()),
+        "sample": settings.evaluate.sample,
         "examples": len(table.items),
         "described": len(described or {}),
         "left_out": table.left_out,

@@ -18,6 +18,8 @@ _WORST = 8
 _PAIRS = 8
 # Labels with fewer items are not listed as the worst ones: one error would put them there.
 _LEAST_ITEMS = 5
+# Standard errors across a 95 % interval.
+_ERRORS_WIDE = 2 * 1.96
 # Columns of a terminal from which on each score's meaning stands beside it.
 _WIDE = 105
 
@@ -93,8 +95,9 @@ def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
         else "labeled by what their labels are in words, without an example"
     )
     whole = ", whole groups held out" if "folds" in setup and setup["group_col"] else ""
+    drawn = f", drawn at random from {setup['examples']:,}" if _is_sample(evaluation, setup) else ""
     return (
-        f"{counts['items']:,} items of {counts['labels']:,} labels, {how}{whole}. "
+        f"{counts['items']:,} items of {counts['labels']:,} labels{drawn}, {how}{whole}. "
         f"{scores['accuracy']:.1%} of the labels are right (95 % interval {low:.1%} to "
         f"{high:.1%}); the most frequent label alone would be right for "
         f"{evaluation.baseline['accuracy']:.1%}."
@@ -114,6 +117,13 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
         (setup["left_out"], "without a label, left out."),
     ]
     lines = [f"{_items(n)} {words}" for n, words in said if n]
+    if _is_sample(evaluation, setup):
+        low, high = evaluation.intervals["accuracy"]
+        lines.append(
+            f"{_items(counts['items'])} of {setup['examples']:,} are scored, drawn at random (seed "
+            f"{setup['seed']}); the standard error of the accuracy is "
+            f"{(high - low) / _ERRORS_WIDE:.2%}."
+        )
     if counts["tail_items"]:
         labels = f"{counts['tail_labels']:,} label{'s' if counts['tail_labels'] > 1 else ''}"
         lines.append(f"{_items(counts['tail_items'])} of {labels} make the tail recall.")
@@ -122,6 +132,11 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
             f"{_items(counts['outside'])} of no known label make what is said of strangers."
         )
     return lines
+
+
+def _is_sample(evaluation: Evaluation, setup: dict[str, Any]) -> bool:
+    """Whether only some of the items that could be held out were."""
+    return "folds" in setup and evaluation.counts["items"] < int(setup["examples"])
 
 
 def automatic_shares(curve: pd.DataFrame, targets: tuple[float, ...] = (0.9, 0.95, 0.99)) -> str:

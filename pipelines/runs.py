@@ -225,7 +225,7 @@ class _Run:
 
         return Step(
             "evaluate",
-            settings=self._chosen("classify", items={"id", "text", "label"}),
+            settings=self._chosen("classify", "evaluate", items={"id", "text", "label"}),
             inputs=lambda: {**self._inputs.digests("items"), **self._label_texts()},
             outputs=lambda: {**self._files(EVALUATION), **self._kept("evaluate")},
             work=work,

@@ -78,6 +78,34 @@ def test_confidence_is_learned_without_ones_own_group(
     assert evaluation.answers["probability"].mean() < 0.7
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_sample_gets_the_answers_it_gets_among_all(
+    encoder: Encoder, groceries: pd.DataFrame, grouped: bool
+) -> None:
+    X, y = groceries[["item_id", *TEXT]], groceries["category"]
+    groups = (groceries.index % 7).tolist() if grouped else None
+    classifier = NeighborClassifier(encoder=encoder, k=5)
+    whole = cross_evaluate(classifier, X, y, groups=groups, folds=3)
+    part = cross_evaluate(classifier, X, y, groups=groups, folds=3, sample=50)
+    answers = whole.answers.set_index("item_id").loc[part.answers["item_id"]].reset_index()
+    pd.testing.assert_frame_equal(part.answers, answers, check_exact=False, rtol=1e-9)
+    assert len(part.answers) == 50 == part.answers["item_id"].nunique()
+    assert part.answers["item_id"].tolist() != X["item_id"].tolist()[:50]
+    assert part.counts.get("groups") == (7 if grouped else None)
+    more = cross_evaluate(classifier, X, y, groups=groups, folds=3, sample=500)
+    assert len(more.answers) == len(X)
+
+
+def test_folds_that_a_sample_leaves_empty_are_left_out(
+    encoder: Encoder, groceries: pd.DataFrame
+) -> None:
+    X, y = groceries[["item_id", *TEXT]], groceries["category"]
+    outside = ["cat litter"] * 4
+    one = cross_evaluate(NeighborClassifier(encoder=encoder, k=5), X, y, sample=1, outside=outside)
+    assert len(one.answers) == 1
+    assert one.counts["outside"] == 4
+
+
 def test_a_label_of_one_example_is_an_error_and_does_not_fail(
     encoder: Encoder, groceries: pd.DataFrame
 ) -> None:

@@ -123,6 +123,26 @@ def test_whole_groups_are_held_out(shop: Shop) -> None:
     assert fold.groupby(items["brand"]).nunique().eq(1).all()
 
 
+def test_what_is_never_split_while_learning_is_held_out_whole(shop: Shop) -> None:
+    items = shop.items.sample(120, random_state=2).reset_index(drop=True)
+    settings = load_settings(shop.config, {"classify": {"groups": "brand"}})
+    result = evaluate_job(settings, items)
+    fold = result.evaluation.answers["fold"]
+    assert result.setup["group_col"] == "brand"
+    assert fold.groupby(items["brand"]).nunique().eq(1).all()
+    other = evaluate_job(settings, items, group_col="manufacturer_id", folds=2)
+    assert other.setup["group_col"] == "manufacturer_id"
+
+
+def test_so_many_items_are_scored_as_the_settings_say(shop: Shop) -> None:
+    settings = load_settings(shop.config, {"evaluate": {"sample": 40}})
+    result = evaluate_job(settings, shop.items.head(150), folds=3)
+    assert len(result.evaluation.answers) == result.setup["sample"] == 40
+    assert result.setup["examples"] == 150
+    everything = load_settings(shop.config, {"evaluate": {"sample": "none"}})
+    assert everything.evaluate.sample is None
+
+
 def test_a_query_and_a_csv_without_ids_will_do(shop: Shop, tmp_path: Path) -> None:
     items = shop.items[["product_type", "product_category"]].iloc[::9].copy()
     items.to_csv(tmp_path / "items.csv", index=False)

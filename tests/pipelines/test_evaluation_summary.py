@@ -110,6 +110,20 @@ def test_remarks_say_what_scores_rest_on(evaluation: Evaluation) -> None:
     assert [line.split(" ")[0] for line in more] == ["1", "12", "1,000", "50", "3"]
 
 
+def test_a_sample_is_called_one(evaluation: Evaluation) -> None:
+    setup = SETUP | {"examples": 5000, "seed": 7}
+    words = headline(evaluation, setup)
+    assert words.startswith("100 items of 2 labels, drawn at random from 5,000, cross-validated")
+    low, high = evaluation.intervals["accuracy"]
+    assert (
+        "100 items of 5,000 are scored, drawn at random (seed 7); the standard error of the "
+        f"accuracy is {(high - low) / 3.92:.2%}."
+    ) in remarks(evaluation, setup)
+    tested = setup | {"method": "test items"}
+    del tested["folds"]
+    assert "drawn" not in headline(evaluation, tested)
+
+
 def test_the_automatic_share_is_the_largest_at_its_precision() -> None:
     curve = pd.DataFrame({"coverage": [0.1, 0.4, 0.6, 1.0], "precision": [0.8, 0.96, 0.91, 0.7]})
     words = automatic_shares(curve)
