@@ -201,6 +201,7 @@ class Learner(BaseEstimator):  # type: ignore[misc]  # untyped base
         known = self._known()
         if known.is_private:
             return self
+        self.index_.refresh()
         return self._now_knows(as_held(known, self.index_))
 
     def refit_head(self) -> Self:

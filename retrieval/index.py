@@ -210,9 +210,16 @@ class ItemIndex:
                 joined.tolist(),
                 vectors,
                 progress=progress,
-                before_writing=self._forget,
+                before_writing=self.refresh,
                 settle=settle,
             )
+
+    def refresh(self) -> None:
+        """Let go of what was read into memory, so that what others have written since is seen.
+
+        An index does so itself before each write of its own.
+        """
+        self._snapshot = None
 
     def settle(self) -> None:
         """Write out what Milvus still has in memory, so that it is indexed."""
@@ -235,7 +242,7 @@ class ItemIndex:
         """
         if self._layout is None:
             return 0
-        self._forget()
+        self.refresh()
         with self._writing():
             return self._store.delete([str(one) for one in ids])
 
@@ -458,10 +465,6 @@ class ItemIndex:
         if self._is_exact_on_lite(layout):
             self._snapshot = snapshot
         return snapshot
-
-    def _forget(self) -> None:
-        """Let go of what was read into memory: it is out of date from the first write on."""
-        self._snapshot = None
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
         return self._store.is_lite and layout.index == "FLAT"

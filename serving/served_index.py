@@ -111,6 +111,11 @@ class ServedIndex(ItemIndex):
         with self._lock, self._metrics.engine("milvus"):
             return super().upsert(*args, **options)
 
+    def refresh(self) -> None:
+        """Let go of what is in memory; see `ItemIndex.refresh`."""
+        with self._lock:
+            super().refresh()
+
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; see `ItemIndex.delete`."""
         with self._lock, self._metrics.engine("milvus"):

@@ -93,6 +93,16 @@ def test_what_others_wrote_is_named_as_such_and_caught_up_with(index: ItemIndex)
     assert classifier.catch_up().predict(["tomato soup"]).tolist() == ["soup"]
 
 
+def test_what_was_written_through_another_index_is_caught_up_with(index: ItemIndex) -> None:
+    classifier = NeighborClassifier(index=index, k=3).fit()  # reads the index into memory
+    other = pd.DataFrame(
+        [{"item_id": "s", "text": "tomato soup", "label": "soup", "launch_date": None}]
+    )
+    with ItemIndex(index.uri, index.encoder) as another:
+        another.upsert(other, **_COLUMNS)
+    assert classifier.catch_up().predict(["tomato soup"]).tolist() == ["soup"]
+
+
 def test_the_last_label_does_not_go(index: ItemIndex) -> None:
     classifier = NeighborClassifier(index=index, k=3).fit()
     ids = _ITEMS["item_id"].tolist()

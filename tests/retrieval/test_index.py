@@ -206,6 +206,17 @@ def test_another_encoder_is_refused(
         assert index.count() == 5
 
 
+def test_what_another_index_wrote_is_seen_after_a_refresh(
+    encoder: Encoder, products: pd.DataFrame, milvus: Places
+) -> None:
+    with milvus().open(encoder) as reader, milvus().open(encoder) as writer:
+        reader.upsert(products[:10], **COLUMNS)
+        assert len(reader.read()) == 10
+        writer.upsert(products[:12], **COLUMNS)
+        reader.refresh()
+        assert len(reader.read()) == 12
+
+
 def test_two_collections_share_a_file(
     encoder: Encoder, products: pd.DataFrame, milvus: Places
 ) -> None:

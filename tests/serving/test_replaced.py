@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -99,3 +101,29 @@ def test_no_reader_sees_a_gap_and_no_acknowledged_write_is_lost(
         assert not {one for one in there if one.startswith("late")} - {
             f"late {number}" for number in range(len(traffic.acknowledged) + 1)
         }
+
+
+def test_what_is_written_while_a_tenant_is_loaded_anew_counts(store: Store, tmp_path: Path) -> None:
+    hose = {"item_id": "hose", "text": "garden hose 50 feet", "label": "GARDEN"}
+    with running(store.settings(tmp_path)) as served, pytest.MonkeyPatch.context() as patch:
+        engines = served.app.state.engines
+        (former,) = engines.tenants.all()
+        load = engines.tenants.made_anew
+
+        async def loaded(name: str | None) -> Any:
+            made = await load(name)
+            await asyncio.to_thread(
+                lambda: served.http.put("/v1/items", json={"items": [hose]}).raise_for_status()
+            )
+            return made
+
+        patch.setattr(engines.tenants, "made_anew", loaded)
+        loop = engines._tasks[0].get_loop()
+        asyncio.run_coroutine_threadsafe(engines._reload(former), loop).result(60)
+        (latter,) = engines.tenants.all()
+        assert latter is not former
+        assert "GARDEN" in str(served.http.get("/v1/labels").json())
+        near = {"items": [{"text": hose["text"]}], "k": 1}
+        (one,) = served.post("/v1/similar", near)["results"]
+        assert one["neighbors"][0]["item_id"] == "hose"
+        assert served.classify(hose["text"])[0]["label"] == "GARDEN"
