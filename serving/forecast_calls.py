@@ -71,10 +71,11 @@ def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
     """
     forecaster = _forecaster(tenant)
     check_texts(request.items, _text(forecaster))
-    for row, one in enumerate(request.items):
-        if pd.Timestamp(one.launch_date) <= forecaster.cutoff_:
-            detail = f"must lie after the cutoff's period, {forecaster.cutoff_:%Y-%m-%d}"
-            raise unfit(f"/items/{row}/launch_date", detail)
+    panel = forecaster.panel_
+    begins = panel.grid.index(pd.DatetimeIndex([one.launch_date for one in request.items]))
+    for row in np.flatnonzero(begins <= panel.end):
+        detail = f"must lie after the cutoff's period, {forecaster.cutoff_:%Y-%m-%d}"
+        raise unfit(f"/items/{row}/launch_date", detail)
     check_attributes(request.items, _kinds(forecaster))
     if isinstance(request, Forecast):
         _check_own(request, "observed")

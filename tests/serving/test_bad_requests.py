@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from tests.serving.conftest import Served
+from tests.serving.conftest import CUTOFF, Served
 
 LAUNCH = {"item_id": "n", "text": "chips", "launch_date": "2017-09-18"}
 ITEM = {"text": "chips"}
 SEEN, TUESDAY = "2017-09-18", "2017-09-19"
+LATE = {**LAUNCH, "launch_date": "2017-09-10"}  # the last day of the cutoff's period
 
 
 def _items(*items: Any, **more: Any) -> dict[str, Any]:
@@ -44,6 +45,13 @@ BAD: list[tuple[str, str, Any, int, str, str]] = [
     ("POST", "/v1/similar", _items(*[{"item_id": "a", **ITEM}] * 2), 422, "invalid-request", "on"),
     ("POST", "/v1/forecast", _items({**LAUNCH, "launch_date": "2017-01-02"}), 422,
      "invalid-request", "/items/0/launch_date: must lie after"),
+    ("POST", "/v1/forecast", _items({**LAUNCH, "launch_date": CUTOFF}), 422,
+     "invalid-request", "/items/0/launch_date: must lie after"),
+    ("POST", "/v1/forecast", _items(LATE), 422,
+     "invalid-request", "/items/0/launch_date: must lie after"),
+    ("POST", "/v1/jobs",
+     {"task": "forecast", "request": _items(LAUNCH, {**LATE, "item_id": "m"})},
+     422, "invalid-request", "/items/1/launch_date: must lie after"),
     ("POST", "/v1/forecast", _items({**LAUNCH, "launch_date": "2386-11-15"}), 422,
      "invalid-request", "between the years 1700 and 2261"),
     ("POST", "/v1/forecast", _items({"item_id": "n", **ITEM}), 422, "invalid-request", "launch"),
