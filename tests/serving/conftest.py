@@ -8,7 +8,8 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,27 @@ def running(settings: Settings, *, ready: bool = True) -> Iterator[Served]:
         finally:
             server.should_exit = True
             thread.join(60)
+
+
+def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
+    """The answers to calls of which all but the first arrive while the engine is at work on it."""
+    engines = served.app.state.engines
+    encoder = engines.tenants.all()[0].index.encoder
+    begun, may_go, encode = threading.Event(), threading.Event(), encoder.encode
+
+    def held(texts: Sequence[str], **options: Any) -> Any:
+        begun.set()
+        assert may_go.wait(60)
+        return encode(texts, **options)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(calls)) as pool:
+        patch.setattr(encoder, "encode", held)
+        first = pool.submit(calls[0])
+        assert begun.wait(60)
+        others = [pool.submit(one) for one in calls[1:]]
+        wait_until(lambda: len(engines._lanes[lane]) == len(others))
+        may_go.set()
+        return [one.result() for one in (first, *others)]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -15,6 +15,12 @@ from retrieval import InputError
 from serving.keys import KeyRing, TokenBucket, hash_key, make_key
 from tests.serving.conftest import Store, running
 
+WRITES = {
+    ("put", "/v1/items"),
+    ("delete", "/v1/items"),
+    ("post", "/v1/labels"),
+    ("post", "/v1/feedback"),
+}
 ITEMS = {"items": [{"item_id": "a", "text": "tea"}]}
 
 
@@ -24,6 +30,17 @@ def test_a_bucket_lets_through_what_the_rate_allows() -> None:
     assert [bucket.take() for _ in range(5)] == [0, 0, 0, 0, 0.5]
     now[0] = 0.5
     assert [bucket.take(), bucket.take()] == [0, 0.5]
+    now[0] = 3600.0  # who was away for an hour has two seconds' worth, as at first
+    assert [bucket.take() for _ in range(5)] == [0, 0, 0, 0, 0.5]
+
+
+def test_a_key_that_calls_too_often_does_not_slow_others_down() -> None:
+    keys = [KeySettings(name=name, sha256=hash_key(name), tenant="one") for name in ("ana", "ben")]
+    ring = KeyRing(keys, rate=1, clock=lambda: 0.0)
+    ana, ben = ring.caller("ana"), ring.caller("ben")
+    assert ana is not None and ben is not None
+    assert [ring.wait(ana) for _ in range(3)] == [0, 0, 1]
+    assert [ring.wait(ben) for _ in range(3)] == [0, 0, 1]
 
 
 def test_a_key_is_found_by_its_hash_alone() -> None:
@@ -33,6 +50,8 @@ def test_a_key_is_found_by_its_hash_alone() -> None:
     assert caller is not None
     assert (caller.name, caller.tenant, caller.scopes) == ("ana", "acme", {"read"})
     assert ring.caller(other) is ring.caller("") is ring.caller(digest) is None
+    nearly = digest[:-1] + ("0" if digest[-1] != "0" else "1")
+    assert KeyRing([KeySettings(name="eve", sha256=nearly)], rate=1).caller(key) is None
 
 
 def test_a_model_is_not_shared_by_tenants_by_accident() -> None:
@@ -68,8 +87,8 @@ def test_without_keys_only_loopback_is_served() -> None:
 def test_every_route_asks_for_a_key_with_the_right_scope(store: Store, tmp_path: Path) -> None:
     (reader, read), (writer, write), (slow, slowly) = make_key(), make_key(), make_key()
     keys = [
-        {"name": "reader", "sha256": read},
-        {"name": "writer", "sha256": write, "scopes": ["write"]},
+        {"name": "reader", "sha256": read, "rate": 1000},
+        {"name": "writer", "sha256": write, "scopes": ["write"], "rate": 1000},
         {"name": "slow", "sha256": slowly, "rate": 0.01},
     ]
     with running(store.settings(tmp_path, serve={"keys": keys})) as served:
@@ -83,6 +102,10 @@ def test_every_route_asks_for_a_key_with_the_right_scope(store: Store, tmp_path:
                 opened = not path.startswith("/v1")
                 assert (status(method, path, None) == 401) is not opened
                 assert (status(method, path, "lw_wrong") == 401) is not opened
+                if not opened:
+                    writes = (method, path) in WRITES
+                    assert (status(method, path, reader) == 403) is writes
+                    assert (status(method, path, writer) == 403) is not writes
         assert status("PUT", "/v1/items", reader, ITEMS) == 403
         assert status("PUT", "/v1/items", writer, ITEMS) == 200
         assert status("POST", "/v1/similar", writer, ITEMS) == 403

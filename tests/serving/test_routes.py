@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from classifiers import NeighborClassifier
 from forecasting import LaunchForecaster
-from tests.serving.conftest import CUTOFF, TEXT, Served, Store, running, wait_until
+from tests.serving.conftest import CUTOFF, TEXT, Served, Store, running, together, wait_until
 
 LAUNCH = {"item_id": "n", "text": "tortilla chips", "launch_date": "2017-09-18"}
 
@@ -55,6 +56,16 @@ def test_observed_weeks_stand_in_the_forecast(served: Served) -> None:
     assert one["curve"][1]["mean"] > before["curve"][1]["mean"]
 
 
+def test_observed_weeks_stand_in_the_forecast_of_their_own_call(served: Served) -> None:
+    def ask(number: int) -> Any:
+        sales = [{"item_id": f"n{number}", "ds": "2017-09-18", "y": 10 * number}]
+        body = {"items": [{**LAUNCH, "item_id": f"n{number}"}], "observed": sales}
+        return served.post("/v1/forecast", body)["results"][0]["curve"][0]["mean"]
+
+    asked = [partial(ask, number) for number in range(1, 5)]
+    assert together(served, "forecasts", *asked) == [10, 20, 30, 40]
+
+
 def test_explanations_add_up(served: Served) -> None:
     body = {"items": [{"text": "tortilla chips"}], "labels": 2}
     (one,) = served.post("/v1/explain/classify", body)["results"]
@@ -89,6 +100,7 @@ def test_a_corrected_label_is_a_neighbor_at_once_and_goes_again(own: Served) -> 
     gone = own.http.delete("/v1/items", params={"item_id": ["oat", "none"]}).json()
     assert gone == {"deleted": 1}
     assert own.classify("oat drink")[0]["label"] != "DRINK"
+    assert "DRINK" not in {one["label"] for one in own.http.get("/v1/labels").json()["labels"]}
 
 
 def test_a_label_in_words_needs_no_example(own: Served) -> None:

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from forecasting import LaunchForecaster
+from pipelines.config import load_settings
+from retrieval import Encoder
 from serving.keys import make_key
-from tests.serving.conftest import Served, Store, running, wait_until
+from serving.tenants import _path_for, tenant_folder
+from tests.serving.conftest import (
+    CUTOFF,
+    TEXT,
+    Served,
+    Store,
+    read_tables,
+    running,
+    together,
+    wait_until,
+)
 
 ACME = [("1", "tortilla chips", "SNACKS"), ("2", "potato chips", "SNACKS"), ("3", "soda", "DRINKS")]
 EAST = [("1", "cordless drill", "TOOLS"), ("2", "potato peeler", "KITCHEN")]
@@ -19,6 +37,7 @@ class Tenant:
     """Asks with one key."""
 
     def __init__(self, served: Served, key: str) -> None:
+        self.served = served
         self._http = served.http
         self._headers = {"Authorization": f"Bearer {key}"}
 
@@ -40,22 +59,27 @@ class Tenant:
         return results
 
 
-@pytest.fixture(scope="module")
-def pair(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, Tenant]]:
-    folder: Path = tmp_path_factory.mktemp("tenants")
+@contextmanager
+def serving(store: Store, folder: Path, forecaster: str | None) -> Iterator[tuple[Tenant, Tenant]]:
     made = {name: make_key() for name in ("acme", "east")}
     keys = [
         {"name": name, "sha256": digest, "scopes": ["read", "write"], "tenant": name}
         for name, (_, digest) in made.items()
     ]
-    settings = store.settings(
+    chosen = store.settings(
         folder,
         items={"id": "item_id", "text": ["text"], "label": "label"},
         index={"uri": str(folder / "shared.db")},
-        serve={"keys": keys, "forecaster": None},
+        serve={"keys": keys, "forecaster": forecaster},
     )
-    with running(settings) as served:
+    with running(chosen) as served:
         acme, east = (Tenant(served, key) for key, _ in made.values())
+        yield acme, east
+
+
+@pytest.fixture(scope="module")
+def pair(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Tenant, Tenant]]:
+    with serving(store, tmp_path_factory.mktemp("tenants"), None) as (acme, east):
         assert acme.put(ACME)["new"] == len(ACME)
         assert east.put(EAST)["new"] == len(EAST)
         yield acme, east
@@ -77,6 +101,86 @@ def test_answers_rest_on_ones_own_items(pair: tuple[Tenant, Tenant]) -> None:
     (near,) = acme.ask("/v1/similar", "cordless drill", k=10)
     assert {one["label"] for one in near["neighbors"]} == {"SNACKS", "DRINKS"}
     assert len(near["neighbors"]) == len(ACME)
+
+
+@pytest.mark.parametrize("route", ["/v1/classify", "/v1/explain/classify", "/v1/similar"])
+def test_questions_that_arrive_together_are_answered_apart(
+    pair: tuple[Tenant, Tenant], route: str
+) -> None:
+    acme, east = pair
+    asked = [partial(one.ask, route, "potato chips") for one in (acme, acme, east, acme, east)]
+    answers = list(map(str, together(acme.served, "labels", *asked)))
+    for number, answer in enumerate(answers):
+        own, other = (EAST, ACME) if number in (2, 4) else (ACME, EAST)
+        assert any(label in answer for _, _, label in own)
+        assert not any(label in answer for _, _, label in other)
+
+
+def test_writes_that_arrive_together_go_to_their_owners(pair: tuple[Tenant, Tenant]) -> None:
+    acme, east = pair
+    asked = [
+        partial(one.put, [(f"new {number}", f"popcorn {number}", "CORN")])
+        for number, one in enumerate((acme, acme, east, acme, east))
+    ]
+    assert [one["new"] for one in together(acme.served, "writes", *asked)] == [1] * 5
+    every = {"item_id": [f"new {number}" for number in range(5)]}
+    for tenant, own in ((acme, {"new 0", "new 1", "new 3"}), (east, {"new 2", "new 4"})):
+        held = tenant("GET", "/v1/items", params=every)["items"]
+        assert {one["item_id"] for one in held} == own
+        assert tenant("DELETE", "/v1/items", params=every)["deleted"] == len(own)
+
+
+def test_launches_that_arrive_together_are_forecast_apart(
+    store: Store, encoder: Encoder, tmp_path: Path
+) -> None:
+    items, sales = read_tables()
+    for name, horizon in (("acme", 3), ("east", 2)):
+        forecaster = LaunchForecaster(
+            encoder=encoder, horizon=horizon, text=TEXT, item_id="product_id", method="knn"
+        )
+        forecaster.fit(items, sales, cutoff=CUTOFF).save(tmp_path / "models" / name)
+    with serving(store, tmp_path, str(tmp_path / "models" / "{tenant}")) as (acme, east):
+        launch = {"text": "potato chips", "launch_date": "2017-09-18"}
+
+        def ask(route: str, tenant: Tenant, number: int) -> Any:
+            body = {"items": [{**launch, "item_id": f"i{number}"}]}
+            (one,) = tenant("POST", route, json=body)["results"]
+            return one
+
+        callers = (acme, acme, east, acme, east)
+        asked = [partial(ask, "/v1/forecast", one, row) for row, one in enumerate(callers)]
+        answers = together(acme.served, "forecasts", *asked)
+        assert [len(one["curve"]) for one in answers] == [3, 3, 2, 3, 2]
+        asked = [partial(ask, "/v1/explain/forecast", one, row) for row, one in enumerate(callers)]
+        answers = together(acme.served, "forecasts", *asked)
+        longest = [max(len(each["curve"] or []) for each in one["analogues"]) for one in answers]
+        assert longest == [3, 3, 2, 3, 2]
+
+
+def test_the_audit_log_tells_who_asked(pair: tuple[Tenant, Tenant]) -> None:
+    for tenant in pair:
+        tenant.ask("/v1/classify", "potato chips")
+    (path,) = (pair[0].served.settings.serve.data_dir / "audit").glob("*.jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [one["tenant"] for one in lines[-2:]] == ["acme", "east"]
+
+
+NAMES = st.none() | st.from_regex(r"[A-Za-z0-9_.-]{1,64}", fullmatch=True)
+
+
+@settings(max_examples=25)
+@given(st.lists(NAMES, unique=True, max_size=5), st.sampled_from(["acme", "shared", "x"]))
+def test_every_tenant_has_a_folder_of_its_own(names: list[str | None], word: str) -> None:
+    here = load_settings(None, {"serve": {"data_dir": "data"}})
+    every = {None, word, word.upper(), word.title(), *names}
+    folders = {str(tenant_folder(here, name)) for name in every}
+    assert len({folder.casefold() for folder in folders}) == len(every)
+
+
+def test_a_tenant_without_a_model_of_its_own_has_none(tmp_path: Path) -> None:
+    (tmp_path / "acme").mkdir()
+    assert _path_for(tmp_path / "{tenant}", "acme") == tmp_path / "acme"
+    assert _path_for(tmp_path / "{tenant}", "east") is _path_for(None, "east") is None
 
 
 def test_items_are_read_and_removed_by_their_owner(pair: tuple[Tenant, Tenant]) -> None:
