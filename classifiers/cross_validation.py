@@ -1,7 +1,8 @@
 """How good would a classifier be on new items? Every labeled item is answered by the others.
 
 The items are cut into folds; the items of each fold are labeled by a classifier that learned from
-the other folds alone.
+the other folds alone. Of very many items a random sample tells as much as all of them to within its
+interval: it is held out, and labeled by a classifier that learned from all the rest.
 """
 
 import warnings
@@ -23,8 +24,11 @@ from classifiers.statistics import group_codes
 from retrieval import InputError
 
 Rows = npt.NDArray[np.intp]
-Folds = list[tuple[Rows, Rows]]
-"""The rows to learn from and the rows to answer of each fold."""
+Split = tuple[Rows, Rows]
+"""The rows to learn from, and the rows to answer."""
+
+# Of fewer groups held out, the bootstrap over groups would give too narrow an interval.
+_FEWEST_GROUPS = 30
 
 
 def cross_evaluate(
@@ -53,8 +57,8 @@ def cross_evaluate(
         labels: Descriptions of labels, that every fold's classifier gets.
         folds: How many at most; see `fold_rows`.
         groups: (n,) what each item belongs to; a group is never on both sides.
-        sample: Answer so many of the items, drawn at random, if there are more; None: all. What is
-            learned from, and the answer to each, are the same.
+        sample: Hold out so many items once, if there are more, in place of the folds; see
+            `sample_rows`. None: folds.
         outside: Texts or items of none of the labels; each is answered by one fold's classifier.
         text: Text columns of a table; None takes every column but the id.
         item_id: Id column of a table.
@@ -71,9 +75,8 @@ def cross_evaluate(
         raise InputError("cross-validation needs a classifier without an index of its own")
     table, truth = as_rows(X), one_label_each(X, y)
     others = None if outside is None else as_rows(outside)
-    splits = fold_rows(truth, folds, groups=groups, seed=seed)
-    if sample is not None and sample < len(truth):
-        splits = _thinned(splits, len(truth), sample, seed)
+    drawn = None if sample is None else sample_rows(len(truth), sample, groups=groups, seed=seed)
+    splits = fold_rows(truth, folds, groups=groups, seed=seed) if drawn is None else [drawn]
     parts = []
     for number, (train, test) in enumerate(splits):
         fitted = clone(classifier)
@@ -105,7 +108,7 @@ def cross_evaluate(
 
 def fold_rows(
     labels: Labels, folds: int, *, groups: Sequence[Any] | None = None, seed: int = 0
-) -> Folds:
+) -> list[Split]:
     """Cut items into folds; return the rows to learn from and the rows to answer of each.
 
     Without groups every fold gets its share of each label; a label with fewer examples than folds
@@ -136,11 +139,26 @@ def fold_rows(
         return list(folded.split(np.zeros(len(codes)), codes))
 
 
-def _thinned(splits: Folds, n: int, sample: int, seed: int) -> Folds:
-    """Of all n rows to answer, keep a random sample; all rows to learn from stay."""
-    drawn = np.random.default_rng(seed).choice(n, sample, replace=False)
-    thinned = [(train, np.intersect1d(test, drawn)) for train, test in splits]
-    return [(train, test) for train, test in thinned if len(test)]
+def sample_rows(
+    n: int, sample: int, *, groups: Sequence[Any] | None = None, seed: int = 0
+) -> Split | None:
+    """Draw items to hold out at random, whatever their labels.
+
+    Whole groups are drawn until they hold so many items, the last one perhaps a few more.
+
+    Returns:
+        The rows to learn from and the rows to answer. None where there are no more items than that,
+        or the groups are too few to tell from some of them how others would do.
+    """
+    codes = np.arange(n) if groups is None else group_codes(groups)
+    sizes = np.bincount(codes)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    drawn = order[: np.searchsorted(sizes[order].cumsum(), sample) + 1]
+    too_few = groups is not None and len(drawn) < _FEWEST_GROUPS
+    if sample >= n or too_few or len(drawn) == len(sizes):
+        return None
+    is_held = np.isin(codes, drawn)
+    return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
 def _joined(parts: Sequence[Answers], rows: Rows) -> Answers:

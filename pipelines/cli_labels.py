@@ -98,10 +98,12 @@ def evaluate(
         Path | None,
         typer.Option("--outside", metavar="PATH", help="Items of none of the labels."),
     ] = None,
-    folds: Annotated[int, typer.Option(min=2, help="Folds of the cross-validation.")] = 5,
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Cross-validate all, in so many folds; else 5.")
+    ] = None,
     sample: Annotated[
         int | None,
-        typer.Option(min=1, help="Items to cross-validate, drawn at random; else 20,000."),
+        typer.Option(min=1, help="Of more items, hold out so many once, at random; else 20,000."),
     ] = None,
     group_col: Annotated[
         str | None,

@@ -280,9 +280,14 @@ class ClassifySettings(_Section):
 
 
 class EvaluateSettings(_Section):
-    """How labels are cross-validated: `sample` items are scored, drawn at random; none: all."""
+    """Which labeled items are held out, to see how good the labels would be.
+
+    `sample`: so many, drawn at random; none, or where there are no more: all, fold by fold.
+    `group_col`: column of what is held out together; null: `classify.groups`.
+    """
 
     sample: Annotated[PositiveInt | None, BeforeValidator(_none)] = 20_000
+    group_col: str | None = None
 
 
 class ForecastSettings(_Section):

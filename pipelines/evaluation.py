@@ -1,7 +1,8 @@
 """The job behind ``likewise evaluate``: how good are the labels on items with a known label?
 
 Two ways: items of a test table are labeled by the index, or the labeled items of one table label
-each other, fold by fold (cross-validation), which needs no index.
+each other: fold by fold (cross-validation), or, of very many, a random sample by all the rest. That
+needs no index.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ class EvaluationResult:
 
     Attributes:
         evaluation: The scores.
-        setup: `method` ("cross-validation" or "test items"), `items` and `outside` (the tables),
-            `model` (folder of the saved classifier), `folds`, `sample` (of how many items at most
-            the scores are), `group_col`, `seed`, `coverage`,
+        setup: `method` ("cross-validation", "held-out sample" or "test items"), `items` and
+            `outside` (the tables), `model` (folder of the saved classifier), `folds` (1 of a
+            sample), `sample` (its size, asked for), `group_col`, `seed`, `coverage`,
             `left_out` (items without a label), `indexed` (test items that are examples, too),
             `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
             answered), `described` (labels given in words), and what
@@ -77,7 +78,7 @@ def evaluate_job(
     *,
     test: TableInput | None = None,
     outside: TableInput | None = None,
-    folds: int = 5,
+    folds: int | None = None,
     group_col: str | None = None,
     model: Path | None = None,
     seed: int = 0,
@@ -87,16 +88,18 @@ def evaluate_job(
 
     Args:
         settings: `items` maps the columns, `classify` says how items are labeled, and which
-            coverage the label sets are to have, `evaluate` how many items are cross-validated; with
-            `test`, `index` names the collection.
-        items: Without `test`: labeled items, cross-validated; None: the table the settings name.
+            coverage the label sets are to have, `evaluate` what is held out; with `test`, `index`
+            names the collection.
+        items: Without `test`: labeled items, some held out, or cross-validated; None: the table the
+            settings name.
         test: Labeled items for the index to label, or for the labels in words; see
             `pipelines.jobs.fitted_classifier`. An item that is in the index, by its id, has no
             vote on itself.
         outside: Items of none of the labels.
-        folds: Of the cross-validation.
+        folds: Cross-validate all items, in so many; None: hold out a sample where there are more
+            items than `evaluate.sample`, else cross-validate in five.
         group_col: Column of what is held out together, such as a customer; with `test`, intervals
-            and averages are by group. None: without `test`, the one of `classify.groups`.
+            and averages are by group. None: without `test`, as the settings say.
         model: A saved classifier that labels the test items.
         seed: Of folds and bootstrap.
         quarantine: What becomes of bad rows; None: as the settings say.
@@ -113,7 +116,7 @@ def evaluate_job(
     coverage = settings.classify.coverage
     if test is None:
         # What must not be split while certainty is learned must not be to see how good it is.
-        group_col = group_col or settings.classify.groups
+        group_col = group_col or settings.evaluate.group_col or settings.classify.groups
     how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
     quarantine = quarantine or Quarantine.of(settings, "evaluate")
     with timed(_log, "labels evaluated") as fields:
@@ -202,6 +205,8 @@ def _of_test_items(
         }
 
 
+# Of a cross-validation, unless told.
+_FOLDS = 5
 # Parameters of a classifier that are no numbers or names.
 _ENGINES = ("index", "encoder")
 
@@ -211,7 +216,7 @@ def _by_folds(
     quarantine: Quarantine,
     items: TableInput,
     outside: TableInput | None,
-    folds: int,
+    folds: int | None,
     *,
     coverage: float,
     seed: int,
@@ -240,23 +245,25 @@ def _by_folds(
         table.items,
         table.labels,
         labels=described,
-        folds=folds,
+        folds=folds or _FOLDS,
         groups=table.groups,
-        sample=settings.evaluate.sample,
+        sample=settings.evaluate.sample if folds is None else None,
         outside=strangers,
         text=columns.text,
         item_id=columns.id,
         coverage=coverage,
         seed=seed,
     )
+    n_folds = int(evaluation.answers["fold"].nunique())
+    held = evaluation.counts["items"] if n_folds == 1 else 0
     return evaluation, {
-        "method": "cross-validation",
+        "method": "held-out sample" if held else "cross-validation",
         "items": source,
         "outside": None if outside is None else name_of(outside, "a table"),
         "model": None,
-        "folds": int(evaluation.answers["fold"].nunique()),
+        "folds": n_folds,
         "sample": settings.evaluate.sample,
-        "examples": len(table.items),
+        "examples": len(table.items) - held,
         "described": len(described or {}),
         "left_out": table.left_out,
     }

@@ -95,7 +95,7 @@ def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
         else "labeled by what their labels are in words, without an example"
     )
     whole = ", whole groups held out" if "folds" in setup and setup["group_col"] else ""
-    drawn = f", drawn at random from {setup['examples']:,}" if _is_sample(evaluation, setup) else ""
+    drawn = ", drawn at random" if setup["method"] == "held-out sample" else ""
     return (
         f"{counts['items']:,} items of {counts['labels']:,} labels{drawn}, {how}{whole}. "
         f"{scores['accuracy']:.1%} of the labels are right (95 % interval {low:.1%} to "
@@ -117,12 +117,12 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
         (setup["left_out"], "without a label, left out."),
     ]
     lines = [f"{_items(n)} {words}" for n, words in said if n]
-    if _is_sample(evaluation, setup):
+    if setup["method"] == "held-out sample":
         low, high = evaluation.intervals["accuracy"]
+        every, error = counts["items"] + setup["examples"], (high - low) / _ERRORS_WIDE
         lines.append(
-            f"{_items(counts['items'])} of {setup['examples']:,} are scored, drawn at random (seed "
-            f"{setup['seed']}); the standard error of the accuracy is "
-            f"{(high - low) / _ERRORS_WIDE:.2%}."
+            f"{_items(counts['items'])} of {every:,} are scored, drawn with seed {setup['seed']}; "
+            f"the standard error of the accuracy is {error:.2%}."
         )
     if counts["tail_items"]:
         labels = f"{counts['tail_labels']:,} label{'s' if counts['tail_labels'] > 1 else ''}"
@@ -132,11 +132,6 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
             f"{_items(counts['outside'])} of no known label make what is said of strangers."
         )
     return lines
-
-
-def _is_sample(evaluation: Evaluation, setup: dict[str, Any]) -> bool:
-    """Whether only some of the items that could be held out were."""
-    return "folds" in setup and evaluation.counts["items"] < int(setup["examples"])
 
 
 def automatic_shares(curve: pd.DataFrame, targets: tuple[float, ...] = (0.9, 0.95, 0.99)) -> str:

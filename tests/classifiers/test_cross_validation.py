@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import NeighborClassifier
-from classifiers.cross_validation import cross_evaluate, fold_rows
+from classifiers.cross_validation import cross_evaluate, fold_rows, sample_rows
 from retrieval import Encoder, InputError, ItemIndex
 from tests.classifiers.conftest import TEXT
 
@@ -78,32 +78,53 @@ def test_confidence_is_learned_without_ones_own_group(
     assert evaluation.answers["probability"].mean() < 0.7
 
 
-@pytest.mark.parametrize("grouped", [False, True])
-def test_a_sample_gets_the_answers_it_gets_among_all(
-    encoder: Encoder, groceries: pd.DataFrame, grouped: bool
+@given(st.integers(2, 200), st.integers(1, 220), st.integers(0, 3))
+def test_a_sample_is_held_out_once_and_all_the_rest_is_learned_from(
+    n: int, sample: int, seed: int
 ) -> None:
+    drawn = sample_rows(n, sample, seed=seed)
+    if sample >= n:
+        assert drawn is None
+        return
+    assert drawn is not None
+    train, test = drawn
+    assert len(test) == sample
+    assert sorted([*train, *test]) == list(range(n))
+
+
+@given(st.lists(st.integers(0, 90), min_size=150, max_size=200), st.integers(60, 120))
+def test_a_sample_is_of_whole_groups(groups: list[int], sample: int) -> None:
+    drawn = sample_rows(len(groups), sample, groups=groups)
+    if drawn is None:
+        return
+    train, test = drawn
+    held = {groups[row] for row in test}
+    assert not held & {groups[row] for row in train}
+    assert sorted([*train, *test]) == list(range(len(groups)))
+    largest = max(groups.count(group) for group in held)
+    assert sample <= len(test) < sample + largest
+    assert len(held) >= 30
+
+
+def test_few_groups_are_not_sampled() -> None:
+    # Of one group held out, an interval over groups would have no width at all.
+    assert sample_rows(1_000, 200, groups=[row % 5 for row in range(1_000)]) is None
+    assert sample_rows(1_000, 200, groups=[row % 200 for row in range(1_000)]) is not None
+    assert sample_rows(1_000, 990, groups=[row // 20 for row in range(1_000)]) is None
+
+
+def test_a_sample_is_labeled_by_all_the_rest(encoder: Encoder, groceries: pd.DataFrame) -> None:
     X, y = groceries[["item_id", *TEXT]], groceries["category"]
-    groups = (groceries.index % 7).tolist() if grouped else None
     classifier = NeighborClassifier(encoder=encoder, k=5)
-    whole = cross_evaluate(classifier, X, y, groups=groups, folds=3)
-    part = cross_evaluate(classifier, X, y, groups=groups, folds=3, sample=50)
-    answers = whole.answers.set_index("item_id").loc[part.answers["item_id"]].reset_index()
-    pd.testing.assert_frame_equal(part.answers, answers, check_exact=False, rtol=1e-9)
-    assert len(part.answers) == 50 == part.answers["item_id"].nunique()
-    assert part.answers["item_id"].tolist() != X["item_id"].tolist()[:50]
-    assert part.counts.get("groups") == (7 if grouped else None)
-    more = cross_evaluate(classifier, X, y, groups=groups, folds=3, sample=500)
-    assert len(more.answers) == len(X)
-
-
-def test_folds_that_a_sample_leaves_empty_are_left_out(
-    encoder: Encoder, groceries: pd.DataFrame
-) -> None:
-    X, y = groceries[["item_id", *TEXT]], groceries["category"]
-    outside = ["cat litter"] * 4
-    one = cross_evaluate(NeighborClassifier(encoder=encoder, k=5), X, y, sample=1, outside=outside)
-    assert len(one.answers) == 1
-    assert one.counts["outside"] == 4
+    train, test = sample_rows(len(X), 50, seed=1) or ((), ())
+    evaluation = cross_evaluate(classifier, X, y, sample=50, seed=1)
+    answers = evaluation.answers
+    assert answers["item_id"].tolist() == X["item_id"].iloc[test].tolist()
+    assert (answers["fold"] == 1).all()
+    assert answers["examples"].tolist() == y.iloc[test].map(y.iloc[train].value_counts()).tolist()
+    fitted = NeighborClassifier(encoder=encoder, k=5).fit(X.iloc[train], y.iloc[train], text=TEXT)
+    assert answers["predicted"].tolist() == fitted.predict(X.iloc[test]).tolist()
+    assert len(cross_evaluate(classifier, X, y, folds=2, sample=len(X)).answers) == len(X)
 
 
 def test_a_label_of_one_example_is_an_error_and_does_not_fail(

@@ -130,15 +130,19 @@ def test_what_is_never_split_while_learning_is_held_out_whole(shop: Shop) -> Non
     fold = result.evaluation.answers["fold"]
     assert result.setup["group_col"] == "brand"
     assert fold.groupby(items["brand"]).nunique().eq(1).all()
-    other = evaluate_job(settings, items, group_col="manufacturer_id", folds=2)
+    both = {"classify": {"groups": "brand"}, "evaluate": {"group_col": "manufacturer_id"}}
+    other = evaluate_job(load_settings(shop.config, both), items, folds=2)
     assert other.setup["group_col"] == "manufacturer_id"
 
 
 def test_so_many_items_are_scored_as_the_settings_say(shop: Shop) -> None:
     settings = load_settings(shop.config, {"evaluate": {"sample": 40}})
-    result = evaluate_job(settings, shop.items.head(150), folds=3)
+    result = evaluate_job(settings, shop.items.head(150))
     assert len(result.evaluation.answers) == result.setup["sample"] == 40
-    assert result.setup["examples"] == 150
+    assert (result.setup["method"], result.setup["examples"]) == ("held-out sample", 110)
+    folded = evaluate_job(settings, shop.items.head(150), folds=2)  # who asks for folds gets them
+    assert (folded.setup["method"], folded.setup["examples"]) == ("cross-validation", 150)
+    assert len(folded.evaluation.answers) == 150
     everything = load_settings(shop.config, {"evaluate": {"sample": "none"}})
     assert everything.evaluate.sample is None
 

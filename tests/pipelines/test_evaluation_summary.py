@@ -111,17 +111,17 @@ def test_remarks_say_what_scores_rest_on(evaluation: Evaluation) -> None:
 
 
 def test_a_sample_is_called_one(evaluation: Evaluation) -> None:
-    setup = SETUP | {"examples": 5000, "seed": 7}
+    setup = SETUP | {"method": "held-out sample", "folds": 1, "examples": 4900, "seed": 7}
     words = headline(evaluation, setup)
-    assert words.startswith("100 items of 2 labels, drawn at random from 5,000, cross-validated")
+    assert words.startswith(
+        "100 items of 2 labels, drawn at random, labeled by 4,900 labeled items. 40.0% of"
+    )
+    assert "items, whole groups held out." in headline(evaluation, setup | {"group_col": "brand"})
     low, high = evaluation.intervals["accuracy"]
     assert (
-        "100 items of 5,000 are scored, drawn at random (seed 7); the standard error of the "
-        f"accuracy is {(high - low) / 3.92:.2%}."
+        "100 items of 5,000 are scored, drawn with seed 7; the standard error of the accuracy is "
+        f"{(high - low) / 3.92:.2%}."
     ) in remarks(evaluation, setup)
-    tested = setup | {"method": "test items"}
-    del tested["folds"]
-    assert "drawn" not in headline(evaluation, tested)
 
 
 def test_the_automatic_share_is_the_largest_at_its_precision() -> None:
