@@ -2,7 +2,8 @@
 
 from forecasting.adjustments import Adjustments
 from forecasting.backtest import BacktestResult, backtest
-from forecasting.forecaster import FewLaunchesWarning, LaunchForecaster
+from forecasting.forecaster import LaunchForecaster
+from forecasting.parameters import FewLaunchesWarning
 from forecasting.plots import plot_analogues, plot_forecast, plot_importance
 
 __all__ = [

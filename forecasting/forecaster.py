@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,21 +20,14 @@ from forecasting.explanation import analogue_table, contribution_table
 from forecasting.forecasts import Forecasts, curve_table, total_table
 from forecasting.history import History
 from forecasting.launches import Launches
-from forecasting.model import LaunchModel, Similarity
+from forecasting.model import Similarity
 from forecasting.panel import Ints
+from forecasting.parameters import Method, check_parameters, chosen_model
 from forecasting.paths import Paths
 from forecasting.reading import Reader
-from forecasting.sales_table import BeforeLaunch, Repeats, Returns, check_choice
+from forecasting.sales_table import BeforeLaunch, Repeats, Returns
 from forecasting.sums import Sums
 from retrieval import Encoder, InputError, ItemIndex, TableError
-
-Method = Literal["auto", "lightgbm", "knn"]
-
-_FEWEST_LAUNCHES = 100  # finished ones that training needs
-
-
-class FewLaunchesWarning(UserWarning):
-    """There are too few finished launches to train on: the analogues vote instead."""
 
 
 class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -182,7 +174,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         shared: AnalogueIndex | None = None,
     ) -> Self:
         """Fit; a backtest lets later cutoffs share their temporary index."""
-        self._check_parameters()
+        check_parameters(self)
         reader = self._reader
         clean = reader.items(items)
         panel = reader.panel(clean, sales, cutoff)
@@ -198,7 +190,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.history_, texts, products, analogues.index.encoder, future
         )
         self.engine_ = Engine.learn(
-            self._describer(analogues), self.launched_, self.training_, self._model()
+            self._describer(analogues), self.launched_, self.training_, chosen_model(self)
         )
         return self
 
@@ -529,34 +521,6 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- preparing -------------------------------------------------------------------------------
 
-    def _model(self) -> LaunchModel | None:
-        """The model to train; None where the analogues are to vote."""
-        finished = int(np.isfinite(self.history_.curves).all(axis=1).sum())
-        if self.method == "knn":
-            return None
-        if self.method == "auto" and finished < _FEWEST_LAUNCHES:
-            warnings.warn(
-                f"only {finished} launches had sold for {self.horizon} periods by "
-                f"{self.cutoff_:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
-                'instead (method="knn")',
-                FewLaunchesWarning,
-                stacklevel=4,  # who called fit
-            )
-            return None
-        if not finished:
-            raise InputError(
-                f"no launch had sold for {self.horizon} periods by {self.cutoff_:%Y-%m-%d}; "
-                'method="knn" needs none'
-            )
-        return LaunchModel(
-            self.quantiles,
-            seed=self.seed,
-            n_jobs=self.n_jobs,
-            recency=self.recency,
-            calibrate=self.calibrate,
-            similarity=self.similarity,
-        )
-
     def _describer(self, analogues: AnalogueIndex) -> Describer:
         return Describer(
             history=self.history_,
@@ -567,25 +531,3 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             recency=self.recency,
             quantiles=tuple(self.quantiles),
         )
-
-    def _check_parameters(self) -> None:
-        levels = list(self.quantiles)
-        if levels != sorted(set(levels)) or 0.5 not in levels or not all(0 < q < 1 for q in levels):
-            raise InputError(
-                f"quantiles must ascend between 0 and 1 with 0.5 among them, got {levels}"
-            )
-        for name, least in (("horizon", 1), ("k", 1), ("max_lead", 0)):
-            value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or value < least:
-                raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
-        for name in ("temperature", "recency"):
-            value = getattr(self, name)
-            if (name == "temperature" or value is not None) and not (value and value > 0):
-                raise InputError(f"{name} must be above 0, got {value}")
-        check_choice("method", self.method, get_args(Method))
-        check_choice("similarity", self.similarity, get_args(Similarity))
-        unknown = [name for name in self.pools if name not in POOLS]
-        if unknown:
-            raise InputError(f"pools: unknown {', '.join(unknown)}; there are: {', '.join(POOLS)}")
-        if self.index is not None and self.encoder not in (None, self.index.encoder):
-            raise InputError("index and encoder are both given; an index brings its own encoder")

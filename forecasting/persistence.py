@@ -13,6 +13,7 @@ from forecasting.analogues import AnalogueIndex
 from forecasting.engine_files import engine_files, json_ready, read_engine, read_settings
 from forecasting.model_card import model_card
 from forecasting.panel_files import panel_files, read_panel
+from forecasting.parameters import check_parameters
 from retrieval import Encoder, ItemIndex
 from retrieval.artifact import Artifact, read_artifact, write_artifact
 from retrieval.saved_model import find_encoder, place_of, understood
@@ -91,12 +92,12 @@ def read_forecaster(
         document = artifact.json(_DOCUMENT)
         place = _place(document)
         forecaster = cls(**read_settings(document["parameters"]))
-        forecaster._check_parameters()
+        check_parameters(forecaster)
         seen = read_panel(artifact)
         engine = read_engine(artifact, seen.history)
         vectors = None if place is not None else artifact.arrays(_VECTORS)["vectors"]
     encoder = find_encoder(artifact, place, index, encoder)
-    forecaster.set_params(index=index, encoder=encoder)._check_parameters()
+    check_parameters(forecaster.set_params(index=index, encoder=encoder))
     panel = seen.history.panel
     analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, vectors)
     forecaster.panel_ = panel

@@ -18,7 +18,7 @@ import pandas as pd
 import structlog
 
 from forecasting import BacktestResult, LaunchForecaster, backtest
-from forecasting.forecaster import FewLaunchesWarning
+from forecasting.parameters import FewLaunchesWarning
 from forecasting.persistence import named_index
 from pipelines.config import Settings
 from pipelines.config_sections import BacktestSettings, IndexSettings

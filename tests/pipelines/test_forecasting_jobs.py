@@ -11,8 +11,8 @@ import pytest
 
 from forecasting import BacktestResult, LaunchForecaster, backtest
 from forecasting.analogues import POOLS
-from forecasting.forecaster import Method
 from forecasting.model import Similarity
+from forecasting.parameters import Method
 from forecasting.sales_table import BeforeLaunch, Repeats, Returns
 from pipelines import backtest_files
 from pipelines.backtest_files import write_backtest

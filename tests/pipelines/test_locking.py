@@ -82,9 +82,17 @@ def test_a_file_is_the_same_however_it_is_written(
 
 def test_what_is_another_collection_is_free() -> None:
     with locked_collection(URI, "items", "index"):
-        _write(URI, "others")
-        for other in ("http://127.0.0.1:19531", f"{URI}/shop", "http://localhost.example:19530"):
-            _write(other, "items")
+        for uri, collection in (
+            (URI, "others"),
+            ("http://127.0.0.1:19531", "items"),
+            (f"{URI}/shop", "items"),
+            ("http://localhost.example:19530", "items"),
+        ):
+            with (
+                locked_collection(uri, collection, "index"),
+                pytest.raises(CollectionLockedError),  # and each is a lock of its own
+            ):
+                _write(uri, collection)
 
 
 def test_without_a_cache_folder_nothing_is_written(
