@@ -31,6 +31,7 @@ from pipelines.config_sections import (
     BacktestSettings,
     ClassifySettings,
     EncoderSettings,
+    EvaluateSettings,
     ForecastSettings,
     IndexSettings,
     ItemsSettings,
@@ -67,6 +68,7 @@ def demo_settings(out: Path, *, cache: bool = True) -> Settings:
         encoder=EncoderSettings(cache=cache),
         # A head takes two minutes more: too long for a demo.
         classify=ClassifySettings(k=200, head=None, prototypes=True, groups="fold"),
+        evaluate=EvaluateSettings(group_col="product_type"),
         forecast=ForecastSettings(horizon=8, text=FORECAST_TEXT, attributes=FORECAST_ATTRIBUTES),
         backtest=BacktestSettings(cutoffs=(CUTOFF.date(),)),
     )

@@ -18,8 +18,9 @@ from retrieval.index import ItemIndex
 
 Finalizer = Callable[[], object]
 
-# Folder → the index in it. SimpleQueue is the queue that a garbage collection may put into.
-_open: dict[str, ItemIndex] = {}
+# Folder → the index in it, None while it is being opened. SimpleQueue is the queue that a garbage
+# collection may put into.
+_open: dict[str, ItemIndex | None] = {}
 _abandoned: SimpleQueue[str] = SimpleQueue()
 
 
@@ -35,16 +36,22 @@ def open_private_index(owner: object, encoder: Encoder | None) -> tuple[ItemInde
     """
     _remove_abandoned()
     folder = tempfile.mkdtemp(prefix="likewise-")
-    _open[folder] = ItemIndex(uri=str(Path(folder) / "private.db"), encoder=encoder)
+    _open[folder] = None
+    index = _open[folder] = ItemIndex(uri=str(Path(folder) / "private.db"), encoder=encoder)
     finalizer = weakref.finalize(owner, _abandoned.put, folder)
     finalizer.atexit = False
-    return _open[folder], finalizer
+    return index, finalizer
 
 
 def remove_private_index(finalizer: Finalizer) -> None:
     """Close the index now and remove its folder."""
     finalizer()
     _remove_abandoned()
+
+
+def private_folders() -> list[str]:
+    """Return the folders of open indexes: what a process that ends without closing leaves."""
+    return list(_open)
 
 
 def _remove_abandoned() -> None:
@@ -54,10 +61,12 @@ def _remove_abandoned() -> None:
 
 @atexit.register
 def _remove_all() -> None:
-    for folder in list(_open):
+    for folder in private_folders():
         _remove(folder)
 
 
 def _remove(folder: str) -> None:
-    _open.pop(folder).close()
+    index = _open.pop(folder)
+    if index is not None:
+        index.close()
     shutil.rmtree(folder, ignore_errors=True)

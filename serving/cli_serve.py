@@ -1,10 +1,8 @@
 """The verbs ``likewise serve`` and ``likewise key``."""
 
-import atexit
 import os
 import signal
 import sys
-import threading
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -24,7 +22,12 @@ if TYPE_CHECKING:
     from pipelines.config import Settings
 
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
-_PATIENCE = 1.0  # seconds in which temporary folders are removed, where the process is left
+_REMOVE = """
+import shutil, sys
+for folder in sys.argv[2:]:
+    shutil.rmtree(folder, ignore_errors=True)
+sys.exit(int(sys.argv[1]))
+"""
 
 
 def serve(
@@ -137,12 +140,16 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process without the thread that loads: all else is closed, nothing was accepted."""
-    late = threading.Timer(_PATIENCE, os._exit, (code,))
-    late.daemon = True
-    late.start()
-    atexit._run_exitfuncs()  # temporary folders go
-    os._exit(code)
+    """End the process without the thread that loads: all else is closed, nothing was accepted.
+
+    The process becomes one that removes what the thread wrote: after that no thread is left that
+    could write more.
+    """
+    from retrieval.private_index import private_folders
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-IS", "-c", _REMOVE, str(code), *private_folders()])
 
 
 def _check_host(settings: "Settings", host: str) -> None:
