@@ -58,8 +58,7 @@ def locked_collection(uri: str, collection: str, job: str) -> Iterator[None]:
         CollectionLockedError: Another job holds it; the message says which, and since when.
         LikewiseError: The cache folder cannot be written to.
     """
-    name = hashlib.sha256(f"{_place(uri)} {collection}".encode()).hexdigest()[:32]
-    path = default_cache_dir() / "locks" / name
+    path = collection_file(uri, collection)
 
     def refused(holder: str) -> LikewiseError:
         return CollectionLockedError(
@@ -75,6 +74,12 @@ def locked_collection(uri: str, collection: str, job: str) -> Iterator[None]:
         ) from error
     with held:
         yield
+
+
+def collection_file(uri: str, collection: str, suffix: str = "") -> Path:
+    """The file of a collection's lock; with a suffix, one beside it for its holder to write."""
+    name = hashlib.sha256(f"{_place(uri)} {collection}".encode()).hexdigest()[:32]
+    return default_cache_dir() / "locks" / f"{name}{suffix}"
 
 
 def _hold(path: Path, job: str, refused: Callable[[str], LikewiseError]) -> ExitStack:

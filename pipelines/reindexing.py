@@ -16,7 +16,7 @@ import structlog
 from pipelines.config import Settings
 from pipelines.demands import Demands
 from pipelines.jobs import make_encoder, require_index
-from pipelines.locking import locked_collection
+from pipelines.locking import collection_file, locked_collection
 from pipelines.logs import timed
 from retrieval import LikewiseError
 from retrieval.examination import Examination, examine
@@ -66,7 +66,8 @@ def reindex_job(
     """Builds the collection anew with the settings' encoder and vector index.
 
     The items come from the live version, so that what was written through the API is there, too.
-    Killed and run again, it goes on where it was.
+    Killed and run again, it goes on where it was; if the name had been moved already, all that is
+    left to do is to carry over what was written during the move.
 
     Args:
         settings: `encoder` and `index` as they are to be.
@@ -82,9 +83,11 @@ def reindex_job(
     """
     chosen = settings.index
     with _versions(settings, "reindex") as versions:
-        version = versions.prepare(
-            make_encoder(settings), index=chosen.kind, params=chosen.params or None
-        )
+        encoder, index, params = make_encoder(settings), chosen.kind, chosen.params or None
+        finished = _finished(versions, settings)
+        if finished is not None and versions.is_as(encoder, index=index, params=params):
+            return _dropped(versions, finished) if drop_old else finished
+        version = versions.prepare(encoder, index=index, params=params)
         return _replaced(versions, version, settings, demands or Demands(), switch, drop_old)
 
 
@@ -110,6 +113,7 @@ def rollback_job(
             versions.point(version)
             _log.info("index replaced", former=former, live=version)
             return Reindexing(former, version, version)
+        _finished(versions, settings)
         return _replaced(versions, version, settings, None, True, False)
 
 
@@ -119,11 +123,23 @@ def _versions(settings: Settings, job: str) -> Iterator[Versions]:
     require_index(settings)
     chosen = settings.index
     token = chosen.token.get_secret_value() if chosen.token else None
+    note = collection_file(chosen.uri, chosen.collection, ".move.npz")
     with (
         locked_collection(chosen.uri, chosen.collection, job),
-        Versions(chosen.uri, chosen.collection, token=token) as versions,
+        Versions(chosen.uri, chosen.collection, token=token, note=note) as versions,
     ):
         yield versions
+
+
+def _finished(versions: Versions, settings: Settings) -> Reindexing | None:
+    """What was left to do of a move that was killed, done; None where there was nothing."""
+    finished = versions.finish(partial(make_encoder, settings))
+    if finished is None:
+        return None
+    former, late = finished
+    done = Reindexing(former, versions.live, versions.live, late=late.copied + late.removed)
+    _log.warning("move finished that was killed", former=former, live=done.live, late=done.late)
+    return done
 
 
 def _replaced(
@@ -145,10 +161,16 @@ def _replaced(
         return done
     late = versions.switch(version)
     _log.info("index replaced", former=former, live=version, late=late.copied + late.removed)
-    dropped = tuple(one for one in versions.all() if drop_old and one != version)
+    done = replace(done, live=version, late=late.copied + late.removed)
+    return _dropped(versions, done) if drop_old else done
+
+
+def _dropped(versions: Versions, done: Reindexing) -> Reindexing:
+    """Remove all versions but the live one."""
+    dropped = tuple(one for one in versions.all() if one != done.live)
     for one in dropped:
         versions.drop(one)
-    return replace(done, live=version, late=late.copied + late.removed, dropped=dropped)
+    return replace(done, dropped=dropped)
 
 
 def _examined(versions: Versions, done: Reindexing, items: int, demands: Demands) -> Reindexing:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from retrieval.building import wait_until_built
@@ -17,6 +18,7 @@ from retrieval.carrying import Carried, Carrier
 from retrieval.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.index_kinds import milvus_index
+from retrieval.moves import Move
 from retrieval.schema import Layout, milvus_fields
 from retrieval.store import Store
 
@@ -32,6 +34,8 @@ class Versions:
         collection: The name.
         token: As of `retrieval.ItemIndex`.
         timeout: Seconds a single call may take.
+        note: File that a move is noted in while it lasts, so that it can be finished should the
+            process be killed; None: it cannot.
 
     Raises:
         InputError: There is no such collection, or the name is that of a version.
@@ -39,9 +43,16 @@ class Versions:
     """
 
     def __init__(
-        self, uri: str, collection: str, *, token: str | None = None, timeout: float = 120.0
+        self,
+        uri: str,
+        collection: str,
+        *,
+        token: str | None = None,
+        timeout: float = 120.0,
+        note: Path | None = None,
     ) -> None:
         self.name = collection
+        self._note = note
         self._live = Store(str(uri), collection, token=token, timeout=timeout)
         self._stores: dict[str, Store] = {}
         self._carriers: dict[str, tuple[Carrier, Carried]] = {}
@@ -109,12 +120,7 @@ class Versions:
             What Milvus calls it.
         """
         chosen = milvus_index(index, params, is_lite=self._live.is_lite)
-        layout = replace(
-            self.layout(self.live),
-            encoder=encoder.identity,
-            index=chosen["index_type"],
-            index_params=chosen["params"],
-        )
+        layout = self._wanted(encoder, chosen)
         known = self.all()
         for version in known[known.index(self.live) + 1 :]:
             if self.store(version).read_metadata() == layout.to_json():
@@ -123,6 +129,13 @@ class Versions:
             version = f"{self.name}_v{int(known[-1].rpartition('_v')[2]) + 1}"
         self.store(version).prepare(milvus_fields(layout), chosen, layout.to_json())
         return version
+
+    def is_as(
+        self, encoder: Encoder, *, index: str = "auto", params: Mapping[str, Any] | None = None
+    ) -> bool:
+        """Whether the live version is what `prepare` would make of these."""
+        chosen = milvus_index(index, params, is_lite=self._live.is_lite)
+        return self._wanted(encoder, chosen) == self.layout(self.live)
 
     def fill(
         self, version: str, encoder: Callable[[str], Encoder], *, progress: bool | None = None
@@ -139,7 +152,7 @@ class Versions:
                 kept.
             IndexReplacedError: Somebody else has moved the name meanwhile.
         """
-        carrier = self._carrier(version, encoder)
+        carrier = self._carrier(self.live, version, encoder)
         copied = removed = 0
         for _ in range(_PASSES):
             self._require_live()
@@ -160,12 +173,39 @@ class Versions:
 
         Raises:
             IndexReplacedError: Somebody else has moved the name meanwhile.
+            LikewiseError: The move cannot be noted.
         """
         if version == self.live:
             return Carried()
         carrier, carried = self._carriers[version]
+        if self._note is not None:
+            Move(self.live, version, carried.held).note(self._note)
         self.point(version)
-        return carrier.carry_late(carried.held)
+        late = carrier.carry_late(carried.held)
+        self._forget()
+        return late
+
+    def finish(self, encoder: Callable[[str], Encoder]) -> tuple[str, Carried] | None:
+        """Carry over what a switch that was killed has left behind.
+
+        Args:
+            encoder: As of `fill`.
+
+        Returns:
+            The version that was live before that switch, and what was carried over; None where no
+            switch was killed after it had moved the name.
+
+        Raises:
+            InputError: As of `fill`.
+            LikewiseError: The note of the move cannot be read.
+        """
+        move = None if self._note is None else Move.noted(self._note)
+        done = None
+        if move is not None and move.version == self.live and move.former in self.all():
+            carrier = self._carrier(move.former, move.version, encoder)
+            done = move.former, carrier.carry_late(move.held)
+        self._forget()
+        return done
 
     def point(self, version: str) -> None:
         """Let the name stand for a version as it is.
@@ -212,10 +252,22 @@ class Versions:
                 "begin anew"
             )
 
-    def _carrier(self, version: str, encoder: Callable[[str], Encoder]) -> Carrier:
+    def _wanted(self, encoder: Encoder, chosen: Mapping[str, Any]) -> Layout:
+        return replace(
+            self.layout(self.live),
+            encoder=encoder.identity,
+            index=chosen["index_type"],
+            index_params=chosen["params"],
+        )
+
+    def _forget(self) -> None:
+        if self._note is not None:
+            self._note.unlink(missing_ok=True)
+
+    def _carrier(self, former: str, version: str, encoder: Callable[[str], Encoder]) -> Carrier:
         target = self.layout(version)
         encode = None
-        if not target.encoder.same_space(self.layout(self.live).encoder):
+        if not target.encoder.same_space(self.layout(former).encoder):
             made = encoder(target.encoder.name)
             if not target.encoder.same_space(made.identity):
                 raise InputError(
@@ -225,4 +277,4 @@ class Versions:
             encode = made.encode
         fields = [str(field["field_name"]) for field in milvus_fields(target)]
         fields.remove("vector")
-        return Carrier(self.store(self.live), self.store(version), fields, encode)
+        return Carrier(self.store(former), self.store(version), fields, encode)

@@ -13,6 +13,7 @@ from pipelines.jobs import classify_job, index_job, open_index
 from pipelines.locking import CollectionLockedError
 from pipelines.reindexing import reindex_job, rollback_job
 from retrieval import Encoder, EncoderMismatchError
+from retrieval.carrying import Carrier
 from retrieval.examination import Examination
 from tests.encoders import scrambled_encoder, shallow_encoder
 from tests.milvus_places import Place, Places
@@ -123,6 +124,47 @@ def test_no_other_job_writes_meanwhile_but_the_api_may(
     settings = load_settings(_config(tmp_path, shallow), {})
     assert reindex_job(settings, demands=Meanwhile(loss=0.2)).late == 2
     assert index_job(live)["new"] == 2
+
+
+@pytest.mark.parametrize("is_back", [False, True], ids=["again", "back"])
+def test_killed_right_after_the_move_nothing_is_lost(
+    place: Place,
+    encoder: Encoder,
+    shallow: Encoder,
+    shop: Shop,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_back: bool,
+) -> None:
+    config = _config(tmp_path, shallow)
+    first, second = f"{place.collection}_v1", f"{place.collection}_v2"
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    late = shop.items.head(1).assign(product_id="late")
+    names = {"item_id": "product_id", "text": ["product_type", "package_size", "brand"]}
+    with monkeypatch.context() as patch:
+
+        @dataclass(frozen=True)
+        class Meanwhile(Demands):
+            def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
+                with place.open(encoder) as writer:
+                    writer.upsert(late, **names, label="product_category")
+                return super().unmet(items, before, after)
+
+        patch.setattr(Carrier, "carry_late", killed)
+        with pytest.raises(KeyboardInterrupt):
+            reindex_job(load_settings(config, {}), demands=Meanwhile(loss=0.2))
+    with open_index(load_settings(tmp_path / "job.yaml", {})) as index:
+        assert index.version == second
+        assert "late" not in index.ids()
+    code, said = _run("reindex", "--config", config, *(["--rollback"] if is_back else []))
+    assert code == 0, said
+    assert f"is now {first if is_back else second}, was {second if is_back else first}" in said
+    with open_index(load_settings(tmp_path / "job.yaml", {})) as index:
+        assert "late" in index.ids()
+        assert index.count() == len(shop.items) + 1
 
 
 def test_what_does_not_go_together(tmp_path: Path) -> None:

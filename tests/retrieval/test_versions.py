@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder, IndexReplacedError, InputError, ItemIndex
+from retrieval.carrying import Carrier
 from retrieval.versions import Versions
 from tests.encoders import shallow_encoder
 from tests.milvus_places import Place, Places
@@ -191,7 +192,7 @@ def test_what_was_written_to_the_new_version_is_not_undone(
 ) -> None:
     """Between the move of the name and the end of the carrying."""
     version = versions.prepare(other)
-    carrier = versions._carrier(version, _named(encoder, other))
+    carrier = versions._carrier(versions.live, version, _named(encoder, other))
     held = carrier.carry().held
     with place.open(encoder) as writer:
         writer.upsert(products.iloc[[1, 2]].assign(brand="Old"), **COLUMNS)
@@ -205,6 +206,68 @@ def test_what_was_written_to_the_new_version_is_not_undone(
         texts = index.get(products["item_id"].iloc[[1, 2, 3]].tolist())["text"].tolist()
         assert ["Old" in texts[0], "New" in texts[1], "New" in texts[2]] == [True] * 3
         assert index.count() == 101
+
+
+def test_a_move_that_was_killed_is_finished(
+    place: Place,
+    encoder: Encoder,
+    other: Encoder,
+    products: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    note, named = tmp_path / "move.npz", _named(encoder, other)
+    first, second, third = products["item_id"].iloc[:3]
+    with (
+        Versions(place.uri, place.collection, token=place.token, note=note) as killed,
+        place.open(encoder) as writer,
+        monkeypatch.context() as patch,
+    ):
+        assert killed.finish(named) is None
+        former, version = killed.live, killed.prepare(other)
+        killed.fill(version, named)
+        writer.upsert(products.iloc[100:102], **COLUMNS)
+        writer.upsert(products.iloc[[0, 1]].assign(brand="Old"), **COLUMNS)
+        writer.delete([third])
+        patch.setattr(Carrier, "carry_late", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            killed.switch(version)
+    with place.open(other) as writer:
+        writer.upsert(products.iloc[[1]].assign(brand="New"), **COLUMNS)
+    with Versions(place.uri, place.collection, token=place.token, note=note) as again:
+        finished = again.finish(named)
+        assert finished is not None
+        assert (finished[0], finished[1].copied, finished[1].removed) == (former, 3, 1)
+        assert again.finish(named) is None
+    with place.open(other) as index:
+        assert (index.version, index.count()) == (version, 101)
+        assert "Old" in index.get([first])["text"].iloc[0]
+        assert "New" in index.get([second])["text"].iloc[0]
+
+
+def test_a_move_that_was_killed_before_it_began_is_forgotten(
+    place: Place,
+    encoder: Encoder,
+    other: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    note, named = tmp_path / "move.npz", _named(encoder, other)
+    with Versions(place.uri, place.collection, token=place.token, note=note) as killed:
+        version = killed.prepare(other)
+        killed.fill(version, named)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Versions, "point", _killed)
+            killed.switch(version)
+        assert note.exists()
+        assert killed.finish(named) is None
+        assert not note.exists()
+        killed.switch(version)
+        assert not note.exists()
+
+
+def _killed(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_name_that_somebody_else_has_moved_is_left_alone(
