@@ -162,10 +162,11 @@ def _openvino_backend(model: SentenceTransformer, kept: Path | None) -> Encode:
     graph = _read(kept) if kept is not None else None
     if graph is None:
         graph = _convert(model)
-        if kept is not None:
-            _keep(graph, kept)
-            # As every later run will read it: saving changes the last digits of its vectors.
-            graph = _read(kept) or graph
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            place = kept or Path(folder) / "model"
+            _keep(graph, place)
+            # As every other run reads it: saving changes the last digits of its vectors.
+            graph = _read(place) or graph
     options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
     threads = os.environ.get("OMP_NUM_THREADS", "")
     if threads.isdecimal() and int(threads):  # OpenVINO does not read it itself
