@@ -1,6 +1,7 @@
 """The same jobs by Ray's workers and in this process: the same results.
 
-All are equal to the last bit.
+All are equal to the last bit, but for distances that a server computes while it is rearranging what
+was written to it: those round otherwise, whoever asks.
 """
 
 from __future__ import annotations
@@ -194,7 +195,7 @@ def test_index_and_labels_are_the_same_though_workers_die(
     _dying_once(monkeypatch, "_labeler", tmp_path / "labels died", after=False)
     other = classify_job(_settings(shop, ENGINE, index=places[1].settings()), new)
     assert (tmp_path / "labels died").exists()
-    pd.testing.assert_frame_equal(other, one, check_exact=True)
+    pd.testing.assert_frame_equal(other, one, check_exact=False, rtol=0, atol=1e-5)
 
 
 @pytest.mark.server_only("Ray's workers share a server")
