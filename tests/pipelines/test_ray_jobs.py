@@ -177,25 +177,28 @@ def test_index_and_labels_are_the_same_though_workers_die(
     shop.items[300:].to_parquet(parts / "2.parquet")
     places = [milvus("local"), milvus("ray")]
     uncached = {"encoder": {"cache": False}}
-    local = index_job(_settings(shop, None, index=places[0].settings(), **uncached))
+    counted = index_job(_settings(shop, None, index=places[0].settings(), **uncached))
     _dying_once(monkeypatch, "_upserter", tmp_path / "index died", after=True)
     settings = _settings(shop, ENGINE, index=places[1].settings(), **uncached)
-    made = index_job(settings, parts)
+    counts = index_job(settings, parts)
     assert (tmp_path / "index died").exists()
-    assert made["total"] == local["total"] == len(shop.items)
+    assert counts["total"] == counted["total"] == len(shop.items)
     # What the killed worker had written counts as unchanged.
-    assert made["new"] + made["unchanged"] == local["new"]
+    assert counts["new"] + counts["unchanged"] == counted["new"]
     pd.testing.assert_frame_equal(*(_content(place, encoder) for place in places), check_exact=True)
     assert index_job(settings, parts)["unchanged"] == len(shop.items)
 
     new = tmp_path / "new.parquet"
     shop.items[:130].to_parquet(new)
-    blocks = {"block_rows": ENGINE["block_rows"]}
-    one = classify_job(_settings(shop, blocks, index=places[1].settings()), new)
     _dying_once(monkeypatch, "_labeler", tmp_path / "labels died", after=False)
-    other = classify_job(_settings(shop, ENGINE, index=places[1].settings()), new)
+    blocks = {"block_rows": ENGINE["block_rows"]}
+    local, ray = (_settings(shop, one, index=places[1].settings()) for one in (blocks, ENGINE))
+    for _ in range(5):
+        before, made, after = (classify_job(one, new) for one in (local, ray, local))
+        if before.equals(after):  # else the server was at work, and no two answers are the same
+            break
     assert (tmp_path / "labels died").exists()
-    pd.testing.assert_frame_equal(other, one, check_exact=False, rtol=0, atol=1e-5)
+    pd.testing.assert_frame_equal(made, after, check_exact=True)
 
 
 @pytest.mark.server_only("Ray's workers share a server")
