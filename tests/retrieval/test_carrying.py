@@ -36,7 +36,7 @@ def test_the_last_word_counts(encoder: Encoder, products: pd.DataFrame, milvus: 
         index.upsert(_that_were(products, 0, KEPT, CHANGED, DELETED, word="first"), **COLUMNS)
     with Versions(place.uri, place.collection, token=place.token) as versions:
         version = versions.prepare(encoder, index="IVF_FLAT", params={"nlist": 4})
-        carrier = versions._carrier(version, lambda name: encoder)
+        carrier = versions._carrier(versions.live, version, lambda name: encoder)
         held = carrier.carry().held
         _write(place, encoder, products, 0, "old")
         versions.point(version)
