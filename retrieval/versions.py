@@ -119,8 +119,7 @@ class Versions:
         Returns:
             What Milvus calls it.
         """
-        chosen = milvus_index(index, params, is_lite=self._live.is_lite)
-        layout = self._wanted(encoder, chosen)
+        chosen, layout = self._wanted(encoder, index, params)
         known = self.all()
         for version in known[known.index(self.live) + 1 :]:
             if self.store(version).read_metadata() == layout.to_json():
@@ -134,8 +133,7 @@ class Versions:
         self, encoder: Encoder, *, index: str = "auto", params: Mapping[str, Any] | None = None
     ) -> bool:
         """Whether the live version is what `prepare` would make of these."""
-        chosen = milvus_index(index, params, is_lite=self._live.is_lite)
-        return self._wanted(encoder, chosen) == self.layout(self.live)
+        return self._wanted(encoder, index, params)[1] == self.layout(self.live)
 
     def fill(
         self, version: str, encoder: Callable[[str], Encoder], *, progress: bool | None = None
@@ -180,7 +178,7 @@ class Versions:
         carrier, carried = self._carriers[version]
         if self._note is not None:
             Move(self.live, version, carried.held).note(self._note)
-        self.point(version)
+        self._point(version)
         late = carrier.carry_late(carried.held)
         self._forget()
         return late
@@ -208,16 +206,14 @@ class Versions:
         return done
 
     def point(self, version: str) -> None:
-        """Let the name stand for a version as it is.
+        """Let the name stand for a version as it is; a move that was killed stays as it is, too.
 
         Raises:
             InputError: There is no such version.
             IndexReplacedError: Somebody else has moved the name since it was looked up.
         """
-        self.layout(version)
-        self._require_live()
-        self.store(version).point()
-        self._live.exists()
+        self._point(version)
+        self._forget()
 
     def drop(self, version: str) -> None:
         """Remove a version that the name does not stand for.
@@ -244,6 +240,12 @@ class Versions:
         """Close."""
         self.close()
 
+    def _point(self, version: str) -> None:
+        self.layout(version)
+        self._require_live()
+        self.store(version).point()
+        self._live.exists()
+
     def _require_live(self) -> None:
         """Refuse to go on where another machine has moved the name, which no lock prevents."""
         if not self._live.is_current():
@@ -252,13 +254,18 @@ class Versions:
                 "begin anew"
             )
 
-    def _wanted(self, encoder: Encoder, chosen: Mapping[str, Any]) -> Layout:
-        return replace(
+    def _wanted(
+        self, encoder: Encoder, index: str, params: Mapping[str, Any] | None
+    ) -> tuple[dict[str, Any], Layout]:
+        """The vector index, and the layout, of a version made of these."""
+        chosen = milvus_index(index, params, is_lite=self._live.is_lite)
+        layout = replace(
             self.layout(self.live),
             encoder=encoder.identity,
             index=chosen["index_type"],
             index_params=chosen["params"],
         )
+        return chosen, layout
 
     def _forget(self) -> None:
         if self._note is not None:

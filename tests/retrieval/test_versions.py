@@ -257,13 +257,36 @@ def test_a_move_that_was_killed_before_it_began_is_forgotten(
         version = killed.prepare(other)
         killed.fill(version, named)
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-            patch.setattr(Versions, "point", _killed)
+            patch.setattr(Versions, "_point", _killed)
             killed.switch(version)
         assert note.exists()
         assert killed.finish(named) is None
         assert not note.exists()
         killed.switch(version)
         assert not note.exists()
+
+
+def test_who_goes_back_as_it_is_leaves_a_killed_move_as_it_is(
+    place: Place,
+    encoder: Encoder,
+    other: Encoder,
+    products: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    note, named = tmp_path / "move.npz", _named(encoder, other)
+    with Versions(place.uri, place.collection, token=place.token, note=note) as killed:
+        former, version = killed.live, killed.prepare(other)
+        killed.fill(version, named)
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Carrier, "carry_late", _killed)
+            killed.switch(version)
+        killed.point(former)
+        with place.open(encoder) as writer:
+            writer.upsert(products.iloc[100:101], **COLUMNS)
+        killed.point(version)
+        assert killed.finish(named) is None
+        assert killed.store(version).count() == 100
 
 
 def _killed(*_: object) -> None:
