@@ -117,6 +117,16 @@ def member(field: str, values: Iterable[str] | Iterable[float]) -> str:
     return f"{field} in [{', '.join(_literal(value) for value in values)}]"
 
 
+def equals(field: str, value: str) -> str:
+    """``field == value`` with an escaped literal."""
+    return f"{field} == {_literal(value)}"
+
+
+def after(field: str, value: str) -> str:
+    """``field > value`` with an escaped literal."""
+    return f"{field} > {_literal(value)}"
+
+
 def _literal(value: str | float) -> str:
     return f'"{value.translate(_ESCAPES)}"' if isinstance(value, str) else repr(float(value))
 

@@ -20,7 +20,7 @@ from pymilvus.exceptions import MilvusException
 
 from retrieval.connection import connect, lite_path, release, translated
 from retrieval.errors import StoreError
-from retrieval.filters import member
+from retrieval.filters import after, equals, member
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 from retrieval.schema import TENANT_END
 
@@ -36,6 +36,8 @@ SEARCH_QUERIES = 1_000
 _PING_SECONDS = 2.0
 
 _FIRST, _META_SUFFIX = "_v1", "_meta"
+# A query whose rows are the first of all that match, by primary key.
+_IN_ORDER_OF_IDS = {"iterator": "True", "reduce_stop_for_best": "True"}
 # How a server and Lite say that a collection is not in memory.
 _UNLOADED = (
     "collection not loaded",
@@ -77,8 +79,7 @@ class Store:
         self.collection = collection + _FIRST
         self._prefix = "" if tenant is None else tenant + TENANT_END
         self._own = {} if tenant is None else {"tenant": tenant}
-        # A checked name, without quotes.
-        self._clause = "" if tenant is None else f'tenant == "{tenant}"'
+        self._clause = "" if tenant is None else equals("tenant", tenant)
         self.is_lite = "://" not in uri
         self._timeout, self._token = timeout, token
         self._path = lite_path(uri) if self.is_lite else None
@@ -245,7 +246,9 @@ class Store:
         """Remove rows; return how many there were."""
         there = [self._prefix + row["item_id"] for row in self.get(ids, ["item_id"])]
         for start in range(0, len(there), UPSERT_ROWS):
-            self._call("delete", self.collection, ids=there[start : start + UPSERT_ROWS])
+            # By a filter of our own: pymilvus puts `ids` into one without escaping them.
+            chosen = member("item_id", there[start : start + UPSERT_ROWS])
+            self._call("delete", self.collection, filter=chosen)
         return len(there)
 
     def count(self) -> int:
@@ -284,16 +287,18 @@ class Store:
             for start in range(0, len(ids), PAGE_ROWS):
                 yield self.get(ids[start : start + PAGE_ROWS], fields)
             return
-        iterator = self._call(
-            "query_iterator",
+        # Not by pymilvus' iterator, which puts the last id of a page into a filter unescaped.
+        beyond = ""
+        while page := self._call(
+            "query",
             self.collection,
-            batch_size=PAGE_ROWS,
-            filter=self._clause,
-            output_fields=list(fields),
-        )
-        while page := self._translated(iterator.next):
+            filter=_both(beyond, self._clause),
+            limit=PAGE_ROWS,
+            output_fields=list({"item_id": None, **dict.fromkeys(fields)}),
+            **_IN_ORDER_OF_IDS,
+        ):
             yield self._bare(page)
-        iterator.close()
+            beyond = after("item_id", page[-1]["item_id"])
 
     def search(
         self,

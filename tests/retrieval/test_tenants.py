@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from retrieval import Encoder, InputError, ItemIndex, StoreError, store
 from tests.milvus_places import Places
@@ -114,3 +116,70 @@ def test_ping_tells_whether_milvus_is_there(encoder: Encoder, milvus: Places) ->
         index.ping()
     with pytest.raises(StoreError, match="is closed"):
         index.ping()
+
+
+# Whatever an item may be called: text of some length that is not blank and has whole characters.
+ANY_ID = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40).filter(
+    lambda text: text.strip() != ""
+)
+BREAKING_OUT = [
+    "O'Neil-1",
+    "C:\\data\\x",
+    "a\nb\rc\td\x0b\x00",
+    "q', 'acme\x1fmilk",
+    'q", "acme\x1fmilk',
+    'x" or item_id != "',
+    "\\",
+    '\\"',
+    "{milk} %s",
+]
+
+
+@pytest.fixture(scope="module")
+def pair_of_any_ids(
+    encoder: Encoder, module_milvus: Places
+) -> Iterator[tuple[ItemIndex, ItemIndex]]:
+    """Two tenants, each with items of the same ids, and their ids as an attribute."""
+    shared = module_milvus("any_id")
+    with shared.open(encoder, tenant="acme") as acme, shared.open(encoder, tenant="east") as east:
+        for index in (acme, east):
+            index.upsert(_named(BOTH), text="name", attributes=["code"])
+        yield acme, east
+
+
+def _named(ids: list[str]) -> pd.DataFrame:
+    return pd.DataFrame({"item_id": ids, "name": "milk", "code": ids})
+
+
+@given(names=st.lists(ANY_ID | st.sampled_from(BREAKING_OUT), min_size=1, max_size=8, unique=True))
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+def test_any_id_is_written_read_filtered_and_removed_and_nothing_else_moves(
+    pair_of_any_ids: tuple[ItemIndex, ItemIndex], names: list[str]
+) -> None:
+    acme, east = pair_of_any_ids
+    names = [name for name in names if name not in BOTH]
+    acme.upsert(_named(names), text="name", attributes=["code"], settle=False)
+    assert acme.ids() == sorted([*BOTH, *names])
+    assert acme.get(names)["item_id"].tolist() == names
+    for name in names:
+        near = acme.neighbors(["milk"], k=5, where={"code": name})
+        assert near.ids[near.valid].tolist() == [name]
+    assert east.delete(names) == 0
+    for gone, name in enumerate(names, start=1):
+        assert acme.delete([name]) == 1
+        assert acme.ids() == sorted([*BOTH, *names[gone:]])
+    assert east.ids() == sorted(BOTH)
+
+
+def test_pages_end_at_any_id(
+    encoder: Encoder, milvus: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PAGE_ROWS", 1)
+    shared = milvus("pages")
+    with shared.open(encoder, tenant="acme") as acme, shared.open(encoder, tenant="east") as east:
+        acme.upsert(_named(BOTH), text="name")
+        east.upsert(_named(BREAKING_OUT), text="name")
+        assert east.ids() == sorted(BREAKING_OUT)
+        assert east.read().ids.tolist() == sorted(BREAKING_OUT)
+        east.drop()
+        assert (east.ids(), acme.ids()) == ([], sorted(BOTH))
