@@ -20,6 +20,16 @@ from pipelines.jobs import make_encoder
 from pipelines.output_folder import replacing_files
 from pipelines.tables import write_json, write_table
 
+FILES = (
+    "backtest.html",
+    "backtest.json",
+    "compare.csv",
+    "predictions.parquet",
+    "totals.parquet",
+    "left_out.csv",
+)
+"""What `write_backtest` leaves in a folder."""
+
 _SECTIONS = {"items", "sales", "future", "forecast", "backtest"}
 
 
@@ -33,8 +43,7 @@ def write_backtest(
 ) -> None:
     """Writes a backtest's page, numbers and tables, all of them or none.
 
-    The files are backtest.html, backtest.json, compare.csv, predictions.parquet, totals.parquet and
-    left_out.csv.
+    They are `FILES`.
 
     Args:
         result: The backtest.

@@ -24,6 +24,7 @@ from pipelines.cli_running import (
     bad_rows_section,
     check_folder,
     check_out,
+    check_table_out,
     parsed_date,
     running,
     settings_of,
@@ -114,7 +115,6 @@ def forecast(
         from pipelines.forecasting_jobs import forecast_launches
         from pipelines.quarantine import Quarantine
 
-        check_out(out, items, sales, new, future, observed)
         columns = {"id": id_col, "launch_date": launch_date_col}
         options = {
             "horizon": horizon,
@@ -130,7 +130,9 @@ def forecast(
             config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
         )
         bad = Quarantine.of(settings, "forecast", out and out.parent)
-        target = None if out_table is None else settings.sink.named(out_table)
+        given = {"items": items, "sales": sales, "new_items": new, "future": future}
+        more = {"observed": observed, "model": model, "save": save}
+        target = check_table_out(settings, out, out_table, **given, **more)
         made = forecast_launches(
             settings,
             settings.items.at(items),
@@ -188,7 +190,7 @@ def backtest(
 ) -> None:
     """Score forecasts of past launches beside every baseline."""
     with running(log_format, debug):
-        from pipelines.backtest_files import write_backtest
+        from pipelines.backtest_files import FILES, write_backtest
         from pipelines.backtest_summary import show_backtest
         from pipelines.display import make_console
         from pipelines.forecasting_jobs import backtest_job
@@ -205,6 +207,7 @@ def backtest(
         columns = {"id": id_col, "launch_date": launch_date_col}
         bad_rows = bad_rows_section(on_bad_rows, quarantine)
         settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
+        check_out(settings, out, FILES, items=items, sales=sales, future=future)
         bad = Quarantine.of(settings, "backtest", out)
         result = backtest_job(
             settings,

@@ -28,6 +28,7 @@ from pipelines.cli_running import (
     bad_rows_section,
     check_folder,
     check_out,
+    check_table_out,
     index_section,
     running,
     settings_of,
@@ -65,7 +66,6 @@ def classify(
         from pipelines.jobs import classify_job
         from pipelines.quarantine import Quarantine
 
-        check_out(out, items)
         settings = settings_of(
             config,
             items={"id": id_col, "text": text_cols},
@@ -74,7 +74,8 @@ def classify(
             bad_rows=bad_rows_section(on_bad_rows, quarantine),
             engine={"kind": engine},
         )
-        target = None if out_table is None else settings.sink.named(out_table)
+        given = {"new_items": items, "model": model, "save": save}
+        target = check_table_out(settings, out, out_table, **given)
         new = settings.new_items.at(items) or items
         bad = Quarantine.of(settings, "classify", out and out.parent)
         table = classify_job(settings, new, model=model, save=save, quarantine=bad)
@@ -132,7 +133,7 @@ def evaluate(
     """Score the labels of items whose label is known: a test table, or cross-validation."""
     with running(log_format, debug):
         from pipelines.display import make_console
-        from pipelines.evaluation import evaluate_job, write_evaluation
+        from pipelines.evaluation import FILES, evaluate_job, write_evaluation
         from pipelines.evaluation_summary import show_evaluation
         from pipelines.quarantine import Quarantine
 
@@ -146,6 +147,8 @@ def evaluate(
             evaluate={"sample": sample},
             bad_rows=bad_rows_section(on_bad_rows, quarantine),
         )
+        given = {"items": items, "test": test, "outside": outside}
+        check_out(settings, out, FILES, **given, model=model)
         bad = Quarantine.of(settings, "evaluate", out)
         result = evaluate_job(
             settings,

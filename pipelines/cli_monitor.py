@@ -14,6 +14,7 @@ from pipelines.cli_options import (
 )
 from pipelines.cli_running import (
     bad_rows_section,
+    check_out,
     running,
     settings_of,
     show_quarantine,
@@ -72,6 +73,7 @@ def monitor(
         from pipelines.monitor_summary import show_monitoring
         from pipelines.monitoring import monitor_job
         from pipelines.quarantine import Quarantine
+        from pipelines.runs import LABELS
         from pipelines.tables import write_json
 
         flags = {
@@ -92,6 +94,7 @@ def monitor(
         )
         _check_report(out)
         where = run_folder(settings.run.out)
+        check_out(settings, out, labels=where / LABELS, kept=where / "kept")
         bad_rows = Quarantine.of(settings, "monitor", where)
         report = monitor_job(settings, where, quarantine=bad_rows)
         show_monitoring(make_console(), report)

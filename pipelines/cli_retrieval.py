@@ -26,6 +26,7 @@ from pipelines.cli_options import (
 from pipelines.cli_running import (
     bad_rows_section,
     check_out,
+    check_table_out,
     index_section,
     parsed_date,
     running,
@@ -77,6 +78,7 @@ def index(
         settings = settings_of(
             config, items=columns, index=section, bad_rows=bad_rows, engine={"kind": engine}
         )
+        check_out(settings, out, items=items)
         bad = Quarantine.of(settings, "index", out and out.parent)
         table = settings.items.at(items)
         counts = index_job(settings, table, confirmed=yes, quarantine=bad)
@@ -118,8 +120,8 @@ def similar(
 
         if (items is None) == (not text):
             raise InputError("similar: give either an items table or --text")
-        check_out(out, items)
         settings = settings_of(config, index=index_section(uri, collection))
+        check_table_out(settings, out, items=items)
         asked = settings.new_items.at(items)
         queries = asked if asked is not None else list(text or ())
         when = parsed_date("--as-of", as_of)

@@ -2,7 +2,7 @@
 
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,16 +81,36 @@ def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
         raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
 
 
-def check_out(out: Path | None, *inputs: Path | None) -> None:
-    """Refuses, before the work, an output that cannot be written or would replace an input."""
-    if out is None:
-        return
-    from pipelines.tables import check_writable
-    from retrieval import InputError
+def check_out(
+    settings: "Settings", out: Path | None, names: Iterable[str] = (), **reads: object
+) -> None:
+    """Refuses, before the work, an ``--out`` that would write over what the verb reads.
 
-    check_writable(out)
-    if any(path is not None and path.resolve() == out.resolve() for path in inputs):
-        raise InputError(f"--out {out}: is one of the input tables")
+    Args:
+        settings: Of the verb.
+        out: A file, or a folder.
+        names: The files that the verb writes in that folder.
+        reads: As `pipelines.overwriting.refuse_overwriting` takes them.
+    """
+    from pipelines.overwriting import Write, refuse_overwriting
+
+    if out is not None:
+        refuse_overwriting(settings, Write("--out", out, tuple(names)), **reads)
+
+
+def check_table_out(
+    settings: "Settings", out: Path | None, out_table: str | None = None, **reads: object
+) -> "DatabaseTable | None":
+    """The same for a table, which must be writable, too; returns that of the database."""
+    from pipelines.overwriting import refuse_replacing
+    from pipelines.tables import check_writable
+
+    if out is not None:
+        check_writable(out)
+    check_out(settings, out, (), **reads)
+    target = None if out_table is None else settings.sink.named(out_table)
+    refuse_replacing(settings, target)
+    return target
 
 
 def check_folder(out: Path | None) -> None:

@@ -17,11 +17,12 @@ file, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///
 import difflib
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from pipelines.config_sections import (
@@ -57,6 +58,13 @@ class ConfigError(InputError):
     """A setting is unknown or wrong; the message names its key and where it was written."""
 
 
+@dataclass(frozen=True)
+class _Origin:
+    """Where settings were read from; that makes them no others."""
+
+    file: Path | None = field(default=None, compare=False)
+
+
 class Settings(BaseSettings):
     """All settings of a job; `load_settings` makes one from a file."""
 
@@ -86,6 +94,13 @@ class Settings(BaseSettings):
     engine: EngineSettings = EngineSettings()
     sink: SinkSettings = SinkSettings()
 
+    _origin: _Origin = PrivateAttr(_Origin())
+
+    @property
+    def file(self) -> Path | None:
+        """The YAML file they were read from; no job may write over it."""
+        return self._origin.file
+
 
 def load_settings(
     path: Path | str | None = None, flags: Mapping[str, Mapping[str, object]] | None = None
@@ -104,9 +119,12 @@ def load_settings(
     _refuse_unknown_variables()
     environment = EnvSettingsSource(Settings)()
     try:
-        return Settings(**_merged(document, environment, flags or {}))
+        settings = Settings(**_merged(document, environment, flags or {}))
     except ValidationError as error:
         lines = [_explain(detail, path, root) for detail in error.errors(include_url=False)]
+    else:
+        settings._origin = _Origin(None if path is None else Path(path))
+        return settings
     raise ConfigError("\n".join(lines))
 
 

@@ -39,6 +39,18 @@ def connected(url: str, what: str, *, to_write: bool = False) -> Iterator[sa.Con
         engine.dispose()
 
 
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of another one, and where the URL is wrong."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return None
+    return Path(file)
+
+
 def _engine(url: str, what: str) -> sa.Engine:
     try:
         parsed = sa.make_url(url)
@@ -72,8 +84,8 @@ def _make_transactional(engine: sa.Engine) -> None:
 
 def _check_file(engine: sa.Engine) -> None:
     """SQLite would make an empty database."""
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    if file and file != ":memory:" and not file.startswith("file:") and not Path(file).is_file():
+    file = sqlite_file(engine.url.render_as_string(hide_password=False))
+    if file is not None and not file.is_file():
         raise InputError(f"{file}: no such file")
 
 

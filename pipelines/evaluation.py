@@ -39,12 +39,23 @@ from pipelines.jobs import fitted_classifier, make_classifier, make_encoder, scr
 from pipelines.label_texts import read_label_texts
 from pipelines.logs import timed
 from pipelines.output_folder import replacing_files
+from pipelines.overwriting import refuse_overwriting
 from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
 from pipelines.quarantine import Quarantine
 from pipelines.tables import Kind, write_json, write_table, write_text
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 from retrieval.tables import validate_items
+
+FILES = (
+    "evaluation.html",
+    "evaluation.json",
+    "answers.csv",
+    "reliability.svg",
+    "risk_coverage.svg",
+    "confusions.svg",
+)
+"""What `write_evaluation` leaves in a folder."""
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -119,6 +130,8 @@ def evaluate_job(
         group_col = group_col or settings.evaluate.group_col or settings.classify.groups
     how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
     quarantine = quarantine or Quarantine.of(settings, "evaluate")
+    given = {"items": items, "test": test, "outside": outside}
+    refuse_overwriting(settings, quarantine.written, **given, model=model)
     with timed(_log, "labels evaluated") as fields:
         if test is not None:
             evaluation, more = _of_test_items(settings, quarantine, test, outside, model, **how)
@@ -133,8 +146,7 @@ def evaluate_job(
 def write_evaluation(result: EvaluationResult, folder: Path) -> None:
     """Writes the page, its numbers, its pictures, and each item's answer.
 
-    The files are evaluation.html, evaluation.json, answers.csv, reliability.svg, risk_coverage.svg
-    and confusions.svg, all of them or none.
+    They are `FILES`, all of them or none.
     """
     evaluation = result.evaluation
     pictures = {

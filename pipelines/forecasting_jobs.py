@@ -23,9 +23,10 @@ from forecasting.persistence import named_index
 from pipelines.config import Settings
 from pipelines.config_sections import BacktestSettings, IndexSettings
 from pipelines.job_tables import TableInput, naming_tables, require_text, source_of
-from pipelines.jobs import make_encoder, open_index
+from pipelines.jobs import check_saving, make_encoder, open_index
 from pipelines.launch_tables import LaunchTables
 from pipelines.logs import timed
+from pipelines.overwriting import refuse_overwriting
 from pipelines.quarantine import Quarantine
 from pipelines.screened_launches import ScreenedLaunches, telling_stock
 from retrieval import InputError, ItemIndex
@@ -140,11 +141,14 @@ def forecast_launches(
     _refuse_contradictions(model, save, sales, cutoff)
     if observed is None and observed_until is not None:
         raise InputError("forecast: --observed-until goes with --observed")
+    quarantine = quarantine or Quarantine.of(settings, "forecast")
+    given = {"items": items, "sales": sales, "new_items": new, "future": future}
+    check_saving(settings, save, quarantine, **given, observed=observed, model=model)
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
         tables = LaunchTables(forecaster)
-        screened = ScreenedLaunches(tables, quarantine or Quarantine.of(settings, "forecast"))
+        screened = ScreenedLaunches(tables, quarantine)
         known = panel = None
         if model is None or new is None:
             items = source_of(items, "items")
@@ -212,12 +216,15 @@ def backtest_job(
         InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
     """
     when = _asked(settings.backtest, cutoffs, n_windows, step, last)
+    quarantine = quarantine or Quarantine.of(settings, "backtest")
+    given = {"items": items, "sales": sales, "future": future}
+    refuse_overwriting(settings, quarantine.written, **given)
     forecaster = make_forecaster(settings)
     items = source_of(items if items is not None else settings.items.source, "items")
     sales = source_of(sales if sales is not None else settings.sales.source, "sales")
     future = future if future is not None else settings.future.source
     tables = LaunchTables(forecaster)
-    screened = ScreenedLaunches(tables, quarantine or Quarantine.of(settings, "backtest"))
+    screened = ScreenedLaunches(tables, quarantine)
     known = screened.items(items)
     panel, plan = screened.sales(sales, known), screened.plan(future)
     named = naming_tables(items=items, sales=sales, future=future)

@@ -35,11 +35,13 @@ from pipelines.job_tables import (
 from pipelines.label_texts import read_label_texts
 from pipelines.locking import locked_collection
 from pipelines.logs import timed
+from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.pruning import ids_to_prune
-from pipelines.quarantine import Quarantine
+from pipelines.quarantine import Quarantine, Role
 from pipelines.source_rows import held
 from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
+from retrieval.artifact import check_replaceable
 from retrieval.tables import validate_items
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -78,6 +80,7 @@ def index_job(
     columns, prune = settings.items, settings.index.prune
     quarantine = quarantine or Quarantine.of(settings, "index")
     require_text(columns)
+    refuse_overwriting(settings, Write.index(settings), quarantine.written, items=items)
     items = held(items if items is not None else source_of(columns.source, "items"))
     with _opened_to_fill(settings) as index:
         kinds = item_kinds(columns, index.layout.attributes if index.count() else {})
@@ -195,6 +198,7 @@ def classify_job(
     if model is not None and save is not None:
         raise InputError("classify: --model is saved already; give --save without it")
     quarantine = quarantine or Quarantine.of(settings, "classify")
+    check_saving(settings, save, quarantine, new_items=items, model=model)
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
@@ -209,6 +213,26 @@ def classify_job(
         if save is not None:
             classifier.save(save)
         return labels
+
+
+def check_saving(
+    settings: Settings, save: Path | None, quarantine: Quarantine, **reads: object
+) -> None:
+    """Refuses, before the work, to save a model or bad rows where something is that must stay.
+
+    Args:
+        settings: Of the job.
+        save: The folder of the model; None: it is not saved.
+        quarantine: Where bad rows go.
+        reads: As `pipelines.overwriting.refuse_overwriting` takes them.
+
+    Raises:
+        InputError: The job reads what is there, or it is none of a model.
+    """
+    model = None if save is None else Write("--save", save)
+    refuse_overwriting(settings, model, quarantine.written, **reads)
+    if save is not None:
+        check_replaceable(save)
 
 
 def classify_block(
@@ -226,7 +250,7 @@ def classify_block(
 
 
 def screened_queries(
-    quarantine: Quarantine, role: str, items: TableInput, index: ItemIndex
+    quarantine: Quarantine, role: Role, items: TableInput, index: ItemIndex
 ) -> pd.DataFrame:
     """Items to ask about, each with a text and an id of its own.
 

@@ -32,7 +32,7 @@ Ints = npt.NDArray[np.int64]
 LEVELS = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 """The quantiles that are kept and shown."""
 
-_FOLDER = Path("kept") / "labels"
+FOLDER = Path("kept") / "labels"
 _BINS = 10
 _DIGITS = 6  # without the noise of single precision
 
@@ -133,7 +133,7 @@ def remember_labels(file: Path, folder: Path, keep: int) -> None:
     if paths and _read(paths[-1]).labels == digest:
         return
     number = int(paths[-1].stem) + 1 if paths else 1
-    path = folder / _FOLDER / f"{number:06}.json"
+    path = folder / FOLDER / f"{number:06}.json"
     write_json(asdict(LabelProfile.of(read_labels(file), digest)), path)
     for old in [*paths, path][:-keep]:
         old.unlink(missing_ok=True)
@@ -149,7 +149,7 @@ def kept_profiles(folder: Path) -> list[LabelProfile]:
 
 
 def _paths(folder: Path) -> list[Path]:
-    return sorted((folder / _FOLDER).glob("[0-9]*.json"), key=lambda path: int(path.stem))
+    return sorted((folder / FOLDER).glob("[0-9]*.json"), key=lambda path: int(path.stem))
 
 
 def _read(path: Path) -> LabelProfile:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from retrieval import LikewiseError
 from retrieval.cache import default_cache_dir
 
-_LOCK = ".lock"
+LOCK = ".lock"
 
 
 class FolderLockedError(LikewiseError):
@@ -38,7 +38,7 @@ def locked(folder: Path) -> Iterator[None]:
             "wait until it ends, or choose another folder"
         )
 
-    with _hold(folder / _LOCK, "", refused):
+    with _hold(folder / LOCK, "", refused):
         yield
 
 

@@ -18,12 +18,14 @@ import structlog
 from pipelines.config import Settings
 from pipelines.job_tables import TableInput
 from pipelines.label_drift import LabelDrift, label_drift
+from pipelines.label_profiles import FOLDER as PROFILES
 from pipelines.label_profiles import kept_profiles, read_labels, remember_labels
-from pipelines.locking import locked
+from pipelines.locking import LOCK, locked
 from pipelines.logs import timed
 from pipelines.matured_forecasts import MaturedForecasts, matured_forecasts
 from pipelines.matured_scores import Scores, score_intervals, scores_of
 from pipelines.monitor_checks import ALARM, Check, forecast_checks, label_checks
+from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.quarantine import Quarantine
 from pipelines.runs import LABELS
 from retrieval import InputError
@@ -114,10 +116,13 @@ def monitor_job(
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; `likewise run` makes one")
+    bad_rows = quarantine or Quarantine.of(settings, "monitor", folder)
+    own = Write("FOLDER", folder, (str(PROFILES), LOCK))
+    given = {"items": items, "sales": sales, "new_items": new}
+    refuse_overwriting(settings, own, bad_rows.written, **given)
     with locked(folder):
         labels = _labels(folder, settings.monitor.keep)
         with timed(_log, "forecasts held against sales") as fields:
-            bad_rows = quarantine or Quarantine.of(settings, "monitor", folder)
             forecasts = matured_forecasts(settings, folder, bad_rows, items, sales, new)
             fields["launches"] = 0 if forecasts is None else len(forecasts.launches)
     if labels is None and forecasts is None:

@@ -34,9 +34,17 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
         folder: Nobody else may be writing those results now.
         names: Files and folders in it.
     """
-    for name in names:
-        for left in [*folder.glob(f".{name}.*.tmp"), *(folder / name).rglob(".*.tmp")]:
-            if left.is_dir():
-                shutil.rmtree(left, ignore_errors=True)
-            else:
-                left.unlink(missing_ok=True)
+    for left in leftovers(folder, names):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """What `remove_leftovers` would remove."""
+    return [
+        left
+        for name in names
+        for left in [*folder.glob(f".{name}.*.tmp"), *(folder / name).rglob(".*.tmp")]
+    ]

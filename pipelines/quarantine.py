@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ import structlog
 
 from pipelines.config import Settings
 from pipelines.job_tables import TableInput, name_of, remaining
+from pipelines.overwriting import Write
 from pipelines.source_rows import held, suffix_of, texts_of, whole_rows
 from pipelines.tables import write_table
 from retrieval import InputError, TableError
@@ -34,6 +35,9 @@ Read = Callable[[TableInput, Collection[int]], pd.DataFrame]
 """Reads a source without some rows, which are given by their positions."""
 
 FOLDER = "quarantine"
+
+Role = Literal["items", "sales", "future", "new_items", "observed", "test", "outside"]
+"""What a table is to a job."""
 
 _T = TypeVar("_T")
 _SUFFIXES = (".parquet", ".csv")
@@ -92,6 +96,14 @@ class Quarantine:
         return cls((where.folder or (beside or Path()) / FOLDER) / job)
 
     @property
+    def written(self) -> Write | None:
+        """All files that may be written or removed; None where bad rows are refused."""
+        if self.folder is None:
+            return None
+        names = [f"{role}{suffix}" for role in get_args(Role) for suffix in _SUFFIXES]
+        return Write("bad rows in", self.folder, tuple(names))
+
+    @property
     def is_on(self) -> bool:
         """Whether bad rows are left out, rather than refused."""
         return self.folder is not None
@@ -102,7 +114,7 @@ class Quarantine:
 
     def screen(
         self,
-        role: str,
+        role: Role,
         source: TableInput,
         read: Read,
         use: Callable[[pd.DataFrame], _T],
@@ -138,7 +150,7 @@ class Quarantine:
         self._keep(role, _with_problems(bad, sieve.bad), suffix_of(source))
         return Screened(table, result, bad, frozenset(_ids(bad, id_col)))
 
-    def _keep(self, role: str, bad: pd.DataFrame | None, suffix: str) -> None:
+    def _keep(self, role: Role, bad: pd.DataFrame | None, suffix: str) -> None:
         """Writes bad rows in place of those of an earlier run; None: there are none."""
         assert self.folder is not None
         self.counts[role] = 0 if bad is None else len(bad)

@@ -18,6 +18,7 @@ from pipelines.demands import Demands
 from pipelines.jobs import make_encoder, require_index
 from pipelines.locking import collection_file, locked_collection
 from pipelines.logs import timed
+from pipelines.overwriting import Write, refuse_overwriting
 from retrieval import LikewiseError
 from retrieval.examination import Examination, examine
 from retrieval.versions import Versions
@@ -121,6 +122,7 @@ def rollback_job(
 def _versions(settings: Settings, job: str) -> Iterator[Versions]:
     """The versions of the settings' collection, which no other job writes meanwhile."""
     require_index(settings)
+    refuse_overwriting(settings, Write.index(settings))
     chosen = settings.index
     token = chosen.token.get_secret_value() if chosen.token else None
     note = collection_file(chosen.uri, chosen.collection, ".move.npz")

@@ -22,7 +22,7 @@ from pipelines.queries import SqlQuery, fetch
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_FOLDER = ".inputs"
+FOLDER = ".inputs"
 
 
 class RunInputs:
@@ -35,7 +35,7 @@ class RunInputs:
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self._settings = settings
-        self._folder = folder / _FOLDER
+        self._folder = folder / FOLDER
         self._files: dict[str, Path] = {}
 
     def __enter__(self) -> Self:

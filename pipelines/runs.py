@@ -25,22 +25,26 @@ from typing import Any, get_args
 import pandas as pd
 import structlog
 
+from pipelines.backtest_files import FILES as BACKTEST_FILES
 from pipelines.backtest_files import write_backtest
 from pipelines.config import Settings
 from pipelines.config_sections import StepName
+from pipelines.evaluation import FILES as EVALUATION_FILES
 from pipelines.evaluation import evaluate_job, write_evaluation
 from pipelines.forecasting_jobs import backtest_job, forecast_launches
 from pipelines.jobs import classify_job, index_job, make_encoder, open_index
 from pipelines.kept_forecasts import keep_forecasts
 from pipelines.label_profiles import remember_labels
 from pipelines.launch_tables import NothingToForecastError
-from pipelines.locking import locked
+from pipelines.locking import LOCK, locked
 from pipelines.logs import timed
 from pipelines.manifest import FOLDER as MANIFESTS
 from pipelines.manifest import sha256_of, versions
-from pipelines.output_folder import remove_leftovers
+from pipelines.output_folder import leftovers, remove_leftovers
+from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
 from pipelines.quarantine import FOLDER as QUARANTINE
 from pipelines.quarantine import Quarantine
+from pipelines.run_inputs import FOLDER as INPUTS
 from pipelines.run_inputs import RunInputs
 from pipelines.steps import Outcome, Step, run_step
 from pipelines.tables import write_table
@@ -85,6 +89,7 @@ def run_job(
         FolderLockedError: Another run is at work on this folder.
         LikewiseError: As the job of the step that fails; what was done before stays.
     """
+    _refuse_overwriting(settings, folder)
     encoder = make_encoder(settings).identity.as_dict()
     chosen = settings.run.steps if steps is None else tuple(steps)
     outcomes = []
@@ -98,6 +103,21 @@ def run_job(
             told(outcome)
             outcomes.append(outcome)
     return outcomes
+
+
+def _refuse_overwriting(settings: Settings, folder: Path) -> None:
+    """Refuses a folder or tables of a database in which a result would replace an input."""
+    names = (
+        *(LABELS, FORECASTS, TOTALS, "kept", LOCK, INPUTS),
+        *(f"{EVALUATION}/{name}" for name in EVALUATION_FILES),
+        *(f"{BACKTEST}/{name}" for name in BACKTEST_FILES),
+        *(f"{MANIFESTS}/{step}.json" for step in get_args(StepName)),
+        *(str(left.relative_to(folder)) for left in leftovers(folder, _RESULTS)),
+    )
+    bad_rows = [Quarantine.of(settings, step, folder).written for step in get_args(StepName)]
+    refuse_overwriting(settings, Write("--out", folder, names), Write.index(settings), *bad_rows)
+    tables = ("labels_table", "forecasts_table", "totals_table")
+    refuse_replacing(settings, *map(settings.sink.table, tables))
 
 
 class _Run:

@@ -23,7 +23,7 @@ from forecasting.reading import Reader
 from forecasting.sales_table import local_dates
 from pipelines.job_tables import TableInput
 from pipelines.launch_tables import LaunchTables
-from pipelines.quarantine import Quarantine, Screened
+from pipelines.quarantine import Quarantine, Role, Screened
 from pipelines.source_rows import texts_of
 from retrieval import TableError
 from retrieval.errors import Offense
@@ -60,7 +60,7 @@ class ScreenedLaunches:
         self._left_out |= screened.bad_ids
         return screened.table
 
-    def sales(self, source: TableInput, items: pd.DataFrame, role: str = "sales") -> pd.DataFrame:
+    def sales(self, source: TableInput, items: pd.DataFrame, role: Role = "sales") -> pd.DataFrame:
         """A panel of sales.
 
         Args:
@@ -151,7 +151,7 @@ class ScreenedLaunches:
 
     def _screen(
         self,
-        role: str,
+        role: Role,
         source: TableInput,
         read: Callable[[TableInput, Collection[int]], pd.DataFrame],
         use: Callable[[pd.DataFrame], None],

@@ -149,7 +149,7 @@ def write_artifact(
         OSError: The disk is full, or the folder cannot be written to.
     """
     target = Path(path).resolve()
-    _refuse_to_overwrite(target)
+    check_replaceable(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
@@ -250,8 +250,13 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **libraries}
 
 
-def _refuse_to_overwrite(target: Path) -> None:
-    """Let only an artifact be replaced, or an empty folder: whatever else is there stays."""
+def check_replaceable(path: str | Path) -> None:
+    """Let only an artifact be replaced, or an empty folder: whatever else is there stays.
+
+    Raises:
+        InputError: `path` is something else than an artifact.
+    """
+    target = Path(path).resolve()
     if not target.exists():
         return
     if not target.is_dir():

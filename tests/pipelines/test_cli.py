@@ -292,7 +292,7 @@ def test_bad_sales_are_named_by_file_row_and_column(name: str, shop: Shop, tmp_p
             "absent.db: no such index; `likewise index`",
         ),
         (["similar", "-t", " "], "is empty"),
-        (["similar", "items.csv", "-o", "items.csv"], "items.csv: is one of the input tables"),
+        (["similar", "items.csv", "-o", "items.csv"], "items.csv: is the items table"),
         (["similar", "-t", "x", "-o", "near.txt"], "near.txt: unknown suffix '.txt'"),
         (["similar", "-t", "x", "-k", "0"], "Invalid value for '-k'"),
         (["similar", "--tezt", "x"], "No such option"),

@@ -173,7 +173,7 @@ def test_bad_tables_are_named_by_file_row_and_column(
         (["forecast", "--method", "best"], "forecast.method: Input should be 'auto', 'lightgbm'"),
         (["forecast", "--future", "a.csv", *AT], "set forecast.covariates in the config"),
         (["forecast", "--observed", "absent.csv", *AT], "absent.csv: no such file"),
-        (["forecast", "--observed", "a.csv", "-o", "a.csv"], "a.csv: is one of the input tables"),
+        (["forecast", "--observed", "a.csv", "-o", "a.csv"], "a.csv: is the observed table"),
         (["forecast", "--model", "m", "--save", "s"], "--model is saved already"),
         (["forecast", "--model", "m", "--cutoff", CUTOFF], "give sales and --cutoff without"),
         (["forecast", "--model", "m", "--horizon", "3"], "leave out --horizon"),

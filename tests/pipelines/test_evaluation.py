@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipelines.config import Settings, load_settings
-from pipelines.evaluation import EvaluationResult, evaluate_job, write_evaluation
+from pipelines.evaluation import FILES, EvaluationResult, evaluate_job, write_evaluation
 from pipelines.jobs import classify_job, index_job
 from retrieval import InputError, TableError
 from tests.milvus_places import Places
@@ -89,6 +89,7 @@ def test_files_are_whole_and_agree(by_index: EvaluationResult, tmp_path: Path) -
         "reliability.svg",
         "risk_coverage.svg",
     ]
+    assert {path.name for path in folder.iterdir()} == set(FILES)
     read = json.loads((folder / "evaluation.json").read_text())
     answers = pd.read_csv(folder / "answers.csv", dtype={"item_id": "str"})
     assert read["scores"]["accuracy"] == answers["correct"].mean()
