@@ -17,7 +17,7 @@ from classifiers.knowledge_files import json_ready, knowledge_files, read_knowle
 from classifiers.model_card import model_card
 from retrieval import Encoder, ItemIndex
 from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.saved_model import find_encoder, place_of, understood
+from retrieval.saved_model import find_encoder, place_in, place_of, understood
 
 _KIND = "NeighborClassifier"
 _DOCUMENT = "classifier.json"
@@ -141,8 +141,9 @@ def named_index(path: Path) -> dict[str, str] | None:
     Raises:
         ArtifactError: The folder is not a whole, untouched artifact of this kind.
     """
-    place: dict[str, str] | None = read_artifact(path, kind=_KIND).json(_DOCUMENT).get("index")
-    return place
+    artifact = read_artifact(path, kind=_KIND)
+    with understood(artifact, "classifier"):
+        return place_in(artifact.json(_DOCUMENT))
 
 
 def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:

@@ -16,7 +16,7 @@ from forecasting.panel_files import panel_files, read_panel
 from forecasting.parameters import check_parameters
 from retrieval import Encoder, ItemIndex
 from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.saved_model import find_encoder, place_of, understood
+from retrieval.saved_model import find_encoder, place_in, place_of, understood
 
 if TYPE_CHECKING:
     from forecasting.forecaster import LaunchForecaster
@@ -90,7 +90,7 @@ def read_forecaster(
     artifact = read_artifact(path, kind=_KIND)
     with understood(artifact, "forecaster"):
         document = artifact.json(_DOCUMENT)
-        place = _place(document)
+        place = place_in(document)
         forecaster = cls(**read_settings(document["parameters"]))
         check_parameters(forecaster)
         seen = read_panel(artifact)
@@ -118,13 +118,7 @@ def named_index(path: Path) -> dict[str, str] | None:
     """
     artifact: Artifact = read_artifact(path, kind=_KIND)
     with understood(artifact, "forecaster"):
-        return _place(artifact.json(_DOCUMENT))
-
-
-def _place(document: dict[str, Any]) -> dict[str, str] | None:
-    if "index" not in document:
-        return None
-    return {name: document["index"][name] for name in ("uri", "collection")}
+        return place_in(artifact.json(_DOCUMENT))
 
 
 def _vectors(analogues: AnalogueIndex) -> npt.NDArray[np.float32]:

@@ -24,6 +24,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipelines.addresses import address_of, with_database
 from pipelines.csv_files import CsvFile, CsvFormat, csv_suffix
 from pipelines.database_tables import DatabaseTable
 from pipelines.queries import SqlQuery
@@ -41,6 +42,16 @@ def _parse_json(value: object) -> object:
 def _parse_mapping(value: object) -> object:
     """A mapping comes out of the environment as JSON; other text stays as it is."""
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def _by_server(tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """The tokens by the address that all spellings of a server's have in common."""
+    servers = [address_of(uri) for uri in tokens]
+    if any("@" in uri for uri in tokens) or any(one.database for one in servers):
+        raise ValueError("write addresses as scheme://host:port; user and password are the token")
+    if len(set(servers)) < len(servers):
+        raise ValueError("two of the addresses are of one server")
+    return {one.server: token for one, token in zip(servers, tokens.values(), strict=True)}
 
 
 def _none(value: object) -> object:
@@ -216,7 +227,8 @@ class SinkSettings(_Section):
 class IndexSettings(_Section):
     """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address.
 
-    `prune`: indexing a table removes the items that it no longer has.
+    `prune`: indexing a table removes the items that it no longer has. `token` is for the server of
+    `uri` and no other; `tokens`, by address, are for those that saved models name.
     """
 
     uri: str = "items.db"
@@ -235,11 +247,67 @@ class IndexSettings(_Section):
     params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
     prune: bool = False
     token: SecretStr | None = None
+    tokens: Annotated[
+        dict[str, SecretStr], BeforeValidator(_parse_mapping), AfterValidator(_by_server)
+    ] = {}
 
     @property
     def is_named(self) -> bool:
         """Whether the settings say which collection, rather than how to fill it."""
         return bool(self.model_fields_set & {"uri", "collection"})
+
+    def at(self, uri: str, collection: str, *, said_by: object) -> Self:
+        """The settings of an index that not they have named, but a saved model.
+
+        What is secret goes only to the server that it is for: `token`, and user and password in
+        `uri`, to that of `uri`; one of `tokens` to that of its address.
+
+        Args:
+            uri: Where the index is.
+            collection: Its name.
+            said_by: Who names it, for the message.
+
+        Raises:
+            InputError: There are secrets, and none is for this server; or it has no address.
+        """
+        section = type(self)
+        if "://" not in uri:  # a file, which wants no token
+            return section(uri=uri, collection=collection)
+        if uri == self.uri:
+            return section(uri=uri, collection=collection, token=self.token)
+        try:
+            there = address_of(uri)
+        except ValueError as error:
+            raise InputError(f"{said_by}: its items are at {uri!r}: {error}") from None
+        # From here on only what was compared counts: whoever connects reads no other host in it.
+        if there.server == self._server:
+            own = with_database(self.uri, there.database)
+            return section(uri=own, collection=collection, token=self.token)
+        if there.server not in self.tokens and (self._has_secrets or there.forwards):
+            raise InputError(_refusal(there.server, said_by))
+        other = with_database(there.server, there.database)
+        return section(uri=other, collection=collection, token=self.tokens.get(there.server))
+
+    @property
+    def _server(self) -> str | None:
+        try:
+            return address_of(self.uri).server
+        except ValueError:  # a file, or what only pymilvus understands
+            return None
+
+    @property
+    def _has_secrets(self) -> bool:
+        in_uri = "://" in self.uri and "@" in self.uri
+        return in_uri or bool(self.tokens) or bool(self.token and self.token.get_secret_value())
+
+
+def _refusal(server: str, said_by: object) -> str:
+    named = json.dumps({server: "user:password"})
+    return (
+        f"{said_by}: its items are on {server}, which is not the server of index.uri: index.token "
+        "is not sent there. If that server is yours, set index.uri to its address, or name its "
+        f"token, LIKEWISE_INDEX__TOKENS='{named}' (empty where it wants none)"
+    )
 
 
 class EncoderSettings(_Section):

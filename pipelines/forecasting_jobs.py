@@ -21,7 +21,7 @@ from forecasting import BacktestResult, LaunchForecaster, backtest
 from forecasting.parameters import FewLaunchesWarning
 from forecasting.persistence import named_index
 from pipelines.config import Settings
-from pipelines.config_sections import BacktestSettings, IndexSettings
+from pipelines.config_sections import BacktestSettings
 from pipelines.job_tables import TableInput, naming_tables, require_text, source_of
 from pipelines.jobs import check_saving, make_encoder, open_index
 from pipelines.launch_tables import LaunchTables
@@ -135,7 +135,8 @@ def forecast_launches(
             sales was about counts as unknown.
 
     Raises:
-        InputError: A table is missing or breaks its contract, or nothing launches after the cutoff.
+        InputError: A table is missing or breaks its contract, nothing launches after the cutoff, or
+            `model` names an index on another server, for which the settings have no token.
         ArtifactError: `model` is not a whole, untouched forecaster.
     """
     _refuse_contradictions(model, save, sales, cutoff)
@@ -315,9 +316,7 @@ def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForeca
     if home is None:
         yield LaunchForecaster.load(model, encoder=make_encoder(settings) if named else None)
         return
-    its_own = settings.model_copy(
-        update={"index": IndexSettings(**home, token=settings.index.token)}
-    )
+    its_own = settings.model_copy(update={"index": settings.index.at(**home, said_by=model)})
     with open_index(its_own, to_read=True) as index:
         yield LaunchForecaster.load(model, index=index)
 

@@ -290,7 +290,8 @@ def fitted_classifier(
             index, if the classifier was fitted on one.
 
     Raises:
-        InputError: There is nothing to learn from.
+        InputError: There is nothing to learn from; or `model` names an index on another server, for
+            which the settings have no token.
         ArtifactError: `model` is not a whole, untouched classifier.
     """
     options, columns = settings.classify, settings.items
@@ -319,8 +320,7 @@ def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClas
         yield NeighborClassifier.load(model, encoder=encoder)
         return
     if not settings.index.is_named:
-        there = settings.index.model_copy(update=home)  # a token is told by no model
-        settings = settings.model_copy(update={"index": there})
+        settings = settings.model_copy(update={"index": settings.index.at(**home, said_by=model)})
     with open_index(settings, to_read=True) as index:
         yield NeighborClassifier.load(model, index=index)
 

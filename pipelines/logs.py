@@ -16,7 +16,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LogFormat = Literal["auto", "console", "json"]
 
-_SECRET_NAMES = {"token", "password", "secret", "url"}
+_SECRET_NAMES = {"token", "tokens", "password", "secret", "url"}
 
 
 def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> None:

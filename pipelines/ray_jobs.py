@@ -22,7 +22,6 @@ from classifiers import NeighborClassifier
 from forecasting import LaunchForecaster
 from forecasting.reading import Reader
 from pipelines.config import Settings
-from pipelines.config_sections import IndexSettings
 from pipelines.job_tables import column_arguments, in_blocks, read_items
 from pipelines.jobs import classify_block, make_encoder, open_index
 from pipelines.parquet_rows import ParquetRows
@@ -212,8 +211,9 @@ def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Setti
     if is_private:
         return settings
     _refuse_lite(index)
-    section = {"uri": index.uri, "collection": index.collection, "token": settings.index.token}
-    return settings.model_copy(update={"index": IndexSettings(**section)})
+    # It may be where a saved model says, which has been asked before: the token goes no further.
+    there = settings.index.at(index.uri, index.collection, said_by="the collection")
+    return settings.model_copy(update={"index": there})
 
 
 def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:

@@ -305,7 +305,8 @@ class _Run:
             name: section.model_dump(mode="json", include=keys[name], exclude=_PLACES)
             for name, section in chosen.items()
         }
-        dumped.get("index", {}).pop("token", None)
+        for secret in ("token", "tokens"):
+            dumped.get("index", {}).pop(secret, None)
         if "classify" in sections:  # what was removed shows in the collection
             dumped.get("index", {}).pop("prune", None)
         dumped["bad_rows"] = {"action": self._settings.bad_rows.action}

@@ -10,8 +10,11 @@
     └── *.md, *.txt      text, such as a model card
 
 The checksums find damage and casual edits. They do not stop somebody who rewrites the manifest as
-well: load models from people you trust. Nothing in a folder is ever executed (no pickle), so that
-the worst a forged one can do is to answer wrongly, or to fail.
+well: load models from people you trust. Nothing in a folder is ever executed (no pickle). What a
+forged one can do is to answer wrongly, to fail, and to name things: an encoder, which is loaded by
+its name, and the place of its items, where jobs and the API connect and send the vectors of what
+they are asked about. No token goes there but one that the settings have for that very server, and
+where they have tokens for others only, nobody connects (setting `index.tokens`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from retrieval.artifact import Artifact
@@ -16,6 +17,26 @@ from retrieval.weights import EncoderIdentity
 def place_of(index: ItemIndex) -> dict[str, str]:
     """Say where an index is: its `uri`, without user and password, and its `collection`."""
     return {"uri": _without_user(index.uri), "collection": index.collection}
+
+
+def place_in(document: Mapping[str, Any]) -> dict[str, str] | None:
+    """Return what `place_of` said of a saved model's index, and nothing that stands beside it.
+
+    Args:
+        document: What was saved, with the place as `index`.
+
+    Returns:
+        None where the model holds its items itself.
+
+    Raises:
+        TypeError: A place is something else than text.
+    """
+    if "index" not in document:
+        return None
+    place = {name: document["index"][name] for name in ("uri", "collection")}
+    if not all(isinstance(value, str) for value in place.values()):
+        raise TypeError("the index of its items is not named in words")
+    return place
 
 
 @contextmanager

@@ -21,7 +21,6 @@ import structlog
 from forecasting import LaunchForecaster
 from forecasting.persistence import named_index
 from pipelines.config import Settings
-from pipelines.config_sections import IndexSettings
 from pipelines.logs import timed
 from retrieval import Encoder, EncoderMismatchError, ItemIndex
 from serving.journal import LabelJournal
@@ -86,8 +85,8 @@ class Tenant:
                 return LaunchForecaster.load(path, encoder=self.index.encoder)
             except EncoderMismatchError:  # it was made with another one, and has its name
                 return LaunchForecaster.load(path)
-        token = self.settings.index.token
-        elsewhere = self.settings.model_copy(update={"index": IndexSettings(**home, token=token)})
+        there = self.settings.index.at(**home, said_by=path)
+        elsewhere = self.settings.model_copy(update={"index": there})
         index = open_served_index(elsewhere, encoders, self.metrics, self.name)
         self._more.append(index)
         return LaunchForecaster.load(path, index=index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Iterator
@@ -47,6 +48,12 @@ class Place:
     def environment(self) -> dict[str, str]:
         """What goes with the flags."""
         return {} if self.token is None else {"LIKEWISE_INDEX__TOKEN": self.token}
+
+    def environment_of_models(self) -> dict[str, str]:
+        """What goes with a saved model that names the place, where no setting does."""
+        if self.token is None:
+            return {}
+        return {"LIKEWISE_INDEX__TOKENS": json.dumps({self.uri: self.token})}
 
 
 @dataclass(frozen=True)

@@ -230,6 +230,43 @@ def test_secrets_show_neither_in_settings_nor_in_errors(tmp_path: Path) -> None:
     assert "4711" not in str(caught.value)
 
 
+def test_tokens_are_named_by_server_and_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = _file(tmp_path, "index: {tokens: {'https://Milvus.example/': hush}}\n")
+    variable = "LIKEWISE_INDEX__TOKENS"
+    settings = load_settings(written)
+    assert list(settings.index.tokens) == ["https://milvus.example:443"]
+    monkeypatch.setenv(variable, '{"http://milvus.example": "hush"}')
+    settings = load_settings(written)
+    token = settings.index.tokens["http://milvus.example:19530"]
+    assert token.get_secret_value() == "hush"
+    assert "hush" not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("tokens", "problem"),
+    [
+        ("hush", "valid dictionary"),
+        ('{"http://milvus": "hush', "Unterminated string"),
+        ('{"http://milvus": 4711}', "valid string"),
+        ('{"milvus": "hush"}', "not a server's address, such as http://host:19530"),
+        ('{"http://me:hush@milvus": ""}', "user and password are the token"),
+        ('{"http://milvus/shop": "hush"}', "write addresses as scheme://host:port"),
+        ('{"http://milvus": "hush", "http://MILVUS:19530": "b"}', "two of the addresses"),
+    ],
+)
+def test_wrong_tokens_are_refused_and_not_shown(
+    tokens: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIKEWISE_INDEX__TOKENS", tokens)
+    with pytest.raises(ConfigError, match=problem) as caught:
+        load_settings()
+    assert str(caught.value).startswith("environment variable LIKEWISE_INDEX__TOKENS: index.tokens")
+    assert "hush" not in str(caught.value)
+    assert "4711" not in str(caught.value)
+
+
 def test_relative_paths_in_a_file_start_at_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -331,7 +331,7 @@ def test_a_forecaster_on_an_index_of_its_own_is_found_with_it(
     shop: Shop, milvus: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = _settings(shop, forecast=KNN, index=milvus("own").settings())
-    for name, token in milvus("own").environment().items():
+    for name, token in milvus("own").environment_of_models().items():
         monkeypatch.setenv(name, token)
     with open_index(settings) as index:
         fitted = make_forecaster(settings, index).fit(shop.items, shop.sales, cutoff=CUTOFF)

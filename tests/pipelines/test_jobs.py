@@ -236,7 +236,7 @@ def test_a_saved_classifier_answers_as_the_one_that_was_fitted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     new, model = shop.items.head(30).drop(columns="product_category"), tmp_path / "model"
-    for name, token in module_milvus().environment().items():
+    for name, token in module_milvus().environment_of_models().items():
         monkeypatch.setenv(name, token)
     settings = _with(settings, k=5)
     fitted = classify_job(settings, new, save=model)

@@ -49,7 +49,13 @@ def test_debug_events_show_on_demand(capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_secrets_are_masked(log_format: str, capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(log_format)  # type: ignore[arg-type]
-    _log().info("open", token="hush", url="postgresql://me:hush@host", password="hush")
+    _log().info(
+        "open",
+        token="hush",
+        tokens={"http://host": "hush"},
+        url="postgresql://me:hush@host",
+        password="hush",
+    )
     assert "hush" not in capsys.readouterr().err
 
 

@@ -201,6 +201,18 @@ def test_bad_settings_are_refused(job: Path) -> None:
         statuses(job, steps=["classify"])
 
 
+def test_tokens_are_no_part_of_what_a_step_depends_on(tmp_path: Path) -> None:
+    secrets = {"token": "hush", "tokens": {"http://milvus.example": "hush"}}
+    chosen = [
+        _Run(settings, tmp_path, RunInputs(settings, tmp_path), confirmed=False)._chosen(
+            "index", items=()
+        )
+        for settings in (load_settings(), load_settings(None, {"index": secrets}))
+    ]
+    assert chosen[0] == chosen[1]
+    assert not {"token", "tokens"} & set(chosen[1]["index"])
+
+
 def test_bad_rows_are_kept_by_step_and_counted_in_its_manifest(job: Path) -> None:
     new, sales = (pd.read_parquet(job / f"{name}.parquet") for name in ("new", "sales"))
     mended = new["launch_date"].iloc[2]
