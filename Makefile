@@ -6,10 +6,10 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-server lint format examples bench milvus milvus-stop constraints clean
+.PHONY: help install demo test test-processors test-server lint format examples bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## create .venv and install likewise with every extra
 
@@ -34,6 +34,9 @@ test: $(STAMP)  ## run the tests, on up to four cores at once
 test-server: $(STAMP)  ## run the tests that use Milvus on a real server, which is started and ended
 	LIKEWISE_TEST_MILVUS_TOKEN=root:Milvus $(PYTHON) deploy/milvus_server.py run --port 19531 -- \
 		$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --milvus-uri {uri} $(TESTS)
+
+test-processors: $(STAMP)  ## run the tests as on other processors, with 1 and 8 threads; TESTS='-m digits' for some
+	$(BIN)/python tests/processors.py $(TESTS)
 
 lint: $(STAMP)  ## check style, types and layers
 	$(BIN)/ruff check .

@@ -315,6 +315,7 @@ class EncoderSettings(_Section):
 
     name: str = "all-MiniLM-L6-v2"
     backend: Literal["auto", "torch", "openvino"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
     batch_size: PositiveInt = 32
     cache: bool = True
     cache_dir: Path | None = None

@@ -400,6 +400,7 @@ def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
     return Encoder(
         name or chosen.name,
         backend=chosen.backend,
+        precision=chosen.precision,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
     )

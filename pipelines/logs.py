@@ -55,7 +55,8 @@ def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> No
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger("pipelines").setLevel(logging.DEBUG if debug else logging.INFO)
+    for package in ("pipelines", "retrieval"):
+        logging.getLogger(package).setLevel(logging.DEBUG if debug else logging.INFO)
     logging.captureWarnings(True)
 
 

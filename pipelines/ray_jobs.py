@@ -217,10 +217,10 @@ def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Setti
 
 
 def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
-    """The same encoder on the same engine: another one's vectors differ in their last digits."""
-    identity = index.encoder.identity
-    encoder = {**settings.encoder.model_dump(), "name": identity.name, "backend": identity.backend}
-    made = type(settings.encoder)(**encoder)
+    """The same encoder, engine and precision: with another one vectors differ."""
+    identity, precision = index.encoder.identity, index.encoder.precision
+    same = {"name": identity.name, "backend": identity.backend, "precision": precision}
+    made = type(settings.encoder)(**{**settings.encoder.model_dump(), **same})
     return settings.model_copy(update={"encoder": made})
 
 

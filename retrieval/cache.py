@@ -27,12 +27,13 @@ def default_cache_dir() -> Path:
 class VectorCache:
     """A content-hash cache of vectors: one SQLite file for each encoder identity.
 
-    SQLite makes it safe to kill at any moment and to share between processes. Backends have files
-    of their own, since their vectors differ in the last digits.
+    SQLite makes it safe to kill at any moment and to share between processes, also of machines of
+    different kinds: backends and precisions have files of their own, since their vectors differ.
     """
 
-    def __init__(self, folder: str | Path, identity: EncoderIdentity) -> None:
-        self.path = Path(folder) / f"vectors-{identity.revision}-{identity.backend}.sqlite"
+    def __init__(self, folder: str | Path, identity: EncoderIdentity, precision: str) -> None:
+        made = f"{identity.revision}-{identity.backend}-{precision}"
+        self.path = Path(folder) / f"vectors-{made}.sqlite"
         self._dim = identity.dim
 
     def read(self, texts: Sequence[str]) -> dict[int, npt.NDArray[np.float32]]:

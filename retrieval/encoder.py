@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.backends import Backend, load_backend, resolve_backend
+from retrieval.backends import Backend, Precision, load_backend, resolve_backend, resolve_precision
 from retrieval.cache import VectorCache, default_cache_dir
 from retrieval.errors import InputError
 from retrieval.progress import progress_bar
@@ -28,19 +28,28 @@ class Encoder:
     """A sentence-transformers model that turns texts into unit vectors.
 
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
-    embedded, in batches of texts of like length. A text's vector does not depend on the others.
+    embedded, in batches of texts of like length. A text's vector does not depend on the others: on
+    OpenVINO to the last bit, on torch to the sixth digit.
 
     Args:
         name: A sentence-transformers model name or the path of a model folder. The default ships as
             a Python package and needs no network.
         backend: ``"torch"``, ``"openvino"``, or ``"auto"``: OpenVINO where it is installed, else
             torch.
+        precision: ``"float32"``, the same numbers on every processor to the fifth digit;
+            ``"bfloat16"``, up to 0.002 from these and almost twice as fast, for OpenVINO on
+            processors that have it; ``"auto"``, the fastest. None: ``$LIKEWISE_PRECISION``,
+            else auto.
         batch_size: Texts in one forward pass.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
             cache.
 
     Raises:
-        InputError: The name is neither a folder nor a known model, or the backend is not available.
+        InputError: The name is neither a folder nor a known model, or the backend or precision is
+            not available.
+
+    Attributes:
+        precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class Encoder:
         name: str = DEFAULT_ENCODER,
         *,
         backend: Literal["auto", "torch", "openvino"] = "auto",
+        precision: Literal["auto", "float32", "bfloat16"] | None = None,
         batch_size: int = 64,
         cache_dir: str | Path | Literal[False] | None = None,
     ) -> None:
@@ -59,8 +69,11 @@ class Encoder:
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
         self.identity: EncoderIdentity = identify(known_as, self._weights, resolve_backend(backend))
+        self.precision: Precision = resolve_precision(precision, self.identity.backend)
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
-        self._cache = VectorCache(self._cache_dir, self.identity) if self._cache_dir else None
+        self._cache = None
+        if self._cache_dir is not None:
+            self._cache = VectorCache(self._cache_dir, self.identity, self.precision)
         self._loaded: Backend | None = None
 
     @property
@@ -125,7 +138,9 @@ class Encoder:
 
     def _backend(self) -> Backend:
         if self._loaded is None:
-            self._loaded = load_backend(self.identity, self._weights, self._cache_dir)
+            self._loaded = load_backend(
+                self.identity, self._weights, self._cache_dir, self.precision
+            )
         return self._loaded
 
     def __repr__(self) -> str:

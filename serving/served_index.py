@@ -155,6 +155,7 @@ class ServedEncoders:
                     self._metrics,
                     name,
                     backend=chosen.backend,
+                    precision=chosen.precision,
                     batch_size=chosen.batch_size,
                     cache_dir=chosen.cache_dir if chosen.cache else False,
                 )

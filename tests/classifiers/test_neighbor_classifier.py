@@ -91,6 +91,7 @@ def test_an_item_does_not_vote_on_itself(
         assert own not in {each["item_id"] for each in neighbors}
 
 
+@pytest.mark.digits
 def test_batches_do_not_change_the_answer(
     fitted: NeighborClassifier, groceries: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:

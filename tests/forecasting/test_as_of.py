@@ -27,6 +27,7 @@ def corrupted(grocery: Slice) -> tuple[pd.DataFrame, pd.DataFrame]:
     return items, sales
 
 
+@pytest.mark.digits
 def test_corrupting_the_future_changes_no_bit(grocery: Slice, either: LaunchForecaster) -> None:
     again = clone(either).fit(*corrupted(grocery), cutoff=CUTOFF)
     mine, theirs = (each.engine_.describer.describe(either.training_) for each in (again, either))

@@ -29,6 +29,7 @@ def test_the_order_of_rows_items_and_columns_changes_no_bit(
     assert_same_answers(again, either, grocery.later)
 
 
+@pytest.mark.digits
 def test_the_order_of_new_items_changes_no_bit(grocery: Slice, either: LaunchForecaster) -> None:
     shuffled = grocery.later.sample(frac=1, random_state=4)
     for ask, by in (("predict", ["unique_id", "age"]), ("predict_total", ["unique_id"])):
@@ -39,6 +40,7 @@ def test_the_order_of_new_items_changes_no_bit(grocery: Slice, either: LaunchFor
         )
 
 
+@pytest.mark.digits
 def test_an_item_alone_is_forecast_as_among_others(
     grocery: Slice, either: LaunchForecaster
 ) -> None:

@@ -14,6 +14,10 @@ from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
 LEVELS = ["0.1", "0.5", "0.9"]
 FIRST = CUTOFF + pd.Timedelta(weeks=1)
+# What one observed week moves of what five do, and how far another week may take it back. Of eight
+# seeds of each method the most were 0.75 and 0.12: a processor is as good as another seed.
+FIRST_WEEKS_SHARE = 0.9
+STEP_BACK = 0.25
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +64,7 @@ def test_a_week_without_a_row_sold_nothing(young: pd.DataFrame, fitted: LaunchFo
     )
 
 
+@pytest.mark.digits
 def test_parts_that_are_told_until_when_are_forecast_as_the_whole(
     grocery: Slice, either: LaunchForecaster
 ) -> None:
@@ -166,6 +171,7 @@ def test_the_forecast_moves_toward_what_was_observed(
     assert (more[:, 3:].mean(axis=1) < many.mean(axis=1)).mean() > 0.9
 
 
+@pytest.mark.digits
 @pytest.mark.parametrize("rate", [0, 6])
 def test_more_weeks_count_more(young: pd.DataFrame, either: LaunchForecaster, rate: int) -> None:
     before = curves(either.predict(young))[:, -1]
@@ -175,8 +181,8 @@ def test_more_weeks_count_more(young: pd.DataFrame, either: LaunchForecaster, ra
     ]
     moved = np.array([(one - before).mean() for one in after]) * (1 if rate else -1)
     assert (moved > 0).all()
-    assert moved[-1] > moved[0]
-    assert (np.diff(moved) > -0.1 * moved[-1]).all()
+    assert moved[0] < FIRST_WEEKS_SHARE * moved[-1]
+    assert (np.diff(moved) > -STEP_BACK * moved[-1]).all()
 
 
 def test_counts_stay_whole_and_quantiles_ordered(

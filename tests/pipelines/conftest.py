@@ -22,6 +22,7 @@ from forecasting import BacktestResult
 from pipelines import demo
 from pipelines.complete_journey import CompleteJourney, load_complete_journey
 from pipelines.labeling import Labeling
+from tests.conftest import OF_THE_MACHINE
 
 CONFIG = """\
 items:
@@ -66,14 +67,14 @@ class Shop:
 @pytest.fixture(autouse=True)
 def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
-        if name.upper().startswith("LIKEWISE_") and name != "LIKEWISE_CACHE_DIR":
+        if name.upper().startswith("LIKEWISE_") and name not in OF_THE_MACHINE:
             monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
 def _restore_logging() -> Iterator[None]:
     """The command configures the process' logging; the next test starts from pytest's."""
-    names = ["", "pipelines", "grpc._server"]
+    names = ["", "pipelines", "retrieval", "grpc._server"]
     levels = {name: logging.getLogger(name).level for name in names}
     handlers = logging.getLogger().handlers[:]
     yield

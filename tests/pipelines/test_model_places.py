@@ -12,6 +12,7 @@ import pytest
 
 from pipelines import ray_jobs
 from pipelines.config import load_settings
+from retrieval import Encoder
 from retrieval.artifact import write_artifact
 from retrieval.weights import EncoderIdentity
 from tests.milvus_listener import Listener, listening
@@ -160,7 +161,7 @@ def test_workers_are_given_the_token_of_the_server_they_read() -> None:
 
     class Index:
         uri, collection = "http://other.example:19530", "items"
-        encoder = type("_", (), {"identity": EncoderIdentity("name", "0", "torch", 384)})
+        encoder = Encoder(backend="torch")
 
     told = ray_jobs._of_workers(settings, Index(), False).index  # type: ignore[arg-type]
     assert told.uri == Index.uri

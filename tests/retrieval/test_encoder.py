@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrieval import Encoder, InputError, LikewiseError
+from retrieval.backends import CLOSE
 from retrieval.weights import find_weights
 
 TEXTS = ["whole milk 1 gal", "potato chips", "AA batteries, 4 pack", "a"]
@@ -31,6 +31,7 @@ def test_no_text_gives_no_row(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, 384)
 
 
+@pytest.mark.digits
 @given(order=st.permutations(range(6)))
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_order_and_repetition_change_nothing(encoder: Encoder, order: list[int]) -> None:
@@ -39,38 +40,83 @@ def test_order_and_repetition_change_nothing(encoder: Encoder, order: list[int])
     np.testing.assert_array_equal(shuffled, encoder.encode(texts)[order])
 
 
-@pytest.mark.parametrize("backend", ["torch", "openvino"])
+@pytest.fixture(scope="module")
+def engines() -> dict[str, Encoder]:
+    """Each engine once, without a cache."""
+    return {
+        "torch": Encoder(backend="torch", cache_dir=False),
+        "openvino": Encoder(backend="openvino", cache_dir=False),
+        "float32": Encoder(backend="openvino", precision="float32", cache_dir=False),
+    }
+
+
+@pytest.mark.digits
+@pytest.mark.parametrize(("engine", "apart"), [("torch", 1e-6), ("openvino", 0), ("float32", 0)])
 def test_a_vector_does_not_depend_on_what_else_is_encoded(
-    products: pd.DataFrame, backend: Literal["torch", "openvino"]
+    products: pd.DataFrame,
+    engines: dict[str, Encoder],
+    engine: str,
+    apart: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """On torch all but: its math library decides in which order it adds up."""
     texts = [
-        *(products["product_type"] + " " + products["brand"]).unique()[:90],
+        *(products["product_type"] + " " + products["brand"]).unique()[:50],
         *TEXTS,
         "so " * 99,
     ]
-    encoder = Encoder(backend=backend, cache_dir=False)
+    encoder = engines[engine]
     together = encoder.encode(texts)
     for size in (1, 7, 40):
         parts = [encoder.encode(texts[at : at + size]) for at in range(0, len(texts), size)]
-        np.testing.assert_array_equal(np.concatenate(parts), together)
-    narrow = Encoder(backend=backend, batch_size=3, cache_dir=False)
-    np.testing.assert_array_equal(narrow.encode(texts), together)
+        np.testing.assert_allclose(np.concatenate(parts), together, rtol=0, atol=apart)
+    monkeypatch.setattr(encoder, "batch_size", 3)
+    np.testing.assert_allclose(encoder.encode(texts), together, rtol=0, atol=apart)
 
 
-def test_backends_agree(products: pd.DataFrame) -> None:
+@pytest.mark.digits
+def test_engines_agree(products: pd.DataFrame, engines: dict[str, Encoder]) -> None:
     texts = products["product_type"].unique().tolist()[:100]
-    torch = Encoder(backend="torch", cache_dir=False).encode(texts)
-    openvino = Encoder(backend="openvino", cache_dir=False).encode(texts)
-    assert (torch * openvino).sum(axis=1).min() > 0.999
+    vectors = {name: engine.encode(texts) for name, engine in engines.items()}
+    np.testing.assert_allclose(vectors["float32"], vectors["torch"], rtol=0, atol=CLOSE)
+    assert (vectors["openvino"] * vectors["torch"]).sum(axis=1).min() > 0.999
 
 
-def test_torch_backend_gives_the_models_own_vectors() -> None:
+def test_torch_gives_the_models_own_vectors(engines: dict[str, Encoder]) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(find_weights("all-MiniLM-L6-v2")), device="cpu")
     own = model.encode(TEXTS, normalize_embeddings=True)
-    ours = Encoder(backend="torch", cache_dir=False).encode(TEXTS)
-    np.testing.assert_allclose(ours, own, atol=1e-5)
+    np.testing.assert_allclose(engines["torch"].encode(TEXTS), own, atol=1e-5)
+
+
+def test_another_precision_is_told_and_has_a_cache_of_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LIKEWISE_PRECISION", raising=False)
+    caplog.set_level("INFO", logger="retrieval.backends")
+    exact = Encoder(backend="openvino", precision="float32", cache_dir=tmp_path)
+    vectors = exact.encode(TEXTS)
+    assert not caplog.messages
+    fast = Encoder(backend="openvino", cache_dir=tmp_path)
+    apart = np.abs(fast.encode(TEXTS) - vectors).max()
+    monkeypatch.setenv("LIKEWISE_PRECISION", "float32")
+    assert Encoder(backend="openvino").precision == exact.precision == "float32"
+    if fast.precision == "bfloat16":
+        assert CLOSE < apart < 0.005
+        assert caplog.messages[0].startswith("vectors are computed in bfloat16")
+        assert len(list(tmp_path.glob("*.sqlite"))) == 2
+    else:
+        assert apart == 0
+        with pytest.raises(InputError, match="'bfloat16' is not to be had with openvino"):
+            Encoder(backend="openvino", precision="bfloat16")
+
+
+def test_a_precision_that_is_not_there_is_refused() -> None:
+    with pytest.raises(InputError, match="unknown precision 'half'; there are: auto, float32"):
+        Encoder(precision="half")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="'bfloat16' is not to be had with torch"):
+        Encoder(backend="torch", precision="bfloat16")
 
 
 def test_second_run_reads_the_cache(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from forecasting import LaunchForecaster
 from pipelines.config import Settings, load_settings
 from retrieval import Encoder, ItemIndex
 from serving.app import create_app
+from tests.conftest import OF_THE_MACHINE
 
 TEXT = ["product_type", "package_size"]
 CUTOFF = "2017-09-04"
@@ -79,7 +80,7 @@ Serve = Callable[[Settings], contextlib.AbstractContextManager[Served]]
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_in_the_environment() -> None:
     for name in [one for one in os.environ if one.upper().startswith("LIKEWISE_")]:
-        if name not in ("LIKEWISE_CACHE_DIR", "LIKEWISE_TEST_MILVUS_TOKEN"):
+        if name not in (*OF_THE_MACHINE, "LIKEWISE_TEST_MILVUS_TOKEN"):
             del os.environ[name]
 
 
