@@ -16,7 +16,7 @@ from stopwatch import watching
 
 from classifiers import NeighborClassifier
 from forecasting import LaunchForecaster
-from pipelines.complete_journey import FORECAST_TEXT, load_complete_journey
+from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex
 
 TEXT = ["product_type", "package_size", "brand"]

@@ -42,7 +42,7 @@ from own_process import alone, peak_memory
 from score_table import OURS, Runs, interval, over_seeds, score_table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from classifiers.bootstrap import intervals
+from classifiers.evaluation.bootstrap import intervals
 from classifiers.statistics import mean
 
 SHOTS = (1, 5, 10)

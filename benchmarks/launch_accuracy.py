@@ -17,9 +17,9 @@ from launch_scores import (
 )
 from launch_trials import Setting, Trial, complete_journey, pooled
 
-from forecasting.backtest import BacktestResult
-from forecasting.comparison import paired_difference
-from forecasting.metrics import score
+from forecasting.evaluation.backtest import BacktestResult
+from forecasting.evaluation.comparison import paired_difference
+from forecasting.evaluation.metrics import score
 from retrieval import ItemIndex
 
 GROUPS = 4

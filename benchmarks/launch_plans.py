@@ -17,9 +17,9 @@ from launch_accuracy import forecasts
 from launch_scores import comparison_table, show
 from launch_trials import HORIZON, Setting, Trial, complete_journey
 
-from forecasting.comparison import paired_difference
-from forecasting.metrics import score
-from pipelines.complete_journey import monday
+from forecasting.evaluation.comparison import paired_difference
+from forecasting.evaluation.metrics import score
+from pipelines.demo.complete_journey import monday
 from retrieval import ItemIndex
 
 WITHOUT = "without plans"

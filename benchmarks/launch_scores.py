@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from score_table import over_seeds
 
-from forecasting.backtest import NAME, BacktestResult
-from forecasting.comparison import NONE
-from forecasting.metrics import calibration
-from forecasting.slices import THIRDS, by_level
+from forecasting.evaluation.backtest import NAME, BacktestResult
+from forecasting.evaluation.comparison import NONE
+from forecasting.evaluation.metrics import calibration
+from forecasting.evaluation.slices import THIRDS, by_level
 
 PLAIN = "LightGBM without neighbors"
 ALL = "all launches"

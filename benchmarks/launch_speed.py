@@ -18,7 +18,11 @@ from stopwatch import timed, watching
 
 from forecasting import LaunchForecaster
 from forecasting.describing import Describer
-from pipelines.complete_journey import FORECAST_ATTRIBUTES, FORECAST_TEXT, load_complete_journey
+from pipelines.demo.complete_journey import (
+    FORECAST_ATTRIBUTES,
+    FORECAST_TEXT,
+    load_complete_journey,
+)
 from retrieval import Encoder, ItemIndex
 
 LARGEST_OWN = 30  # percent

@@ -17,8 +17,8 @@ import pandas as pd
 from launch_scores import PLAIN, comparison_table, show
 from launch_trials import Setting, Trial, bucket, complete_journey
 
-from forecasting.backtest import NAME
-from forecasting.panel import Floats
+from forecasting.data.panel import Floats
+from forecasting.evaluation.backtest import NAME
 
 SEED = 0
 TO_CHRISTMAS = 17  # weeks from the first dev launches to the end of September

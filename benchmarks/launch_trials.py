@@ -10,10 +10,14 @@ from typing import Any
 import pandas as pd
 
 from forecasting import LaunchForecaster, backtest
-from forecasting.backtest import BacktestResult
-from forecasting.cohorts import Cohort, make_cohorts
-from forecasting.panel import build_panel
-from pipelines.complete_journey import FORECAST_ATTRIBUTES, FORECAST_TEXT, load_complete_journey
+from forecasting.data.panel import build_panel
+from forecasting.evaluation.backtest import BacktestResult
+from forecasting.evaluation.cohorts import Cohort, make_cohorts
+from pipelines.demo.complete_journey import (
+    FORECAST_ATTRIBUTES,
+    FORECAST_TEXT,
+    load_complete_journey,
+)
 from retrieval import Encoder
 
 HORIZON = 8

@@ -13,7 +13,7 @@ from launch_trials import HORIZON, Setting, Trial, complete_journey
 from score_table import over_seeds
 
 from forecasting import LaunchForecaster
-from forecasting.panel import Bools, Floats
+from forecasting.data.panel import Bools, Floats
 
 WINDOWS = slice(1, None, 2)  # every second cutoff: the forecaster is fitted for each seed
 OURS = "updated"

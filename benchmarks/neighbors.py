@@ -23,9 +23,9 @@ import pandas as pd
 from pymilvus import MilvusClient
 from stopwatch import timed
 
-from pipelines.complete_journey import FORECAST_TEXT, load_complete_journey
+from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex
-from retrieval.tables import item_texts
+from retrieval.items import item_texts
 
 K = 50
 TEXTS = 2_000

@@ -46,7 +46,7 @@ def main() -> None:
 def _write(folder: Path, rows: int) -> None:
     import sqlite3
 
-    from pipelines.tables import write_table
+    from pipelines.tables.reader import write_table
 
     items = rows // WEEKS
     random = np.random.default_rng(0)
@@ -68,9 +68,9 @@ def _write(folder: Path, rows: int) -> None:
 
 
 def _measure(way: str, folder: Path) -> None:
-    from forecasting.panel import build_panel
+    from forecasting.data.panel import build_panel
     from pipelines.queries import SqlQuery
-    from pipelines.tables import read_table
+    from pipelines.tables.reader import read_table
 
     started, rows = time.perf_counter(), 0
     read = built = _peak()

@@ -25,9 +25,9 @@ from circumstances import machine_and_versions
 from stopwatch import timed
 
 from classifiers import NeighborClassifier
-from pipelines.complete_journey import FORECAST_TEXT, load_complete_journey
+from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex
-from retrieval.tables import item_texts
+from retrieval.items import item_texts
 
 SIZES = (10_000, 40_000)
 PART = 10_000

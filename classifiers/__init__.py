@@ -1,8 +1,8 @@
 """What is this item? Labels for new items, from the like items already labeled."""
 
-from classifiers.hierarchy import LabelTree
-from classifiers.label_names import LabelSpellingWarning, normalize_labels
-from classifiers.label_quality import label_issues
+from classifiers.labels.issues import label_issues
+from classifiers.labels.spelling import LabelSpellingWarning, normalize_labels
+from classifiers.labels.tree import LabelTree
 from classifiers.neighbor_classifier import NeighborClassifier
 
 __all__ = [

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.voting import FloatArray
+from classifiers.scorers.votes import FloatArray
 
 NEIGHBORS, PROTOTYPES, HEAD = "neighbors", "prototypes", "head"
 ANY = "any label"

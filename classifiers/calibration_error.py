@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.accuracy import BoolArray, FloatArray
+from classifiers.evaluation.metrics import BoolArray, FloatArray
 from classifiers.statistics import Statistic
 from retrieval import InputError
 

@@ -15,15 +15,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifiers.blend import Blend
-from classifiers.calibration import Scaling
-from classifiers.decision import Decision
-from classifiers.evidence import Sources
-from classifiers.knowledge import Knowledge
-from classifiers.label_sets import LabelSets
-from classifiers.linear_head import LinearHead
-from classifiers.novelty import Novelty
-from classifiers.prototypes import Prototypes
-from classifiers.training import Options, Trained
+from classifiers.decision.decision import Decision
+from classifiers.decision.label_sets import LabelSets
+from classifiers.decision.novelty import Novelty
+from classifiers.fitted import Knowledge
+from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.linear_head import LinearHead
+from classifiers.scorers.prototypes import Prototypes
+from classifiers.scorers.temperature import Scaling
+from classifiers.training.train import Options, Trained
 from retrieval.artifact import Artifact
 
 _DOCUMENT = "knowledge.json"

@@ -11,9 +11,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifiers.blend import HEAD
-from classifiers.examples import stored_names
-from classifiers.hierarchy import LabelTree
-from classifiers.voting import FloatArray
+from classifiers.inputs import stored_names
+from classifiers.labels.tree import LabelTree
+from classifiers.scorers.votes import FloatArray
 from retrieval import Neighbors
 
 BoolArray = npt.NDArray[np.bool_]

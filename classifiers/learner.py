@@ -10,17 +10,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from classifiers.examples import (
-    TEXT,
-    Labels,
-    LabelTexts,
-    Texts,
-    label_texts,
-    labeled_examples,
-    more_examples,
-)
-from classifiers.hierarchy import LabelTree
-from classifiers.knowledge import (
+from classifiers.fitted import (
     Knowledge,
     acquire,
     as_held,
@@ -30,9 +20,19 @@ from classifiers.knowledge import (
     with_new_head,
     without_examples,
 )
-from classifiers.label_names import warn_of_similar_spellings
-from classifiers.lesson import Lesson
-from classifiers.training import Options
+from classifiers.inputs import (
+    TEXT,
+    Labels,
+    LabelTexts,
+    Texts,
+    label_texts,
+    labeled_examples,
+    more_examples,
+)
+from classifiers.labels.spelling import warn_of_similar_spellings
+from classifiers.labels.tree import LabelTree
+from classifiers.training.data import Lesson
+from classifiers.training.train import Options
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.private_index import Finalizer, open_private_index, remove_private_index
 

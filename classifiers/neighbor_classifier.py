@@ -11,14 +11,14 @@ import numpy.typing as npt
 import pandas as pd
 from sklearn.base import ClassifierMixin
 
-from classifiers.answering import AsOf, Question, answers
-from classifiers.candidates import Candidates
-from classifiers.examples import Texts, query_ids
 from classifiers.explanation import contributions_table, plot_contributions
+from classifiers.inputs import Texts, query_ids
+from classifiers.labels.candidates import Candidates
 from classifiers.labels_table import Answer, labels_table
 from classifiers.learner import Learner
-from classifiers.persistence import read_classifier, write_classifier
-from classifiers.voting import FloatArray
+from classifiers.persistence.files import read_classifier, write_classifier
+from classifiers.prediction import AsOf, Question, answers
+from classifiers.scorers.votes import FloatArray
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.filters import Where
 from retrieval.private_index import open_private_index, remove_private_index

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.accuracy import BoolArray, FloatArray
+from classifiers.evaluation.metrics import BoolArray, FloatArray
 
 Statistic = Callable[[FloatArray], float]
 """From how often each item counts, shape (n,), to a score."""

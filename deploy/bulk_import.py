@@ -22,13 +22,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.config import Settings, load_settings
-from pipelines.job_tables import column_arguments, item_kinds, read_items
-from pipelines.jobs import open_index
-from pipelines.locking import locked_collection
+from pipelines.components import open_index
+from pipelines.config.settings import Settings, load_settings
+from pipelines.inputs.items import column_arguments, item_kinds, read_items
+from pipelines.jobs.locks import locked_collection
 from retrieval import InputError, ItemIndex, LikewiseError, StoreError
-from retrieval.schema import to_rows
-from retrieval.tables import item_texts, validate_items
+from retrieval.items import item_texts, validate_items
+from retrieval.milvus.schema import to_rows
 
 LOAD_SECONDS = 24 * 3600
 

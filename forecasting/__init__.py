@@ -1,10 +1,10 @@
 """Neighbors to demand: launch curves with quantiles for items that have no history."""
 
-from forecasting.adjustments import Adjustments
-from forecasting.backtest import BacktestResult, backtest
+from forecasting.evaluation.backtest import BacktestResult, backtest
 from forecasting.forecaster import LaunchForecaster
 from forecasting.parameters import FewLaunchesWarning
-from forecasting.plots import plot_analogues, plot_forecast, plot_importance
+from forecasting.plotting.plots import plot_analogues, plot_forecast, plot_importance
+from forecasting.updates.adjustments import Adjustments
 
 __all__ = [
     "Adjustments",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasting.analogues import AnalogueIndex, Pools
-from forecasting.features import neighbor_features, own_features
-from forecasting.history import History
-from forecasting.launches import Launches
-from forecasting.panel import Floats
+from forecasting.data.history import History
+from forecasting.data.launches import Launches
+from forecasting.data.panel import Floats
+from forecasting.features.analogues import AnalogueIndex, Pools
+from forecasting.features.features import neighbor_features, own_features
 
 _DIGITS = 6  # of features made of sales; beyond them trees would learn the unit of counting
 _BLOCK = 2048  # rows whose analogues' curves are held in memory at once

@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.analogues import DIGITS, ELSEWHERE
+from forecasting.data.history import History
+from forecasting.data.panel import NEVER, Floats, Ints
 from forecasting.describing import Description
-from forecasting.forest import heaviest
-from forecasting.history import History
-from forecasting.panel import NEVER, Floats, Ints
-from forecasting.paths import Paths
+from forecasting.features.analogues import DIGITS, ELSEWHERE
+from forecasting.models.forest import heaviest
+from forecasting.models.sample_paths import Paths
 
 OUTCOME = "outcome"
 

@@ -12,21 +12,21 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from forecasting.adjustments import Adjustments
-from forecasting.analogues import POOLS, AnalogueIndex, Pools
+from forecasting.aggregation import Sums
+from forecasting.data.history import History
+from forecasting.data.launches import Launches
+from forecasting.data.panel import Ints
+from forecasting.data.sales import BeforeLaunch, Repeats, Returns
 from forecasting.describing import Describer, Description
-from forecasting.engine import Engine
 from forecasting.explanation import analogue_table, contribution_table
+from forecasting.features.analogues import POOLS, AnalogueIndex, Pools
 from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.history import History
-from forecasting.launches import Launches
-from forecasting.model import Similarity
-from forecasting.panel import Ints
+from forecasting.models.fitted import Engine
+from forecasting.models.launch_model import Similarity
+from forecasting.models.sample_paths import Paths
 from forecasting.parameters import Method, check_parameters, chosen_model
-from forecasting.paths import Paths
-from forecasting.reading import Reader
-from forecasting.sales_table import BeforeLaunch, Repeats, Returns
-from forecasting.sums import Sums
+from forecasting.reader import Reader
+from forecasting.updates.adjustments import Adjustments
 from retrieval import Encoder, InputError, ItemIndex, TableError
 
 
@@ -436,7 +436,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: `path` is something else than a saved model.
         """
-        from forecasting.persistence import write_forecaster
+        from forecasting.persistence.files import write_forecaster
 
         check_is_fitted(self)
         write_forecaster(Path(path), self)
@@ -459,7 +459,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             EncoderMismatchError: The encoder is another one.
             InputError: An index is missing, or one too many.
         """
-        from forecasting.persistence import read_forecaster
+        from forecasting.persistence.files import read_forecaster
 
         loaded: Self = read_forecaster(cls, Path(path), index, encoder)
         return loaded

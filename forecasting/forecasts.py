@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.panel import Floats, Grid, Ints
+from forecasting.data.panel import Floats, Grid, Ints
 
 
 @dataclass(frozen=True)

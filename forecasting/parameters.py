@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from forecasting.analogues import POOLS
-from forecasting.model import LaunchModel, Similarity
-from forecasting.sales_table import check_choice
+from forecasting.data.sales import check_choice
+from forecasting.features.analogues import POOLS
+from forecasting.models.launch_model import LaunchModel, Similarity
 from retrieval import InputError
 
 if TYPE_CHECKING:

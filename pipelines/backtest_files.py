@@ -11,14 +11,14 @@ from typing import Any
 import pandas as pd
 
 from forecasting import BacktestResult
-from forecasting.slices import SLICES
-from pipelines.backtest_report import write_backtest_report
-from pipelines.config import Settings
+from forecasting.evaluation.slices import SLICES
+from pipelines.components import make_encoder
+from pipelines.config.settings import Settings
 from pipelines.fingerprint import engine_versions
-from pipelines.job_tables import TableInput, name_of
-from pipelines.jobs import make_encoder
-from pipelines.output_folder import replacing_files
-from pipelines.tables import write_json, write_table
+from pipelines.inputs.items import TableInput, name_of
+from pipelines.reports.backtest import write_backtest_report
+from pipelines.tables.output import replacing_files
+from pipelines.tables.reader import write_json, write_table
 
 FILES = (
     "backtest.html",
@@ -49,7 +49,7 @@ def write_backtest(
         result: The backtest.
         settings: What it was made with.
         folder: Where to; what else is in it stays.
-        items: As given to `pipelines.forecasting_jobs.backtest_job`.
+        items: As given to `pipelines.jobs.forecasts.backtest_job`.
         sales: So, too.
     """
     compare = result.compare()

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from forecasting import BacktestResult
-from forecasting.backtest import NAME
-from forecasting.comparison import BETTER, NONE
-from forecasting.metrics import interval_names
-from pipelines.backtest_report import backtest_headline, faults_in_words, wins_in_words
+from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.comparison import BETTER, NONE
+from forecasting.evaluation.metrics import interval_names
 from pipelines.comparison_table import comparison_table
+from pipelines.reports.backtest import backtest_headline, faults_in_words, wins_in_words
 
 # Columns of a terminal from which on WQL and verdict stand in the table.
 _WIDE = 96

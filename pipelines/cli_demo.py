@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import DebugOption, LogFormatOption
-from pipelines.cli_running import running
+from pipelines.cli.options import DebugOption, LogFormatOption
+from pipelines.cli.runner import running
 
 
 def demo(
@@ -23,6 +23,6 @@ def demo(
 ) -> None:
     """Label and forecast real new products (Complete Journey) and write a report."""
     with running(log_format, debug):
-        from pipelines.demo import run_demo
+        from pipelines.demo.demo import run_demo
 
         run_demo(out, cache=cache)

@@ -5,20 +5,14 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import (
+from pipelines.cli.options import (
     BadRowsOption,
     ConfigOption,
     DebugOption,
     LogFormatOption,
     QuarantineOption,
 )
-from pipelines.cli_running import (
-    bad_rows_section,
-    check_out,
-    running,
-    settings_of,
-    show_quarantine,
-)
+from pipelines.cli.runner import bad_rows_section, check_out, running, settings_of, show_quarantine
 
 ALERTED = 3
 """The exit code where a threshold is crossed: all was done, and somebody should look."""
@@ -68,13 +62,13 @@ def monitor(
 ) -> None:
     """Hold a run against the last one and its forecasts against sales; exit 3: an alarm."""
     with running(log_format, debug):
-        from pipelines.cli_run import run_folder
-        from pipelines.display import make_console
-        from pipelines.monitor_summary import show_monitoring
-        from pipelines.monitoring import monitor_job
-        from pipelines.quarantine import Quarantine
-        from pipelines.runs import LABELS
-        from pipelines.tables import write_json
+        from pipelines.cli.run import run_folder
+        from pipelines.inputs.bad_rows import Quarantine
+        from pipelines.monitoring.monitor import monitor_job
+        from pipelines.monitoring.summary import show_monitoring
+        from pipelines.reports.terminal import make_console
+        from pipelines.runs.run import LABELS
+        from pipelines.tables.reader import write_json
 
         flags = {
             "unknown_share": unknown_share,

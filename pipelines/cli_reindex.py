@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli_options import (
+from pipelines.cli.options import (
     CollectionOption,
     ConfigOption,
     DebugOption,
     LogFormatOption,
     UriOption,
 )
-from pipelines.cli_running import index_section, running, settings_of
-from pipelines.demands import Demands
+from pipelines.cli.runner import index_section, running, settings_of
+from pipelines.jobs.acceptance import Demands
 
 
 def reindex(
@@ -56,9 +56,9 @@ def reindex(
 ) -> None:
     """Build the index anew beside the live one, examine it, and let it take its place."""
     with running(log_format, debug):
-        from pipelines.display import make_console
+        from pipelines.jobs.reindex import reindex_job, rollback_job
         from pipelines.reindex_summary import show_reindexing
-        from pipelines.reindexing import reindex_job, rollback_job
+        from pipelines.reports.terminal import make_console
         from retrieval import InputError
 
         if rollback and to is not None:

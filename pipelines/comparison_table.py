@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from forecasting.backtest import NAME
+from forecasting.evaluation.backtest import NAME
 
 _VERDICTS = {"worse": ("worse", "green"), "better": ("better", "red")}
 _NOT_SHOWN = ("not shown", "dim")

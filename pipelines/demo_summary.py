@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from forecasting.backtest import NAME
+from forecasting.evaluation.backtest import NAME
 from pipelines.comparison_table import comparison_table, emphasized, named, plain_table
-from pipelines.labeling import CLASSIFIER, EVERY, HARDER
+from pipelines.demo.labeling import CLASSIFIER, EVERY, HARDER
 
 
 def show_summary(console: Console, metrics: dict[str, Any], out: Path, seconds: float) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from classifiers.evaluation import Evaluation
-from pipelines.evaluation_summary import (
+from classifiers.evaluation.evaluation import Evaluation
+from pipelines.reports.evaluation import (
     automatic_shares,
     headline,
     remarks,
     score_rows,
     worst_labels,
 )
-from pipelines.tables import write_text
+from pipelines.tables.reader import write_text
 
 _PAIRS = 25
 
@@ -29,12 +29,12 @@ def write_page(
 
     Args:
         evaluation: The scores.
-        setup: How they came about; see `pipelines.evaluation.EvaluationResult`.
+        setup: How they came about; see `pipelines.jobs.evaluation.EvaluationResult`.
         pictures: SVG elements `reliability`, `risk_coverage` and `confusions`.
         path: Where to.
     """
     environment = Environment(
-        loader=PackageLoader("pipelines"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
     )
     page = environment.get_template("evaluation.html.j2").render(
         setup=setup,

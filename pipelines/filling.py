@@ -7,12 +7,12 @@ from pathlib import Path
 import pandas as pd
 import structlog
 
-from pipelines.config import Settings
-from pipelines.job_tables import TableInput, column_arguments
+from pipelines.config.settings import Settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.items import TableInput, column_arguments
 from pipelines.logs import timed
-from pipelines.parquet_rows import ParquetRows, count_rows, is_parquet, parquet_schema
-from pipelines.quarantine import Quarantine
-from pipelines.tables import Kind
+from pipelines.tables.parquet import ParquetRows, count_rows, is_parquet, parquet_schema
+from pipelines.tables.reader import Kind
 from retrieval import ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -46,7 +46,7 @@ def fill_by_parts(
     rows = ParquetRows(path, 0, count_rows(path))
     if not len(rows):
         return None
-    from pipelines.ray_jobs import upsert_parts_on_ray
+    from pipelines.distributed.jobs import upsert_parts_on_ray
 
     with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
         counts = upsert_parts_on_ray(settings, index, rows, kinds)
@@ -67,7 +67,7 @@ def fill_collection(
     """
     with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
         if settings.engine.kind == "ray":
-            from pipelines.ray_jobs import upsert_on_ray
+            from pipelines.distributed.jobs import upsert_on_ray
 
             counts = upsert_on_ray(settings, index, table, source)
         else:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipelines.config import Settings
-from retrieval.weights import EncoderIdentity
+from pipelines.config.settings import Settings
+from retrieval.encoding.weights import EncoderIdentity
 
 _OURS = ("retrieval", "classifiers", "forecasting", "pipelines")
 _WRITTEN = (".py", ".j2")

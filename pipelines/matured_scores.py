@@ -46,7 +46,7 @@ class Scores:
 
 
 def scores_of(launches: pd.DataFrame) -> Scores:
-    """The scores of launches, as `pipelines.matured_forecasts` lists them."""
+    """The scores of launches, as `pipelines.monitoring.matured_forecasts` lists them."""
     n = len(launches)
     sums = launches[_SUMMED].to_numpy(dtype=np.float64).sum(axis=0)[None, :]
     made = {name: float(value[0]) for name, value in _scores(sums, n).items()}

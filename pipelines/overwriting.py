@@ -14,12 +14,12 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from pipelines.config import Settings
-from pipelines.csv_files import CsvFile
-from pipelines.database_tables import DatabaseTable
+from pipelines.config.settings import Settings
 from pipelines.databases import sqlite_file
-from pipelines.parquet_rows import ParquetRows
 from pipelines.queries import FetchedRows, SqlQuery
+from pipelines.tables.csv_files import CsvFile
+from pipelines.tables.parquet import ParquetRows
+from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError
 
 _TABLES = ("items", "sales", "future", "new_items")

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.reindexing import Reindexing
+from pipelines.jobs.reindex import Reindexing
 
 
 def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
@@ -16,7 +16,7 @@ def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
     Args:
         console: Where to.
         name: Of the collection.
-        done: What `pipelines.reindexing` returned.
+        done: What `pipelines.jobs.reindex` returned.
     """
     if done.before is not None and done.after is not None:
         console.print(_compared(done))

@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.markup import escape
 
-from pipelines.steps import Outcome
+from pipelines.runs.steps import Outcome
 
 _STYLES = {"done": "bold green", "unchanged": "cyan", "not asked for": "dim"}
 

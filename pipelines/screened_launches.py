@@ -17,13 +17,13 @@ import pyarrow as pa
 import structlog
 from pandas.tseries.frequencies import to_offset
 
-from forecasting.panel import NEVER, Grid, item_lives
-from forecasting.plans import plan_array
-from forecasting.reading import Reader
-from forecasting.sales_table import local_dates
-from pipelines.job_tables import TableInput
-from pipelines.launch_tables import LaunchTables
-from pipelines.quarantine import Quarantine, Role, Screened
+from forecasting.data.panel import NEVER, Grid, item_lives
+from forecasting.data.plans import plan_array
+from forecasting.data.sales import local_dates
+from forecasting.reader import Reader
+from pipelines.inputs.bad_rows import Quarantine, Role, Screened
+from pipelines.inputs.items import TableInput
+from pipelines.inputs.launches import LaunchTables
 from pipelines.source_rows import texts_of
 from retrieval import TableError
 from retrieval.errors import Offense

@@ -10,10 +10,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
-from pipelines.job_tables import TableInput
-from pipelines.parquet_rows import parquet_files
+from pipelines.inputs.items import TableInput
 from pipelines.queries import FetchedRows, SqlQuery, fetch
+from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
+from pipelines.tables.parquet import parquet_files
 
 
 def held(source: TableInput) -> TableInput:

@@ -1,6 +1,6 @@
 """Encode items, keep them in Milvus, pull their labeled neighbors as of a date."""
 
-from retrieval.encoder import Encoder
+from retrieval.encoding.encoder import Encoder
 from retrieval.errors import (
     ArtifactError,
     EncoderMismatchError,
@@ -14,9 +14,9 @@ from retrieval.errors import (
 )
 from retrieval.filters import Between
 from retrieval.index import ItemIndex
+from retrieval.memory_search import StoredItems
 from retrieval.neighbors import Neighbors
-from retrieval.snapshot import StoredItems
-from retrieval.upsert import UpsertCounts
+from retrieval.writing import UpsertCounts
 
 __all__ = [
     "ArtifactError",

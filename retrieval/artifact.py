@@ -39,8 +39,8 @@ import numpy.typing as npt
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import ArtifactError, InputError
-from retrieval.weights import EncoderIdentity
 
 MANIFEST = "manifest.json"
 _FORMAT: Final = "likewise-artifact"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from retrieval.store import Store
+from retrieval.milvus.store import Store
 
 _log = logging.getLogger(__name__)
 

@@ -13,14 +13,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.building import wait_until_built
-from retrieval.encoder import Encoder
+from retrieval.encoding.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
-from retrieval.index_kinds import milvus_index, search_params
-from retrieval.neighbors import Hits, Neighbors
-from retrieval.opening import agreed, check_layout, made_encoder
-from retrieval.queries import distinct, to_days, to_vectors, unit_rows
-from retrieval.schema import (
+from retrieval.items import item_texts, validate_items
+from retrieval.memory_search import Snapshot, StoredItems
+from retrieval.milvus.index_kinds import milvus_index, search_params
+from retrieval.milvus.schema import (
     Layout,
     attribute_kinds,
     check_tenant,
@@ -28,10 +27,11 @@ from retrieval.schema import (
     to_date,
     to_rows,
 )
-from retrieval.snapshot import Snapshot, StoredItems
-from retrieval.store import MOST_NEIGHBORS, Store
-from retrieval.tables import item_texts, validate_items
-from retrieval.upsert import UpsertCounts, write_rows
+from retrieval.milvus.store import MOST_NEIGHBORS, Store
+from retrieval.neighbors import Hits, Neighbors
+from retrieval.opening import agreed, check_layout, made_encoder
+from retrieval.queries import distinct, to_days, to_vectors, unit_rows
+from retrieval.writing import UpsertCounts, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
 # each.
@@ -53,7 +53,7 @@ class ItemIndex:
         collection: Name of the collection.
         token: ``user:password`` or API key of a server.
         index: ``"auto"`` (FLAT on Lite, HNSW on a server) or one of
-            `retrieval.index_kinds.INDEX_KINDS`.
+            `retrieval.milvus.index_kinds.INDEX_KINDS`.
         index_params: Parameters of that index, as Milvus names them.
         store_text: Keep the text beside the vector, so that `get` can show it.
         timeout: Seconds a single call may take, time in which Milvus is away included.

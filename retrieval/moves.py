@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.carrying import Marks
 from retrieval.errors import LikewiseError
+from retrieval.versions.migration import Marks
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Move:
     Attributes:
         former: What the name stood for.
         version: What it is to stand for.
-        held: What both held before, as of `retrieval.carrying.Carried`.
+        held: What both held before, as of `retrieval.versions.migration.Carried`.
     """
 
     former: str

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from retrieval.encoder import DEFAULT_ENCODER, Encoder
+from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import EncoderMismatchError, InputError
-from retrieval.schema import Layout
+from retrieval.milvus.schema import Layout
 
 
 def check_layout(

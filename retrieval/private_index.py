@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 
-from retrieval.encoder import Encoder
+from retrieval.encoding.encoder import Encoder
 from retrieval.index import ItemIndex
 
 Finalizer = Callable[[], object]

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval.encoder import Encoder
+from retrieval.encoding.encoder import Encoder
 from retrieval.errors import InputError
-from retrieval.schema import Layout, day_number
-from retrieval.tables import item_texts, validate_items
+from retrieval.items import item_texts, validate_items
+from retrieval.milvus.schema import Layout, day_number
 
 # How far the length of a float32 unit vector may be from 1.
 _ROUNDING = 1e-6

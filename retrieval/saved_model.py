@@ -8,10 +8,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from retrieval.artifact import Artifact
-from retrieval.encoder import Encoder
+from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import ArtifactError, EncoderMismatchError, InputError
 from retrieval.index import ItemIndex
-from retrieval.weights import EncoderIdentity
 
 
 def place_of(index: ItemIndex) -> dict[str, str]:

@@ -9,19 +9,14 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from pipelines.config import Settings
-from serving import (
-    problems,
-    routes_forecasts,
-    routes_health,
-    routes_items,
-    routes_jobs,
-    routes_labels,
-)
-from serving.engines import Engines
-from serving.jobs import Jobs
+from pipelines.config.settings import Settings
+from serving import problems
+from serving.jobs.queue import Jobs
 from serving.middleware import Requests
-from serving.telemetry import instrument
+from serving.observability.tracing import instrument
+from serving.routes import forecasts, health, items, labels
+from serving.routes import jobs as routes_jobs
+from serving.runtime.runtime import Engines
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
 
@@ -60,9 +55,9 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     app.state.jobs = jobs
     app.add_middleware(Requests, engines=engines)
     problems.install(app)
-    for routes in (routes_labels, routes_forecasts, routes_items, routes_jobs):
+    for routes in (labels, forecasts, items, routes_jobs):
         app.include_router(routes.router)
-    app.include_router(routes_health.router)
+    app.include_router(health.router)
     if settings.serve.telemetry:
         instrument(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

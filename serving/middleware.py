@@ -10,9 +10,9 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.engines import Engines
 from serving.keys import LOCAL, Caller
 from serving.problems import ApiError, problem_response
+from serving.runtime.runtime import Engines
 
 _log = structlog.stdlib.get_logger(__name__)
 

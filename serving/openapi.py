@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipelines.config import Settings
+from pipelines.config.settings import Settings
 from serving.app import create_app
 
 

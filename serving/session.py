@@ -9,12 +9,12 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from pipelines.serve_settings import Scope
-from serving.audit import audit_entries
-from serving.engines import Engines
-from serving.jobs import Jobs
+from pipelines.config.serve import Scope
+from serving.jobs.queue import Jobs
 from serving.keys import Caller
+from serving.observability.audit import audit_entries
 from serving.problems import ApiError
+from serving.runtime.runtime import Engines
 
 # For the OpenAPI document; `serving.middleware` has looked at the key by then.
 bearer = HTTPBearer(

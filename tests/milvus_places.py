@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from retrieval import Encoder, ItemIndex
-from retrieval.store import Store
+from retrieval.milvus.store import Store
 
 
 @dataclass(frozen=True)

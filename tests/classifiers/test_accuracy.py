@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from classifiers.accuracy import accuracy, hits, majority_proba
+from classifiers.evaluation.metrics import accuracy, hits, majority_proba
 from retrieval import InputError
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifiers import NeighborClassifier, answering
+from classifiers import NeighborClassifier, prediction
 from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import Encoder, InputError, ItemIndex
 from tests.classifiers.conftest import ASTRONOMY, TEXT, Shelf
@@ -84,8 +84,8 @@ def test_batches_change_nothing(
     texts = shelf.new_texts[:25]
     lists = [[label, "SOUP"] for label in shelf.new_labels[:25]]
     whole, among = learned.classify(texts), learned.predict_proba(texts, candidates=lists)
-    monkeypatch.setattr(answering, "_BATCH_VOTES", 20 * 7)
-    monkeypatch.setattr(answering, "_BATCH_CELLS", 10 * 3)
+    monkeypatch.setattr(prediction, "_BATCH_VOTES", 20 * 7)
+    monkeypatch.setattr(prediction, "_BATCH_CELLS", 10 * 3)
     pd.testing.assert_frame_equal(learned.classify(texts), whole)
     assert learned.predict_proba(texts, candidates=lists) == pytest.approx(among)
 
@@ -95,7 +95,7 @@ def test_each_batch_has_the_dates_of_its_own_items(
 ) -> None:
     clf = NeighborClassifier(index=index).fit()
     dates = ["2023-06-01", "2020-01-01", "2020-01-01", "2023-06-01"]
-    monkeypatch.setattr(answering, "_BATCH_VOTES", 20 * 2)
+    monkeypatch.setattr(prediction, "_BATCH_VOTES", 20 * 2)
     table = clf.classify(_of_fold(groceries, 1).head(4)[TEXT], as_of=dates)
     assert table["neighbors"].map(len).tolist() == [20, 0, 0, 20]
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from classifiers.bootstrap import intervals
+from classifiers.evaluation.bootstrap import intervals
 from classifiers.statistics import mean
 from retrieval import InputError
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.special import expit, logit, softmax
 
-from classifiers.calibration import FEWEST, Scaling, fit_scaling
+from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 
 SLOPES = st.floats(0.05, 20)
 

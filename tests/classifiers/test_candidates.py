@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from classifiers.candidates import allowed_labels, restrict
+from classifiers.labels.candidates import allowed_labels, restrict
 from retrieval import InputError
 
 CLASSES = np.array(["cheese", "coffee", "soap"], dtype=object)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers import NeighborClassifier
-from classifiers.cross_validation import cross_evaluate, fold_rows, sample_rows
+from classifiers.evaluation.cross_validation import cross_evaluate, fold_rows, sample_rows
 from retrieval import Encoder, InputError, ItemIndex
 from tests.classifiers.conftest import TEXT
 

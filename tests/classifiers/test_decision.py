@@ -8,9 +8,9 @@ from hypothesis.extra import numpy as arrays
 from scipy.stats import norm
 
 from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend
-from classifiers.calibration import Scaling
-from classifiers.decision import Decision, without_floor
-from classifiers.novelty import Novelty
+from classifiers.decision.decision import Decision, without_floor
+from classifiers.decision.novelty import Novelty
+from classifiers.scorers.temperature import Scaling
 
 NAMES = np.array(["a", "b", "c"], dtype=object)
 PARTS = [NEIGHBORS, PROTOTYPES, HEAD]

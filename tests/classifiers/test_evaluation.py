@@ -18,8 +18,8 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from classifiers.answers import answer
-from classifiers.evaluation import Evaluation, evaluate, score
+from classifiers.evaluation.evaluation import Evaluation, evaluate, score
+from classifiers.evaluation.predictions import answer
 from retrieval import InputError
 
 LABELS = [f"label {number}" for number in range(7)]
@@ -236,7 +236,7 @@ def test_batches_do_not_change_answers(
     table: Table, truth: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = answer(table, TEXTS, truth)
-    monkeypatch.setattr("classifiers.answers._BATCH_CELLS", 40 * len(LABELS))
+    monkeypatch.setattr("classifiers.evaluation.predictions._BATCH_CELLS", 40 * len(LABELS))
     parts = answer(table, TEXTS, truth)
     pd.testing.assert_frame_equal(whole.items, parts.items)
     pd.testing.assert_frame_equal(whole.baseline, parts.baseline)

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
-from classifiers.calibration import Scaling
-from classifiers.evidence import Sources
-from classifiers.examples import stored_label
-from classifiers.linear_head import LinearHead
-from classifiers.prototypes import Prototypes
+from classifiers.inputs import stored_label
+from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.linear_head import LinearHead
+from classifiers.scorers.prototypes import Prototypes
+from classifiers.scorers.temperature import Scaling
 from retrieval import InputError
 
 NAMES = np.array(["a", "b", "c"], dtype=object)

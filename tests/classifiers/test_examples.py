@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.examples import (
+from classifiers.inputs import (
     as_queries,
     label_texts,
     labeled_examples,

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.evidence import NewLabelsError
+from classifiers.scorers.ensemble import NewLabelsError
 from retrieval import Encoder, InputError, ItemIndex
 
 _ITEMS = pd.DataFrame(

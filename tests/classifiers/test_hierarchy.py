@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.hierarchy import LabelTree
+from classifiers.labels.tree import LabelTree
 from retrieval import InputError
 
 PATHS = ["Grocery > Snacks", "Grocery > Snacks > Chips", "Grocery > Snacks > Nuts", "Home > Soap"]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.examples import label_texts
-from classifiers.knowledge import prior_tilt, with_label
+from classifiers.fitted import prior_tilt, with_label
+from classifiers.inputs import label_texts
 from retrieval import Encoder, InputError
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.label_names import (
+from classifiers.labels.spelling import (
     LabelSpellingWarning,
     normalize_labels,
     similar_spellings,

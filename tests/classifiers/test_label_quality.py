@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import Ridge
 
-from classifiers.label_quality import (
+from classifiers.labels.issues import (
     _contradicting_duplicate,
     _LeaveOneOutFits,
     _Near,
@@ -13,7 +13,7 @@ from classifiers.label_quality import (
     label_issues,
 )
 from retrieval import Encoder, InputError
-from retrieval.tables import item_texts
+from retrieval.items import item_texts
 
 CATEGORIES = ["CHEESE", "COFFEE", "FROZEN PIZZA", "SOAP - LIQUID & BAR"]
 COLUMNS = [

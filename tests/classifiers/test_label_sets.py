@@ -3,7 +3,7 @@ import pytest
 from mapie.classification import SplitConformalClassifier
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from classifiers.label_sets import LabelSets
+from classifiers.decision.label_sets import LabelSets
 from retrieval import InputError
 
 NAMES = np.array(["a", "b", "c", "d"], dtype=object)

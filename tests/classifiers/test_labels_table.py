@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from classifiers.blend import HEAD, NEIGHBORS
-from classifiers.examples import stored_label
-from classifiers.hierarchy import LabelTree
+from classifiers.inputs import stored_label
+from classifiers.labels.tree import LabelTree
 from classifiers.labels_table import Answer, labels_table
 from retrieval import Neighbors
 

@@ -1,8 +1,8 @@
 import numpy as np
 
-from classifiers.evidence import Sources
-from classifiers.learning import TrainingSet, learn, pairs
-from classifiers.prototypes import Prototypes
+from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.prototypes import Prototypes
+from classifiers.training.scorers import TrainingSet, learn, pairs
 
 NAMES = np.array(["a", "b", "c"], dtype=object)
 

@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.examples import labeled_examples, stored_label
-from classifiers.lesson import Lesson, teach, to_rows, to_targets
+from classifiers.inputs import labeled_examples, stored_label
+from classifiers.training.data import Lesson, teach, to_rows, to_targets
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.private_index import open_private_index
 

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from classifiers.linear_head import affordable, fit_head
+from classifiers.scorers.linear_head import affordable, fit_head
 
 NAMES = np.array(["a", "b", "c", "d"], dtype=object)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.model_card import model_card
+from classifiers.persistence.model_card import model_card
 from retrieval import Encoder, ItemIndex
 
 TEXT = ["product_type", "package_size", "brand"]

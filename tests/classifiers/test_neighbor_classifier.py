@@ -97,7 +97,7 @@ def test_batches_do_not_change_the_answer(
 ) -> None:
     X = groceries[["item_id", *TEXT]]
     whole_proba, whole_table = fitted.predict_proba(X), fitted.classify(X)
-    monkeypatch.setattr("classifiers.answering._BATCH_VOTES", 20 * 7)
+    monkeypatch.setattr("classifiers.prediction._BATCH_VOTES", 20 * 7)
     np.testing.assert_allclose(fitted.predict_proba(X), whole_proba, atol=1e-6)
     pd.testing.assert_series_equal(fitted.classify(X)["label"], whole_table["label"])
 

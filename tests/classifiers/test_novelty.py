@@ -4,14 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from classifiers.calibration import FEWEST
-from classifiers.novelty import (
+from classifiers.decision.novelty import (
     N_FEATURES,
     Novelty,
     fit_novelty,
     novelty_features,
     nth_similarity,
 )
+from classifiers.scorers.temperature import FEWEST
 
 NAN = np.nan
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
-from classifiers.evidence import Sources
-from classifiers.examples import stored_label
-from classifiers.learning import TrainingSet
-from classifiers.lesson import to_targets
-from classifiers.out_of_fold import OutOfFold, answer_out_of_fold, fold_of_each
-from classifiers.prototypes import Prototypes
+from classifiers.inputs import stored_label
+from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.prototypes import Prototypes
+from classifiers.training.data import to_targets
+from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold, fold_of_each
+from classifiers.training.scorers import TrainingSet
 from retrieval import Encoder, ItemIndex
 
 NAMES = np.array(["a", "b", "c"], dtype=object)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from classifiers.prototypes import DESCRIPTION_WEIGHT, Prototypes, describe
+from classifiers.scorers.prototypes import DESCRIPTION_WEIGHT, Prototypes, describe
 from retrieval import Encoder
 from tests.classifiers.conftest import Shelf
 

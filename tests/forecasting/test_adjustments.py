@@ -124,7 +124,7 @@ def test_included_analogues_count_as_much_as_the_heaviest(
 def test_a_launch_that_is_no_outcome_yet_can_be_included(
     some: pd.DataFrame, fitted: LaunchForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("forecasting.forest._MOST", 5)
+    monkeypatch.setattr("forecasting.models.forest._MOST", 5)
     item, (best, _) = some["item_id"].iloc[2], best_and_worst(fitted)
     outcomes = analogues(fitted, some, item, "outcome")
     assert len(outcomes) <= 5

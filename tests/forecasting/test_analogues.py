@@ -6,8 +6,8 @@ import pytest
 from sklearn.base import clone
 
 from forecasting import LaunchForecaster
-from forecasting.analogues import Pool
-from forecasting.panel import NEVER
+from forecasting.data.panel import NEVER
+from forecasting.features.analogues import Pool
 from retrieval import Encoder, TableError
 from tests.forecasting.conftest import (
     CUTOFF,

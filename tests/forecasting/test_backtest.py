@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from forecasting import backtest
-from forecasting.baselines import BASELINES
-from forecasting.slices import THIRDS
+from forecasting.evaluation.baselines import BASELINES
+from forecasting.evaluation.slices import THIRDS
 from retrieval import InputError
 from tests.forecasting.conftest import Slice, new_forecaster
 

@@ -5,7 +5,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from forecasting import BacktestResult, LaunchForecaster
-from forecasting.backtest_plot import PLOTS, best_baseline, period_name
+from forecasting.evaluation.plots import PLOTS, best_baseline, period_name
 
 LEVELS = (0.1, 0.5, 0.9)
 N, HORIZON = 60, 3

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from forecasting.baselines import BASELINES, Case
+from forecasting.evaluation.baselines import BASELINES, Case
 from tests.forecasting.conftest import CUTOFF, HORIZON, new_forecaster
 
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.calibration import _GRID, Calibration, _reached
-from forecasting.panel import Floats
-from forecasting.paths import Paths, quantiles, ranks
+from forecasting.data.panel import Floats
+from forecasting.models.quantile_calibration import _GRID, Calibration, _reached
+from forecasting.models.sample_paths import Paths, quantiles, ranks
 
 LEVELS = (0.1, 0.5, 0.9)
 HORIZON = 4

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.cohorts import NOT_OVER, UNKNOWN, make_cohorts
-from forecasting.panel import NEVER, Grid, Panel
+from forecasting.data.panel import NEVER, Grid, Panel
+from forecasting.evaluation.cohorts import NOT_OVER, UNKNOWN, make_cohorts
 from retrieval import InputError
 
 HORIZON = 3

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.comparison import paired_difference
+from forecasting.evaluation.comparison import paired_difference
 from retrieval import InputError
 
 LEVELS = (0.1, 0.5, 0.9)

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting import empirical
-from forecasting.empirical import describe, weighted_summary
+from forecasting.models import empirical
+from forecasting.models.empirical import describe, weighted_summary
 
 LEVELS = (0.1, 0.5, 0.9)
 

@@ -9,7 +9,7 @@ from sklearn.base import clone
 
 from forecasting import LaunchForecaster
 from forecasting.explanation import plain_name
-from forecasting.model import _matrix
+from forecasting.models.launch_model import _matrix
 from retrieval import Encoder
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.analogues import POOLS, Pool, Pools
-from forecasting.features import neighbor_features, own_features
-from forecasting.history import History
-from forecasting.launches import Launches
-from forecasting.panel import NEVER, Grid, Panel
+from forecasting.data.history import History
+from forecasting.data.launches import Launches
+from forecasting.data.panel import NEVER, Grid, Panel
+from forecasting.features.analogues import POOLS, Pool, Pools
+from forecasting.features.features import neighbor_features, own_features
 
 NAN = np.nan
 HORIZON = 3

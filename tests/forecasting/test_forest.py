@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting import forest as forest_module
-from forecasting.forest import LaunchForest, heaviest
-from forecasting.panel import Floats, Ints
+from forecasting.data.panel import Floats, Ints
+from forecasting.models import forest as forest_module
+from forecasting.models.forest import LaunchForest, heaviest
 
 PARAMETERS = {
     "seed": 0,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.history import History, Windows, launched, ratio
-from forecasting.panel import NEVER, Grid, Panel
+from forecasting.data.history import History, Windows, launched, ratio
+from forecasting.data.panel import NEVER, Grid, Panel
 
 NAN = np.nan
 HORIZON = 3

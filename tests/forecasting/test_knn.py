@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting import LaunchForecaster
-from forecasting.analogues import Pool, Pools
-from forecasting.history import History
-from forecasting.knn import LaunchVotes, completed
-from forecasting.panel import NEVER, Grid, Panel
+from forecasting.data.history import History
+from forecasting.data.panel import NEVER, Grid, Panel
+from forecasting.features.analogues import Pool, Pools
+from forecasting.models.knn import LaunchVotes, completed
 from tests.forecasting.conftest import Slice
 
 NAN = np.nan

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.launches import Launches
+from forecasting.data.launches import Launches
 
 
 def launches(n: int = 3, **more: np.ndarray) -> Launches:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from utilsforecast.losses import scaled_crps
 
-from forecasting.metrics import calibration, score, score_ages
+from forecasting.evaluation.metrics import calibration, score, score_ages
 
 LEVELS = (0.1, 0.5, 0.9)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.model import LaunchModel, Lessons
-from forecasting.panel import Floats
-from forecasting.paths import Paths
+from forecasting.data.panel import Floats
+from forecasting.models.launch_model import LaunchModel, Lessons
+from forecasting.models.sample_paths import Paths
 
 LEVELS = (0.1, 0.5, 0.9)
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting import LaunchForecaster
-from forecasting.novelty import Novelty
-from forecasting.paths import Paths
+from forecasting.models.novelty import Novelty
+from forecasting.models.sample_paths import Paths
 from tests.forecasting.conftest import Slice
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.panel import NEVER, Grid, Panel, build_panel
+from forecasting.data.panel import NEVER, Grid, Panel, build_panel
 from retrieval import InputError, TableError
 
 ITEMS = pd.DataFrame(

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting import paths as paths_module
-from forecasting.paths import Paths, quantiles, ranks
+from forecasting.models import sample_paths as paths_module
+from forecasting.models.sample_paths import Paths, quantiles, ranks
 
 UNITS = st.floats(0, 1e6, allow_subnormal=False)
 LEVELS = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=5).map(sorted)

@@ -17,8 +17,8 @@ from sklearn.exceptions import NotFittedError
 
 import retrieval.artifact
 from forecasting import LaunchForecaster, backtest
-from forecasting.adjustments import Adjustments
-from forecasting.persistence import named_index
+from forecasting.persistence.files import named_index
+from forecasting.updates.adjustments import Adjustments
 from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
 from retrieval.artifact import MANIFEST, read_artifact, write_artifact
 from tests.forecasting.conftest import (
@@ -189,7 +189,7 @@ import sys
 from pathlib import Path
 import pandas as pd
 from forecasting import LaunchForecaster
-from forecasting.persistence import named_index
+from forecasting.persistence.files import named_index
 from retrieval import ItemIndex
 from tests.forecasting.test_persistence import answers
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.panel import Floats
-from forecasting.paths import Paths
-from forecasting.plan_effect import PlanEffect
+from forecasting.data.panel import Floats
+from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.sample_paths import Paths
 
 NAN = np.nan
 HORIZON = 6

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecasting.panel import NEVER, Grid
-from forecasting.plans import plan_array
+from forecasting.data.panel import NEVER, Grid
+from forecasting.data.plans import plan_array
 from retrieval import TableError
 
 NAN = np.nan

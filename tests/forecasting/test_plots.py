@@ -13,8 +13,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from forecasting import LaunchForecaster
-from forecasting.plot_style import ACCENT, INK, WARM
-from forecasting.plots import plot_analogues, plot_forecast, plot_importance
+from forecasting.plotting.plots import plot_analogues, plot_forecast, plot_importance
+from forecasting.plotting.style import ACCENT, INK, WARM
 from retrieval import InputError
 from tests.forecasting.conftest import Slice
 

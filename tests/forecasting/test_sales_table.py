@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.sales_table import local_dates, validate_sales
+from forecasting.data.sales import local_dates, validate_sales
 from retrieval import InputError, TableError
 
 IDS = pd.Series(["a", "b"])

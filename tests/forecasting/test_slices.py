@@ -3,7 +3,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from forecasting.slices import MISSING, OTHER, SLICES, THIRDS, UNLIKE
+from forecasting.evaluation.slices import MISSING, OTHER, SLICES, THIRDS, UNLIKE
 
 
 def items(n, **columns):

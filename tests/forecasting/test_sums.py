@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import sums as sums_module
-from forecasting.panel import Grid
-from forecasting.paths import Paths
-from forecasting.sums import Sums
+from forecasting import aggregation as sums_module
+from forecasting.aggregation import Sums
+from forecasting.data.panel import Grid
+from forecasting.models.sample_paths import Paths
 
 LEVELS = (0.1, 0.5, 0.9)
 NAMES = ["0.1", "0.5", "0.9"]

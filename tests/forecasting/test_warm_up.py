@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting import LaunchForecaster
-from forecasting.paths import Paths
-from forecasting.warm_up import Observed
+from forecasting.models.sample_paths import Paths
+from forecasting.updates.first_weeks import Observed
 from retrieval import Encoder, InputError, TableError
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 

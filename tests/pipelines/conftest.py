@@ -19,9 +19,9 @@ import pytest
 import structlog
 
 from forecasting import BacktestResult
-from pipelines import demo
-from pipelines.complete_journey import CompleteJourney, load_complete_journey
-from pipelines.labeling import Labeling
+from pipelines.demo import demo
+from pipelines.demo.complete_journey import CompleteJourney, load_complete_journey
+from pipelines.demo.labeling import Labeling
 from tests.conftest import OF_THE_MACHINE
 
 CONFIG = """\

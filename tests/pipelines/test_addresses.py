@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipelines.addresses import address_of, with_database
+from pipelines.config.addresses import address_of, with_database
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from forecasting import BacktestResult
-from pipelines import backtest_report
-from pipelines.backtest_report import backtest_headline, write_backtest_report
+from pipelines.reports import backtest
+from pipelines.reports.backtest import backtest_headline, write_backtest_report
 from retrieval import InputError
 from tests.forecasting.test_backtest_plot import N, result
 from tests.pipelines.html_page import Page
@@ -166,8 +166,8 @@ def test_a_failure_leaves_the_page_of_before(
     made: BacktestResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = written(made, tmp_path)
-    monkeypatch.setattr(backtest_report, "PLOTS", {"pie": None})
-    monkeypatch.setattr(backtest_report, "_FIGURE", {"pie": (1.0, 1.0)})
+    monkeypatch.setattr(backtest, "PLOTS", {"pie": None})
+    monkeypatch.setattr(backtest, "_FIGURE", {"pie": (1.0, 1.0)})
     with pytest.raises(InputError, match="pie"):
         written(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["backtest.html"]

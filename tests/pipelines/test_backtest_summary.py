@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from forecasting import BacktestResult, LaunchForecaster
-from forecasting.backtest import NAME
-from pipelines.backtest_report import backtest_headline
+from forecasting.evaluation.backtest import NAME
 from pipelines.backtest_summary import losses_in_short, show_backtest
+from pipelines.reports.backtest import backtest_headline
 from tests.forecasting.test_backtest_plot import result
 
 

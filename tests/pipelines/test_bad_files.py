@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from pipelines.cli.app import app
 from retrieval import Encoder, ItemIndex
 from tests.pipelines.conftest import Shop
 

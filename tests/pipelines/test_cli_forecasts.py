@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from typer.testing import Result
 
-from forecasting.backtest import NAME
-from forecasting.baselines import BASELINES
+from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.baselines import BASELINES
 from tests.pipelines.conftest import CUTOFF, Shop
 from tests.pipelines.test_cli import run
 

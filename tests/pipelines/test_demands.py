@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from pipelines.demands import Demands
-from retrieval.examination import Examination
+from pipelines.jobs.acceptance import Demands
+from retrieval.versions.examination import Examination
 
 
 def test_what_a_version_may_fall_short_of() -> None:

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.baselines import BASELINES
-from pipelines import demo
-from pipelines.complete_journey import HELD_OUT, LABEL, CompleteJourney
-from pipelines.config import load_settings
-from pipelines.demo import CUTOFF, OUTPUTS, demo_settings
-from pipelines.jobs import index_job, make_classifier, open_index
-from pipelines.labeling import EVERY, HARDER, METHODS, label_held_out
+from forecasting.evaluation.baselines import BASELINES
+from pipelines.components import index_job, make_classifier, open_index
+from pipelines.config.settings import load_settings
+from pipelines.demo import demo
+from pipelines.demo.complete_journey import HELD_OUT, LABEL, CompleteJourney
+from pipelines.demo.demo import CUTOFF, OUTPUTS, demo_settings
+from pipelines.demo.labeling import EVERY, HARDER, METHODS, label_held_out
 from tests.pipelines.conftest import DemoRun, run_demo_on
 
 CONFIG = Path(__file__).parents[2] / "configs" / "complete_journey.yaml"

@@ -7,12 +7,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from forecasting import BacktestResult
-from forecasting.backtest import NAME as OURS
-from forecasting.baselines import BASELINES
-from pipelines.demo import demo_settings
-from pipelines.demo_report import launch_examples, write_report
+from forecasting.evaluation.backtest import NAME as OURS
+from forecasting.evaluation.baselines import BASELINES
+from pipelines.components import open_index
+from pipelines.demo.demo import demo_settings
+from pipelines.demo.report import launch_examples, write_report
 from pipelines.demo_summary import automatic_in_words, forecasts_in_words
-from pipelines.jobs import open_index
 from tests.pipelines.conftest import DemoRun
 from tests.pipelines.html_page import Page
 

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from forecasting.backtest import NAME as OURS
-from forecasting.baselines import BASELINES
+from forecasting.evaluation.backtest import NAME as OURS
+from forecasting.evaluation.baselines import BASELINES
+from pipelines.demo.labeling import METHODS
 from pipelines.demo_summary import (
     automatic_in_words,
     certainty_in_words,
     forecasts_in_words,
     show_summary,
 )
-from pipelines.labeling import METHODS
 from tests.pipelines.conftest import DemoRun
 
 

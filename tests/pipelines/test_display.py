@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipelines.display import show_forecasts, show_labels, show_neighbors
+from pipelines.reports.terminal import show_forecasts, show_labels, show_neighbors
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.config import Settings, load_settings
-from pipelines.evaluation import FILES, EvaluationResult, evaluate_job, write_evaluation
-from pipelines.jobs import classify_job, index_job
+from pipelines.components import classify_job, index_job
+from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.evaluation import FILES, EvaluationResult, evaluate_job, write_evaluation
 from retrieval import InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop

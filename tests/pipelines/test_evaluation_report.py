@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from pipelines.evaluation_report import write_page
-from pipelines.evaluation_summary import headline, score_rows
-from pipelines.pictures import confusions_figure, coverage_figure, reliability_figure, to_svg
+from pipelines.reports.evaluation import headline, score_rows
+from pipelines.reports.pictures import (
+    confusions_figure,
+    coverage_figure,
+    reliability_figure,
+    to_svg,
+)
 from tests.pipelines.html_page import Page
 from tests.pipelines.test_evaluation_summary import SETUP, answered
 

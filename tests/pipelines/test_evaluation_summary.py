@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from classifiers.answers import Answers
-from classifiers.evaluation import Evaluation, score
-from pipelines.evaluation_summary import (
+from classifiers.evaluation.evaluation import Evaluation, score
+from classifiers.evaluation.predictions import Answers
+from pipelines.reports.evaluation import (
     automatic_shares,
     headline,
     remarks,

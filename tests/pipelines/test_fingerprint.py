@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines import fingerprint as module
-from pipelines.complete_journey import CompleteJourney
-from pipelines.config import load_settings
-from pipelines.demo import demo_settings
+from pipelines.config.settings import load_settings
+from pipelines.demo.complete_journey import CompleteJourney
+from pipelines.demo.demo import demo_settings
 from pipelines.fingerprint import ENGINES, engine_versions, fingerprint
 from retrieval import Encoder
 

@@ -10,16 +10,17 @@ import pandas as pd
 import pytest
 
 from forecasting import BacktestResult, LaunchForecaster, backtest
-from forecasting.analogues import POOLS
-from forecasting.model import Similarity
+from forecasting.data.sales import BeforeLaunch, Repeats, Returns
+from forecasting.features.analogues import POOLS
+from forecasting.models.launch_model import Similarity
 from forecasting.parameters import Method
-from forecasting.sales_table import BeforeLaunch, Repeats, Returns
 from pipelines import backtest_files
 from pipelines.backtest_files import FILES as PLANNED
 from pipelines.backtest_files import write_backtest
-from pipelines.config import Settings, load_settings
-from pipelines.config_sections import BacktestSettings, ForecastSettings, SalesSettings
-from pipelines.forecasting_jobs import (
+from pipelines.components import open_index
+from pipelines.config.sections import BacktestSettings, ForecastSettings, SalesSettings
+from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.forecasts import (
     LaunchForecasts,
     _asked,
     _few_launches,
@@ -28,7 +29,6 @@ from pipelines.forecasting_jobs import (
     forecast_launches,
     make_forecaster,
 )
-from pipelines.jobs import open_index
 from retrieval import ArtifactError, InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CUTOFF, Shop

@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.config_sections import ItemsSettings
-from pipelines.job_tables import read_items
+from pipelines.config.sections import ItemsSettings
+from pipelines.inputs.items import read_items
 from retrieval import TableError
 
 TEXTS = pd.DataFrame({"text": ["tea", "milk", "tea"], "kind": ["drink", "food", "drink"]})

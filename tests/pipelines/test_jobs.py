@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.config import Settings, load_settings
-from pipelines.jobs import (
+from pipelines.components import (
     classify_job,
     fitted_classifier,
     index_job,
@@ -13,6 +12,7 @@ from pipelines.jobs import (
     open_index,
     similar_job,
 )
+from pipelines.config.settings import Settings, load_settings
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
 from tests.milvus_places import Places

@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.complete_journey import TEXT, load_complete_journey
+from pipelines.cli.app import app
+from pipelines.demo.complete_journey import TEXT, load_complete_journey
 from retrieval import Encoder
-from retrieval.tables import item_texts
+from retrieval.items import item_texts
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import CUTOFF, Shop
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.label_drift import LabelDrift, label_drift
-from pipelines.label_profiles import LabelProfile
+from pipelines.monitoring.label_drift import LabelDrift, label_drift
+from pipelines.runs.label_profiles import LabelProfile
 
 
 def labels(

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.label_profiles import LabelProfile, kept_profiles, read_labels, remember_labels
+from pipelines.runs.label_profiles import LabelProfile, kept_profiles, read_labels, remember_labels
 from retrieval import TableError
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.label_texts import read_label_texts
+from pipelines.tables.label_texts import read_label_texts
 from retrieval import InputError, TableError
 
 

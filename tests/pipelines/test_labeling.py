@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from pipelines.complete_journey import HELD_OUT, LABEL, TEXT, CompleteJourney
-from pipelines.demo import demo_settings
-from pipelines.jobs import make_classifier, open_index
-from pipelines.labeling import (
+from pipelines.components import make_classifier, open_index
+from pipelines.demo.complete_journey import HELD_OUT, LABEL, TEXT, CompleteJourney
+from pipelines.demo.demo import demo_settings
+from pipelines.demo.labeling import (
     CLASSIFIER,
     EVERY,
     HARDER,

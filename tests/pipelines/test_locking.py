@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.locking import CollectionLockedError, FolderLockedError, locked, locked_collection
+from pipelines.jobs.locks import CollectionLockedError, FolderLockedError, locked, locked_collection
 from retrieval import LikewiseError
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pipelines.locking import locked, locked_collection
+from pipelines.jobs.locks import locked, locked_collection
 with locked(Path(sys.argv[1])), locked_collection(sys.argv[2], "items", "reindex"):
     print("held", flush=True)
     time.sleep(600)

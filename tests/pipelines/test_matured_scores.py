@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting.metrics import score
+from forecasting.evaluation.metrics import score
 from pipelines.matured_scores import score_intervals, scores_of
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.config import load_settings
-from pipelines.jobs import open_index
+from pipelines.components import open_index
+from pipelines.config.settings import load_settings
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
 from tests.pipelines.test_cli import run

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines import ray_jobs
-from pipelines.config import load_settings
+from pipelines.config.settings import load_settings
+from pipelines.distributed import jobs
 from retrieval import Encoder
 from retrieval.artifact import write_artifact
-from retrieval.weights import EncoderIdentity
+from retrieval.encoding.weights import EncoderIdentity
 from tests.milvus_listener import Listener, listening
 from tests.pipelines.test_cli import run
 
@@ -163,7 +163,7 @@ def test_workers_are_given_the_token_of_the_server_they_read() -> None:
         uri, collection = "http://other.example:19530", "items"
         encoder = Encoder(backend="torch")
 
-    told = ray_jobs._of_workers(settings, Index(), False).index  # type: ignore[arg-type]
+    told = jobs._of_workers(settings, Index(), False).index  # type: ignore[arg-type]
     assert told.uri == Index.uri
     assert told.token is not None
     assert told.token.get_secret_value() == "shop:its"

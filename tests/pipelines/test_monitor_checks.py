@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from pipelines.config.monitor import MonitorSettings
 from pipelines.matured_scores import Scores
-from pipelines.monitor_checks import Check, forecast_checks, label_checks
-from pipelines.monitor_settings import MonitorSettings
+from pipelines.monitoring.checks import Check, forecast_checks, label_checks
 
 GOOD = Scores(
     launches=100,

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipelines.label_drift import label_drift
-from pipelines.label_profiles import LabelProfile
-from pipelines.matured_forecasts import MOVED, MaturedForecasts
 from pipelines.matured_scores import scores_of
-from pipelines.monitor_checks import Check
-from pipelines.monitor_summary import show_monitoring
-from pipelines.monitoring import MonitorReport
+from pipelines.monitoring.checks import Check
+from pipelines.monitoring.label_drift import label_drift
+from pipelines.monitoring.matured_forecasts import MOVED, MaturedForecasts
+from pipelines.monitoring.monitor import MonitorReport
+from pipelines.monitoring.summary import show_monitoring
+from pipelines.runs.label_profiles import LabelProfile
 
 LAUNCHES = pd.DataFrame(
     {

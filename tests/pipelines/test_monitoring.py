@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from forecasting.cohorts import UNKNOWN
-from forecasting.panel import build_panel
-from pipelines.cli import app
-from pipelines.config import ConfigError, Settings, load_settings
-from pipelines.forecasting_jobs import backtest_job
-from pipelines.locking import FolderLockedError, locked
-from pipelines.matured_forecasts import GONE, MOVED, NO_TOTAL, _baseline
-from pipelines.monitoring import MonitorReport, monitor_job
-from pipelines.runs import run_job
+from forecasting.data.panel import build_panel
+from forecasting.evaluation.cohorts import UNKNOWN
+from pipelines.cli.app import app
+from pipelines.config.settings import ConfigError, Settings, load_settings
+from pipelines.jobs.forecasts import backtest_job
+from pipelines.jobs.locks import FolderLockedError, locked
+from pipelines.monitoring.matured_forecasts import GONE, MOVED, NO_TOTAL, _baseline
+from pipelines.monitoring.monitor import MonitorReport, monitor_job
+from pipelines.runs.run import run_job
 from retrieval import InputError, TableError
 from tests.pipelines.conftest import CONFIG, Shop
 

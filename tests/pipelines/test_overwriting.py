@@ -10,15 +10,15 @@ import sqlalchemy as sa
 import typer
 
 from pipelines.backtest_files import FILES as BACKTEST_FILES
-from pipelines.cli import app
-from pipelines.config import Settings, load_settings
-from pipelines.config_sections import IndexSettings, ItemsSettings
-from pipelines.database_tables import DatabaseTable
-from pipelines.evaluation import FILES as EVALUATION_FILES
-from pipelines.forecasting_jobs import forecast_job
-from pipelines.jobs import classify_job, index_job
+from pipelines.cli.app import app
+from pipelines.components import classify_job, index_job
+from pipelines.config.sections import IndexSettings, ItemsSettings
+from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
+from pipelines.jobs.forecasts import forecast_job
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
-from pipelines.runs import run_job
+from pipelines.runs.run import run_job
+from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError
 from tests.pipelines.test_cli import run
 

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.parquet_rows import ParquetRows, count_rows, read_parquet
-from pipelines.tables import read_table
+from pipelines.tables.parquet import ParquetRows, count_rows, read_parquet
+from pipelines.tables.reader import read_table
 from retrieval import InputError, TableError
 
 KINDS = {"item_id": "string", "price": "any"}

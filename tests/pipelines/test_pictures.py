@@ -7,8 +7,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from classifiers.selective import Selective
-from pipelines.pictures import (
+from classifiers.evaluation.selective import Selective
+from pipelines.reports.pictures import (
     comparison_figure,
     confusions_figure,
     coverage_figure,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
+from pipelines.cli.app import app
 from pipelines.pruning import ids_to_prune
 from retrieval import Encoder, InputError
 from tests.milvus_places import Places

@@ -12,11 +12,11 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli import app
-from pipelines.config import Settings, load_settings
-from pipelines.evaluation import evaluate_job
-from pipelines.jobs import classify_job, index_job, open_index
-from pipelines.quarantine import Quarantine
+from pipelines.cli.app import app
+from pipelines.components import classify_job, index_job, open_index
+from pipelines.config.settings import Settings, load_settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.jobs.evaluation import evaluate_job
 from pipelines.queries import SqlQuery
 from retrieval import InputError, TableError
 from retrieval.errors import Offense

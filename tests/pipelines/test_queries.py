@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from pipelines.databases import DatabaseError
 from pipelines.queries import SqlQuery
-from pipelines.tables import read_table
+from pipelines.tables.reader import read_table
 from retrieval import InputError, TableError
 
 BIG = 2**53 + 1

@@ -16,12 +16,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines import ray_jobs
-from pipelines.config import Settings, load_settings
+from pipelines.components import classify_job, index_job, open_index
+from pipelines.config.settings import Settings, load_settings
+from pipelines.distributed import jobs
+from pipelines.distributed.cluster import ray_running
 from pipelines.engine_settings import EngineSettings
-from pipelines.forecasting_jobs import forecast_launches
-from pipelines.jobs import classify_job, index_job, open_index
-from pipelines.ray_cluster import ray_running
+from pipelines.jobs.forecasts import forecast_launches
 from retrieval import Encoder, InputError, TableError
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import CUTOFF, Shop
@@ -53,7 +53,7 @@ def _settings(shop: Shop, engine: dict[str, Any] | None, **sections: Any) -> Set
 
 def _dying_once(monkeypatch: pytest.MonkeyPatch, name: str, flag: Path, *, after: bool) -> None:
     """Let the worker of the first block be killed, before or after it has done the block."""
-    prepare = getattr(ray_jobs, name)
+    prepare = getattr(jobs, name)
 
     def prepare_to_die(*arguments: Any) -> Callable[[Any], Any]:
         work = prepare(*arguments)
@@ -67,7 +67,7 @@ def _dying_once(monkeypatch: pytest.MonkeyPatch, name: str, flag: Path, *, after
 
         return work_or_die
 
-    monkeypatch.setattr(ray_jobs, name, prepare_to_die)
+    monkeypatch.setattr(jobs, name, prepare_to_die)
 
 
 def test_labels_in_words_are_the_same_without_a_server(

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.config import load_settings
-from pipelines.demands import Demands
-from pipelines.jobs import classify_job, index_job, open_index
-from pipelines.locking import CollectionLockedError
-from pipelines.reindexing import reindex_job, rollback_job
+from pipelines.cli.app import app
+from pipelines.components import classify_job, index_job, open_index
+from pipelines.config.settings import load_settings
+from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.locks import CollectionLockedError
+from pipelines.jobs.reindex import reindex_job, rollback_job
 from retrieval import Encoder, EncoderMismatchError
-from retrieval.carrying import Carrier
-from retrieval.examination import Examination
+from retrieval.versions.examination import Examination
+from retrieval.versions.migration import Carrier
 from tests.encoders import scrambled_encoder, shallow_encoder
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import Shop

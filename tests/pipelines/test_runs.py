@@ -9,17 +9,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
-from pipelines.config import Settings, load_settings
-from pipelines.jobs import open_index
-from pipelines.locking import (
-    CollectionLockedError,
-    FolderLockedError,
-    locked,
-    locked_collection,
-)
-from pipelines.run_inputs import RunInputs
-from pipelines.runs import _Run, run_job
+from pipelines.cli.app import app
+from pipelines.components import open_index
+from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.locks import CollectionLockedError, FolderLockedError, locked, locked_collection
+from pipelines.runs.inputs import RunInputs
+from pipelines.runs.run import _Run, run_job
 from retrieval import InputError
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
 

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.config import Settings, load_settings
-from pipelines.forecasting_jobs import backtest_job, forecast_job, forecast_launches
-from pipelines.quarantine import Quarantine
+from pipelines.config.settings import Settings, load_settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.jobs.forecasts import backtest_job, forecast_job, forecast_launches
 from retrieval import InputError, TableError
 from tests.pipelines.conftest import CUTOFF, Shop
 

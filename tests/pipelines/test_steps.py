@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.manifest import Manifest, sha256_of
-from pipelines.steps import Outcome, Step, run_step
+from pipelines.runs.manifest import Manifest, sha256_of
+from pipelines.runs.steps import Outcome, Step, run_step
 
 
 class Doubling:

@@ -19,7 +19,7 @@ from hypothesis.extra import numpy as hnp
 
 from retrieval import ArtifactError, InputError
 from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.weights import EncoderIdentity
+from retrieval.encoding.weights import EncoderIdentity
 
 ENCODER = EncoderIdentity(name="a model", revision="0123456789abcdef", backend="torch", dim=4)
 KIND = "NeighborClassifier"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from retrieval import Encoder
-from retrieval.versions import Versions
+from retrieval.versions.versions import Versions
 from tests.milvus_places import Place, Places
 from tests.retrieval.conftest import COLUMNS
 

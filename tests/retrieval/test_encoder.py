@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrieval import Encoder, InputError, LikewiseError
-from retrieval.backends import CLOSE
-from retrieval.weights import find_weights
+from retrieval.encoding.backends import CLOSE
+from retrieval.encoding.weights import find_weights
 
 TEXTS = ["whole milk 1 gal", "potato chips", "AA batteries, 4 pack", "a"]
 
@@ -94,7 +94,7 @@ def test_another_precision_is_told_and_has_a_cache_of_its_own(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LIKEWISE_PRECISION", raising=False)
-    caplog.set_level("INFO", logger="retrieval.backends")
+    caplog.set_level("INFO", logger="retrieval.encoding.backends")
     exact = Encoder(backend="openvino", precision="float32", cache_dir=tmp_path)
     vectors = exact.encode(TEXTS)
     assert not caplog.messages

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from retrieval import Encoder, ItemIndex, examination
-from retrieval.examination import examine
+from retrieval import Encoder, ItemIndex
+from retrieval.versions import examination
+from retrieval.versions.examination import examine
 from tests.encoders import scrambled_encoder
 from tests.milvus_places import Places
 from tests.retrieval.conftest import COLUMNS

@@ -193,7 +193,7 @@ def test_another_encoder_is_refused(
 ) -> None:
     import shutil
 
-    from retrieval.weights import find_weights
+    from retrieval.encoding.weights import find_weights
 
     copy = tmp_path / "finetuned"
     shutil.copytree(find_weights("all-MiniLM-L6-v2"), copy)
@@ -264,7 +264,7 @@ def test_what_is_no_milvus_is_refused(encoder: Encoder, tmp_path: Path) -> None:
 def test_a_foreign_collection_is_refused(encoder: Encoder, milvus: Places) -> None:
     from pymilvus import MilvusClient
 
-    from retrieval.connection import _users
+    from retrieval.milvus.connection import _users
 
     place = milvus()
     client = MilvusClient(place.uri, token=place.token or "")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from retrieval import Encoder, InputError, ItemIndex, building
-from retrieval.index_kinds import INDEX_KINDS, milvus_index, search_params
-from retrieval.snapshot import Snapshot
+from retrieval.memory_search import Snapshot
+from retrieval.milvus.index_kinds import INDEX_KINDS, milvus_index, search_params
 from tests.milvus_places import Places
 
 OF_SERVERS = ["IVF_SQ8", "SCANN", "DISKANN", "GPU_IVF_FLAT", "GPU_CAGRA"]

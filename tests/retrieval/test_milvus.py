@@ -83,7 +83,7 @@ def test_missing_values_come_back_missing_and_pass_no_filter(empty: ItemIndex) -
 def test_an_id_is_there_once_however_often_it_is_written(
     empty: ItemIndex, products: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.upsert.UPSERT_ROWS", 7)  # several batches
+    monkeypatch.setattr("retrieval.writing.UPSERT_ROWS", 7)  # several batches
     items = products[:20]
     twice = pd.concat([items, items[:1]])
     with pytest.raises(TableError, match="is there more than once"):

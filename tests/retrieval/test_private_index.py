@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from retrieval import Encoder, connection
+from retrieval import Encoder
+from retrieval.milvus import connection
 from retrieval.private_index import open_private_index, remove_private_index
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval import InputError, TableError
-from retrieval.tables import content_ids, item_texts, validate_items
+from retrieval.items import content_ids, item_texts, validate_items
 
 
 def table(**columns: list[Any]) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrieval import Encoder, InputError, ItemIndex, StoreError, store
+from retrieval import Encoder, InputError, ItemIndex, StoreError
+from retrieval.milvus import store
 from tests.milvus_places import Places
 
 BOTH = ["milk", "bread"]

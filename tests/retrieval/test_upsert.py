@@ -21,7 +21,7 @@ def vectors(encoder: Encoder) -> np.ndarray[Any, np.dtype[np.float32]]:
 def test_given_vectors_are_stored_in_place_of_encoding(
     empty: ItemIndex, products: pd.DataFrame, vectors: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("retrieval.upsert.UPSERT_ROWS", 4)  # three batches
+    monkeypatch.setattr("retrieval.writing.UPSERT_ROWS", 4)  # three batches
     items = products[:10]
     assert empty.upsert(items, vectors=vectors, **COLUMNS) == UpsertCounts(new=10)
     stored = empty.read()

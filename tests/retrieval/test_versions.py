@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder, IndexReplacedError, InputError, ItemIndex
-from retrieval.carrying import Carrier
-from retrieval.versions import Versions
+from retrieval.versions.migration import Carrier
+from retrieval.versions.versions import Versions
 from tests.encoders import shallow_encoder
 from tests.milvus_places import Place, Places
 

@@ -23,7 +23,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from forecasting import LaunchForecaster
-from pipelines.config import Settings, load_settings
+from pipelines.config.settings import Settings, load_settings
 from retrieval import Encoder, ItemIndex
 from serving.app import create_app
 from tests.conftest import OF_THE_MACHINE

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from serving.audit import AuditLog
+from serving.observability.audit import AuditLog
 from tests.serving.conftest import Served
 
 

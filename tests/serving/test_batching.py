@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from retrieval import InputError, StoreUnavailableError
-from serving.batching import Lane, Limits
 from serving.problems import ApiError
+from serving.runtime.lanes import Lane, Limits
 
 
 @dataclass(frozen=True)

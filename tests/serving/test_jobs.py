@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from forecasting import LaunchForecaster
-from pipelines.config import Settings
+from pipelines.config.settings import Settings
 from retrieval import Encoder
 from serving.client import Client
-from serving.client_rows import curve_table, launches_body, rows_of, total_table
+from serving.client.rows import curve_table, launches_body, rows_of, total_table
 from tests.serving.conftest import CUTOFF, TEXT, Served, Store, read_tables, running, wait_until
 
 COLUMNS = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}

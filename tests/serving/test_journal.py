@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from serving.journal import LabelJournal
+from serving.runtime.label_journal import LabelJournal
 
 
 def test_labels_come_back_in_order(tmp_path: Path) -> None:

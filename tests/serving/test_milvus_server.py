@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import Settings, load_settings
+from pipelines.config.settings import Settings, load_settings
 from tests.milvus_places import Places
 from tests.serving.conftest import Served, running, wait_until
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.config import load_settings
+from pipelines.config.settings import load_settings
 from retrieval import Encoder, StoreError
 from retrieval.artifact import write_artifact
-from serving.metrics import Metrics
-from serving.tenants import load_tenant
+from serving.observability.metrics import Metrics
+from serving.runtime.tenants import load_tenant
 from tests.milvus_listener import Listener, listening
 from tests.serving.test_restart import _likewise
 

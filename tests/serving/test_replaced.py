@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.config import load_settings
-from pipelines.demands import Demands
-from pipelines.reindexing import reindex_job, rollback_job
+from pipelines.config.settings import load_settings
+from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.reindex import reindex_job, rollback_job
 from retrieval import Encoder, ItemIndex
 from tests.encoders import shallow_encoder
 from tests.serving.conftest import Served, Store, running, wait_until

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting import LaunchForecaster
-from pipelines.config import load_settings
+from pipelines.config.settings import load_settings
 from retrieval import Encoder
 from serving.keys import make_key
-from serving.tenants import _path_for, tenant_folder
+from serving.runtime.tenants import _path_for, tenant_folder
 from tests.serving.conftest import (
     CUTOFF,
     TEXT,

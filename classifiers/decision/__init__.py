@@ -1,0 +1,1 @@
+"""Decide on labels: the decision itself, thresholds, label sets, novelty."""

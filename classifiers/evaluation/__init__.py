@@ -1,0 +1,1 @@
+"""Measure a classifier: predictions, metrics, intervals, cross-validation."""

@@ -1,0 +1,1 @@
+"""Handle labels themselves: candidates, spelling, issues, trees, priors."""

@@ -1,0 +1,1 @@
+"""Save and load a classifier, and write its model card."""

@@ -1,0 +1,246 @@
+"""A page about a fitted classifier for people: what it knows, how good it is, and where it ends.
+
+The sections follow Mitchell et al., "Model Cards for Model Reporting" (FAccT 2019), as far as a
+classifier can know them by itself.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
+
+from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
+from classifiers.calibration_error import BINS, calibration_error
+from classifiers.fitted import Knowledge
+from classifiers.inputs import stored_names
+from retrieval import ItemIndex
+
+_RARE = 5
+_SHOWN = 5
+_MEANING = {
+    NEIGHBORS: "the labeled items most like the new one vote",
+    PROTOTYPES: "what each label looks like on average",
+    HEAD: "a logistic regression on the vectors",
+    ANY: "spread over all labels alike: none is impossible",
+}
+
+
+def model_card(knowledge: Knowledge, index: ItemIndex, parameters: Mapping[str, Any]) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        knowledge: What the classifier knows.
+        index: Where its items are.
+        parameters: Of its constructor.
+    """
+    sections = {
+        "Data": _data(knowledge, index),
+        "How it answers": _answering(knowledge, parameters),
+        "Scores": _scores(knowledge),
+        "None of these, and label sets": _doubt(knowledge),
+        "Limits": _limits(knowledge),
+        "Versions": _versions(index),
+    }
+    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
+    return f"# Model card\n\n{_introduction(knowledge)}\n{body}\n"
+
+
+def _introduction(knowledge: Knowledge) -> str:
+    several = "" if knowledge.exclusive else ", any number of them an item"
+    return (
+        f"A `NeighborClassifier` of likewise, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. It "
+        f"knows {_count(len(knowledge.names), 'label')}{several}, and gives them to texts by the "
+        "labeled items most like them. `NeighborClassifier.load` takes the path of this folder."
+    )
+
+
+def _data(knowledge: Knowledge, index: ItemIndex) -> str:
+    counts, n = knowledge.counts, len(knowledge.example_ids)
+    rows = {"examples": f"{n:,}", "labels": f"{len(counts):,}"}
+    if n:
+        rows["examples per label"] = (
+            f"{counts.min():,} to {counts.max():,}, median {np.median(counts):,.0f}"
+        )
+        rare = int((counts <= _RARE).sum())
+        rows[f"labels with {_RARE} examples or fewer"] = f"{rare:,}"
+    rows["labels with a description"] = f"{len(knowledge.described):,}"
+    where = (
+        "This folder holds the texts and labels of all examples: share it with those only who may "
+        "read them."
+        if knowledge.is_private
+        else f"The items themselves are in collection `{index.collection}` of an index of the "
+        "owner's, not in this folder."
+    )
+    return (
+        f"{_list(rows)}\n\n{where} What the data is, where it comes from and whom it concerns, "
+        "only its owner can say: beside this folder, since `load` refuses one that was changed."
+    )
+
+
+def _answering(knowledge: Knowledge, parameters: Mapping[str, Any]) -> str:
+    shares = {
+        part: f"{share:.1%} | {_MEANING[part]}"
+        for part, share in knowledge.trained.decision.blend.shares.items()
+        if share > 0
+    }
+    lines = [
+        "A probability is a mixture of what these say:",
+        _table(shares, ("part", "share", "what it is")),
+        f"- {knowledge.options.k} neighbors vote, at temperature {parameters['temperature']}.",
+    ]
+    head = knowledge.trained.sources.head
+    if head is not None:
+        unknown = sorted(set(knowledge.names.tolist()) - set(head.names.tolist()))
+        if unknown:
+            lines.append(
+                f"- The head does not know {_count(len(unknown), 'label')} yet "
+                f"({_some(unknown)}); `refit_head` teaches it."
+            )
+    if parameters["prior"] is not None:
+        lines.append("- Probabilities are corrected for how frequent labels are to be (`prior`).")
+    if parameters["hierarchy"] is not None:
+        lines.append("- The labels form a tree; the deepest one that is certain enough is named.")
+    return f"{lines[0]}\n\n{lines[1]}\n\n" + "\n".join(lines[2:])
+
+
+def _scores(knowledge: Knowledge) -> str:
+    answers = knowledge.trained.answers
+    if answers.empty:
+        return (
+            "No scores: there were too few examples to answer some of them by the others. "
+            "Try the classifier on labeled items before you rely on it."
+        )
+    label, predicted = answers["label"], answers["predicted"]
+    usual = pd.Series(label.mode().iloc[0], index=label.index)
+    ours, baseline = (_measured(label, one, knowledge.exclusive) for one in (predicted, usual))
+    rows = {name: f"{value:.3f} | {baseline[name]:.3f}" for name, value in ours.items()}
+    if knowledge.exclusive:
+        right = (label == predicted).to_numpy(dtype=bool)
+        error = calibration_error(answers["probability"].to_numpy(dtype=np.float64), right)
+        # What `calibration_error` says of probabilities without a fault.
+        chance = 0.8 * np.sqrt(right.mean() * (1 - right.mean()) * BINS / len(right))
+        rows[f"expected calibration error (chance alone: {chance:.3f})"] = f"{error:.3f} |"
+    what = "label" if knowledge.exclusive else "set of labels"
+    return (
+        f"Out of fold, on {_count(len(answers), 'example')}: each was answered by examples of "
+        f"other folds alone, as of the last `fit`. Beside it, what naming the most frequent {what} "
+        "every time would reach.\n\n"
+        f"{_table(rows, ('', 'this classifier', 'most frequent'))}\n\n"
+        "The few numbers that make up shares and calibration were chosen on these same answers. "
+        "Items that come later, or from elsewhere, may be harder: only a test on such items tells."
+        f"{_confusions(answers) if knowledge.exclusive else ''}"
+    )
+
+
+def _measured(label: pd.Series, predicted: pd.Series, exclusive: bool) -> dict[str, float]:
+    truth: npt.NDArray[Any] = label.to_numpy(dtype=object).astype(str)
+    named: npt.NDArray[Any] = predicted.to_numpy(dtype=object).astype(str)
+    if exclusive:
+        macro = f1_score(truth, named, labels=np.unique(truth), average="macro", zero_division=0)
+        return {"accuracy": accuracy_score(truth, named), "macro-F1 (labels count alike)": macro}
+    table = MultiLabelBinarizer().fit([stored_names(one) for one in [*truth, *named]])
+    truth, named = (table.transform([stored_names(one) for one in each]) for each in (truth, named))
+    return {
+        "all labels of an item right": accuracy_score(truth, named),
+        "micro-F1": f1_score(truth, named, average="micro", zero_division=0),
+        "macro-F1 (labels count alike)": f1_score(truth, named, average="macro", zero_division=0),
+    }
+
+
+def _confusions(answers: pd.DataFrame) -> str:
+    wrong = answers[answers["label"] != answers["predicted"]]
+    if wrong.empty:
+        return ""
+    pairs = wrong.groupby(["label", "predicted"], as_index=False).size()
+    total = answers["label"].value_counts()
+    lines = [
+        f"| {_cell(label)} | {_cell(predicted)} | {n} of {total[label]} |"
+        for label, predicted, n in pairs.nlargest(_SHOWN, "size").to_numpy(dtype=object)
+    ]
+    head = "| label | named instead | how often |\n| --- | --- | --- |\n"
+    return "\n\nConfused most:\n\n" + head + "\n".join(lines)
+
+
+def _doubt(knowledge: Knowledge) -> str:
+    trained = knowledge.trained
+    novelty, sets = trained.decision.novelty, trained.decision.label_sets
+    line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown."
+    if trained.answers.empty:
+        line += " That is a default: there were too few examples to learn it from."
+    else:
+        alarms = float((trained.answers["novelty"] > novelty.threshold).mean())
+        line += (
+            f" So were {alarms:.1%} of the examples, out of fold, by mistake "
+            f"(`false_alarm_rate` was {knowledge.options.false_alarm_rate:.1%})."
+        )
+    lines = [line]
+    if not knowledge.exclusive:
+        lines.append("- Each item gets all labels that reach their own threshold, maybe none.")
+    elif sets is None:
+        lines.append("- No label sets with guaranteed coverage: too few examples.")
+    else:
+        lines.append(
+            "- Label sets (`predict_set`) hold the true label as often as asked for. This rests on "
+            f"{_count(len(sets.scores), 'out-of-fold answer')}, and is guaranteed for items drawn "
+            "like the examples: on average over all of them, not for each label."
+        )
+    return "\n".join(lines)
+
+
+def _limits(knowledge: Knowledge) -> str:
+    limits = [
+        "The encoder reads only the start of a long text: the default one 256 word pieces, which "
+        "is some 200 English words. The rest has no say.",
+        "What is unlike all examples still gets a label. Look at `known` before you use it.",
+        "A wrong label among the examples votes like a right one; `label_issues` finds suspects.",
+        "Scores, label sets and the threshold of the unknown were all measured on the examples: "
+        "when the world changes, or other people write the texts, measure again.",
+    ]
+    if knowledge.options.tilt is None and knowledge.exclusive and len(set(knowledge.counts)) > 1:
+        limits.insert(
+            1,
+            "In doubt the more frequent label wins, as it did among the examples. "
+            'Where labels are to come alike often, fit with `prior="uniform"`.',
+        )
+    if not knowledge.options.calibrate:
+        limits.insert(0, "Probabilities are not calibrated (`calibrate=False`): use their order.")
+    return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _versions(index: ItemIndex) -> str:
+    encoder = index.encoder.identity
+    versions = {name: importlib.metadata.version(name) for name in ("likewise", "scikit-learn")}
+    vector = f"{_cell(encoder.name)}, revision {encoder.revision}, {encoder.dim} numbers a text"
+    return _list({"encoder": vector, **versions, "Python": platform.python_version()})
+
+
+def _list(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
+
+
+def _table(rows: Mapping[str, str], head: tuple[str, ...]) -> str:
+    lines = [head, ["---"] * len(head), *rows.items()]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(_cell(name) for name in names[:_SHOWN])
+    return f"{shown}, ..." if len(names) > _SHOWN else shown
+
+
+def _cell(name: object) -> str:
+    """Return a name that cannot end a cell of a table, nor a line."""
+    return " ".join(str(name).split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"

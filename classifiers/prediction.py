@@ -1,0 +1,188 @@
+"""Items in, answers out: batch by batch, so that memory does not grow with their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from classifiers.blend import NEIGHBORS
+from classifiers.decision.decision import Decision, without_floor
+from classifiers.fitted import Knowledge
+from classifiers.inputs import Texts, as_queries
+from classifiers.labels.candidates import Candidates, allowed_labels, restrict
+from classifiers.labels_table import Answer
+from classifiers.scorers.prototypes import Vectors
+from classifiers.scorers.votes import FloatArray, vote_weights
+from retrieval import InputError, ItemIndex, Neighbors
+from retrieval.filters import Where
+from retrieval.queries import to_vectors
+
+Date = str | date | np.datetime64
+AsOf = Date | Sequence[Date] | pd.Series
+"""A moment, or one for each item."""
+
+BoolArray = npt.NDArray[np.bool_]
+
+# Neighbors, and probabilities of each part, held in memory at a time.
+_BATCH_VOTES = 2_000_000
+_BATCH_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked; see `NeighborClassifier.classify`.
+
+    Attributes:
+        X: n texts, or a DataFrame of items.
+        as_of: Only items launched up to then vote; a date, or one for each item.
+        where: Only items that pass this filter vote.
+        candidates: Labels that come into question.
+        coverage: Of the label sets; None for none.
+        per_label: Whether coverage holds within each label.
+        must_cover: Whether too few examples for label sets are an error.
+    """
+
+    X: Texts
+    as_of: AsOf | None = None
+    where: Where | None = None
+    candidates: Candidates | None = None
+    coverage: float | None = None
+    per_label: bool = False
+    must_cover: bool = False
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether some items must not be seen, so that only neighbors may answer."""
+        return self.as_of is not None or self.where is not None
+
+
+def answers(question: Question, knowledge: Knowledge, index: ItemIndex) -> Iterator[Answer]:
+    """Answer a question, in one batch at least.
+
+    Raises:
+        InputError: The question cannot be understood.
+    """
+    queries = as_queries(question.X, text=index.layout.text, item_id=index.layout.item_id)
+    n, names = len(queries), knowledge.names
+    dates = _date_of_each(question.as_of, n)
+    allowed = None
+    if question.candidates is not None:
+        allowed = allowed_labels(question.candidates, knowledge.classes, n)
+    k = _voters(knowledge)
+    size = max(1, _BATCH_VOTES // k)
+    for start in range(0, max(n, 1), size):
+        batch = slice(start, start + size)
+        vectors, ids = to_vectors(queries[batch], None, index.layout, index.encoder)
+        near = index.neighbors(
+            vectors,
+            k,
+            ids=ids.tolist(),
+            as_of=None if dates is None else dates[batch],
+            labeled=True,
+            where=question.where,
+        )
+        step = max(1, _BATCH_CELLS // len(names))
+        for first in range(0, max(len(vectors), 1), step):
+            rows = slice(first, first + step)
+            some = None if allowed is None else allowed[batch][rows]
+            yield _answer(question, knowledge, vectors[rows], near[rows], some)
+
+
+def _voters(knowledge: Knowledge) -> int:
+    """How many neighbors vote. Of descriptions alone every one does: none is like the other."""
+    if knowledge.example_ids or knowledge.trained.sources.prototypes is not None:
+        return knowledge.options.k
+    return max(knowledge.options.k, len(knowledge.names))
+
+
+def _answer(
+    question: Question,
+    knowledge: Knowledge,
+    vectors: Vectors,
+    near: Neighbors,
+    allowed: BoolArray | None,
+) -> Answer:
+    trained = knowledge.trained
+    # What prototypes and head learned of an item must not answer for it, nor what they learned of
+    # items that are not to be seen.
+    bound = np.array([one in knowledge.example_ids for one in near.queries], dtype=bool)
+    bound |= question.is_bound
+    only_votes = bool(bound.all())
+    said = trained.sources.parts(vectors, near.similarity, near.labels, votes_only=only_votes)
+    by = trained.votes_decision if only_votes else trained.decision
+    answer = _decided(question, knowledge, by, said, near, allowed)
+    if only_votes or not bound.any():
+        return answer
+    votes = _decided(question, knowledge, trained.votes_decision, said, near, allowed)
+    return answer.replaced(votes, bound)
+
+
+def _decided(
+    question: Question,
+    knowledge: Knowledge,
+    decision: Decision,
+    said: dict[str, FloatArray],
+    near: Neighbors,
+    allowed: BoolArray | None,
+) -> Answer:
+    sources, names = knowledge.trained.sources, knowledge.names
+    added = decision.contributions(said, sources.head_knows, knowledge.counts > 0)
+    mixture = np.asarray(sum(added.values()))
+    proba = decision.probabilities(added, names)
+    novelty = decision.novelty.score(decision.features(near.similarity, proba, names))
+    unseen = ~near.valid.any(axis=1) & (list(without_floor(added)) == [NEIGHBORS])
+    novelty[unseen] = np.nan
+    if allowed is not None:
+        proba = restrict(proba, allowed, exclusive=knowledge.exclusive)
+    share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)
+    return Answer(
+        near=near,
+        weights=vote_weights(near.similarity, sources.temperature),
+        classes=knowledge.classes,
+        proba=proba,
+        added={part: one * share for part, one in without_floor(added).items()},
+        head_knows=sources.head_knows,
+        novelty=novelty,
+        known=novelty <= decision.novelty.threshold,
+        sets=_sets(question, knowledge, decision, proba, allowed),
+    )
+
+
+def _sets(
+    question: Question,
+    knowledge: Knowledge,
+    decision: Decision,
+    proba: FloatArray,
+    allowed: BoolArray | None,
+) -> BoolArray | None:
+    sets = decision.label_sets
+    if not knowledge.exclusive:
+        inside = decision.chosen(proba, knowledge.names)
+    elif question.coverage is None:
+        return None
+    elif sets is None or not sets.can_cover(question.coverage):
+        if question.must_cover:
+            raise InputError(
+                f"coverage {question.coverage} needs more examples, 2 or more a label; there are "
+                f"out-of-fold answers to {0 if sets is None else len(sets.scores)}"
+            )
+        return None
+    else:
+        inside = sets.members(
+            proba, knowledge.names, question.coverage, per_label=question.per_label
+        )
+    return inside if allowed is None else inside & allowed
+
+
+def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
+    if as_of is None:
+        return None
+    dates = [as_of] * n if isinstance(as_of, Date) else list(as_of)
+    if len(dates) != n:
+        raise InputError(f"as_of holds {len(dates)} dates for {n} items")
+    return dates

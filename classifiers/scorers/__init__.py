@@ -1,0 +1,1 @@
+"""Score labels: neighbor votes, prototypes, the linear head, and their ensemble."""

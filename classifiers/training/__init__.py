@@ -1,0 +1,1 @@
+"""Train a classifier: its data, its scorers, out-of-fold answers."""

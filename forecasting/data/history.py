@@ -1,0 +1,213 @@
+"""What items had sold as of a period, and how the market around them stood.
+
+Levels and curves are read against the market: what a launch sells is divided by what an item on
+sale sold then, so that launches of a smaller market, or of another season, speak about this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.data.panel import NEVER, Bools, Floats, Ints, Panel
+
+_SPAN = pd.Timestamp("2001-01-01"), pd.Timestamp("2005-01-01")  # four years, a leap year in them
+_MOST_SEASON = 4.0  # times the market may be expected to move within a horizon
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Lengths in periods of a frequency.
+
+    Attributes:
+        recent: About four weeks, over which a recent level is averaged.
+        longer: About eight weeks.
+        base: About twelve weeks, the market's base.
+        year: The distance to the same season a year ago; for days and weeks 364 days, so that
+            weekdays match.
+        cycle: 7 for days, whose weekdays differ; else 1.
+    """
+
+    recent: int
+    longer: int
+    base: int
+    year: int
+    cycle: int
+
+    @classmethod
+    def of(cls, freq: str) -> Windows:
+        """The windows of a pandas frequency."""
+        a_year = len(pd.date_range(*_SPAN, freq=freq, inclusive="left")) / 4
+        recent, longer, base = (max(1, round(a_year * weeks / 52)) for weeks in (4, 8, 12))
+        days = 364.0 if a_year > 50 else 365.25
+        year = max(1, round(a_year * days / 365.25))
+        return cls(recent, longer, base, year, 7 if a_year > 300 else 1)
+
+
+class History:
+    """A panel, ready to answer what an item had sold as of a period.
+
+    Unknown periods (out of stock, delisted) count neither as sales nor as time.
+
+    Args:
+        panel: The sales.
+        attributes: (items, a) attributes of the panel's items.
+        horizon: Length of a launch curve.
+    """
+
+    def __init__(self, panel: Panel, attributes: pd.DataFrame, horizon: int) -> None:
+        self.panel = panel
+        self.attributes = attributes
+        self.horizon = horizon
+        self.windows = Windows.of(panel.grid.freq)
+        self.curves = panel.curves(horizon).astype(np.float64)
+        self.even_curves = self.curves.copy()
+        self.even_curves[:, :1] /= panel.first_share[:, None]
+        self._sold = _sums(np.nan_to_num(panel.units))
+        self._known = _counts(np.isfinite(panel.units))
+        self._active = _counts(panel.units > 0)
+        self._market = self._sold.sum(axis=0)
+
+    def level(self, items: Ints, standing: Ints, window: int) -> Floats:
+        """Mean units a period over the window up to ``standing``; NaN where nothing is known."""
+        start, end = self._window(items, standing, window)
+        return ratio(
+            self._sold[items, end] - self._sold[items, start],
+            self._known[items, end] - self._known[items, start],
+        )
+
+    def share_selling(self, items: Ints, standing: Ints, window: int) -> Floats:
+        """Share of those periods in which the item sold at all."""
+        start, end = self._window(items, standing, window)
+        return ratio(
+            (self._active[items, end] - self._active[items, start]).astype(np.float64),
+            self._known[items, end] - self._known[items, start],
+        )
+
+    def curve(self, items: Ints, standing: Ints) -> Floats:
+        """Launch curves (..., horizon) as far as they had been seen, NaN after.
+
+        A first period in which the item was on sale for a part only is scaled up to a whole one.
+        """
+        return self._as_of(self.even_curves, items, standing)
+
+    def raw_curve(self, items: Ints, standing: Ints) -> Floats:
+        """The same as it was sold."""
+        return self._as_of(self.curves, items, standing)
+
+    def market(self, standing: Ints, window: int) -> Floats:
+        """Units a period of all items together."""
+        end = standing + 1
+        start = np.maximum(end - window, 0)
+        return ratio(self._market[end] - self._market[start], end - start)
+
+    def unit(self, standing: Ints) -> Floats:
+        """What an item on sale sold a period lately: the unit in which levels are compared.
+
+        Units over the last eight weeks of all items that sold in them, by item and period; 1 where
+        nothing sold.
+        """
+        return self._by_period(self._unit_at, standing)
+
+    def outlook(self, standing: Ints, periods: Ints) -> Floats:
+        """What an item on sale may be expected to sell in each of (n, h) later periods.
+
+        The unit as of ``standing``, moved as the same market moved a year before, where it had been
+        seen for more than a year by then, and by weekday where periods are days.
+        """
+        season = self._by_period(self._season_from, standing)
+        at = periods - self.windows.year
+        seen = (at >= 0) & (at < standing[:, None])
+        moved = np.take_along_axis(season, np.clip(at, 0, self.panel.end), axis=1)
+        factor = np.where(seen & np.isfinite(moved), moved, 1.0)
+        factor = np.clip(factor, 1 / _MOST_SEASON, _MOST_SEASON)
+        weekday = self._by_period(self._weekdays_at, standing)
+        factor *= np.take_along_axis(weekday, periods % self.windows.cycle, axis=1)
+        out: Floats = self.unit(standing)[:, None] * factor
+        return out
+
+    def _as_of(self, curves: Floats, items: Ints, standing: Ints) -> Floats:
+        reached = standing - self.panel.launch[items]
+        hidden = np.arange(self.horizon) > reached[..., None]
+        return np.where(hidden, np.nan, curves[items])
+
+    def _window(self, items: Ints, standing: Ints, window: int) -> tuple[Ints, Ints]:
+        end = standing + 1
+        start = np.maximum(np.maximum(end - window, 0), self.panel.visible[items])
+        return np.minimum(start, end), end
+
+    def _unit_at(self, standing: int) -> Floats:
+        return np.array(self._item_level(standing - self.windows.longer + 1, standing) or 1.0)
+
+    def _season_from(self, standing: int) -> Floats:
+        """(periods,) the market's level around each, over that a year before ``standing``."""
+        before = standing - self.windows.year
+        season = np.full(self.panel.end + 1, np.nan)
+        base = self._item_level(before - self.windows.longer + 1, before)
+        if before - self.windows.longer + 1 < 0 or not base:
+            return season
+        last = min(before + self.horizon + self.windows.longer, standing)
+        around = max(1, self.windows.cycle // 2)
+        for period in range(before + 1, last):
+            level = self._item_level(period - around, min(period + around, standing))
+            season[period] = level / base
+        return season
+
+    def _weekdays_at(self, standing: int) -> Floats:
+        """(cycle,) units by period modulo the cycle over their mean, in the last eight weeks."""
+        cycle = self.windows.cycle
+        first = max(standing + 1 - self.windows.longer, 0)
+        if cycle == 1 or standing + 1 - first < 2 * cycle:
+            return np.ones(cycle)
+        units = np.diff(self._market[first : standing + 2])
+        place = np.arange(first, standing + 1) % cycle
+        means = np.bincount(place, units, cycle) / np.bincount(place, minlength=cycle)
+        # Closed on Sundays is next to nothing, not a division by zero.
+        share = np.maximum(means / units.mean(), 0.05) if units.sum() > 0 else np.ones(cycle)
+        return np.asarray(share, dtype=np.float64)
+
+    def _item_level(self, first: int, last: int) -> float:
+        """Units by item that sold and by period, from one period to another; 0 where none sold."""
+        if last < 0:
+            return 0.0
+        first = max(first, 0)
+        sellers = np.count_nonzero(self._active[:, last + 1] - self._active[:, first])
+        units = float(self._market[last + 1] - self._market[first])
+        return units / sellers / (last - first + 1) if sellers else 0.0
+
+    def _by_period(self, function: Callable[[int], Floats], standing: Ints) -> Floats:
+        """A function of one period, called once for each."""
+        periods, inverse = np.unique(standing, return_inverse=True)
+        if not len(periods):  # some period stands in, for the shape
+            return np.array([function(self.panel.end)])[:0]
+        return np.array([function(int(period)) for period in periods])[inverse]
+
+
+def ratio(part: Floats, whole: Floats | Ints | npt.NDArray[np.int32]) -> Floats:
+    """Part over whole; NaN where the whole is not positive."""
+    out = np.full(part.shape, np.nan)
+    np.divide(part, whole, out=out, where=whole > 0)
+    return out
+
+
+def launched(panel: Panel) -> Ints:
+    """Positions of the items with a launch date."""
+    return np.flatnonzero(panel.launch != NEVER)
+
+
+def _sums(units: npt.NDArray[np.float32]) -> Floats:
+    """Cumulative sums over periods, starting from 0: a window's sum is one subtraction."""
+    out = np.zeros((units.shape[0], units.shape[1] + 1))
+    np.cumsum(units, axis=1, dtype=np.float64, out=out[:, 1:])
+    return out
+
+
+def _counts(true: Bools) -> npt.NDArray[np.int32]:
+    """The same of what is true."""
+    out = np.zeros((true.shape[0], true.shape[1] + 1), dtype=np.int32)
+    np.cumsum(true, axis=1, dtype=np.int32, out=out[:, 1:])
+    return out

@@ -1,0 +1,1 @@
+"""Measure forecasts: the backtest, its baselines, metrics, slices and pictures."""

@@ -1,0 +1,270 @@
+"""Score a forecaster and its baselines on launches it had not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from forecasting.data.panel import Floats
+from forecasting.evaluation.baselines import BASELINES, Case
+from forecasting.evaluation.cohorts import Cohort, make_cohorts
+from forecasting.evaluation.comparison import paired_difference
+from forecasting.evaluation.metrics import calibration, score, score_ages
+from forecasting.evaluation.plots import PLOTS, plot_result
+from forecasting.evaluation.slices import SLICES
+from forecasting.forecaster import LaunchForecaster
+from forecasting.reader import Reader
+from retrieval import InputError
+from retrieval.progress import progress_bar
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+NAME = "LaunchForecaster"
+
+_KEYS = ["unique_id", "cutoff"]
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """Forecasts of all methods beside what came.
+
+    Attributes:
+        predictions: The forecasts table of every method: method, unique_id, cutoff, ds, age, y,
+            mean, quantiles.
+        totals: The same for the sum over the horizon: method, unique_id, cutoff, y, mean,
+            quantiles.
+        items: The launches scored: unique_id, cutoff, category (first attribute that is not a
+            number; missing without one), similarity (of the best analogue in either pool), level
+            (our mean forecast of the total).
+        left_out: The launches after the first cutoff that could not be scored: unique_id, cutoff,
+            reason. None is here for what it sold.
+        quantiles: The levels forecast.
+        forecaster: As fitted at the last cutoff, to explain its forecasts.
+    """
+
+    predictions: pd.DataFrame
+    totals: pd.DataFrame
+    items: pd.DataFrame
+    left_out: pd.DataFrame
+    quantiles: tuple[float, ...]
+    forecaster: LaunchForecaster
+
+    @property
+    def forecasts(self) -> pd.DataFrame:
+        """The forecasts table of LaunchForecaster alone."""
+        ours = self.predictions[self.predictions["method"] == NAME]
+        return ours.drop(columns=["method", "y"]).reset_index(drop=True)
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The scores of each cutoff on its own; index cutoff and method."""
+        return self.by("cohort").rename_axis(["cutoff", "method"])
+
+    @property
+    def calibration(self) -> pd.DataFrame:
+        """How many totals came out under each quantile; see `metrics.calibration`."""
+        return calibration(self.totals, self.quantiles)
+
+    def by(self, what: str) -> pd.DataFrame:
+        """Score every method in groups of launches, or at each age.
+
+        Args:
+            what: ``age``: periods since launch; ``category``: those with fewer than 20 launches
+                pooled as ``other``; ``similarity``: quartiles of the best analogue's similarity;
+                ``cohort``: by cutoff; ``level``: thirds by our forecast, not by what was sold.
+
+        Returns:
+            Index ``what`` and method; columns as in `forecasting.evaluation.metrics.score`, and for
+            ages as in `forecasting.evaluation.metrics.score_ages`.
+
+        Raises:
+            InputError: There is no such grouping.
+        """
+        if what == "age":
+            return score_ages(self.predictions, self.quantiles)
+        if what not in SLICES:
+            raise InputError(
+                f"by() cannot group by {what!r}; it can by {', '.join(['age', *SLICES])}"
+            )
+        group = SLICES[what](self.items)
+        scores = {}
+        for name in group.cat.categories:
+            chosen = self.items.loc[group == name, _KEYS]
+            scores[name] = score(
+                self.totals.merge(chosen), self.predictions.merge(chosen), self.quantiles
+            )
+        table: pd.DataFrame = pd.concat(scores, names=[what])
+        return table
+
+    def compare(self, *, seed: int = 0, draws: int = 2000) -> pd.DataFrame:
+        """Compare all methods over all cutoffs together.
+
+        Args:
+            seed: Of the bootstrap.
+            draws: Of the bootstrap, at least 1,000.
+
+        Returns:
+            Index method; the columns of `forecasting.evaluation.metrics.score`, and against
+            LaunchForecaster those of `forecasting.evaluation.comparison.paired_difference` (missing
+            in its own row).
+
+        Raises:
+            InputError: Too few draws.
+        """
+        scores = score(self.totals, self.predictions, self.quantiles)
+        return scores.join(
+            paired_difference(self.totals, self.quantiles, NAME, seed=seed, draws=draws)
+        )
+
+    def plot(self, kind: str = "comparison", ax: Axes | None = None) -> Axes:
+        """Draw how the forecasts did.
+
+        Args:
+            kind: ``comparison``: how much larger the error of each baseline's total is than ours,
+                with its interval; ``age``: mean units by age, forecast and sold; ``coverage``: how
+                many totals lay within our interval, by how much was forecast.
+            ax: Where to draw; None makes a figure.
+
+        Raises:
+            InputError: There is no such picture.
+        """
+        if kind not in PLOTS:
+            raise InputError(f"plot() has no kind {kind!r}; it has {', '.join(PLOTS)}")
+        return plot_result(self, NAME, kind, ax)
+
+
+def backtest(
+    forecaster: LaunchForecaster,
+    items: pd.DataFrame,
+    sales: pd.DataFrame,
+    cutoffs: Sequence[pd.Timestamp | str] | None = None,
+    *,
+    n_windows: int | None = None,
+    step: int | None = None,
+    future: pd.DataFrame | None = None,
+    last: pd.Timestamp | str | None = None,
+    progress: bool | None = None,
+) -> BacktestResult:
+    """Fit at each cutoff and score the launches between it and the next one, beside every baseline.
+
+    Every launch whose whole horizon has been observed is scored, whatever it sold. One with unknown
+    sales in its horizon (sold out, delisted) has no total to be scored by; it is listed in
+    ``left_out``, as are those whose horizon is not over.
+
+    Args:
+        forecaster: Its parameters are used; itself it stays as it is.
+        items: As in `LaunchForecaster.fit`.
+        sales: As in `LaunchForecaster.fit`, the periods to score included.
+        cutoffs: Last periods seen; or else
+        n_windows: How many cutoffs to place, as late as all launches up to ``step`` periods after
+            the last one can be scored.
+        step: Periods between these, so that cohorts adjoin; None for ``max_lead + 1`` (4 by
+            default), the leads the forecaster prepares for.
+        future: As in `LaunchForecaster.fit`, for the launches scored as well.
+        last: Latest launch date to score; None for the latest with a whole horizon.
+        progress: True shows a progress bar, False hides it, None shows it on a terminal from two
+            cutoffs on.
+
+    Raises:
+        TableError: A table is not in order.
+        InputError: Both or neither of cutoffs and n_windows are given, they do not fit the sales,
+            or a cutoff has no launch to score, or too few to learn from.
+    """
+    if step is not None and n_windows is None:
+        raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
+    reader = Reader.of(forecaster)
+    clean = reader.items(items)
+    cohorts = make_cohorts(
+        reader.panel(clean, sales, None),
+        forecaster.horizon,
+        cutoffs=cutoffs,
+        n_windows=n_windows,
+        step=forecaster.max_lead + 1 if step is None else step,
+        last=last,
+    )
+    position = pd.Index(clean[forecaster.item_id])
+    methods = 1 + len(BASELINES)
+    scored: list[_Scored] = []
+    with progress_bar(
+        methods * len(cohorts), "backtest", "forecast", progress, long=2 * methods
+    ) as bar:
+        # The last cutoff first: the index made for it holds the items of all others.
+        latest: LaunchForecaster | None = None
+        for cohort in reversed(cohorts):
+            shared = None if latest is None else latest.engine_.describer.analogues
+            fitted = clone(forecaster)._fit(items, sales, cohort.cutoff, future, shared)
+            latest = latest or fitted
+            # In the order of ids: that of the table must not matter.
+            chosen = items.iloc[position.get_indexer(cohort.came.index)]
+            scored.insert(0, _score_cohort(fitted, chosen, future, cohort, bar.update))
+    assert latest is not None  # there is at least one cohort
+    return BacktestResult(
+        predictions=pd.concat([one.by_age for one in scored], ignore_index=True),
+        totals=pd.concat([one.totals for one in scored], ignore_index=True),
+        items=pd.concat([one.items for one in scored], ignore_index=True),
+        left_out=pd.concat([_left_out(cohort) for cohort in cohorts], ignore_index=True),
+        quantiles=tuple(forecaster.quantiles),
+        forecaster=latest,
+    )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """The tables of one cohort, as in `BacktestResult`."""
+
+    by_age: pd.DataFrame
+    totals: pd.DataFrame
+    items: pd.DataFrame
+
+
+def _score_cohort(
+    fitted: LaunchForecaster,
+    new_items: pd.DataFrame,
+    future: pd.DataFrame | None,
+    cohort: Cohort,
+    done: Callable[[], object],
+) -> _Scored:
+    """Forecast one cohort by every method, with what came."""
+    case = Case.of(fitted, new_items, future)
+    came = cohort.came.to_numpy()
+    by_age, totals = [], []
+    for name in (NAME, *BASELINES):
+        ours = name == NAME
+        forecasts = fitted._forecast(case.rows) if ours else BASELINES[name](case)
+        curve, total = fitted._tables(case.rows, forecasts)
+        curve.insert(0, "method", name)
+        total.insert(0, "method", name)
+        by_age.append(curve.assign(y=came.ravel()))
+        totals.append(total.assign(y=came.sum(axis=1)))
+        done()
+    items = totals[0][["unique_id", "cutoff"]].assign(
+        category=_category(case), similarity=_similarity(case), level=totals[0]["mean"]
+    )
+    return _Scored(
+        pd.concat(by_age, ignore_index=True), pd.concat(totals, ignore_index=True), items
+    )
+
+
+def _category(case: Case) -> pd.Series:
+    if case.category is None:
+        return pd.Series(None, index=range(len(case.rows)), dtype="str")
+    return case.rows.attributes[case.category].astype("str").reset_index(drop=True)
+
+
+def _similarity(case: Case) -> Floats:
+    """(n,) similarity of the best analogue of either pool; NaN where there is none."""
+    both = np.hstack([case.incumbents.similarity, case.launches.similarity])
+    best: Floats = np.where(np.isfinite(both), both, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(best), best, np.nan)
+
+
+def _left_out(cohort: Cohort) -> pd.DataFrame:
+    table = cohort.left_out.copy()
+    table.insert(1, "cutoff", cohort.cutoff)
+    return table

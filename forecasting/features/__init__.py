@@ -1,0 +1,1 @@
+"""Describe launches by numbers: analogues and features."""

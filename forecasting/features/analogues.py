@@ -1,0 +1,272 @@
+"""The pools of analogues, and retrieval from them as of a moment.
+
+- *incumbents*: all items visible at that moment; what they tell is their recent level.
+- *launches*: those with a launch date; what they tell is their launch curve, as far as it had been
+  seen.
+- *siblings*: the launches of the last weeks, which meet the same market.
+- *elsewhere*: the same product in other stores or channels, where items are told apart by both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.data.history import History
+from forecasting.data.launches import Launches
+from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
+from retrieval import Encoder, ItemIndex, Neighbors
+from retrieval.private_index import open_private_index
+
+POOLS = ("incumbent", "launch", "sibling")
+ELSEWHERE = "elsewhere"
+
+_POOL = "pool"
+_LAUNCH, _INCUMBENT = "launch", "incumbent"
+DIGITS = 5  # of similarity; beyond them it depends on how a matrix product was cut into blocks
+_MOST_ELSEWHERE = 20
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The analogues of n rows in one pool, most similar first.
+
+    Attributes:
+        position: (n, k) their rows in the panel, -1 where fewer than k were visible.
+        similarity: (n, k) cosine similarity, NaN where padded.
+        temperature: Of the softmax that turns similarity into weight.
+        factor: (n, k) what else an analogue's weight is multiplied by.
+    """
+
+    position: Ints
+    similarity: Floats
+    temperature: float
+    factor: Floats
+
+    @property
+    def valid(self) -> Bools:
+        """(n, k) True where there is an analogue."""
+        return self.position >= 0
+
+    @cached_property
+    def weights(self) -> Floats:
+        """(n, k) how much each counts; sums to 1 over a row that has any, zero where padded."""
+        return self.weights_at(self.temperature)
+
+    def weights_at(self, temperature: float) -> Floats:
+        """(n, k) the same at another temperature."""
+        return _to_one(self._closeness(temperature) * self.factor)
+
+    def softmax(self, temperature: float) -> Floats:
+        """(n, k) weights by similarity alone."""
+        return _to_one(self._closeness(temperature))
+
+    def __getitem__(self, rows: slice | Ints) -> Pool:
+        """Return some of the rows."""
+        return replace(
+            self,
+            position=self.position[rows],
+            similarity=self.similarity[rows],
+            factor=self.factor[rows],
+        )
+
+    def weighted(self, factor: Floats) -> Pool:
+        """The same with (n, k) weights multiplied."""
+        return replace(self, factor=self.factor * factor)
+
+    def only(self, chosen: Bools) -> Pool:
+        """The same without the analogues not chosen; their places are padded."""
+        return replace(
+            self,
+            position=np.where(chosen, self.position, -1),
+            similarity=np.where(chosen, self.similarity, np.nan),
+        )
+
+    def spread(self, standing: Ints) -> tuple[Ints, Ints]:
+        """Positions (n, k), any item where padded, and the standing period of each."""
+        positions = np.maximum(self.position, 0)
+        return positions, np.broadcast_to(standing[:, None], positions.shape)
+
+    def masked(self, values: npt.ArrayLike) -> Floats:
+        """(n, k) values, NaN where padded."""
+        return np.where(self.valid, values, np.nan)
+
+    def curves(self, history: History, standing: Ints) -> Floats:
+        """(n, k, horizon) launch curves of whole periods, as far as they had been seen."""
+        items, when = self.spread(standing)
+        return np.where(self.valid[..., None], history.curve(items, when), np.nan)
+
+    def _closeness(self, temperature: float) -> Floats:
+        similarity = np.where(self.valid, self.similarity, -np.inf)
+        best = np.maximum(similarity.max(axis=1, keepdims=True, initial=-np.inf), -1.0)
+        closeness: Floats = np.exp((similarity - best) / temperature)
+        return closeness
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The analogues of n rows.
+
+    Attributes:
+        incumbents: Among all items.
+        launches: Among those with a launch date.
+        siblings: The launches, the latest only.
+        elsewhere: The same product in other places; None where products are not told.
+    """
+
+    incumbents: Pool
+    launches: Pool
+    siblings: Pool
+    elsewhere: Pool | None
+
+    def __getitem__(self, rows: slice) -> Pools:
+        """Return some of the rows."""
+        return self.each(lambda pool: pool[rows])
+
+    def each(self, change: Callable[[Pool], Pool]) -> Pools:
+        """The same with every pool changed."""
+        return Pools(
+            change(self.incumbents),
+            change(self.launches),
+            change(self.siblings),
+            None if self.elsewhere is None else change(self.elsewhere),
+        )
+
+    def named(self) -> dict[str, Pool]:
+        """The pools by the names that a user reads."""
+        pools = dict(zip(POOLS, (self.incumbents, self.launches, self.siblings), strict=True))
+        return pools if self.elsewhere is None else {**pools, ELSEWHERE: self.elsewhere}
+
+    @property
+    def best_similarity(self) -> Floats:
+        """(n,) similarity of the best analogue of any pool; -1 where there is none."""
+        both = np.hstack([self.incumbents.similarity, self.launches.similarity])
+        best: Floats = np.where(np.isfinite(both), both, -1.0).max(axis=1, initial=-1.0)
+        return best
+
+
+class AnalogueIndex:
+    """Items of a panel in an `ItemIndex`, each visible from its launch or else its first sale.
+
+    Args:
+        index: Where to keep them; its attribute ``pool`` tells launches from incumbents. None for a
+            temporary one, deleted together with this object.
+        encoder: The encoder of a temporary index; None for the default one.
+        panel: What they sold.
+        texts: (items,) their texts, in the panel's order.
+        products: (items,) what each item is, wherever it is sold; None where that is not told.
+        vectors: (items, d) their vectors, where they have been made; None to encode.
+        shared: Another panel's, seen from a later cutoff, whose temporary index is used; as of a
+            date the items that came later cannot be seen.
+    """
+
+    def __init__(
+        self,
+        index: ItemIndex | None,
+        encoder: Encoder | None,
+        panel: Panel,
+        texts: pd.Series,
+        products: npt.NDArray[np.object_] | None = None,
+        vectors: npt.NDArray[np.float32] | None = None,
+        shared: AnalogueIndex | None = None,
+    ) -> None:
+        self.is_private = index is None
+        self._shared = shared  # the index goes with the object it was made for
+        if index is None and shared is not None:
+            index = shared.index
+        self.index: ItemIndex = open_private_index(self, encoder)[0] if index is None else index
+        self.panel = panel
+        self.texts = texts.reset_index(drop=True)
+        self.products = products
+        self._position = pd.Index(panel.ids, dtype=object)
+        self._same = {} if products is None else _by_product(products, panel.visible)
+        items = pd.DataFrame(
+            {
+                "item_id": panel.ids,
+                "text": texts.to_numpy(),
+                "visible_from": panel.grid.dates(panel.visible),
+                _POOL: np.where(panel.launch == NEVER, _INCUMBENT, _LAUNCH),
+            }
+        )
+        self.index.upsert(
+            items, text="text", launch_date="visible_from", attributes=[_POOL], vectors=vectors
+        )
+        if "://" not in self.index.uri:
+            # Milvus Lite's similarities differ from faiss' in their last digits: search the same
+            # way however many items are asked about, so that an item's forecast is always the same.
+            self.index.read()
+
+    def find(
+        self, rows: Launches, k: int, *, temperature: float, recency: float | None, lately: int
+    ) -> Pools:
+        """Find what is most like each row, as seen at the end of its standing period.
+
+        Items that share the row's id are left out, as are items of the index that are not in the
+        panel.
+
+        Args:
+            rows: The n launches.
+            k: Analogues per pool.
+            temperature: Of the softmax that turns similarity into weight.
+            recency: Periods after which a launch counts half; None: they all count alike.
+            lately: Periods within which a launch is a sibling.
+        """
+        as_of = _last_day(self.panel.grid, rows.standing)
+        ids = list(rows.ids)
+        every = self.index.neighbors(rows.vectors, k, as_of=as_of, ids=ids)
+        launches = self.index.neighbors(
+            rows.vectors, k, as_of=as_of, ids=ids, where={_POOL: _LAUNCH}
+        )
+        found = self._pool(launches, temperature)
+        items, when = found.spread(rows.standing)
+        passed = when - self.panel.launch[items]
+        if recency is not None:
+            found = found.weighted(0.5 ** (np.where(found.valid, passed, 0) / recency))
+        return Pools(
+            incumbents=self._pool(every, temperature),
+            launches=found,
+            siblings=found.only(found.valid & (passed < lately)),
+            elsewhere=None if self.products is None else self._find_elsewhere(rows),
+        )
+
+    def _pool(self, near: Neighbors, temperature: float) -> Pool:
+        ids = pd.Index(near.ids.ravel(), dtype=object)
+        position = self._position.get_indexer(ids).reshape(near.ids.shape)
+        similarity: Floats = near.similarity.astype(np.float64).round(DIGITS)
+        similarity[position < 0] = np.nan
+        return Pool(position.astype(np.int64), similarity, temperature, np.ones(position.shape))
+
+    def _find_elsewhere(self, rows: Launches) -> Pool:
+        """The latest items that are the same product, visible by then."""
+        position = np.full((len(rows), _MOST_ELSEWHERE), -1, dtype=np.int64)
+        nothing = np.empty(0, dtype=np.int64)
+        for row, (product, name) in enumerate(zip(rows.product, rows.ids, strict=True)):
+            same = self._same.get(product, nothing)
+            same = same[self.panel.visible[same] <= rows.standing[row]]
+            same = same[self.panel.ids[same] != name][-_MOST_ELSEWHERE:]
+            position[row, : len(same)] = same[::-1]
+        similarity = np.where(position >= 0, np.float64(1.0), np.float64(np.nan))
+        return Pool(position, similarity, 1.0, np.ones(position.shape))
+
+
+def _by_product(products: npt.NDArray[np.object_], visible: Ints) -> dict[object, Ints]:
+    """Product → positions of its items, by the period they became visible."""
+    order = np.argsort(visible, kind="stable")
+    groups = pd.Series(order).groupby(products[order], sort=False)
+    return {product: rows.to_numpy(dtype=np.int64) for product, rows in groups}
+
+
+def _to_one(raw: Floats) -> Floats:
+    """Rows divided by their sums; zero where that is zero."""
+    total = raw.sum(axis=1, keepdims=True)
+    weights: Floats = np.divide(raw, total, out=np.zeros_like(raw), where=total > 0)
+    return weights
+
+
+def _last_day(grid: Grid, periods: Ints) -> pd.DatetimeIndex:
+    return grid.dates(periods + 1) - pd.Timedelta(days=1)

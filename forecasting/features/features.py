@@ -1,0 +1,200 @@
+"""What is known about a launch at the moment it is forecast, from itself and from its analogues.
+
+The same functions serve training and prediction. Each row carries its standing period, the last one
+seen, and nothing that belongs to a later period is read. Units are divided by what an item on sale
+sold at that time (`History.unit`), so that a larger market, or another currency of counting, makes
+the same features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.data.history import History, ratio
+from forecasting.data.launches import Launches
+from forecasting.data.panel import Floats, Ints
+from forecasting.features.analogues import ELSEWHERE, Pool, Pools
+
+_NEAREST = (5, 20)
+_OLDEST = 52  # periods after which an incumbent is simply old
+
+
+def own_features(history: History, rows: Launches) -> pd.DataFrame:
+    """Features (n, f) that need no analogue: attributes, lead, plan and the state of the market."""
+    windows, unit = history.windows, history.unit(rows.standing)
+    recent = history.market(rows.standing, windows.recent) / unit
+    base = history.market(rows.standing, windows.base) / unit
+    periods = rows.period[:, None] + np.arange(history.horizon)
+    outlook = history.outlook(rows.standing, periods).mean(axis=1)
+    out = pd.DataFrame(
+        {
+            "lead": rows.period - rows.standing - 1,
+            "market_trend": np.log1p(recent) - np.log1p(base),
+            "season_ahead": np.log(outlook / unit),
+        }
+    )
+    for name in rows.attributes.columns:
+        column = rows.attributes[name].reset_index(drop=True)
+        if pd.api.types.is_numeric_dtype(column):
+            out[name] = column
+            out[f"{name}_rank"] = _rank_among_launches(history, rows, name)
+        else:
+            known = sorted(history.attributes[name].dropna().unique())
+            out[name] = pd.Categorical(column.where(column.isin(known)), categories=known)
+    for number in range(rows.plan.shape[2]):
+        planned = rows.plan[:, :, number]
+        out[f"plan_{number}_first"] = planned[:, 0]
+        out[f"plan_{number}_mean"] = _row_mean(planned)
+        out[f"plan_{number}_highest"] = _highest(planned)
+    return out
+
+
+def neighbor_features(
+    history: History, rows: Launches, pools: Pools, use: Collection[str]
+) -> pd.DataFrame:
+    """Features (n, f) from the analogues in the pools in use, and in other places if told."""
+    columns: dict[str, Floats] = {}
+    unit = history.unit(rows.standing)[:, None]
+    for name, pool in pools.named().items():
+        if name in use or name == ELSEWHERE:
+            columns |= _FROM[name](history, rows.standing, pool, unit)
+    for name in rows.attributes.columns:
+        if pd.api.types.is_numeric_dtype(rows.attributes[name]):
+            own = rows.attributes[name].to_numpy(dtype=float)
+            known = history.attributes[name].to_numpy(dtype=float)
+            for kind, pool in pools.named().items():
+                if kind in use and kind != "sibling":  # those are among the launches
+                    columns[f"{name}_to_{kind}"] = _log_ratio(own, known, pool)
+    return pd.DataFrame(columns, index=range(len(rows)))
+
+
+def _from_incumbents(
+    history: History, standing: Ints, pool: Pool, unit: Floats
+) -> dict[str, Floats]:
+    items, when = pool.spread(standing)
+    recent_window, longer_window = history.windows.recent, history.windows.longer
+    earlier = np.maximum(when - recent_window, 0)
+    recent = pool.masked(history.level(items, when, recent_window)) / unit
+    before = pool.masked(history.level(items, earlier, recent_window)) / unit
+    longer = pool.masked(history.level(items, when, longer_window)) / unit
+    selling = pool.masked(history.share_selling(items, when, longer_window))
+    age = np.minimum(when - history.panel.visible[items], _OLDEST)
+    weights = pool.weights
+    out = {
+        "incumbent_similarity_best": pool.similarity[:, 0],
+        "incumbent_similarity_mean": _mean(pool.similarity, pool.valid),
+        "incumbent_age": _mean(pool.masked(age), weights),
+        "incumbent_recent": np.log1p(_mean(recent, weights)),
+        "incumbent_trend": np.log1p(_mean(recent, weights)) - np.log1p(_mean(before, weights)),
+        "incumbent_level": np.log1p(_mean(longer, weights)),
+        "incumbent_level_all": np.log1p(_mean(longer, pool.valid)),
+        "incumbent_level_typical": _mean(np.log1p(longer), weights),
+        "incumbent_level_dispersion": _dispersion(np.log1p(longer), weights),
+        "incumbent_level_highest": np.log1p(_highest(longer)),
+        "incumbent_selling": _mean(selling, weights),
+    }
+    for k in _NEAREST:
+        out[f"incumbent_level_{k}"] = np.log1p(_mean(longer[:, :k], pool.valid[:, :k]))
+    return out
+
+
+def _from_launches(history: History, standing: Ints, pool: Pool, unit: Floats) -> dict[str, Floats]:
+    curves = pool.curves(history, standing) / unit[..., None]
+    first, later, rate = curves[..., 0], _row_mean(curves[..., 1:]), _row_mean(curves)
+    total = curves.sum(axis=2)  # NaN until the last age has been seen
+    weights = pool.weights
+    out = {
+        "launch_similarity_best": pool.similarity[:, 0],
+        "launch_similarity_mean": _mean(pool.similarity, pool.valid),
+        "launch_finished": np.isfinite(total).sum(axis=1).astype(float),
+        "launch_total": np.log1p(_mean(total, weights)),
+        "launch_total_typical": _mean(np.log1p(total), weights),
+        "launch_total_dispersion": _dispersion(np.log1p(total), weights),
+        "launch_total_highest": np.log1p(_highest(total)),
+        "launch_rate": np.log1p(_mean(rate, weights)),
+        "launch_first": np.log1p(_mean(first, weights)),
+        "launch_later": np.log1p(_mean(later, weights)),
+    }
+    for k in _NEAREST:
+        out[f"launch_total_{k}"] = np.log1p(_mean(total[:, :k], pool.valid[:, :k]))
+        out[f"launch_later_{k}"] = np.log1p(_mean(later[:, :k], pool.valid[:, :k]))
+    return out
+
+
+def _from_siblings(history: History, standing: Ints, pool: Pool, unit: Floats) -> dict[str, Floats]:
+    rate = _row_mean(pool.curves(history, standing) / unit[..., None])
+    return {
+        "sibling_count": pool.valid.sum(axis=1).astype(float),
+        "sibling_rate": np.log1p(_mean(rate, pool.weights)),
+    }
+
+
+def _from_elsewhere(
+    history: History, standing: Ints, pool: Pool, unit: Floats
+) -> dict[str, Floats]:
+    items, when = pool.spread(standing)
+    level = pool.masked(history.level(items, when, history.windows.longer)) / unit
+    curves = pool.curves(history, standing) / unit[..., None]
+    return {
+        "elsewhere_count": pool.valid.sum(axis=1).astype(float),
+        "elsewhere_level": np.log1p(_mean(level, pool.valid)),
+        "elsewhere_first": np.log1p(_mean(curves[..., 0], pool.valid)),
+        "elsewhere_rate": np.log1p(_mean(_row_mean(curves), pool.valid)),
+    }
+
+
+_FROM = {
+    "incumbent": _from_incumbents,
+    "launch": _from_launches,
+    "sibling": _from_siblings,
+    ELSEWHERE: _from_elsewhere,
+}
+
+
+def _rank_among_launches(history: History, rows: Launches, name: str) -> Floats:
+    """Where a number stands among those of the launches of the last few periods, from 0 to 1."""
+    known = history.attributes[name].to_numpy(dtype=float)
+    own = rows.attributes[name].to_numpy(dtype=float)
+    launch = history.panel.launch
+    out = np.full(len(rows), np.nan)
+    for standing in np.unique(rows.standing):
+        lately = (launch <= standing) & (launch > standing - history.windows.longer)
+        recent = np.sort(known[lately & np.isfinite(known)])
+        here = (rows.standing == standing) & np.isfinite(own)
+        if len(recent):
+            out[here] = np.searchsorted(recent, own[here]) / len(recent)
+    return out
+
+
+def _log_ratio(own: Floats, known: Floats, pool: Pool) -> Floats:
+    """Log ratio of a number to its mean among the analogues; NaN where one is not positive."""
+    mean = _mean(pool.masked(known[np.maximum(pool.position, 0)]), pool.weights)
+    positive = (own > 0) & (mean > 0)
+    shares = np.divide(own, mean, out=np.ones_like(mean), where=positive)
+    return np.where(positive, np.log(shares), np.nan)
+
+
+def _mean(values: Floats, weights: npt.NDArray[np.bool_] | Floats) -> Floats:
+    """Weighted mean over axis 1 of what is not NaN; NaN where nothing has weight."""
+    weight = np.where(np.isnan(values), 0.0, weights)
+    return ratio((np.nan_to_num(values) * weight).sum(axis=1), weight.sum(axis=1))
+
+
+def _dispersion(values: Floats, weights: Floats) -> Floats:
+    center = _mean(values, weights)
+    return np.sqrt(_mean((values - center[:, None]) ** 2, weights))
+
+
+def _highest(values: Floats) -> Floats:
+    top = np.where(np.isnan(values), -np.inf, values).max(axis=1, initial=-np.inf)
+    return np.where(np.isfinite(top), top, np.nan)
+
+
+def _row_mean(curves: Floats) -> Floats:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    seen = np.isfinite(curves).sum(axis=-1)
+    return ratio(np.nan_to_num(curves).sum(axis=-1), seen)

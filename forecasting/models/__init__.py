@@ -1,0 +1,1 @@
+"""Model launches: trees, neighbor votes, sample paths, calibrated quantiles."""

@@ -1,0 +1,133 @@
+"""What a fitted forecaster knows, and how it answers: from a description to courses to numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from forecasting.data.launches import Launches
+from forecasting.data.panel import Ints
+from forecasting.describing import Describer, Description
+from forecasting.forecasts import Forecasts
+from forecasting.models.knn import LaunchVotes
+from forecasting.models.launch_model import LaunchModel, Lessons
+from forecasting.models.novelty import Novelty
+from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.sample_paths import Paths
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A fitted state; nothing in it changes.
+
+    Attributes:
+        describer: Finds analogues and makes features.
+        votes: The launches, ready to vote.
+        model: Trained on them; None where there were too few, or votes were asked for.
+        novelty: How unlike anything known past launches were.
+        calibration: At which levels quantiles are read.
+    """
+
+    describer: Describer
+    votes: LaunchVotes
+    model: LaunchModel | None
+    novelty: Novelty
+    calibration: Calibration
+
+    @classmethod
+    def learn(
+        cls, describer: Describer, launched: Ints, rows: Launches, model: LaunchModel | None
+    ) -> Engine:
+        """Learn from past launches.
+
+        Args:
+            describer: How they are described.
+            launched: (n,) their positions in the panel.
+            rows: The n launches, each standing before its start.
+            model: To be trained; None to let the analogues vote.
+        """
+        history = describer.history
+        described = describer.describe(rows)
+        level = np.full(len(history.panel.ids), np.nan)
+        level[launched] = described.level
+        if model is not None:
+            model.fit(make_lessons(describer, launched, rows, described.features))
+        plain = Calibration.none(describer.quantiles, history.horizon)
+        return cls(
+            describer=describer,
+            votes=LaunchVotes(history, level),
+            model=model,
+            novelty=Novelty.learn(described.pools.best_similarity),
+            calibration=plain if model is None else model.calibration,
+        )
+
+    @property
+    def method(self) -> str:
+        """Who answers."""
+        return "knn" if self.model is None else "lightgbm"
+
+    @property
+    def shock(self) -> float:
+        """Standard deviation of the logarithm of what launches of one period have in common."""
+        return 0.0 if self.model is None else self.model.shock
+
+    @property
+    def reference(self) -> Ints:
+        """(N,) positions in the panel of the launches whose courses forecasts are drawn from."""
+        return self.votes.items if self.model is None else self.model.items
+
+    def origin(self, paths: Paths) -> Ints:
+        """(curves,) positions in the panel of the launches that curves are of; -1 for no launch."""
+        beyond = len(paths.curves) - len(self.reference)
+        return np.pad(self.reference, (0, beyond), constant_values=-1)
+
+    def voters(self, votes: Paths) -> Ints:
+        """The same for the courses of a vote."""
+        beyond = len(votes.curves) - len(self.votes.items)
+        return np.pad(self.votes.items, (0, beyond), constant_values=-1)
+
+    def courses(self, described: Description) -> Paths:
+        """The courses that launches may take; any at all where they are too novel."""
+        if self.model is None:
+            paths = self.vote(described)
+        else:
+            rows = described.rows
+            paths = self.model.predict(described.features, described.scale, rows.vectors, rows.plan)
+        novelty = self.novelty.of(described.pools.best_similarity)
+        return self.novelty.widened(paths, novelty, len(self.reference))
+
+    def vote(self, described: Description) -> Paths:
+        """The courses by the vote of the analogues alone."""
+        return self.votes.predict(described.pools, described.scale, described.level)
+
+    def read(self, paths: Paths) -> Forecasts:
+        """Mean and quantiles of every age and of the total."""
+        return self.calibration.read(paths)
+
+
+def make_lessons(
+    describer: Describer, launched: Ints, rows: Launches, features: pd.DataFrame
+) -> Lessons:
+    """What past launches teach.
+
+    Args:
+        describer: Knows what they sold.
+        launched: (n,) their positions in the panel.
+        rows: The n launches, each standing before its start.
+        features: (n, f) what was known of them then.
+    """
+    history = describer.history
+    pairs = np.stack([rows.period, rows.standing], axis=1)
+    cohort = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+    return Lessons(
+        features=features,
+        curves=history.curves[launched],
+        scale=describer.scale(rows),
+        items=launched,
+        passed=history.panel.end - rows.period,
+        cohort=cohort.astype(np.int64),
+        vectors=rows.vectors,
+        plan=rows.plan,
+    )

@@ -1,0 +1,351 @@
+"""LightGBM from the features of a launch to the courses it might take.
+
+Two models, because each is better at its own: a random forest says which past launches this one is
+like, and so how its total is spread and how it is split over ages; boosted trees (Tweedie loss) say
+at which level. The level is the geometric mean of what both expect. On Complete Journey that beat
+either alone, quantile boosting for each level, and boosted trees for each age.
+
+All of it is learned in units of the market (`History.outlook`). What folds of launches that the
+models had not seen sold corrects the bias of the mean and calibrates the quantiles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import lightgbm as lgb
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.data.panel import Floats, Ints
+from forecasting.models.forest import LaunchForest, heaviest
+from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.sample_paths import Paths, ranks
+
+Similarity = Literal["learned", "text"]
+
+_FOLDS = 3
+_ROUNDS = 200
+_MANY_ROWS = 20_000
+_TEXT_TEMPERATURE = 0.1  # of weights by text, where they are not learned
+_MOST_TEXT = 100
+_FURTHEST = 3.0  # times the level may be moved away from what like launches sold
+_LARGEST_BIAS = 2.0
+_PRIOR_LAUNCHES = 100.0  # whole ones under way that count as much as all folds
+_REPEATABLE: dict[str, Any] = {
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbosity": -1,
+    "cat_smooth": 100.0,
+    "min_data_per_group": 100,
+}
+_BOOSTING: dict[str, Any] = {
+    "objective": "tweedie",
+    "tweedie_variance_power": 1.5,
+    "learning_rate": 0.05,
+    "num_leaves": 15,
+    "min_data_in_leaf": 40,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "feature_fraction": 0.4,
+    "extra_trees": True,
+    "lambda_l2": 5.0,
+}
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """n past launches to learn from, each as it was described before its start.
+
+    Attributes:
+        features: (n, f) numbers, and pandas categories that are the same in `predict`.
+        curves: (n, horizon) units sold, NaN where not seen.
+        scale: (n, horizon) unit of the market that was expected at each age.
+        items: (n,) which item a row is about; rows of one item stay in one fold.
+        passed: (n,) periods since the launch.
+        cohort: (n,) the same number for launches of one period, seen from the same distance.
+        vectors: (n, d) unit vectors of the texts.
+        plan: (n, horizon, c) covariates as planned.
+    """
+
+    features: pd.DataFrame
+    curves: Floats
+    scale: Floats
+    items: Ints
+    passed: Ints
+    cohort: Ints
+    vectors: npt.NDArray[np.float32]
+    plan: Floats
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one set of launches taught."""
+
+    forest: LaunchForest | None  # None: the like launches are those of like text
+    booster: lgb.Booster
+    curves: Floats
+    vectors: npt.NDArray[np.float32]
+    weight: Floats
+
+
+class LaunchModel:
+    """The models behind a launch forecast.
+
+    Args:
+        quantiles: Levels, ascending.
+        seed: Of bagging and feature sampling.
+        n_jobs: Threads; None for one where the data is small, else all cores.
+        recency: Periods after which a past launch counts half; None: they all count alike.
+        calibrate: Correct bias and quantiles by launches not seen.
+        similarity: Which past launches a forecast's courses are taken from: ``"learned"`` by the
+            forest, or ``"text"``.
+    """
+
+    def __init__(
+        self,
+        quantiles: Sequence[float],
+        *,
+        seed: int = 0,
+        n_jobs: int | None = None,
+        recency: float | None = None,
+        calibrate: bool = True,
+        similarity: Similarity = "learned",
+    ) -> None:
+        self.quantiles = tuple(quantiles)
+        self.seed = seed
+        self.n_jobs = n_jobs
+        self.recency = recency
+        self.calibrate = calibrate
+        self.similarity = similarity
+
+    def fit(self, lessons: Lessons) -> LaunchModel:
+        """Learn from the launches that are over, and correct by those under way."""
+        known = np.isfinite(lessons.curves)
+        under_way = _taken(lessons, np.flatnonzero(known.any(axis=1) & ~known.all(axis=1)))
+        lessons = _taken(lessons, np.flatnonzero(known.all(axis=1)))
+        sold = lessons.curves
+        self.names = list(lessons.features.columns)
+        self.counts = bool((sold == np.rint(sold)).all())
+        self.items = lessons.items
+        horizon = sold.shape[1]
+        self.effect = PlanEffect.none(lessons.plan.shape[2])
+        self.bias, self.shock = 1.0, 0.0
+        self.calibration = Calibration.none(self.quantiles, horizon)
+        self.trained = self._train(lessons, np.arange(len(sold)))
+        if self.calibrate or lessons.plan.shape[2]:
+            self._correct(lessons)
+        if self.calibrate:
+            self._keep_up(under_way)
+        return self
+
+    def predict(
+        self,
+        features: pd.DataFrame,
+        scale: Floats,
+        vectors: npt.NDArray[np.float32],
+        plan: Floats,
+    ) -> Paths:
+        """The courses of n launches.
+
+        Args:
+            features: (n, f) as in `Lessons`.
+            scale: (n, horizon) unit of the market that is expected at each age.
+            vectors: (n, d) unit vectors of the texts.
+            plan: (n, horizon, c) covariates as planned.
+        """
+        paths = self._paths(self.trained, _matrix(features), scale, vectors)
+        return self.effect.applied(paths.scaled(self.bias), plan)
+
+    def contributions(self, features: pd.DataFrame) -> Floats:
+        """(n, f) what each feature adds to the logarithm of the level."""
+        matrix = _matrix(features)
+        if not len(matrix):  # LightGBM divides by it
+            return matrix
+        added = np.asarray(self.trained.booster.predict(matrix, pred_contrib=True))
+        parts: Floats = added.reshape(len(matrix), -1)[:, :-1]
+        return parts
+
+    # --- learning --------------------------------------------------------------------------------
+
+    def _train(self, lessons: Lessons, rows: Ints) -> Trained:
+        part = _taken(lessons, rows)
+        matrix, curves = _matrix(part.features), part.curves / part.scale
+        categorical = [
+            position
+            for position, name in enumerate(part.features.columns)
+            if isinstance(part.features[name].dtype, pd.CategoricalDtype)
+        ]
+        weight = self._weight(part.passed)
+        parameters = {**_REPEATABLE, "seed": self.seed, "num_threads": self._threads(len(matrix))}
+        total = curves.sum(axis=1)
+        settings = {**parameters, **_BOOSTING}
+        if len(matrix) == 1:  # of which a part is nothing
+            settings["bagging_fraction"] = 1.0
+        label = total if total.any() else np.full_like(total, 1e-9)  # Tweedie refuses all zeros
+        data = lgb.Dataset(
+            matrix, label, weight=weight, categorical_feature=categorical, params=settings
+        )
+        booster = lgb.train(settings, data, num_boost_round=_ROUNDS)
+        forest = None
+        if self.similarity == "learned":
+            forest = LaunchForest.grow(matrix, total, weight, categorical, parameters)
+        return Trained(forest, booster, curves, part.vectors, weight)
+
+    def _correct(self, lessons: Lessons) -> None:
+        """Learn bias, the effect of plans and calibration from folds of launches not seen."""
+        folds = []
+        # By order among the launches: where they stand in the panel may have a pattern.
+        place = np.unique(lessons.items, return_inverse=True)[1] % _FOLDS
+        for fold in range(_FOLDS):
+            inside, outside = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
+            if len(inside) and len(outside):
+                part = _taken(lessons, outside)
+                trained = self._train(lessons, inside)
+                paths = self._paths(trained, _matrix(part.features), part.scale, part.vectors)
+                folds.append((part, paths))
+        if not folds:
+            return
+        sold = np.concatenate([part.curves for part, _ in folds])
+        weight = np.concatenate([self._weight(part.passed) for part, _ in folds])
+        expected = np.concatenate([paths.mean() for _, paths in folds])
+        self.effect = PlanEffect.learn(
+            np.concatenate([part.plan for part, _ in folds]), sold, expected
+        )
+        if not self.calibrate:
+            return
+        hoped = float(weight @ expected.sum(axis=1))
+        came = float(weight @ sold.sum(axis=1))
+        bias = came / hoped if hoped > 0 and came > 0 else 1.0
+        self.bias = float(np.clip(bias, 1 / _LARGEST_BIAS, _LARGEST_BIAS))
+        lain = [
+            _lain(self.effect.applied(paths.scaled(self.bias), part.plan), part.curves)
+            for part, paths in folds
+        ]
+        total = tuple(np.concatenate([one[0][side] for one in lain]) for side in (0, 1))
+        ages = tuple(np.concatenate([one[1][side] for one in lain]) for side in (0, 1))
+        self.calibration = Calibration.learn(
+            self.quantiles,
+            expected.sum(axis=1) * self.bias,
+            weight,
+            (total[0], total[1]),
+            (ages[0], ages[1]),
+        )
+        self.shock = _shock(folds, self.bias)
+
+    def _keep_up(self, under_way: Lessons) -> None:
+        """Correct the bias by the launches under way, which came after all that was learned from.
+
+        What they have sold so far, over what was forecast for those ages, tells how the market for
+        launches has moved. The fewer they are, the more the folds' bias counts.
+        """
+        if not len(under_way.curves):
+            return
+        paths = self._paths(
+            self.trained, _matrix(under_way.features), under_way.scale, under_way.vectors
+        )
+        expected = self.effect.applied(paths, under_way.plan).mean()
+        seen = np.isfinite(under_way.curves)
+        hoped = expected[seen].sum()
+        came = under_way.curves[seen].sum()
+        if not (hoped > 0 and came > 0):
+            return
+        count = seen.sum() / seen.shape[1]
+        now = np.clip(np.log(came / hoped), -np.log(_LARGEST_BIAS), np.log(_LARGEST_BIAS))
+        trust = count / (count + _PRIOR_LAUNCHES)
+        self.bias = float(np.exp(trust * now + (1 - trust) * np.log(self.bias)))
+
+    def _paths(
+        self,
+        trained: Trained,
+        matrix: Floats,
+        scale: Floats,
+        vectors: npt.NDArray[np.float32],
+    ) -> Paths:
+        """Courses by the forest, at the level between the forest's and the boosted trees'."""
+        if trained.forest is not None:
+            position, weight = trained.forest.like(matrix)
+        else:
+            position, weight = _by_text(trained, vectors)
+        total = trained.curves.sum(axis=1)
+        like = (total[position] * weight).sum(axis=1)
+        threads = self._threads(len(matrix))
+        boosted = np.asarray(trained.booster.predict(matrix, num_threads=threads), dtype=np.float64)
+        moved = np.divide(boosted, like, out=np.ones_like(like), where=(like > 0) & (boosted > 0))
+        factor = np.clip(np.sqrt(moved), 1 / _FURTHEST, _FURTHEST)
+        return Paths(
+            curves=trained.curves,
+            position=position,
+            weight=weight,
+            factor=np.repeat(factor[:, None], position.shape[1], axis=1),
+            scale=scale,
+            counts=self.counts,
+        )
+
+    def _weight(self, passed: Ints) -> Floats:
+        weight: Floats = np.ones(len(passed))
+        return weight if self.recency is None else 0.5 ** (passed / self.recency)
+
+    def _threads(self, rows: int) -> int:
+        """All cores (0), or one where waiting for each other costs threads more than they save."""
+        return self.n_jobs or (0 if rows >= _MANY_ROWS else 1)
+
+
+def _lain(paths: Paths, came: Floats) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Where in their forecasts totals (n,) and ages (n, horizon) came out."""
+    total = ranks(paths.totals(), paths.weight, came.sum(axis=1))
+    ages = [ranks(paths.age(age), paths.weight, came[:, age]) for age in range(came.shape[1])]
+    below, up_to = zip(*ages, strict=True)
+    return total, (np.stack(below, axis=1), np.stack(up_to, axis=1))
+
+
+def _shock(folds: Sequence[tuple[Lessons, Paths]], bias: float) -> float:
+    """How far launches of one period miss together, beyond what chance makes of their sum.
+
+    Standard deviation of the logarithm of a common factor, by the method of moments.
+    """
+    cohort = np.concatenate([part.cohort for part, _ in folds])
+    missed, variance, expected = [], [], []
+    for part, paths in folds:
+        totals = paths.scaled(bias).totals()
+        mean = (totals * paths.weight).sum(axis=1)
+        missed.append(part.curves.sum(axis=1) - mean)
+        variance.append((totals**2 * paths.weight).sum(axis=1) - mean**2)
+        expected.append(mean)
+    together = [np.bincount(cohort, np.concatenate(one)) for one in (missed, variance, expected)]
+    excess = float((together[0] ** 2 - together[1]).sum())
+    size = float((together[2] ** 2).sum())
+    return float(np.sqrt(np.log1p(excess / size))) if excess > 0 and size > 0 else 0.0
+
+
+def _by_text(trained: Trained, vectors: npt.NDArray[np.float32]) -> tuple[Ints, Floats]:
+    similarity = np.round((vectors @ trained.vectors.T).astype(np.float64), 5)
+    raw = np.exp((similarity - 1.0) / _TEXT_TEMPERATURE) * trained.weight
+    return heaviest(raw, min(_MOST_TEXT, raw.shape[1]))
+
+
+def _taken(lessons: Lessons, rows: Ints) -> Lessons:
+    return Lessons(
+        lessons.features.iloc[rows].reset_index(drop=True),
+        lessons.curves[rows],
+        lessons.scale[rows],
+        lessons.items[rows],
+        lessons.passed[rows],
+        lessons.cohort[rows],
+        lessons.vectors[rows],
+        lessons.plan[rows],
+    )
+
+
+def _matrix(features: pd.DataFrame) -> Floats:
+    """(n, f) numbers; categories by their code, NaN where unknown."""
+    columns = []
+    for _, column in features.items():
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            column = column.cat.codes.where(column.notna())
+        columns.append(column.to_numpy(dtype=np.float64))
+    return np.column_stack(columns)

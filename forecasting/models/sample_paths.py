@@ -1,0 +1,140 @@
+"""A launch as a weighted set of courses it might take, from which every answer is read.
+
+Mean and quantiles of each age, those of the total, sums over items, and what remains after the
+first weeks all come from one set of courses, and so agree with each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from forecasting.blocks import by_block
+from forecasting.data.panel import Floats, Ints
+
+_CELLS = 4_000_000  # numbers held in memory at once, by each core
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The courses of n launches, each with m of N known curves.
+
+    Attributes:
+        curves: (N, horizon) curves in units of the market of their time.
+        position: (n, m) rows of ``curves``.
+        weight: (n, m) their probabilities; sums to 1.
+        factor: (n, m) what each curve is multiplied by.
+        scale: (n, horizon) the unit of the market that is expected at each age.
+        counts: Whether what is sold is whole numbers.
+    """
+
+    curves: Floats
+    position: Ints
+    weight: Floats
+    factor: Floats
+    scale: Floats
+    counts: bool
+
+    def __len__(self) -> int:
+        """Return the number of launches."""
+        return len(self.position)
+
+    def __getitem__(self, rows: slice | Ints) -> Paths:
+        """Return some of the launches."""
+        return replace(
+            self,
+            position=self.position[rows],
+            weight=self.weight[rows],
+            factor=self.factor[rows],
+            scale=self.scale[rows],
+        )
+
+    def scaled(self, factor: Floats | float) -> Paths:
+        """The same with all courses of a launch multiplied by (n,) numbers, or by one."""
+        by_row = np.broadcast_to(np.asarray(factor, dtype=np.float64), (len(self),))
+        return replace(self, factor=self.factor * by_row[:, None])
+
+    @property
+    def block_size(self) -> int:
+        """Launches whose courses fit in memory at once."""
+        width: int = self.position.shape[1] * self.curves.shape[1]
+        return max(1, _CELLS // max(1, width))
+
+    def courses(self) -> Floats:
+        """(n, m, horizon) units, before rounding."""
+        units: Floats = self.curves[self.position] * self.factor[..., None] * self.scale[:, None, :]
+        return units
+
+    def age(self, age: int) -> Floats:
+        """(n, m) units at one age."""
+        at = self.curves[:, age][self.position] * self.factor * self.scale[:, age, None]
+        return self.rounded(at)
+
+    def totals(self) -> Floats:
+        """(n, m) units over the horizon."""
+        raw = by_block(
+            len(self),
+            self.block_size,
+            lambda rows: np.einsum(
+                "nmh,nh->nm", self.curves[self.position[rows]], self.scale[rows]
+            ),
+        )
+        return self.rounded(np.concatenate(raw) * self.factor)
+
+    def rounded(self, units: Floats) -> Floats:
+        """Whole numbers where sales are; a scaled count is one that nobody can sell."""
+        return np.rint(units) if self.counts else units
+
+    def mean(self) -> Floats:
+        """(n, horizon) expected units."""
+        expected = by_block(
+            len(self),
+            self.block_size,
+            lambda rows: np.einsum(
+                "nmh,nm->nh",
+                self.curves[self.position[rows]],
+                self.weight[rows] * self.factor[rows],
+            ),
+        )
+        units: Floats = np.concatenate(expected) * self.scale
+        return units
+
+    def sample(self, draws: int, rng: np.random.Generator) -> Floats:
+        """(draws, n, horizon) courses drawn at random, independently of each other."""
+        reached = np.cumsum(self.weight, axis=1)
+        drawn = []
+        for row in range(len(self)):
+            last = self.position.shape[1] - 1
+            at = np.searchsorted(reached[row], rng.random(draws) * reached[row, -1])
+            at = np.minimum(at, last)
+            course = self.curves[self.position[row, at]] * self.factor[row, at, None]
+            drawn.append(course * self.scale[row])
+        shape = (0, draws, self.curves.shape[1])
+        return np.swapaxes(np.stack(drawn) if drawn else np.empty(shape), 0, 1)
+
+
+def quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats:
+    """Weighted quantiles (n, q) of (n, m) values at (n, q) levels.
+
+    The smallest value whose cumulated weight reaches the level.
+    """
+    order = np.argsort(values, axis=1)
+    ranked = np.take_along_axis(values, order, axis=1)
+    reached = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    total = reached[:, -1]
+    # A level met exactly must not be missed by a rounding error of the sum.
+    at = [
+        (reached < ((level - 1e-9) * total)[:, None]).sum(axis=1).clip(max=values.shape[1] - 1)
+        for level in levels.T
+    ]
+    out: Floats = np.take_along_axis(ranked, np.stack(at, axis=1), axis=1)
+    return out
+
+
+def ranks(values: Floats, weight: Floats, came: Floats) -> tuple[Floats, Floats]:
+    """(n,) probability of less than what came, and of at most that."""
+    slack = 1e-9 * np.maximum(np.abs(came), 1.0)
+    below = np.where(values < (came - slack)[:, None], weight, 0.0).sum(axis=1)
+    up_to = np.where(values <= (came + slack)[:, None], weight, 0.0).sum(axis=1)
+    return below, up_to

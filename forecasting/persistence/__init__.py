@@ -1,0 +1,1 @@
+"""Save and load a forecaster, and write its model card."""

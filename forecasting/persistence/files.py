@@ -1,0 +1,127 @@
+"""Fitted forecasters on disk: what they had seen and learned, and a model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.features.analogues import AnalogueIndex
+from forecasting.parameters import check_parameters
+from forecasting.persistence.model_card import model_card
+from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
+from forecasting.persistence.panel_files import panel_files, read_panel
+from retrieval import Encoder, ItemIndex
+from retrieval.artifact import Artifact, read_artifact, write_artifact
+from retrieval.saved_model import find_encoder, place_in, place_of, understood
+
+if TYPE_CHECKING:
+    from forecasting.forecaster import LaunchForecaster
+
+_KIND = "LaunchForecaster"
+_DOCUMENT = "forecaster.json"
+_VECTORS = "vectors.npz"
+_CARD = "README.md"
+_ENGINES = ("index", "encoder")
+
+_Forecaster = TypeVar("_Forecaster", bound="LaunchForecaster")
+
+
+def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
+    """Write a fitted forecaster, in place of the one that may be there.
+
+    A temporary index is saved with the panel's items and their vectors; any other one is named.
+
+    Args:
+        path: The folder to write.
+        forecaster: A fitted one.
+
+    Raises:
+        InputError: `path` is something else than an artifact.
+    """
+    engine, history = forecaster.engine_, forecaster.history_
+    analogues = engine.describer.analogues
+    parameters = forecaster.get_params(deep=False)
+    document: dict[str, Any] = {
+        "parameters": {name: one for name, one in parameters.items() if name not in _ENGINES}
+    }
+    files: dict[str, Any] = {}
+    if analogues.is_private:
+        files[_VECTORS] = {"vectors": _vectors(analogues)}
+    else:
+        document["index"] = place_of(analogues.index)
+    write_artifact(
+        path,
+        kind=_KIND,
+        encoder=analogues.index.encoder.identity,
+        files={
+            _DOCUMENT: json_ready(document),
+            **panel_files(history, analogues),
+            **engine_files(engine),
+            **files,
+            _CARD: model_card(engine, parameters),
+        },
+    )
+
+
+def read_forecaster(
+    cls: type[_Forecaster], path: Path, index: ItemIndex | None, encoder: Encoder | None
+) -> _Forecaster:
+    """Read a forecaster.
+
+    It has all that forecasts are made of, and nothing that only baselines learn from: a backtest
+    fits its clone anew.
+
+    Args:
+        cls: What to make.
+        path: The folder.
+        index: Where the items are, if they were in an index of the caller's. Items that are no
+            longer there, or have changed, are put back as they were.
+        encoder: Turns texts into vectors; None: the one the forecaster was saved with.
+
+    Raises:
+        ArtifactError: The folder is not a whole, untouched artifact of this kind.
+        EncoderMismatchError: The encoder is another one.
+        InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
+    """
+    artifact = read_artifact(path, kind=_KIND)
+    with understood(artifact, "forecaster"):
+        document = artifact.json(_DOCUMENT)
+        place = place_in(document)
+        forecaster = cls(**read_settings(document["parameters"]))
+        check_parameters(forecaster)
+        seen = read_panel(artifact)
+        engine = read_engine(artifact, seen.history)
+        vectors = None if place is not None else artifact.arrays(_VECTORS)["vectors"]
+    encoder = find_encoder(artifact, place, index, encoder)
+    check_parameters(forecaster.set_params(index=index, encoder=encoder))
+    panel = seen.history.panel
+    analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, vectors)
+    forecaster.panel_ = panel
+    forecaster.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
+    forecaster.history_ = seen.history
+    forecaster.engine_ = engine.over(seen.history, analogues)
+    return forecaster
+
+
+def named_index(path: Path) -> dict[str, str] | None:
+    """Return `uri` and `collection` of the index a saved forecaster works with.
+
+    Returns:
+        None where it holds its items itself.
+
+    Raises:
+        ArtifactError: The folder is not a whole, untouched artifact of this kind.
+    """
+    artifact: Artifact = read_artifact(path, kind=_KIND)
+    with understood(artifact, "forecaster"):
+        return place_in(artifact.json(_DOCUMENT))
+
+
+def _vectors(analogues: AnalogueIndex) -> npt.NDArray[np.float32]:
+    """(items, d) vectors of the panel's items; a temporary index may be shared, and hold more."""
+    held = analogues.index.read()
+    return held.vectors[pd.Index(held.ids).get_indexer(pd.Index(analogues.panel.ids))]

@@ -1,0 +1,129 @@
+"""A page about a fitted forecaster for people: what it knows, and where it ends."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from forecasting.forecasts import quantile_names
+from forecasting.models.fitted import Engine
+
+_MEANING = {
+    "lightgbm": "LightGBM over like items: a forest says which past launches a new one is like, "
+    "boosted trees at which level",
+    "knn": "the launches most like the new one vote, without training",
+}
+
+
+def model_card(engine: Engine, parameters: Mapping[str, Any]) -> str:
+    """Return the page as Markdown.
+
+    Args:
+        engine: What the forecaster knows.
+        parameters: Of its constructor.
+    """
+    sections = {
+        "Data": _data(engine),
+        "How it forecasts": _forecasting(engine, parameters),
+        "How to load it": _loading(engine),
+        "Limits": _limits(engine),
+        "Versions": _versions(engine),
+    }
+    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
+    return f"# Model card\n\n{_introduction(engine)}\n{body}\n"
+
+
+def _introduction(engine: Engine) -> str:
+    history = engine.describer.history
+    return (
+        f"A `LaunchForecaster` of likewise, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. It "
+        f"forecasts what new items sell in their first {history.horizon} periods "
+        f"(`{history.panel.grid.freq}`), from the items they are like, as of {_cutoff(engine)}."
+    )
+
+
+def _data(engine: Engine) -> str:
+    panel, analogues = engine.describer.history.panel, engine.describer.analogues
+    first = panel.grid.origin
+    rows = {
+        "items": f"{len(panel.ids):,}",
+        "periods": f"{panel.end + 1:,}, from {first:%Y-%m-%d} to {_cutoff(engine)} (the cutoff)",
+        "launches learned from": f"{len(np.unique(engine.reference)):,}",
+    }
+    where = (
+        "This folder holds the items' texts, vectors and sales"
+        if analogues.is_private
+        else f"Vectors are in collection `{analogues.index.collection}` of an index of the "
+        "owner's. This folder holds the items' texts and sales"
+    )
+    return (
+        f"{_list(rows)}\n\n{where}: share it with those only who may read them. What the data is "
+        "and where it comes from, only its owner can say: beside this folder, since `load` refuses "
+        "one that was changed."
+    )
+
+
+def _forecasting(engine: Engine, parameters: Mapping[str, Any]) -> str:
+    levels = ", ".join(quantile_names(engine.describer.quantiles))
+    rows = {
+        "method": f"`{engine.method}`, {_MEANING[engine.method]}",
+        "quantile levels": levels,
+        "horizon": f"{engine.describer.history.horizon} periods, the one of launch included",
+    }
+    for name, columns in (("attributes", "attributes"), ("covariates (plans)", "covariates")):
+        if len(parameters[columns]):
+            rows[name] = ", ".join(f"`{column}`" for column in parameters[columns])
+    if engine.model is not None and engine.model.calibrate:
+        rows["calibrated"] = (
+            "quantiles on launches not trained on; means are multiplied by "
+            f"{engine.model.bias:.3f}, by what such launches sold"
+        )
+    return _list(rows)
+
+
+def _loading(engine: Engine) -> str:
+    if engine.describer.analogues.is_private:
+        lines = ["forecaster = LaunchForecaster.load(folder)"]
+    else:
+        lines = [
+            "index = ItemIndex(uri, encoder, collection)  # where it was; see forecaster.json",
+            "forecaster = LaunchForecaster.load(folder, index=index)",
+        ]
+    lines.append("forecaster.predict(new_items)  # launched after the cutoff")
+    return "```python\n" + "\n".join(lines) + "\n```"
+
+
+def _limits(engine: Engine) -> str:
+    limits = [
+        f"It knows nothing of what happened after {_cutoff(engine)}. Fit it anew as sales come in; "
+        "the first weeks of a new item can be told with `observed=`.",
+        "How good it is, only a backtest on your own launches tells (`forecasting.backtest`).",
+        "An item unlike anything known is still forecast. Look at `novel` in `predict_total`: such "
+        "an item's interval is wide, and deserves a person's look.",
+    ]
+    if engine.model is None:
+        limits.insert(0, "Its quantiles are not calibrated: analogues vote as they are.")
+    elif not engine.model.calibrate:
+        limits.insert(0, "Its means and quantiles are not calibrated (`calibrate=False`).")
+    return "\n".join(f"- {limit}" for limit in limits)
+
+
+def _versions(engine: Engine) -> str:
+    encoder = engine.describer.analogues.index.encoder.identity
+    vector = f"{encoder.name}, revision {encoder.revision}, {encoder.dim} numbers a text"
+    versions = {name: importlib.metadata.version(name) for name in ("likewise", "lightgbm")}
+    return _list({"encoder": vector, **versions, "Python": platform.python_version()})
+
+
+def _cutoff(engine: Engine) -> str:
+    panel = engine.describer.history.panel
+    return f"{panel.grid.dates(np.array([panel.end]))[0]:%Y-%m-%d}"
+
+
+def _list(rows: Mapping[str, str]) -> str:
+    return "\n".join(f"- {name}: {value}" for name, value in rows.items())

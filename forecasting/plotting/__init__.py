@@ -1,0 +1,1 @@
+"""Draw forecasts, analogues and importances."""

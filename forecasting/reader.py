@@ -1,0 +1,278 @@
+"""The tables of a forecaster, checked and turned into what models learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from forecasting.data.history import History, launched
+from forecasting.data.launches import Launches
+from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
+from forecasting.data.plans import plan_array
+from forecasting.data.sales import BeforeLaunch, Repeats, Returns
+from forecasting.updates.first_weeks import Observed
+from retrieval import Encoder, InputError, TableError
+from retrieval.errors import Offense
+from retrieval.items import item_texts, validate_items
+
+_NEW = "new_items"
+_FRAME = "\x1fframe"  # no item's id
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads tables whose columns mean what a forecaster's parameters of the same names say."""
+
+    freq: str
+    horizon: int
+    text: str | Sequence[str]
+    attributes: Sequence[str]
+    launch_date: str
+    delist_date: str | None
+    elsewhere: str | None
+    covariates: Sequence[str]
+    item_id: str
+    id_col: str
+    time_col: str
+    target_col: str
+    in_stock: str | None
+    returns: Returns
+    repeats: Repeats
+    before_launch: BeforeLaunch
+    max_lead: int
+
+    @classmethod
+    def of(cls, forecaster: Any) -> Self:
+        """The reader of a `LaunchForecaster`'s tables."""
+        return cls(**{field.name: getattr(forecaster, field.name) for field in fields(cls)})
+
+    def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
+        """Validate items; the columns are those of `retrieval.items.validate_items`."""
+        clean = validate_items(
+            items,
+            item_id=self.item_id,
+            text=self.text,
+            launch_date=self.launch_date,
+            attributes=[*self.attributes, *([] if self.elsewhere is None else [self.elsewhere])],
+            source=source,
+        )
+        if self.delist_date is None:
+            return clean
+        if self.delist_date in items.columns:
+            last_days = items[self.delist_date].to_numpy()
+        elif source == _NEW:  # what has not begun need not say when it ends
+            last_days = np.full(len(items), np.datetime64("NaT"), dtype="datetime64[ns]")
+        else:
+            raise TableError(f"{source}: missing column {self.delist_date}")
+        return clean.assign(**{self.delist_date: last_days})
+
+    def panel(
+        self, items: pd.DataFrame, sales: pd.DataFrame, cutoff: pd.Timestamp | str | None
+    ) -> Panel:
+        """What validated items sold until the cutoff; None: until the last row."""
+        return build_panel(
+            sales,
+            items[self.item_id],
+            items[self.launch_date],
+            freq=self.freq,
+            cutoff=cutoff,
+            delisted=None if self.delist_date is None else items[self.delist_date],
+            returns=self.returns,
+            repeats=self.repeats,
+            in_stock=self.in_stock,
+            before_launch=self.before_launch,
+            id_col=self.id_col,
+            time_col=self.time_col,
+            target_col=self.target_col,
+        )
+
+    def texts(self, items: pd.DataFrame) -> pd.Series:
+        """What is embedded of each item."""
+        return item_texts(items, self.text)
+
+    def products(self, items: pd.DataFrame) -> npt.NDArray[np.object_] | None:
+        """(n,) what each item is, wherever it is sold; None where that is not told."""
+        return None if self.elsewhere is None else items[self.elsewhere].to_numpy(dtype=object)
+
+    def past_launches(
+        self,
+        history: History,
+        texts: pd.Series,
+        products: npt.NDArray[np.object_] | None,
+        encoder: Encoder,
+        future: pd.DataFrame | None,
+    ) -> tuple[Ints, Launches]:
+        """Every launch seen, as forecast at the shortest and at the longest lead.
+
+        Args:
+            history: What had been sold.
+            texts: (items,) in the order of its panel.
+            products: (items,) or None.
+            encoder: Embeds them.
+            future: The plans with which they began.
+
+        Returns:
+            Positions (n,) in the panel, and the rows.
+        """
+        panel = history.panel
+        items, standing = [], []
+        for lead in sorted({0, self.max_lead}):
+            possible = launched(panel)
+            possible = possible[panel.launch[possible] - 1 - lead >= 0]
+            items.append(possible)
+            standing.append(panel.launch[possible] - 1 - lead)
+        position = np.concatenate(items)
+        unique, inverse = np.unique(position, return_inverse=True)
+        ids, period = panel.ids[position], panel.launch[position]
+        return position, Launches(
+            ids=ids,
+            vectors=encoder.encode(texts.iloc[unique].tolist())[inverse],
+            period=period,
+            standing=np.concatenate(standing),
+            attributes=history.attributes.iloc[position].reset_index(drop=True),
+            first_share=panel.first_share[position],
+            product=np.array(None) if products is None else products[position],
+            plan=self._plan(future, ids, period, panel.grid),
+        )
+
+    def new_launches(
+        self,
+        new_items: pd.DataFrame,
+        panel: Panel,
+        encoder: Encoder,
+        future: pd.DataFrame | None = None,
+    ) -> Launches:
+        """Validate new items and stand them at the end of the panel.
+
+        Raises:
+            TableError: The table is not in order, or an item is not launched after that.
+        """
+        clean = self.items(new_items, _NEW)
+        dates = pd.DatetimeIndex(clean[self.launch_date])
+        period = panel.grid.index(dates)
+        self._refuse_launched(clean, period, panel)
+        ids = clean[self.item_id].to_numpy(dtype=object)
+        products = self.products(clean)
+        return Launches(
+            ids=ids,
+            vectors=encoder.encode(self.texts(clean).tolist()),
+            period=period,
+            standing=np.full(len(clean), panel.end, dtype=np.int64),
+            attributes=clean[list(self.attributes)],
+            first_share=panel.grid.first_share(dates),
+            product=np.array(None) if products is None else products,
+            plan=self._plan(future, ids, period, panel.grid),
+        )
+
+    def observed(
+        self,
+        new_items: pd.DataFrame,
+        rows: Launches,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> Observed:
+        """The first periods of new items, up to `until`, or else the table's last period."""
+        if observed.empty and until is None:
+            return Observed(np.full((len(rows), self.horizon), np.nan))
+        panel = self.observed_panel(new_items, observed, until)
+        curves = panel.curves(self.horizon).astype(np.float64)
+        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
+        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
+
+    def observed_panel(
+        self,
+        new_items: pd.DataFrame,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> Panel:
+        """What new items sold so far, up to `until`, or else the table's last period.
+
+        Raises:
+            TableError: A table is not in order; the message calls them `observed` and `new_items`.
+        """
+        clean, observed = self._framed(self.items(new_items, _NEW), observed, until)
+        try:
+            return self.panel(clean, observed, until)
+        except TableError as error:
+            table, _, rest = str(error).partition(":")
+            source = {"sales": "observed", "items": _NEW}.get(table, table)
+            raise TableError(f"{source}:{rest}", error.offenses) from error
+
+    def last_observed(
+        self,
+        new_items: pd.DataFrame,
+        observed: pd.DataFrame,
+        until: pd.Timestamp | str | None = None,
+    ) -> pd.Timestamp | None:
+        """The last period of which sales so far tell, for whoever asks about parts of the items.
+
+        Raises:
+            TableError: As in `observed_panel`.
+        """
+        if observed.empty and until is None:
+            return None
+        panel = self.observed_panel(new_items, observed, until)
+        return panel.grid.dates(np.array([panel.end]))[0]
+
+    def _framed(
+        self, clean: pd.DataFrame, observed: pd.DataFrame, until: pd.Timestamp | str | None
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Items and sales with one item more, there before the first launch, and in `until`.
+
+        A table tells of the periods from its first row to its last, whatever items these are of.
+        """
+        offset = pd.tseries.frequencies.to_offset(self.freq)
+        days = {offset.rollback(clean[self.launch_date].min().normalize()) - offset}
+        if until is not None:
+            last = offset.rollback(pd.Timestamp(until).tz_localize(None).normalize())
+            days = {min(*days, last), last}
+        item = {self.item_id: [_FRAME], self.launch_date: [min(days)]}
+        rows = pd.DataFrame(
+            {self.id_col: _FRAME, self.time_col: sorted(days), self.target_col: 0.0}
+        )
+        if observed.empty:
+            rows = rows if self.in_stock is None else rows.assign(**{self.in_stock: True})
+        else:  # a column that is not there is to be missed
+            there = [name for name in rows if name in observed.columns]
+            rows = pd.concat([observed, rows[there]], ignore_index=True)
+        return pd.concat([clean, pd.DataFrame(item)], ignore_index=True), rows
+
+    def _refuse_launched(self, clean: pd.DataFrame, period: Ints, panel: Panel) -> None:
+        late = np.flatnonzero((period == NEVER) | (period <= panel.end))
+        if len(late) == 0:
+            return
+        ids = clean[self.item_id]
+        shown = ", ".join(f"row {row + 1} ({ids.iloc[row]})" for row in late[:5])
+        end = panel.grid.dates(np.array([panel.end]))[0]
+        rule = f"must lie after the cutoff's period {end:%Y-%m-%d}"
+        found = clean[self.launch_date].iloc[late].tolist()
+        raise TableError(
+            f"{_NEW}: {self.launch_date} {rule}; "
+            f"it does not, or is missing, in {len(late)} rows: {shown}",
+            [Offense(_NEW, late.tolist(), self.launch_date, rule, found)],
+        )
+
+    def _plan(
+        self,
+        future: pd.DataFrame | None,
+        ids: npt.NDArray[np.object_],
+        period: Ints,
+        grid: Grid,
+    ) -> Floats:
+        if future is not None and not self.covariates:
+            raise InputError("future: name its columns as covariates of the forecaster")
+        return plan_array(
+            future,
+            ids,
+            period,
+            grid,
+            self.horizon,
+            covariates=self.covariates,
+            id_col=self.id_col,
+            time_col=self.time_col,
+        )

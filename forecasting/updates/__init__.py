@@ -1,0 +1,1 @@
+"""Update forecasts by first weeks of sales and by hand."""

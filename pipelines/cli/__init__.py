@@ -1,0 +1,1 @@
+"""Parse the command line, call a job, print what it returns."""

@@ -1,0 +1,58 @@
+"""The command ``likewise``: parses, calls a job, prints; the jobs do the work.
+
+Exit codes: 0 done, 1 failed, 2 bad input, 3 an alarm of ``monitor``, 130 interrupted. A result
+goes to ``--out``, the summary for people to stdout, logs, progress and errors to stderr. What is
+heavy is imported inside the verbs, so that ``--help`` answers at once.
+"""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from pipelines.cli.forecasts import backtest, forecast
+from pipelines.cli.items import index, similar
+from pipelines.cli.labels import classify, evaluate
+from pipelines.cli.run import run
+from pipelines.cli_demo import demo
+from pipelines.cli_monitor import monitor
+from pipelines.cli_reindex import reindex
+
+app = typer.Typer(
+    name="likewise",
+    help="Label and forecast items without history from the like items already known.",
+    epilog="Exit codes: 0 done, 1 failed, 2 bad input, 3 an alarm of monitor, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for verb in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
+    app.command()(verb)
+# The API stands above the jobs, and imports go one way: its verbs are found by name.
+_serving = import_module("serving.command_line")
+for verb in (_serving.serve, _serving.key):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"likewise {version('likewise')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,250 @@
+"""The verbs ``likewise forecast`` and ``likewise backtest``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.cli.options import (
+    AttributesOption,
+    BadRowsOption,
+    ConfigOption,
+    DebugOption,
+    EngineOption,
+    IdOption,
+    LaunchOption,
+    LogFormatOption,
+    OutOption,
+    OutTableOption,
+    QuarantineOption,
+    TextOption,
+)
+from pipelines.cli.runner import (
+    bad_rows_section,
+    check_folder,
+    check_out,
+    check_table_out,
+    parsed_date,
+    running,
+    settings_of,
+    show_quarantine,
+    write_result,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_ItemsArgument = Annotated[
+    Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
+]
+_SalesArgument = Annotated[
+    Path | None, typer.Argument(metavar="SALES", help="Sales table; else the config's.")
+]
+_FutureOption = Annotated[
+    Path | None,
+    typer.Option("--future", metavar="PATH", help="Plans by item and period; else the config's."),
+]
+_HorizonOption = Annotated[
+    int | None, typer.Option("--horizon", min=1, help="Periods from the launch.")
+]
+_FreqOption = Annotated[
+    str | None, typer.Option("--freq", help="Period, as pandas names it: W-MON.")
+]
+_MethodOption = Annotated[
+    str | None, typer.Option("--method", metavar="NAME", help="auto, lightgbm or knn.")
+]
+
+
+def forecast(
+    items: _ItemsArgument = None,
+    sales: _SalesArgument = None,
+    new: Annotated[
+        Path | None,
+        typer.Option(
+            "--new", metavar="PATH", help="Items to forecast; else those after the cutoff."
+        ),
+    ] = None,
+    cutoff: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="Last period seen; else the last of the sales."),
+    ] = None,
+    observed: Annotated[
+        Path | None,
+        typer.Option("--observed", metavar="PATH", help="Sales of the new items so far."),
+    ] = None,
+    observed_until: Annotated[
+        str | None,
+        typer.Option(
+            "--observed-until", metavar="DATE", help="Last period of --observed; else its last row."
+        ),
+    ] = None,
+    future: _FutureOption = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model", metavar="FOLDER", help="A saved forecaster, instead of fitting one."
+        ),
+    ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="FOLDER", help="Save the forecaster for --model."),
+    ] = None,
+    totals: Annotated[
+        bool, typer.Option("--totals", help="--out gets one row per item: its total.")
+    ] = False,
+    horizon: _HorizonOption = None,
+    freq: _FreqOption = None,
+    method: _MethodOption = None,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    launch_date_col: LaunchOption = None,
+    attribute_cols: AttributesOption = None,
+    engine: EngineOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
+    out: OutOption = None,
+    out_table: OutTableOption = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Forecast the launch curves of new items from their analogues' sales."""
+    with running(log_format, debug):
+        from pipelines.inputs.bad_rows import Quarantine
+        from pipelines.jobs.forecasts import forecast_launches
+        from pipelines.reports.terminal import make_console, show_forecasts
+
+        columns = {"id": id_col, "launch_date": launch_date_col}
+        options = {
+            "horizon": horizon,
+            "freq": freq,
+            "method": method,
+            "text": text_cols,
+            "attributes": attribute_cols,
+        }
+        if model is not None:
+            _refuse_flags({**columns, **options})
+        bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        settings = settings_of(
+            config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
+        )
+        bad = Quarantine.of(settings, "forecast", out and out.parent)
+        given = {"items": items, "sales": sales, "new_items": new, "future": future}
+        more = {"observed": observed, "model": model, "save": save}
+        target = check_table_out(settings, out, out_table, **given, **more)
+        made = forecast_launches(
+            settings,
+            settings.items.at(items),
+            settings.sales.at(sales),
+            new=settings.new_items.at(new),
+            cutoff=parsed_date("--cutoff", cutoff),
+            future=settings.future.at(future),
+            observed=settings.sales.at(observed),
+            observed_until=parsed_date("--observed-until", observed_until),
+            model=model,
+            save=save,
+            quarantine=bad,
+        )
+        show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+        show_quarantine(bad)
+        write_result(made.totals if totals else made.curves, out, target)
+        if save is not None:
+            typer.echo(f"forecaster saved to {save}/")
+
+
+def backtest(
+    items: _ItemsArgument = None,
+    sales: _SalesArgument = None,
+    cutoffs: Annotated[
+        str | None,
+        typer.Option("--cutoffs", metavar="DATE,DATE", help="Last periods seen."),
+    ] = None,
+    windows: Annotated[
+        int | None,
+        typer.Option("--windows", min=1, help="How many cutoffs to place, as late as possible."),
+    ] = None,
+    step: Annotated[
+        int | None, typer.Option("--step", min=1, help="Periods between these; else max_lead + 1.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option("--last", metavar="DATE", help="Latest launch date to score.")
+    ] = None,
+    future: _FutureOption = None,
+    horizon: _HorizonOption = None,
+    freq: _FreqOption = None,
+    method: _MethodOption = None,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    launch_date_col: LaunchOption = None,
+    attribute_cols: AttributesOption = None,
+    on_bad_rows: BadRowsOption = None,
+    quarantine: QuarantineOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and tables."),
+    ] = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Score forecasts of past launches beside every baseline."""
+    with running(log_format, debug):
+        from pipelines.backtest_files import FILES, write_backtest
+        from pipelines.backtest_summary import show_backtest
+        from pipelines.inputs.bad_rows import Quarantine
+        from pipelines.jobs.forecasts import backtest_job
+        from pipelines.reports.terminal import make_console
+
+        check_folder(out)
+        options = {
+            "horizon": horizon,
+            "freq": freq,
+            "method": method,
+            "text": text_cols,
+            "attributes": attribute_cols,
+        }
+        columns = {"id": id_col, "launch_date": launch_date_col}
+        bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
+        check_out(settings, out, FILES, items=items, sales=sales, future=future)
+        bad = Quarantine.of(settings, "backtest", out)
+        result = backtest_job(
+            settings,
+            settings.items.at(items),
+            settings.sales.at(sales),
+            future=settings.future.at(future),
+            cutoffs=_parsed_dates("--cutoffs", cutoffs),
+            n_windows=windows,
+            step=step,
+            last=parsed_date("--last", last),
+            progress=sys.stderr.isatty(),
+            quarantine=bad,
+        )
+        show_backtest(make_console(), result)
+        show_quarantine(bad)
+        if out is not None:
+            write_backtest(result, settings, out, items=items, sales=sales)
+            typer.echo(f"written to {out}/: backtest.html and what it is made of")
+
+
+def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":
+    if text is None:
+        return None
+    dates = [parsed_date(option, part.strip()) for part in text.split(",")]
+    return [date for date in dates if date is not None]
+
+
+def _refuse_flags(flags: dict[str, object]) -> None:
+    """A saved forecaster has its own columns and options: flags beside it would do nothing."""
+    names = {
+        "id": "--id-col",
+        "launch_date": "--launch-date-col",
+        "text": "--text-cols",
+        "attributes": "--attribute-cols",
+    }
+    given = [names.get(key, f"--{key}") for key, value in flags.items() if value is not None]
+    if given:
+        from retrieval import InputError
+
+        raise InputError(f"--model brings its own columns and options; leave out {given[0]}")

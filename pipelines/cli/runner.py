@@ -1,0 +1,135 @@
+"""What every verb of the command line does: settings, errors, exit codes, results."""
+
+import sys
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pipelines.logs import LogFormat, configure_logs
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pipelines.config.settings import Settings
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.tables.sql import DatabaseTable
+
+
+@contextmanager
+def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
+    """Sets up the logs; turns an error into a clear message and its exit code."""
+    configure_logs(log_format, debug=debug)
+    try:
+        yield
+    except Exception as error:
+        from retrieval import InputError, LikewiseError
+
+        if debug:
+            traceback.print_exc()
+        expected = isinstance(error, LikewiseError | OSError)
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
+        if not (expected or debug):
+            message += "\n(unexpected; --debug shows where)"
+        print(f"error: {message}", file=sys.stderr)
+        raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
+
+
+def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
+    """The settings of a verb, whose flags win where they were given."""
+    from pipelines.config.settings import load_settings
+
+    given = {
+        section: {key: value for key, value in keys.items() if value is not None}
+        for section, keys in flags.items()
+    }
+    return load_settings(config, given)
+
+
+def index_section(uri: str | None, collection: str | None) -> dict[str, str | None]:
+    """The flags that name a collection, as settings."""
+    return {"uri": uri, "collection": collection}
+
+
+def bad_rows_section(on_bad_rows: str | None, folder: Path | None) -> dict[str, Any]:
+    """The flags that tell what becomes of bad rows, as settings; a folder is for keeping them."""
+    action = on_bad_rows or (None if folder is None else "quarantine")
+    return {"action": action, "folder": folder}
+
+
+def show_quarantine(quarantine: "Quarantine") -> None:
+    """A line for each table with bad rows: how many, and where they are."""
+    for table, file in quarantine.files.items():
+        rows = quarantine.counts[table]
+        typer.echo(f"{rows:,} bad row{'' if rows == 1 else 's'} of {table} left out, see {file}")
+
+
+def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
+    """The date an option holds; InputError where it holds something else."""
+    if text is None:
+        return None
+    import pandas as pd
+
+    from retrieval import InputError
+
+    try:
+        return pd.to_datetime(text, format="ISO8601")
+    except ValueError:
+        raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
+
+
+def check_out(
+    settings: "Settings", out: Path | None, names: Iterable[str] = (), **reads: object
+) -> None:
+    """Refuses, before the work, an ``--out`` that would write over what the verb reads.
+
+    Args:
+        settings: Of the verb.
+        out: A file, or a folder.
+        names: The files that the verb writes in that folder.
+        reads: As `pipelines.overwriting.refuse_overwriting` takes them.
+    """
+    from pipelines.overwriting import Write, refuse_overwriting
+
+    if out is not None:
+        refuse_overwriting(settings, Write("--out", out, tuple(names)), **reads)
+
+
+def check_table_out(
+    settings: "Settings", out: Path | None, out_table: str | None = None, **reads: object
+) -> "DatabaseTable | None":
+    """The same for a table, which must be writable, too; returns that of the database."""
+    from pipelines.overwriting import refuse_replacing
+    from pipelines.tables.reader import check_writable
+
+    if out is not None:
+        check_writable(out)
+    check_out(settings, out, (), **reads)
+    target = None if out_table is None else settings.sink.named(out_table)
+    refuse_replacing(settings, target)
+    return target
+
+
+def check_folder(out: Path | None) -> None:
+    """Refuses, before the work, an ``--out`` that should be a folder and is a file."""
+    from retrieval import InputError
+
+    if out is not None and out.exists() and not out.is_dir():
+        raise InputError(f"--out {out}: is a file, not a folder")
+
+
+def write_result(
+    table: "pd.DataFrame", out: Path | None, database: "DatabaseTable | None" = None
+) -> None:
+    """Writes a table to a file, to a database or to both, as asked for, and says so."""
+    if database is not None:
+        database.replace(table)
+        typer.echo(f"written to {database}")
+    if out is not None:
+        from pipelines.tables.reader import write_table
+
+        write_table(table, out)
+        typer.echo(f"written to {out}")

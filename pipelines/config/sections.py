@@ -1,0 +1,407 @@
+"""The sections of the settings: their keys and defaults.
+
+What a key may hold is written down here a second time, where a package names its choices: reading
+the settings must not take as long as loading LightGBM. A test keeps the two alike.
+"""
+
+import codecs
+import json
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pandas.tseries.frequencies import to_offset
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+
+from pipelines.config.addresses import address_of, with_database
+from pipelines.queries import SqlQuery
+from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
+from pipelines.tables.sql import DatabaseTable
+from retrieval import InputError
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _parse_json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+def _parse_mapping(value: object) -> object:
+    """A mapping comes out of the environment as JSON; other text stays as it is."""
+    return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
+
+
+def _by_server(tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    """The tokens by the address that all spellings of a server's have in common."""
+    servers = [address_of(uri) for uri in tokens]
+    if any("@" in uri for uri in tokens) or any(one.database for one in servers):
+        raise ValueError("write addresses as scheme://host:port; user and password are the token")
+    if len(set(servers)) < len(servers):
+        raise ValueError("two of the addresses are of one server")
+    return {one.server: token for one, token in zip(servers, tokens.values(), strict=True)}
+
+
+def _none(value: object) -> object:
+    return None if value == "none" else value
+
+
+def _day(value: object) -> date:
+    if isinstance(value, date):  # a datetime is one, too
+        return date(value.year, value.month, value.day)
+    try:
+        return date.fromisoformat(str(value))
+    except ValueError:
+        raise ValueError("not a date, write YYYY-MM-DD") from None
+
+
+def _listed(value: object) -> object:
+    return _split(value) if isinstance(value, str | list | tuple) else [value]
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""Column names: a list, or one comma-separated string."""
+
+StepName = Literal["index", "classify", "forecast", "evaluate", "backtest"]
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+Day = Annotated[date, BeforeValidator(_day)]
+
+Days = Annotated[tuple[Day, ...], BeforeValidator(_listed), Field(min_length=1)]
+"""Days: a list, one day, or one comma-separated string."""
+
+
+def _check_encoding(value: str) -> str:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise ValueError("no such encoding; known ones are utf-8, cp1252, latin-1") from None
+    return value
+
+
+def _check_freq(value: str) -> str:
+    to_offset(value)  # its ValueError says what is wrong
+    return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class CsvSettings(_Section):
+    """How the CSV files of a section are written."""
+
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    decimal: Literal[".", ","] = "."
+
+
+class _TableSection(_Section):
+    """Where a table is: a Parquet or CSV file, or a query sent to a database."""
+
+    path: Path | None = None
+    csv: CsvSettings = CsvSettings()
+    sql: str | None = None
+    url: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.path is not None and self.sql is not None:
+            raise ValueError("give either path or sql with url, not both")
+        if self.sql is not None and self.url is None:
+            raise ValueError("sql needs url, the database's SQLAlchemy URL")
+        return self
+
+    @property
+    def source(self) -> Path | CsvFile | SqlQuery | None:
+        """What `tables.reader.read_table` reads, or None where the section names no table."""
+        if self.sql is None or self.url is None:
+            return self.at(self.path)
+        return SqlQuery(self.sql, self.url.get_secret_value())
+
+    def at(self, path: Path | None) -> Path | CsvFile | None:
+        """A file in place of the section's own; CSV is read as the section says."""
+        if path is None or csv_suffix(path) is None or not self.csv.model_fields_set:
+            return path
+        return CsvFile(path, CsvFormat(**self.csv.model_dump()))
+
+
+class ItemsSettings(_TableSection):
+    """The items table and the meaning of its columns.
+
+    Forecasts alone read `delist_date`, last days on sale, and `elsewhere`, which names the product
+    that an item is in one store or channel.
+    """
+
+    id: str = "item_id"
+    text: Names = ()
+    label: str | None = None
+    launch_date: str | None = None
+    attributes: Names = ()
+    delist_date: str | None = None
+    elsewhere: str | None = None
+
+
+class SalesSettings(_TableSection):
+    """The sales panel, the meaning of its columns, and what to do with awkward rows."""
+
+    id: str = "unique_id"
+    time: str = "ds"
+    target: str = "y"
+    in_stock: str | None = None
+    returns: Literal["refuse", "net", "drop"] = "refuse"
+    repeats: Literal["refuse", "sum"] = "refuse"
+    before_launch: Literal["refuse", "drop"] = "refuse"
+
+
+class FutureSettings(_TableSection):
+    """The plans for the periods after a launch, in the id and time columns of the sales."""
+
+
+class NewItemsSettings(_TableSection):
+    """The new items that a run labels and forecasts, in the columns of the items."""
+
+
+class RunSettings(_Section):
+    """What ``likewise run`` does, in this order, and where its results go."""
+
+    steps: Annotated[tuple[StepName, ...], BeforeValidator(_split), Field(min_length=1)] = (
+        "index",
+        "classify",
+        "forecast",
+        "evaluate",
+        "backtest",
+    )
+    out: Path | None = None
+
+
+class BadRowsSettings(_Section):
+    """What becomes of rows that break a table's contract.
+
+    `fail`: the job is refused. `quarantine`: they are left out, and kept in `folder`, by job and
+    table; null: the folder ``quarantine`` beside the results.
+    """
+
+    action: Literal["fail", "quarantine"] = "fail"
+    folder: Path | None = None
+
+
+class SinkSettings(_Section):
+    """A database that gets the results of a run; tables may be ``schema.table``."""
+
+    url: SecretStr | None = None
+    labels_table: str = "likewise_labels"
+    forecasts_table: str = "likewise_forecasts"
+    totals_table: str = "likewise_totals"
+
+    def table(self, key: str) -> DatabaseTable | None:
+        """The table of one of these keys; None without a database."""
+        return None if self.url is None else self.named(getattr(self, key))
+
+    def named(self, name: str) -> DatabaseTable:
+        """A table of the database by its name.
+
+        Raises:
+            InputError: There is no database.
+        """
+        if self.url is None:
+            raise InputError(
+                f"table {name}: in which database? Set sink.url, best as LIKEWISE_SINK__URL"
+            )
+        return DatabaseTable(name, self.url.get_secret_value())
+
+
+class IndexSettings(_Section):
+    """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address.
+
+    `prune`: indexing a table removes the items that it no longer has. `token` is for the server of
+    `uri` and no other; `tokens`, by address, are for those that saved models name.
+    """
+
+    uri: str = "items.db"
+    collection: str = "items"
+    kind: Literal[
+        "auto",
+        "FLAT",
+        "IVF_FLAT",
+        "HNSW",
+        "IVF_SQ8",
+        "SCANN",
+        "DISKANN",
+        "GPU_IVF_FLAT",
+        "GPU_CAGRA",
+    ] = "auto"
+    params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
+    prune: bool = False
+    token: SecretStr | None = None
+    tokens: Annotated[
+        dict[str, SecretStr], BeforeValidator(_parse_mapping), AfterValidator(_by_server)
+    ] = {}
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the settings say which collection, rather than how to fill it."""
+        return bool(self.model_fields_set & {"uri", "collection"})
+
+    def at(self, uri: str, collection: str, *, said_by: object) -> Self:
+        """The settings of an index that not they have named, but a saved model.
+
+        What is secret goes only to the server that it is for: `token`, and user and password in
+        `uri`, to that of `uri`; one of `tokens` to that of its address.
+
+        Args:
+            uri: Where the index is.
+            collection: Its name.
+            said_by: Who names it, for the message.
+
+        Raises:
+            InputError: There are secrets, and none is for this server; or it has no address.
+        """
+        section = type(self)
+        if "://" not in uri:  # a file, which wants no token
+            return section(uri=uri, collection=collection)
+        if uri == self.uri:
+            return section(uri=uri, collection=collection, token=self.token)
+        try:
+            there = address_of(uri)
+        except ValueError as error:
+            raise InputError(f"{said_by}: its items are at {uri!r}: {error}") from None
+        # From here on only what was compared counts: whoever connects reads no other host in it.
+        if there.server == self._server:
+            own = with_database(self.uri, there.database)
+            return section(uri=own, collection=collection, token=self.token)
+        if there.server not in self.tokens and (self._has_secrets or there.forwards):
+            raise InputError(_refusal(there.server, said_by))
+        other = with_database(there.server, there.database)
+        return section(uri=other, collection=collection, token=self.tokens.get(there.server))
+
+    @property
+    def _server(self) -> str | None:
+        try:
+            return address_of(self.uri).server
+        except ValueError:  # a file, or what only pymilvus understands
+            return None
+
+    @property
+    def _has_secrets(self) -> bool:
+        in_uri = "://" in self.uri and "@" in self.uri
+        return in_uri or bool(self.tokens) or bool(self.token and self.token.get_secret_value())
+
+
+def _refusal(server: str, said_by: object) -> str:
+    named = json.dumps({server: "user:password"})
+    return (
+        f"{said_by}: its items are on {server}, which is not the server of index.uri: index.token "
+        "is not sent there. If that server is yours, set index.uri to its address, or name its "
+        f"token, LIKEWISE_INDEX__TOKENS='{named}' (empty where it wants none)"
+    )
+
+
+class EncoderSettings(_Section):
+    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
+
+    name: str = "all-MiniLM-L6-v2"
+    backend: Literal["auto", "torch", "openvino"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] | None = None
+    batch_size: PositiveInt = 32
+    cache: bool = True
+    cache_dir: Path | None = None
+
+
+class ClassifySettings(_Section):
+    """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
+
+    `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
+    of a label. `labels`: the labels in words, here or in a file that `pipelines.tables.label_texts`
+    reads. `groups`: an attribute of the items, whose values are never split between the folds that
+    calibration learns from.
+    """
+
+    k: PositiveInt = 20
+    temperature: PositiveFloat = 0.05
+    head: Annotated[Literal["linear"] | None, BeforeValidator(_none)] = "linear"
+    prototypes: bool | None = None
+    prior: Annotated[
+        Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
+    ] = None
+    hierarchy: str | None = None
+    false_alarm_rate: Share = 0.05
+    coverage: Share = 0.9
+    confidence: Share = 0.5
+    labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
+        None
+    )
+    groups: str | None = None
+    seed: NonNegativeInt = 0
+
+
+class EvaluateSettings(_Section):
+    """Which labeled items are held out, to see how good the labels would be.
+
+    `sample`: so many, drawn at random; none, or where there are no more: all, fold by fold.
+    `group_col`: column of what is held out together; null: `classify.groups`.
+    """
+
+    sample: Annotated[PositiveInt | None, BeforeValidator(_none)] = 20_000
+    group_col: str | None = None
+
+
+class ForecastSettings(_Section):
+    """What is forecast, and how; the parameters of `forecasting.LaunchForecaster`.
+
+    `text` and `attributes` null: those of the items section; `recency` none: no launch counts less
+    for its age; `n_jobs` null: as many threads as the data is worth.
+    """
+
+    freq: Annotated[str, AfterValidator(_check_freq)] = "W-MON"
+    horizon: PositiveInt = 12
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
+    text: Names | None = None
+    attributes: Names | None = None
+    covariates: Names = ()
+    method: Literal["auto", "lightgbm", "knn"] = "auto"
+    k: PositiveInt = 50
+    pools: Annotated[
+        tuple[Literal["incumbent", "launch", "sibling"], ...], BeforeValidator(_split)
+    ] = ("incumbent", "launch", "sibling")
+    temperature: PositiveFloat = 0.05
+    similarity: Literal["learned", "text"] = "learned"
+    recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = 26.0
+    calibrate: bool = True
+    max_lead: NonNegativeInt = 3
+    seed: NonNegativeInt = 0
+    n_jobs: PositiveInt | None = None
+
+
+class BacktestSettings(_Section):
+    """From which dates past launches are forecast, to be scored.
+
+    Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
+    `last`: the latest launch date to score.
+    """
+
+    cutoffs: Days | None = None
+    n_windows: PositiveInt | None = None
+    step: PositiveInt | None = None
+    last: Day | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.cutoffs is not None and self.n_windows is not None:
+            raise ValueError("give either cutoffs or n_windows, not both")
+        if self.cutoffs is not None and self.step is not None:
+            raise ValueError("step is the distance of the cutoffs that n_windows places")
+        return self

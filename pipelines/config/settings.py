@@ -1,0 +1,264 @@
+"""Settings of a job: a YAML file, the environment over it, the command's flags over both.
+
+A file may leave out every section and every key; `pipelines.config.sections` shows all of them with
+their defaults. A key that does not exist is refused, wherever it is written.
+
+Environment: ``LIKEWISE_<SECTION>__<KEY>``, e.g. ``LIKEWISE_INDEX__TOKEN``; lists are
+comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; the ``url`` of a
+database, which carries a password) are best given there.
+
+Relative paths in a file are relative to **that file's folder**, so that a job runs the same
+wherever it is started; in the environment and in flags they are relative to the working directory.
+This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``,
+``bad_rows.folder``, the files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite
+file, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, PrivateAttr, ValidationError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from pipelines.config.monitor import MonitorSettings
+from pipelines.config.sections import (
+    BacktestSettings,
+    BadRowsSettings,
+    ClassifySettings,
+    EncoderSettings,
+    EvaluateSettings,
+    ForecastSettings,
+    FutureSettings,
+    IndexSettings,
+    ItemsSettings,
+    NewItemsSettings,
+    RunSettings,
+    SalesSettings,
+    SinkSettings,
+)
+from pipelines.config.serve import ServeSettings
+from pipelines.engine_settings import EngineSettings
+from retrieval import InputError
+
+_PREFIX = "LIKEWISE_"
+_SECRET_KEYS = {"token", "tokens", "url"}
+_SQLITE = "sqlite:///"
+_TABLE_PATHS = ("path", "url", "labels", "out", "folder")
+_INDEX_PATHS = ("cache_dir", "uri", "name")
+_SERVE_PATHS = ("data_dir", "model_labels", "forecaster", "tls_cert", "tls_key")
+_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_SERVE_PATHS)
+
+
+class ConfigError(InputError):
+    """A setting is unknown or wrong; the message names its key and where it was written."""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where settings were read from; that makes them no others."""
+
+    file: Path | None = field(default=None, compare=False)
+
+
+class Settings(BaseSettings):
+    """All settings of a job; `load_settings` makes one from a file."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    items: ItemsSettings = ItemsSettings()
+    sales: SalesSettings = SalesSettings()
+    future: FutureSettings = FutureSettings()
+    new_items: NewItemsSettings = NewItemsSettings()
+    index: IndexSettings = IndexSettings()
+    encoder: EncoderSettings = EncoderSettings()
+    classify: ClassifySettings = ClassifySettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    forecast: ForecastSettings = ForecastSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    serve: ServeSettings = ServeSettings()
+    run: RunSettings = RunSettings()
+    bad_rows: BadRowsSettings = BadRowsSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    engine: EngineSettings = EngineSettings()
+    sink: SinkSettings = SinkSettings()
+
+    _origin: _Origin = PrivateAttr(_Origin())
+
+    @property
+    def file(self) -> Path | None:
+        """The YAML file they were read from; no job may write over it."""
+        return self._origin.file
+
+
+def load_settings(
+    path: Path | str | None = None, flags: Mapping[str, Mapping[str, object]] | None = None
+) -> Settings:
+    """Reads the settings of a job.
+
+    Args:
+        path: A YAML file; None: defaults, environment and flags alone.
+        flags: ``{section: {key: value}}`` that win over file and environment.
+
+    Raises:
+        ConfigError: The file is missing or not YAML, a key is unknown, a value does not fit.
+    """
+    root = _parse_yaml(Path(path)) if path is not None else None
+    document = _document(root, Path(path)) if path is not None else {}
+    _refuse_unknown_variables()
+    environment = EnvSettingsSource(Settings)()
+    try:
+        settings = Settings(**_merged(document, environment, flags or {}))
+    except ValidationError as error:
+        lines = [_explain(detail, path, root) for detail in error.errors(include_url=False)]
+    else:
+        settings._origin = _Origin(None if path is None else Path(path))
+        return settings
+    raise ConfigError("\n".join(lines))
+
+
+def _parse_yaml(path: Path) -> yaml.Node | None:
+    """The file's node tree, which still knows the line of each key."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (FileNotFoundError, IsADirectoryError):
+        raise ConfigError(f"{path}: no such config file") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a YAML file: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from None
+    if root is not None and not isinstance(root, yaml.MappingNode):
+        raise ConfigError(f"{path}: a config file is a mapping of sections, such as 'items:'")
+    return root
+
+
+def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
+    """The file's values, its relative paths made absolute, empty sections made empty mappings."""
+    if root is None:
+        return {}
+    _refuse_duplicate_keys(root, path)
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    document = {key: {} if value is None else value for key, value in values.items()}
+    folder = path.resolve().parent
+    for section in filter(lambda value: isinstance(value, dict), document.values()):
+        for key in _PATHS:
+            if isinstance(section.get(key), str):
+                section[key] = _anchored(key, section[key], folder)
+    return document
+
+
+def _anchored(key: str, value: str, folder: Path) -> str:
+    """The value of a key, absolute if it is a relative path (see the module's docstring)."""
+    if key == "url":
+        file = value.removeprefix(_SQLITE)
+        is_file = value.startswith(_SQLITE) and file not in ("", ":memory:")
+        return f"{_SQLITE}{(folder / file).resolve()}" if is_file else value
+    is_path = {
+        "uri": "://" not in value and value.endswith(".db"),
+        "name": value.startswith(("./", "../", "~")),
+    }
+    return str((folder / Path(value).expanduser()).resolve()) if is_path.get(key, True) else value
+
+
+def _refuse_duplicate_keys(node: yaml.Node, path: Path) -> None:
+    """YAML lets the last of two equal keys win in silence; a config must not."""
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value!r} appears twice")
+        seen.add(key.value)
+        _refuse_duplicate_keys(value, path)
+
+
+def _refuse_unknown_variables() -> None:
+    """Unknown sections, and sections without the second underscore, pydantic ignores."""
+    sections = list(Settings.model_fields)
+    for name in os.environ:
+        if not name.upper().startswith(_PREFIX):
+            continue
+        rest = name[len(_PREFIX) :].lower()
+        section, delimiter, _ = rest.partition("__")
+        if delimiter and section not in sections:
+            raise ConfigError(f"environment variable {name}: {_unknown(section, sections)}")
+        for known in sections:
+            if not delimiter and (rest == known or rest.startswith(f"{known}_")):
+                proper = f"{_PREFIX}{known}__{rest[len(known) + 1 :] or 'KEY'}".upper()
+                hint = f"write {proper}, with two underscores"
+                raise ConfigError(f"environment variable {name}: {hint}")
+
+
+def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested mappings merged; a later layer wins."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for key, value in layer.items():
+            both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+            merged[key] = _merged(merged[key], value) if both else value
+    return merged
+
+
+def _explain(detail: Any, path: Path | str | None, root: yaml.Node | None) -> str:
+    """One line a person can act on: where the value was written, its key, what is wrong with it."""
+    # What follows section and key is pydantic's own: which of several types it tried.
+    keys = [str(part) for part in detail["loc"] if isinstance(part, str)][:2]
+    known = _keys_at(keys[:-1])
+    if detail["type"] == "extra_forbidden":
+        problem = _unknown(keys[-1], known)
+    else:
+        problem = detail["msg"].removeprefix("Value error, ")
+        if isinstance(detail["input"], str | int | float) and not _SECRET_KEYS.intersection(keys):
+            problem += f" (found {detail['input']!r})"
+    return f"{_origin(keys, path, root)}{'.'.join(keys)}: {problem}"
+
+
+def _unknown(key: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"unknown key {key!r}{hint} (there are: {', '.join(known)})"
+
+
+def _keys_at(keys: Sequence[str]) -> list[str]:
+    """The keys that exist at one level of the settings."""
+    model: type[BaseModel] = Settings
+    for key in keys:
+        annotation = model.model_fields[key].annotation if key in model.model_fields else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return []
+        model = annotation
+    return list(model.model_fields)
+
+
+def _origin(keys: Sequence[str], path: Path | str | None, root: yaml.Node | None) -> str:
+    """Where a key was written: a variable, a line of the file, or, with neither, a flag."""
+    variable = _PREFIX + "__".join(keys).upper()
+    written = next((name for name in os.environ if name.upper() == variable), None)
+    if written is not None:
+        return f"environment variable {written}: "
+    line = _line(root, keys)
+    return f"{path}:{line}: " if line else ""
+
+
+def _line(node: yaml.Node | None, keys: Sequence[str]) -> int | None:
+    """The 1-based line of a key, or None if the file does not have its section."""
+    line = None
+    for key in keys:
+        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+        found = next(((name, value) for name, value in pairs if name.value == key), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line

@@ -1,0 +1,1 @@
+"""Run the demo on Complete Journey, and report on it."""

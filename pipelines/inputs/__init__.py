@@ -1,0 +1,1 @@
+"""Read tables as the settings say, bad rows set aside."""

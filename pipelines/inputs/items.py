@@ -1,0 +1,197 @@
+"""The tables of a job: DataFrames, or what `read_table` reads, brought into the columns it needs.
+
+A table of items needs no ids of its own. Where the settings name no id column and there is none
+called ``item_id``, items to be indexed get ids made from their text, so that the same rows are the
+same items the next time; items asked about are called ``row 1``, ``row 2`` and so on.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import structlog
+
+from pipelines.config.sections import ItemsSettings
+from pipelines.logs import timed
+from pipelines.queries import FetchedRows, SqlQuery
+from pipelines.tables.csv_files import CsvFile
+from pipelines.tables.parquet import ParquetRows
+from pipelines.tables.reader import Kind, Source, read_table
+from retrieval import InputError, ItemIndex, TableError
+from retrieval.items import content_ids, item_texts
+
+_log = structlog.stdlib.get_logger(__name__)
+
+TableInput = pd.DataFrame | Source
+"""A table, or where it is."""
+
+_NAMED = (Path, str, CsvFile, ParquetRows, SqlQuery, FetchedRows)
+
+
+def read_input(
+    table: TableInput,
+    kinds: Mapping[str, Kind],
+    id_col: str,
+    *,
+    optional: Collection[str] = (),
+    skip: Collection[int] = (),
+) -> pd.DataFrame:
+    """Reads some columns of a table; a DataFrame stays as it is.
+
+    Args:
+        table: The table.
+        kinds: The columns and what they hold.
+        id_col: The column that names a row in messages.
+        optional: Those that the table may lack.
+        skip: Positions of rows to leave out.
+    """
+    if isinstance(table, pd.DataFrame):
+        return table.iloc[remaining(len(table), skip)] if skip else table
+    with timed(_log, "table read", table=str(table)) as fields:
+        frame = read_table(table, kinds, id_col=id_col, optional=optional, skip=skip)
+        fields["rows"] = len(frame)
+    return frame
+
+
+def remaining(total: int, skip: Collection[int]) -> npt.NDArray[np.intp]:
+    """The positions that are left of `total` rows without some."""
+    return np.setdiff1d(np.arange(total, dtype=np.intp), np.array(list(skip), dtype=np.intp))
+
+
+def read_items(
+    items: TableInput,
+    columns: ItemsSettings,
+    kinds: Mapping[str, Kind] | None = None,
+    *,
+    skip: Collection[int] = (),
+) -> pd.DataFrame:
+    """Reads items to be indexed or learned from; ids are made if there are none.
+
+    Args:
+        items: The table.
+        columns: The meaning of its columns.
+        kinds: What they hold, in place of `item_kinds` of `columns`.
+        skip: Positions of rows to leave out.
+    """
+    # An id column that was named must be there; the default's may be missing.
+    optional = () if "id" in columns.model_fields_set else (columns.id,)
+    kinds = item_kinds(columns, {}) if kinds is None else kinds
+    table = read_input(items, kinds, columns.id, optional=optional, skip=skip)
+    if columns.id in table or not optional or not set(columns.text) <= set(table.columns):
+        return table
+    _log.warning("no id column: ids are made from the texts", column=columns.id)
+    ids = content_ids(item_texts(table, columns.text).tolist())
+    return table.assign(**{columns.id: ids})
+
+
+def read_queries(
+    items: TableInput,
+    index: ItemIndex,
+    more: Mapping[str, Kind] | None = None,
+    *,
+    skip: Collection[int] = (),
+) -> pd.DataFrame:
+    """Reads items to ask about, in the columns the collection was filled from.
+
+    Args:
+        items: The table.
+        index: The collection.
+        more: Further columns.
+        skip: Positions of rows to leave out.
+    """
+    layout = index.layout
+    kinds: dict[str, Kind] = dict.fromkeys((layout.item_id, *layout.text), "string")
+    kinds |= more or {}
+    table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
+    return named_by_row(table, layout.item_id, skip)
+
+
+def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = ()) -> pd.DataFrame:
+    """Calls items without ids ``row 1``, ``row 2`` and so on, as messages do.
+
+    Args:
+        table: The items.
+        item_id: The column of their ids, if there is one.
+        skipped: Positions of rows that were left out.
+    """
+    if item_id in table:
+        return table
+    _log.warning("no id column: items are named by their row", column=item_id)
+    rows = remaining(len(table) + len(skipped), skipped) + 1
+    return table.assign(**{item_id: [f"row {row}" for row in rows]})
+
+
+def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, Kind]:
+    """What the columns hold.
+
+    Attributes are what they are `known` to be: those of a few new rows may all be missing, or look
+    like numbers by chance. A column that is also text, label or date is read as that.
+    """
+    kinds: dict[str, Kind] = {name: known.get(name, "any") for name in columns.attributes}
+    kinds |= dict.fromkeys((columns.id, *columns.text), "string")
+    if columns.label is not None:
+        kinds[columns.label] = "string"
+    if columns.launch_date is not None:
+        kinds[columns.launch_date] = "date"
+    return kinds
+
+
+def column_arguments(columns: ItemsSettings) -> dict[str, Any]:
+    """The columns of items as the arguments of `ItemIndex.upsert` and `validate_items`."""
+    return {
+        "text": columns.text,
+        "item_id": columns.id,
+        "label": columns.label,
+        "launch_date": columns.launch_date,
+        "attributes": columns.attributes,
+    }
+
+
+def in_blocks(table: pd.DataFrame, size: int) -> list[pd.DataFrame]:
+    """Cuts a table into blocks of at most `size` rows, in order; no row is no block."""
+    starts = range(0, len(table), size)
+    return [table.iloc[start : start + size].reset_index(drop=True) for start in starts]
+
+
+def source_of(source: TableInput | None, section: str) -> TableInput:
+    """The table that is given or named by a section of the settings; InputError without one."""
+    if source is None:
+        raise InputError(f"no {section} table: name one, or set {section}.path in the config")
+    return source
+
+
+def require_text(columns: ItemsSettings) -> None:
+    """Refuses settings that name no text column."""
+    if not columns.text:
+        raise InputError("no text column: set items.text in the config, or give --text-cols")
+
+
+def name_of(table: object, default: str) -> str:
+    """What a table is called in messages: its file, or, for a DataFrame, its role."""
+    return str(table) if isinstance(table, _NAMED) else default
+
+
+@contextmanager
+def naming(role: str, table: object) -> Iterator[None]:
+    """Puts a table's file into messages of those who know only its role."""
+    try:
+        yield
+    except TableError as error:
+        message = str(error)
+        if not message.startswith(f"{role}:"):
+            raise
+        named = name_of(table, role) + message.removeprefix(role)
+        raise TableError(named, error.offenses) from error
+
+
+@contextmanager
+def naming_tables(**tables: object) -> Iterator[None]:
+    """The same for several, by their roles."""
+    with ExitStack() as stack:
+        for role, table in tables.items():
+            stack.enter_context(naming(role, table))
+        yield

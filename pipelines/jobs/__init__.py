@@ -1,0 +1,1 @@
+"""Do the jobs behind the verbs of the command line."""

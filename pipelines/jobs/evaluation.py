@@ -1,0 +1,358 @@
+"""The job behind ``likewise evaluate``: how good are the labels on items with a known label?
+
+Two ways: items of a test table are labeled by the index, or the labeled items of one table label
+each other: fold by fold (cross-validation), or, of very many, a random sample by all the rest. That
+needs no index.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import structlog
+
+from classifiers.evaluation.cross_validation import cross_evaluate
+from classifiers.evaluation.evaluation import Evaluation, evaluate
+from pipelines.components import fitted_classifier, make_classifier, make_encoder, screened_queries
+from pipelines.config.sections import ItemsSettings
+from pipelines.config.settings import Settings
+from pipelines.evaluation_report import write_page
+from pipelines.fingerprint import engine_versions
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.items import (
+    TableInput,
+    item_kinds,
+    name_of,
+    named_by_row,
+    read_input,
+    read_items,
+    read_queries,
+    require_text,
+    source_of,
+)
+from pipelines.logs import timed
+from pipelines.overwriting import refuse_overwriting
+from pipelines.reports.pictures import (
+    confusions_figure,
+    coverage_figure,
+    reliability_figure,
+    to_svg,
+)
+from pipelines.tables.label_texts import read_label_texts
+from pipelines.tables.output import replacing_files
+from pipelines.tables.reader import Kind, write_json, write_table, write_text
+from retrieval import InputError, TableError
+from retrieval.errors import Offense
+from retrieval.items import validate_items
+
+FILES = (
+    "evaluation.html",
+    "evaluation.json",
+    "answers.csv",
+    "reliability.svg",
+    "risk_coverage.svg",
+    "confusions.svg",
+)
+"""What `write_evaluation` leaves in a folder."""
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Scores, and how they came about.
+
+    Attributes:
+        evaluation: The scores.
+        setup: `method` ("cross-validation", "held-out sample" or "test items"), `items` and
+            `outside` (the tables), `model` (folder of the saved classifier), `folds` (1 of a
+            sample), `sample` (its size, asked for), `group_col`, `seed`, `coverage`,
+            `left_out` (items without a label), `indexed` (test items that are examples, too),
+            `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
+            answered), `described` (labels given in words), and what
+            made them: `likewise`, `created`, `python`, `versions`, `encoder`, `classify`.
+    """
+
+    evaluation: Evaluation
+    setup: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the single answers in JSON's types."""
+        return {"setup": self.setup, **self.evaluation.to_dict()}
+
+
+def evaluate_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    *,
+    test: TableInput | None = None,
+    outside: TableInput | None = None,
+    folds: int | None = None,
+    group_col: str | None = None,
+    model: Path | None = None,
+    seed: int = 0,
+    quarantine: Quarantine | None = None,
+) -> EvaluationResult:
+    """Scores the labels that would be given to items whose label is known.
+
+    Args:
+        settings: `items` maps the columns, `classify` says how items are labeled, and which
+            coverage the label sets are to have, `evaluate` what is held out; with `test`, `index`
+            names the collection.
+        items: Without `test`: labeled items, some held out, or cross-validated; None: the table the
+            settings name.
+        test: Labeled items for the index to label, or for the labels in words; see
+            `pipelines.components.fitted_classifier`. An item that is in the index, by its id, has
+            no vote on itself.
+        outside: Items of none of the labels.
+        folds: Cross-validate all items, in so many; None: hold out a sample where there are more
+            items than `evaluate.sample`, else cross-validate in five.
+        group_col: Column of what is held out together, such as a customer; with `test`, intervals
+            and averages are by group. None: without `test`, as the settings say.
+        model: A saved classifier that labels the test items.
+        seed: Of folds and bootstrap.
+        quarantine: What becomes of bad rows; None: as the settings say.
+
+    Raises:
+        InputError: A table or column is missing or wrong, or the index does not exist.
+        ArtifactError: `model` is not a whole, untouched classifier.
+        StoreError: Milvus does not answer, or another process holds the Lite file.
+    """
+    if test is not None and items is not None:
+        raise InputError("evaluate: give items to cross-validate, or test items, not both")
+    if test is None and model is not None:
+        raise InputError("evaluate: a saved classifier labels test items; name them with --test")
+    coverage = settings.classify.coverage
+    if test is None:
+        # What must not be split while certainty is learned must not be to see how good it is.
+        group_col = group_col or settings.evaluate.group_col or settings.classify.groups
+    how: dict[str, Any] = {"coverage": coverage, "seed": seed, "group_col": group_col}
+    quarantine = quarantine or Quarantine.of(settings, "evaluate")
+    given = {"items": items, "test": test, "outside": outside}
+    refuse_overwriting(settings, quarantine.written, **given, model=model)
+    with timed(_log, "labels evaluated") as fields:
+        if test is not None:
+            evaluation, more = _of_test_items(settings, quarantine, test, outside, model, **how)
+        else:
+            items = items if items is not None else source_of(settings.items.source, "items")
+            evaluation, more = _by_folds(settings, quarantine, items, outside, folds, **how)
+        fields |= evaluation.counts
+    setup = {**_provenance(settings), **more, **how, **quarantine.counted()}
+    return EvaluationResult(evaluation, setup)
+
+
+def write_evaluation(result: EvaluationResult, folder: Path) -> None:
+    """Writes the page, its numbers, its pictures, and each item's answer.
+
+    They are `FILES`, all of them or none.
+    """
+    evaluation = result.evaluation
+    pictures = {
+        "reliability": to_svg(reliability_figure(evaluation.reliability)),
+        "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
+        "confusions": to_svg(confusions_figure(evaluation.confusions)),
+    }
+    with replacing_files(folder) as made:
+        for name, svg in pictures.items():
+            write_text(svg, made / f"{name}.svg")
+        write_table(evaluation.answers, made / "answers.csv")
+        write_json(result.to_dict(), made / "evaluation.json")
+        write_page(evaluation, result.setup, pictures, made / "evaluation.html")
+
+
+def _of_test_items(
+    settings: Settings,
+    quarantine: Quarantine,
+    test: TableInput,
+    outside: TableInput | None,
+    model: Path | None,
+    *,
+    coverage: float,
+    seed: int,
+    group_col: str | None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    with fitted_classifier(settings, model) as classifier:
+        layout, source = classifier.index_.layout, name_of(test, "test")
+        label = settings.items.label or layout.label
+        if label is None:
+            raise InputError(_NO_LABEL)
+
+        def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+            kinds = _strings(label, group_col)
+            return read_queries(there, classifier.index_, kinds, skip=skip)
+
+        def use(read: pd.DataFrame) -> _Labeled:
+            return _labeled(read, layout.item_id, layout.text, label, group_col, source)
+
+        table = quarantine.screen("test", test, read, use, id_col=layout.item_id).result
+        strangers = None
+        if outside is not None:
+            strangers = screened_queries(quarantine, "outside", outside, classifier.index_)
+        known = classifier.knowledge_
+        evaluation = evaluate(
+            classifier,
+            table.items,
+            table.labels,
+            examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
+            groups=table.groups,
+            outside=strangers,
+            coverage=coverage,
+            seed=seed,
+        )
+        indexed = table.items[layout.item_id].isin(list(known.example_ids))
+        parameters = classifier.get_params(deep=False)
+        return evaluation, {
+            "method": "test items",
+            "items": source,
+            "outside": None if outside is None else name_of(outside, "a table"),
+            "model": None if model is None else str(model),
+            "examples": len(known.example_ids),
+            "described": len(known.described),
+            "indexed": int(indexed.sum()),
+            "left_out": table.left_out,
+            "encoder": classifier.index_.encoder.identity.as_dict(),
+            "classify": {key: parameters[key] for key in parameters if key not in _ENGINES},
+        }
+
+
+# Of a cross-validation, unless told.
+_FOLDS = 5
+# Parameters of a classifier that are no numbers or names.
+_ENGINES = ("index", "encoder")
+
+
+def _by_folds(
+    settings: Settings,
+    quarantine: Quarantine,
+    items: TableInput,
+    outside: TableInput | None,
+    folds: int | None,
+    *,
+    coverage: float,
+    seed: int,
+    group_col: str | None,
+) -> tuple[Evaluation, dict[str, Any]]:
+    columns, source = settings.items, name_of(items, "items")
+    require_text(columns)
+    label = columns.label
+    if label is None:
+        raise InputError(_NO_LABEL)
+    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
+    kinds = item_kinds(narrowed, {}) | _strings(group_col)
+
+    def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        return read_items(there, narrowed, kinds, skip=skip)
+
+    def use(read: pd.DataFrame) -> _Labeled:
+        return _labeled(read, columns.id, columns.text, label, group_col, source)
+
+    table = quarantine.screen("items", items, read, use, id_col=columns.id).result
+    strangers = None if outside is None else _strangers(quarantine, outside, columns)
+    texts = settings.classify.labels
+    described = None if texts is None else read_label_texts(texts)
+    evaluation = cross_evaluate(
+        make_classifier(settings),
+        table.items,
+        table.labels,
+        labels=described,
+        folds=folds or _FOLDS,
+        groups=table.groups,
+        sample=settings.evaluate.sample if folds is None else None,
+        outside=strangers,
+        text=columns.text,
+        item_id=columns.id,
+        coverage=coverage,
+        seed=seed,
+    )
+    n_folds = int(evaluation.answers["fold"].nunique())
+    held = evaluation.counts["items"] if n_folds == 1 else 0
+    return evaluation, {
+        "method": "held-out sample" if held else "cross-validation",
+        "items": source,
+        "outside": None if outside is None else name_of(outside, "a table"),
+        "model": None,
+        "folds": n_folds,
+        "sample": settings.evaluate.sample,
+        "examples": len(table.items) - held,
+        "described": len(described or {}),
+        "left_out": table.left_out,
+    }
+
+
+def _strangers(quarantine: Quarantine, outside: TableInput, columns: ItemsSettings) -> pd.DataFrame:
+    """Their own ids do not matter, and could be those of items."""
+
+    def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        table = read_input(source, _strings(*columns.text), columns.id, skip=skip)
+        return named_by_row(table.drop(columns=columns.id, errors="ignore"), columns.id, skip)
+
+    def use(table: pd.DataFrame) -> pd.DataFrame:
+        source = name_of(outside, "outside")
+        return validate_items(table, item_id=columns.id, text=columns.text, source=source)
+
+    return quarantine.screen("outside", outside, read, use).result
+
+
+_NO_LABEL = "no column of labels: set items.label in the config, or give --label-col"
+
+
+@dataclass(frozen=True)
+class _Labeled:
+    """The rows that have a label: id and text columns, labels, groups; and how many have none."""
+
+    items: pd.DataFrame
+    labels: list[str]
+    groups: list[str] | None
+    left_out: int
+
+
+def _labeled(
+    table: pd.DataFrame,
+    item_id: str,
+    text: Sequence[str],
+    label: str,
+    group_col: str | None,
+    source: str,
+) -> _Labeled:
+    more = [] if group_col is None else [group_col]
+    clean = validate_items(
+        table, item_id=item_id, text=text, label=label, attributes=more, source=source
+    )
+    has_label = clean[label].notna()
+    if not has_label.any():
+        raise TableError(f"{source}: column {label} holds no label")
+    known = clean[has_label]
+    if group_col is not None and known[group_col].isna().any():
+        rows = known.index[known[group_col].isna()].tolist()
+        raise TableError(
+            f"{source}: row {rows[0] + 1}, column {group_col} is missing",
+            [Offense(source, rows, group_col, "is missing")],
+        )
+    return _Labeled(
+        items=known[[item_id, *text]].reset_index(drop=True),
+        labels=known[label].tolist(),
+        groups=None if group_col is None else known[group_col].astype(str).tolist(),
+        left_out=int((~has_label).sum()),
+    )
+
+
+def _strings(*columns: str | None) -> dict[str, Kind]:
+    return {name: "string" for name in columns if name is not None}
+
+
+def _provenance(settings: Settings) -> dict[str, Any]:
+    return {
+        "likewise": version("likewise"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": engine_versions(),
+        "encoder": make_encoder(settings).identity.as_dict(),
+        "classify": settings.classify.model_dump(mode="json"),
+    }

@@ -1,0 +1,350 @@
+"""The jobs behind ``likewise forecast`` and ``likewise backtest``.
+
+Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads. The items a
+forecast learns from are kept in a temporary index: that of the settings is for labels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import structlog
+
+from forecasting import BacktestResult, LaunchForecaster, backtest
+from forecasting.parameters import FewLaunchesWarning
+from forecasting.persistence.files import named_index
+from pipelines.components import check_saving, make_encoder, open_index
+from pipelines.config.sections import BacktestSettings
+from pipelines.config.settings import Settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.items import TableInput, naming_tables, require_text, source_of
+from pipelines.inputs.launches import LaunchTables
+from pipelines.logs import timed
+from pipelines.overwriting import refuse_overwriting
+from pipelines.screened_launches import ScreenedLaunches, telling_stock
+from retrieval import InputError, ItemIndex
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class LaunchForecasts:
+    """What is expected of new items.
+
+    Attributes:
+        curves: The forecasts table, a row per item and age.
+        totals: As `forecasting.LaunchForecaster.predict_total` gives them, a row per item.
+        remarks: What whoever reads them should know.
+    """
+
+    curves: pd.DataFrame
+    totals: pd.DataFrame
+    remarks: tuple[str, ...]
+
+
+def forecast_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    sales: TableInput | None = None,
+    *,
+    new: TableInput | None = None,
+    cutoff: str | pd.Timestamp | None = None,
+    future: TableInput | None = None,
+    observed: TableInput | None = None,
+    observed_until: pd.Timestamp | None = None,
+    model: Path | None = None,
+    save: Path | None = None,
+    totals: bool = False,
+    quarantine: Quarantine | None = None,
+) -> pd.DataFrame:
+    """Forecasts new items; see `forecast_launches`.
+
+    Args:
+        settings: As there, and so the others.
+        items: The items.
+        sales: The sales panel.
+        new: The items to forecast.
+        cutoff: The last period seen.
+        future: Plans.
+        observed: Sales of the new items so far.
+        observed_until: The last period of which they tell.
+        model: A saved forecaster.
+        save: Folder to save the forecaster to.
+        totals: Return a row per item instead of one per item and age.
+        quarantine: What becomes of bad rows.
+
+    Returns:
+        The forecasts table, or that of the totals.
+
+    Raises:
+        InputError: As in `forecast_launches`.
+    """
+    made = forecast_launches(
+        settings,
+        items,
+        sales,
+        new=new,
+        cutoff=cutoff,
+        future=future,
+        observed=observed,
+        observed_until=observed_until,
+        model=model,
+        save=save,
+        quarantine=quarantine,
+    )
+    return made.totals if totals else made.curves
+
+
+def forecast_launches(
+    settings: Settings,
+    items: TableInput | None = None,
+    sales: TableInput | None = None,
+    *,
+    new: TableInput | None = None,
+    cutoff: str | pd.Timestamp | None = None,
+    future: TableInput | None = None,
+    observed: TableInput | None = None,
+    observed_until: pd.Timestamp | None = None,
+    model: Path | None = None,
+    save: Path | None = None,
+    quarantine: Quarantine | None = None,
+) -> LaunchForecasts:
+    """Forecasts new items, by age and in total, from what had sold until the cutoff.
+
+    Args:
+        settings: `items` and `sales` map the columns, `forecast` says what is forecast.
+        items: The items, with launch dates; None: the table the settings name.
+        sales: The sales panel; None: the table the settings name.
+        new: The items to forecast; None: those of `items` that launch after the cutoff's period.
+        cutoff: The last period seen; None: the last one in `sales`.
+        future: Plans, of past launches and of the new items, in the columns `forecast.covariates`;
+            None: the table the settings name, if any.
+        observed: Sales of the new items so far, in the columns of the sales panel.
+        observed_until: A day in the last period of which they tell; None: in that of the last row.
+        model: A saved forecaster that answers instead of one fitted now: its own parameters,
+            columns and cutoff count, and no sales are read.
+        save: Folder to save the fitted forecaster to.
+        quarantine: What becomes of bad rows; None: as the settings say. A period that a bad row of
+            sales was about counts as unknown.
+
+    Raises:
+        InputError: A table is missing or breaks its contract, nothing launches after the cutoff, or
+            `model` names an index on another server, for which the settings have no token.
+        ArtifactError: `model` is not a whole, untouched forecaster.
+    """
+    _refuse_contradictions(model, save, sales, cutoff)
+    if observed is None and observed_until is not None:
+        raise InputError("forecast: --observed-until goes with --observed")
+    quarantine = quarantine or Quarantine.of(settings, "forecast")
+    given = {"items": items, "sales": sales, "new_items": new, "future": future}
+    check_saving(settings, save, quarantine, **given, observed=observed, model=model)
+    items = items if items is not None else settings.items.source
+    future = future if future is not None else settings.future.source
+    with _forecaster(settings, model) as forecaster:
+        tables = LaunchTables(forecaster)
+        screened = ScreenedLaunches(tables, quarantine)
+        known = panel = None
+        if model is None or new is None:
+            items = source_of(items, "items")
+            known = screened.items(items)
+        if model is None:
+            assert known is not None
+            sales = source_of(sales if sales is not None else settings.sales.source, "sales")
+            panel = screened.sales(sales, known)
+            cutoff = tables.last_period(panel, sales) if cutoff is None else cutoff
+        coming = screened.new(new, known, cutoff, panel)
+        seen = None if observed is None else screened.sales(observed, coming, "observed")
+        plan = screened.plan(future)
+        # All tables are read before the work begins.
+        remarks: list[str] = []
+        if known is not None and panel is not None:
+            named = naming_tables(items=items, sales=sales, future=future)
+            told = telling_stock(tables, panel)
+            with named, timed(_log, "forecaster fitted"), _few_launches() as remarks, told:
+                forecaster.fit(known, panel, cutoff=cutoff, future=plan)
+        if save is not None:
+            forecaster.save(save)
+        named = naming_tables(new_items=new, observed=observed, future=future)
+        with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
+            predict = forecaster.predict_both
+            if settings.engine.kind == "ray":
+                from pipelines.distributed.jobs import forecast_on_ray
+
+                predict = partial(forecast_on_ray, settings, forecaster)
+            curves, totals = predict(
+                coming, observed=seen, observed_until=observed_until, future=plan
+            )
+        return LaunchForecasts(curves, totals, tuple(remarks))
+
+
+def backtest_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    sales: TableInput | None = None,
+    *,
+    future: TableInput | None = None,
+    cutoffs: Sequence[pd.Timestamp | str] | None = None,
+    n_windows: int | None = None,
+    step: int | None = None,
+    last: pd.Timestamp | str | None = None,
+    progress: bool | None = None,
+    quarantine: Quarantine | None = None,
+) -> BacktestResult:
+    """Scores forecasts of past launches, beside every baseline.
+
+    Args:
+        settings: `items` and `sales` map the columns, `forecast` says what is forecast, `backtest`
+            from when.
+        items: The items, with launch dates; None: the table the settings name.
+        sales: The sales panel; None: the table the settings name.
+        future: Plans with which the launches began; None: the table the settings name, if any.
+        cutoffs: The last periods seen; as the next three in `forecasting.backtest`, and in place of
+            what the settings say.
+        n_windows: How many cutoffs to place, in place of `cutoffs`.
+        step: Periods between these.
+        last: Latest launch date to score.
+        progress: Whether to show a progress bar; None: on a terminal, where it takes long.
+        quarantine: What becomes of bad rows, as in `forecast_launches`.
+
+    Raises:
+        InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
+    """
+    when = _asked(settings.backtest, cutoffs, n_windows, step, last)
+    quarantine = quarantine or Quarantine.of(settings, "backtest")
+    given = {"items": items, "sales": sales, "future": future}
+    refuse_overwriting(settings, quarantine.written, **given)
+    forecaster = make_forecaster(settings)
+    items = source_of(items if items is not None else settings.items.source, "items")
+    sales = source_of(sales if sales is not None else settings.sales.source, "sales")
+    future = future if future is not None else settings.future.source
+    tables = LaunchTables(forecaster)
+    screened = ScreenedLaunches(tables, quarantine)
+    known = screened.items(items)
+    panel, plan = screened.sales(sales, known), screened.plan(future)
+    named = naming_tables(items=items, sales=sales, future=future)
+    told = telling_stock(tables, panel)
+    with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
+        result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
+        fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
+    return result
+
+
+def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> LaunchForecaster:
+    """An unfitted forecaster with the settings' columns and options.
+
+    Args:
+        settings: `items` and `sales` map the columns, `forecast` says what is forecast.
+        index: Where analogues are kept; None: a temporary one, with the settings' encoder.
+    """
+    items, sales, options = settings.items, settings.sales, settings.forecast
+    text = items.text if options.text is None else options.text
+    require_text(items.model_copy(update={"text": text}))
+    if items.launch_date is None:
+        hint = "set items.launch_date in the config, or give --launch-date-col"
+        raise InputError(f"no column of launch dates: {hint}")
+    return LaunchForecaster(
+        index=index,
+        encoder=make_encoder(settings) if index is None else None,
+        freq=options.freq,
+        horizon=options.horizon,
+        quantiles=options.quantiles,
+        text=text,
+        attributes=items.attributes if options.attributes is None else options.attributes,
+        launch_date=items.launch_date,
+        delist_date=items.delist_date,
+        elsewhere=items.elsewhere,
+        covariates=options.covariates,
+        item_id=items.id,
+        id_col=sales.id,
+        time_col=sales.time,
+        target_col=sales.target,
+        in_stock=sales.in_stock,
+        returns=sales.returns,
+        repeats=sales.repeats,
+        before_launch=sales.before_launch,
+        method=options.method,
+        k=options.k,
+        pools=options.pools,
+        temperature=options.temperature,
+        similarity=options.similarity,
+        recency=options.recency,
+        calibrate=options.calibrate,
+        max_lead=options.max_lead,
+        seed=options.seed,
+        n_jobs=options.n_jobs,
+    )
+
+
+def _asked(
+    written: BacktestSettings,
+    cutoffs: Sequence[pd.Timestamp | str] | None,
+    n_windows: int | None,
+    step: int | None,
+    last: pd.Timestamp | str | None,
+) -> dict[str, Any]:
+    """From when to forecast, as `forecasting.backtest` takes it; arguments win over settings."""
+    if cutoffs is None and n_windows is None:
+        days, n_windows = written.cutoffs, written.n_windows
+        cutoffs = None if days is None else [pd.Timestamp(day) for day in days]
+    if cutoffs is None and n_windows is None:
+        raise InputError(
+            "backtest: give the cutoffs, --cutoffs DATE,DATE, or how many to place, --windows N; "
+            "or set backtest.cutoffs or backtest.n_windows in the config"
+        )
+    if step is None and n_windows is not None:
+        step = written.step
+    if last is None and written.last is not None:
+        last = pd.Timestamp(written.last)
+    return {"cutoffs": cutoffs, "n_windows": n_windows, "step": step, "last": last}
+
+
+@contextmanager
+def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForecaster]:
+    """A forecaster to be fitted, or a saved one; the latter knows where its index is."""
+    if model is None:
+        yield make_forecaster(settings)
+        return
+    named = "name" in settings.encoder.model_fields_set
+    home = named_index(model)
+    if home is None:
+        yield LaunchForecaster.load(model, encoder=make_encoder(settings) if named else None)
+        return
+    its_own = settings.model_copy(update={"index": settings.index.at(**home, said_by=model)})
+    with open_index(its_own, to_read=True) as index:
+        yield LaunchForecaster.load(model, index=index)
+
+
+def _refuse_contradictions(
+    model: Path | None, save: Path | None, sales: object, cutoff: object
+) -> None:
+    if model is None:
+        return
+    if save is not None:
+        raise InputError("forecast: --model is saved already; give --save without it")
+    if sales is not None or cutoff is not None:
+        raise InputError(
+            "forecast: a saved forecaster has learned from the sales up to its own cutoff; give "
+            "sales and --cutoff without --model (sales of the new items so far are --observed)"
+        )
+
+
+@contextmanager
+def _few_launches() -> Iterator[list[str]]:
+    """Log that votes stand in for training, instead of a Python warning; the list holds it, too."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", FewLaunchesWarning)
+        yield told
+    for one in caught:
+        if issubclass(one.category, FewLaunchesWarning):
+            told.append(str(one.message))
+            _log.warning(told[-1])
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

@@ -1,0 +1,1 @@
+"""Watch labels and forecasts that came true."""

@@ -1,0 +1,1 @@
+"""Write results for people: pages, pictures, summaries on the terminal."""

@@ -1,0 +1,267 @@
+"""The backtest's report: one HTML page that needs nothing beside it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from forecasting import BacktestResult
+from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.comparison import BETTER, NONE, WORSE
+from forecasting.evaluation.metrics import interval_names
+from forecasting.evaluation.plots import PLOTS, period_name
+from forecasting.evaluation.slices import SLICES
+from pipelines.fingerprint import engine_versions
+from pipelines.reports.pictures import to_svg
+from pipelines.tables.reader import write_text
+
+_DRAWS = 2000
+_FEWEST = 20  # launches a group needs for its scores to be called a loss
+_LOSSES_SHOWN = 5  # groups
+_LEFT_OUT_SHOWN = 50
+_CUTOFFS_SHOWN = 6
+_OFF = 0.1  # bias from which on it is said in words
+_APART = 0.05  # share of totals from which on a quantile is called too low or too high
+_FIGURE = {"comparison": (7.6, 4.2), "age": (7.6, 3.4), "coverage": (7.6, 3.4)}
+_TITLES = {
+    "age": "By age",
+    "category": "By category",
+    "similarity": "By likeness of the most similar known item",
+    "level": "By how much was forecast",
+    "cohort": "By cohort",
+}
+_MEASURES = {
+    "wape_total": ("WAPE of the total", "{:.3f}"),
+    "wape_curve": ("WAPE of the curve", "{:.3f}"),
+    "rmse_total": ("RMSE of the total", "{:.2f}"),
+    "wql": ("WQL of the total", "{:.3f}"),
+    "wql_curve": ("WQL of the curve", "{:.3f}"),
+}
+
+
+@dataclass(frozen=True)
+class _Group:
+    """One row of a table of slices: our scores, and the best baseline's error there."""
+
+    what: str
+    name: str
+    n_items: int
+    wape: float
+    rival: str
+    rival_wape: float
+    wql: float
+    bias: float
+    coverage: float
+
+    @property
+    def is_lost(self) -> bool:
+        return self.rival_wape < self.wape
+
+
+def write_backtest_report(
+    result: BacktestResult,
+    path: Path | str,
+    *,
+    title: str = "How good are the launch forecasts?",
+    seed: int = 0,
+) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        result: The backtest.
+        path: Where to.
+        title: Its heading.
+        seed: Of the bootstrap.
+    """
+    compare = result.compare(seed=seed, draws=_DRAWS)
+    coverage, width = interval_names(result.quantiles)
+    slices = {what: list(_groups(result, what)) for what in _sliced_by(result)}
+    environment = Environment(
+        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.filters |= {"number": _number, "date": _date}
+    page = environment.get_template("backtest.html.j2").render(
+        title=title,
+        headline=backtest_headline(result),
+        losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
+        faults=list(faults_in_words(result)),
+        wins=wins_in_words(compare),
+        ours=NAME,
+        compare=compare.reset_index().to_dict("records"),
+        coverage=coverage,
+        width=width,
+        nominal=result.quantiles[-1] - result.quantiles[0],
+        slices=[(what, _TITLES[what], rows) for what, rows in slices.items()],
+        calibration=_calibration(result),
+        left_out=result.left_out.head(_LEFT_OUT_SHOWN).to_dict("records"),
+        n_left_out=len(result.left_out),
+        reasons=result.left_out["reason"].value_counts().to_dict(),
+        cutoffs=[_date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()],
+        parameters=_parameters(result),
+        made=_made(seed),
+        pictures={kind: Markup(_picture(result, kind)) for kind in PLOTS},
+    )
+    write_text(page, Path(path))
+
+
+def backtest_headline(result: BacktestResult) -> str:
+    """What was tested, as two sentences."""
+    forecaster, n = result.forecaster, len(result.items)
+    period = period_name(str(forecaster.freq))
+    cutoffs = [_date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()]
+    if len(cutoffs) > _CUTOFFS_SHOWN:
+        when = f"{len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]}"
+    else:
+        when = f"{', '.join(cutoffs[:-1])} and {cutoffs[-1]}" if cutoffs[1:] else cutoffs[0]
+    first = result.predictions.loc[result.predictions["age"] == 0, "ds"]
+    return (
+        f"{_launches(n)} from {_date(first.min())} to {_date(first.max())}, each forecast for "
+        f"{forecaster.horizon} {period}s with nothing but what was known at the cutoff before it "
+        f"({when}). None was left out for what it sold."
+    )
+
+
+def losses_in_words(compare: pd.DataFrame, groups: list[_Group]) -> list[str]:
+    """Say where a baseline is better than ours, or not shown to be worse."""
+    others, ours = compare.drop(index=NAME), compare.loc[NAME]
+    lines = list(_lost_intervals(others))
+    for key, (measure, pattern) in _MEASURES.items():
+        if others[key].min() < ours[key]:
+            best = others[key].idxmin()
+            lines.append(
+                f"{measure}: {best} has {pattern.format(others[key].min())}, "
+                f"ours is {pattern.format(ours[key])}."
+            )
+    same = others.index[others["verdict"] == NONE].tolist()
+    if same:
+        lines.append(f"On total WAPE no difference is shown to {_listed(same)}.")
+    lost = [row for row in groups if row.is_lost and row.n_items >= _FEWEST and row.what != "age"]
+    lost.sort(key=lambda row: row.rival_wape - row.wape)
+    if lost:
+        shown = "; ".join(
+            f"{row.what} {row.name} ({row.rival} {row.rival_wape:.3f}, ours {row.wape:.3f})"
+            for row in lost[:_LOSSES_SHOWN]
+        )
+        more = f"; and {len(lost) - _LOSSES_SHOWN} more" if len(lost) > _LOSSES_SHOWN else ""
+        lines.append(f"Groups in which some baseline has the lower total WAPE: {shown}{more}.")
+    return lines
+
+
+def _lost_intervals(others: pd.DataFrame) -> Iterator[str]:
+    for prefix, measure in (("", "total WAPE"), ("wql_", "WQL of the total")):
+        for name, row in others[others[f"{prefix}verdict"] == BETTER].iterrows():
+            yield (
+                f"{name} is better on {measure}, by {-row[f'{prefix}difference']:.3f} "
+                f"(95 % interval {-row[f'{prefix}high']:.3f} to {-row[f'{prefix}low']:.3f})."
+            )
+
+
+def faults_in_words(result: BacktestResult) -> Iterator[str]:
+    """Say whether our mean is off, and which quantiles are by more than ties can explain."""
+    ours = result.totals[result.totals["method"] == NAME]
+    units = ours["y"].sum()
+    bias = ours["mean"].sum() / units - 1 if units else 0.0
+    if abs(bias) >= _OFF:
+        yield f"Our mean is {abs(bias):.0%} too {'high' if bias > 0 else 'low'}."
+    for row in _calibration(result):
+        name = f"Our {row['level']:g} quantile is too"
+        if row["up_to"] < row["level"] - _APART:
+            yield f"{name} low: {row['up_to']:.0%} of the totals are up to it."
+        elif row["below"] > row["level"] + _APART:
+            yield f"{name} high: {row['below']:.0%} of the totals are below it."
+
+
+def _calibration(result: BacktestResult) -> list[dict[Any, Any]]:
+    return result.calibration.xs(NAME, level="method").reset_index().to_dict("records")
+
+
+def wins_in_words(compare: pd.DataFrame) -> str:
+    """Say which baselines are shown to be worse than ours."""
+    others = compare.drop(index=NAME)
+    beaten = {
+        measure: others.index[others[column] == WORSE].tolist()
+        for measure, column in (("total WAPE", "verdict"), ("WQL", "wql_verdict"))
+    }
+    return " ".join(
+        f"Beaten on {measure}: {_listed(names) if names else 'none'}."
+        for measure, names in beaten.items()
+    )
+
+
+def _sliced_by(result: BacktestResult) -> list[str]:
+    known = result.items["category"].notna().any()
+    ways = [what for what in _TITLES if what == "age" or what in SLICES]
+    return [what for what in ways if what != "category" or known]
+
+
+def _groups(result: BacktestResult, what: str) -> Iterator[_Group]:
+    scores = result.by(what)
+    coverage, _ = interval_names(result.quantiles)
+    error = "wape" if what == "age" else "wape_total"
+    for name in scores.index.get_level_values(what).unique():
+        group = scores.loc[name]
+        ours, others = group.loc[NAME], group.drop(index=NAME)[error]
+        known = others.notna().any()
+        yield _Group(
+            what=what,
+            name=_date(name) if isinstance(name, pd.Timestamp) else str(name),
+            n_items=int(ours["n_items"]),
+            wape=float(ours[error]),
+            rival=str(others.idxmin()) if known else "",
+            rival_wape=float(others.min()),
+            wql=float(ours["wql"]),
+            bias=float(ours["bias"]),
+            coverage=float(ours[coverage]),
+        )
+
+
+def _picture(result: BacktestResult, kind: str) -> str:
+    figure = Figure(figsize=_FIGURE[kind], layout="constrained")
+    result.plot(kind, ax=figure.subplots())
+    return to_svg(figure)
+
+
+def _parameters(result: BacktestResult) -> dict[str, str]:
+    """The forecaster's parameters that are plain, as text."""
+    plain = (str, int, float, tuple, list)
+    return {
+        name: ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        for name, value in result.forecaster.get_params(deep=False).items()
+        if isinstance(value, plain)
+    }
+
+
+def _made(seed: int) -> dict[str, Any]:
+    return {
+        "likewise": importlib.metadata.version("likewise"),
+        "python": platform.python_version(),
+        "versions": engine_versions(),
+        "draws": _DRAWS,
+        "seed": seed,
+    }
+
+
+def _number(value: float, pattern: str = "{:.3f}") -> str:
+    """A number, or that there is none: nothing was sold to relate it to."""
+    return "n/a" if pd.isna(value) else pattern.format(value)
+
+
+def _date(value: pd.Timestamp) -> str:
+    return f"{value:%Y-%m-%d}"
+
+
+def _launches(n: int) -> str:
+    return f"{n:,} launch{'' if n == 1 else 'es'}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(str, names))

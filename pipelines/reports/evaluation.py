@@ -1,0 +1,212 @@
+"""What an evaluation says in words and rows, and how it looks on a terminal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from classifiers.evaluation.evaluation import TAIL, Evaluation
+
+_WORST = 8
+_PAIRS = 8
+# Labels with fewer items are not listed as the worst ones: one error would put them there.
+_LEAST_ITEMS = 5
+# Standard errors across a 95 % interval.
+_ERRORS_WIDE = 2 * 1.96
+# Columns of a terminal from which on each score's meaning stands beside it.
+_WIDE = 105
+
+
+@dataclass(frozen=True)
+class Score:
+    """One row of the table of scores, ready to be printed; empty cells for what there is not."""
+
+    name: str
+    value: str
+    interval: str
+    baseline: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class _Kind:
+    title: str
+    meaning: str
+    is_share: bool = True
+
+
+_SCORES = {
+    "accuracy": _Kind("accuracy", "labels that are right"),
+    "top_5_accuracy": _Kind("top 5", "right label among the five most probable"),
+    "accuracy_by_group": _Kind("accuracy by group", "mean over groups"),
+    "balanced_accuracy": _Kind("balanced accuracy", "mean over labels of the share found"),
+    "macro_f1": _Kind("macro F1", "mean over labels", False),
+    "tail_recall": _Kind("tail recall", f"found, of labels with at most {TAIL} examples"),
+    "log_loss": _Kind("log loss", "lower is better", False),
+    "brier": _Kind("Brier score", "lower is better; 0 to 2", False),
+    "calibration_error": _Kind("calibration error", "mean gap of probability and truth", False),
+    "set_coverage": _Kind("label sets: coverage", "sets that hold the right label, if known"),
+    "set_size": _Kind("label sets: size", "labels in a set, mean", False),
+    "accuracy_known": _Kind("accuracy where known", "over items not called unknown"),
+    "false_alarm_rate": _Kind("false alarms", "items of known labels called unknown"),
+    "novelty_recall": _Kind("strangers found", "items of no label called unknown"),
+    "novelty_auroc": _Kind("strangers: AUROC", "ranked by novelty", False),
+    "novelty_aupr": _Kind("strangers: AUPR", "ranked by novelty", False),
+}
+
+
+def score_rows(evaluation: Evaluation) -> list[Score]:
+    """The scores in reading order, without those that rest on no item."""
+    rows = []
+    for key, kind in _SCORES.items():
+        value = evaluation.scores.get(key, math.nan)
+        if math.isnan(value):
+            continue
+        low, high = evaluation.intervals.get(key, (math.nan, math.nan))
+        baseline = evaluation.baseline.get(key, math.nan)
+        rows.append(
+            Score(
+                name=kind.title,
+                value=_shown(value, kind),
+                interval="" if math.isnan(low) else f"{_shown(low, kind)} to {_shown(high, kind)}",
+                baseline="" if math.isnan(baseline) else _shown(baseline, kind),
+                meaning=kind.meaning,
+            )
+        )
+    return rows
+
+
+def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
+    """What was done and what came of it, in two sentences."""
+    counts, scores = evaluation.counts, evaluation.scores
+    low, high = evaluation.intervals["accuracy"]
+    how = (
+        f"cross-validated in {setup['folds']} folds"
+        if setup["method"] == "cross-validation"
+        else f"labeled by {setup['examples']:,} labeled items"
+        if setup["examples"]
+        else "labeled by what their labels are in words, without an example"
+    )
+    whole = ", whole groups held out" if "folds" in setup and setup["group_col"] else ""
+    drawn = ", drawn at random" if setup["method"] == "held-out sample" else ""
+    return (
+        f"{counts['items']:,} items of {counts['labels']:,} labels{drawn}, {how}{whole}. "
+        f"{scores['accuracy']:.1%} of the labels are right (95 % interval {low:.1%} to "
+        f"{high:.1%}); the most frequent label alone would be right for "
+        f"{evaluation.baseline['accuracy']:.1%}."
+    )
+
+
+def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
+    """What a reader must know to take the scores for what they are."""
+    counts = evaluation.counts
+    said = [
+        (counts["unknown_label_items"], "with a label that no labeled item had: errors, all."),
+        (counts["twins"], "with a labeled item that reads the same; new items may have none."),
+        (
+            setup.get("indexed", 0),
+            "in the index with their label: their neighbors alone answer, without themselves.",
+        ),
+        (setup["left_out"], "without a label, left out."),
+    ]
+    lines = [f"{_items(n)} {words}" for n, words in said if n]
+    if setup["method"] == "held-out sample":
+        low, high = evaluation.intervals["accuracy"]
+        every, error = counts["items"] + setup["examples"], (high - low) / _ERRORS_WIDE
+        lines.append(
+            f"{_items(counts['items'])} of {every:,} are scored, drawn with seed {setup['seed']}; "
+            f"the standard error of the accuracy is {error:.2%}."
+        )
+    if counts["tail_items"]:
+        labels = f"{counts['tail_labels']:,} label{'s' if counts['tail_labels'] > 1 else ''}"
+        lines.append(f"{_items(counts['tail_items'])} of {labels} make the tail recall.")
+    if counts["outside"]:
+        lines.append(
+            f"{_items(counts['outside'])} of no known label make what is said of strangers."
+        )
+    return lines
+
+
+def automatic_shares(curve: pd.DataFrame, targets: tuple[float, ...] = (0.9, 0.95, 0.99)) -> str:
+    """How much of the surest labels reaches a precision, as a sentence."""
+    reached = [
+        (target, curve.loc[curve["precision"] >= target, "coverage"].max()) for target in targets
+    ]
+    parts = [f"{share:.0%} at {target:.0%} precision" for target, share in reached if share > 0]
+    if not parts:
+        return f"No share of the surest labels is {targets[0]:.0%} right."
+    return "Of these items, the surest could be labeled without a person: " + ", ".join(parts) + "."
+
+
+def worst_labels(evaluation: Evaluation) -> pd.DataFrame:
+    """The labels found least, among those with enough items to say so."""
+    table = evaluation.per_label
+    worst: pd.DataFrame = table[table["n"] >= min(_LEAST_ITEMS, table["n"].max())].head(_WORST)
+    return worst
+
+
+def show_evaluation(console: Console, evaluation: Evaluation, setup: dict[str, Any]) -> None:
+    """Print scores, the worst labels and the most frequent confusions."""
+    console.print(f"\n{escape(headline(evaluation, setup))}\n")
+    _show_scores(console, score_rows(evaluation))
+    worst = _table("Labels found least", ["label", "items", "examples", "found", "precision"])
+    for label in worst_labels(evaluation).to_dict("records"):
+        examples = "" if math.isnan(label["examples"]) else f"{label['examples']:,.0f}"
+        shares = [f"{label['recall']:.0%}", f"{label['precision']:.0%}"]
+        worst.add_row(escape(str(label["label"])), f"{label['n']:,}", examples, *shares)
+    console.print(worst)
+    _show_confusions(console, evaluation.confusions)
+    console.print(f"{automatic_shares(evaluation.risk_coverage)}")
+    for line in remarks(evaluation, setup):
+        console.print(f"[yellow]![/] {line}")
+
+
+def _show_scores(console: Console, rows: list[Score]) -> None:
+    is_wide = console.width >= _WIDE
+    columns = ["score", "value", "95 % interval", "majority", *(["meaning"] if is_wide else [])]
+    table = _table("Scores", columns)
+    for row in rows:
+        cells = [row.name, f"[bold]{row.value}[/]", row.interval, row.baseline]
+        table.add_row(*cells, *([f"[dim]{row.meaning}[/]"] if is_wide else []))
+    console.print(table)
+
+
+def _show_confusions(console: Console, confusions: pd.DataFrame) -> None:
+    if confusions.empty:
+        return
+    table = _table("Most often confused", ["label", "taken for", "items", "of the label"])
+    for pair in confusions.head(_PAIRS).to_dict("records"):
+        names = [escape(str(pair[key])) for key in ("label", "predicted")]
+        table.add_row(*names, f"{pair['n']:,}", f"{pair['share']:.0%}")
+    console.print(table)
+    if len(confusions) > _PAIRS:
+        console.print(f"[dim]  ... and {len(confusions) - _PAIRS:,} pairs more[/]\n")
+
+
+def _table(title: str, columns: list[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    words = {"score", "meaning", "label", "taken for"}
+    for column in columns:
+        is_text = column in words
+        table.add_column(
+            column,
+            justify="left" if is_text else "right",
+            no_wrap=not is_text or column == "score",
+            overflow="fold",
+        )
+    return table
+
+
+def _items(n: int) -> str:
+    return f"{n:,} item{'s' if n != 1 else ''}"
+
+
+def _shown(value: float, kind: _Kind) -> str:
+    return f"{value:.1%}" if kind.is_share else f"{value:.3f}"

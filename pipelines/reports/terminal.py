@@ -1,0 +1,213 @@
+"""What a person sees on the terminal when a job is done."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+_ROWS = 10
+_NEIGHBORS = 3
+_MOST = 5
+_TEXT_WIDTH = 60
+_BARS = "▁▂▃▄▅▆▇█"
+_PIPE_WIDTH = 120
+
+
+def make_console() -> Console:
+    """Standard output; wide where it is no terminal, so that a pipe loses nothing to wrapping."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def show_counts(console: Console, title: str, counts: Mapping[str, int]) -> None:
+    """One line of named counts."""
+    shown = "  ".join(f"[bold]{count:,}[/] {name}" for name, count in counts.items())
+    console.print(f"{escape(title)}: {shown}")
+
+
+def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -> None:
+    """The like items of the first queries.
+
+    Args:
+        console: Where to.
+        near: As `pipelines.components.similar_job` returns it.
+        texts: The queries, where they were texts; of an item table the ids are shown.
+    """
+    groups = near.groupby("query", sort=False)
+    for query, rows in itertools.islice(groups, _ROWS):
+        title = texts[int(str(query))] if texts else str(query)
+        table = _table(escape(_short(title)), ["#", "item_id", "similarity", "label", "text"])
+        for row in rows.to_dict("records"):
+            cells = [row["rank"], row["item_id"], f"{row['similarity']:.3f}"]
+            table.add_row(*_cells([*cells, row["label"], _short(str(row["text"]))]))
+        console.print(table)
+    _more(console, groups.ngroups, "queries")
+    console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
+
+
+def show_labels(console: Console, labels: pd.DataFrame) -> None:
+    """The first labels with the neighbors that explain them, and what came of all items.
+
+    Args:
+        console: Where to.
+        labels: The labels table.
+    """
+    table = _table("labels", ["item_id", "label", "probability", "", "like"])
+    for row in labels.head(_ROWS).to_dict("records"):
+        share = _most(row["probability"])
+        like = [f"{near['item_id']} ({near['similarity']:.2f})" for near in row["neighbors"]]
+        label = "" if _is_missing(row["label"]) else _in_words(row["label"])
+        shown = "" if math.isnan(share) else f"{share:.2f}"
+        cells = [
+            row["item_id"],
+            label if row["known"] else f"{label} (unknown)",
+            shown,
+            _bar(share),
+        ]
+        table.add_row(*_cells([*cells, ", ".join(like[:_NEIGHBORS])]))
+    console.print(table)
+    _more(console, len(labels), "items")
+    for line in _labels_in_short(labels):
+        console.print(line)
+
+
+def _labels_in_short(labels: pd.DataFrame) -> list[str]:
+    """How many items are known, which labels they got, how sure the answers are."""
+    n = labels["label"].count()
+    named = labels["label"].map(_in_words, na_action="ignore").value_counts()
+    most = ", ".join(
+        f"{escape(str(label))} {count:,}" for label, count in named.head(_MOST).items()
+    )
+    rest = f", and {len(named) - _MOST:,} labels more" if len(named) > _MOST else ""
+    unknown = int((~labels["known"].astype(bool)).sum())
+    lines = [f"[bold]{n:,}[/] items labeled: {most or 'none'}{rest}"]
+    if unknown:
+        items = "item" if unknown == 1 else "items"
+        lines.append(f"[bold]{unknown:,}[/] {items} called unknown: like none of the labels")
+    sure = labels["probability"].map(_most).dropna()
+    if len(sure):
+        tenth, middle, ninth = sure.quantile([0.1, 0.5, 0.9])
+        lines.append(
+            f"probability of the label: {middle:.2f} in the middle; a tenth below {tenth:.2f}, "
+            f"a tenth above {ninth:.2f}"
+        )
+    sizes = labels["label_set"].dropna().map(len)
+    if len(sizes):
+        lines.append(f"label sets: {sizes.mean():.1f} labels on average")
+    return lines
+
+
+def _in_words(label: object) -> str:
+    """A label, or several."""
+    if isinstance(label, list | tuple):
+        return ", ".join(map(str, label)) or "(none)"
+    return str(label)
+
+
+def _most(probability: Any) -> float:
+    """The probability of the label; of several the highest, of none NaN."""
+    if isinstance(probability, list | tuple):
+        return max(probability, default=math.nan)
+    return math.nan if probability is None else float(probability)
+
+
+def show_forecasts(
+    console: Console, curves: pd.DataFrame, totals: pd.DataFrame, remarks: Sequence[str] = ()
+) -> None:
+    """The first launches: their totals with interval, and the course of the mean.
+
+    Args:
+        console: Where to.
+        curves: The forecasts table.
+        totals: As `forecasting.LaunchForecaster.predict_total` gives them, of the same items.
+        remarks: What to say below.
+    """
+    items = curves.groupby("unique_id", sort=False)
+    low, high = _outer_levels(totals)
+    interval = f"{round(100 * (float(high) - float(low)))} % interval"
+    columns = ["item", "launch", "median total", interval, "mean total", "curve of the mean", ""]
+    table = _table("launch forecasts", columns)
+    by_item = totals.set_index("unique_id")
+    for name, rows in itertools.islice(items, _ROWS):
+        curve, total = rows.sort_values("age"), by_item.loc[name]
+        cells = [
+            name,
+            pd.Timestamp(curve["ds"].iloc[0]).date(),
+            f"{total['0.5']:,.1f}",
+            f"{total[low]:,.1f} to {total[high]:,.1f}",
+            f"{total['mean']:,.1f}",
+            _sparkline(curve["mean"]),
+            "novel" if total["novel"] else "",
+        ]
+        table.add_row(*_cells(cells))
+    console.print(table)
+    _more(console, items.ngroups, "items")
+    console.print(_forecasts_in_short(curves, totals))
+    novel = int(totals["novel"].sum())
+    if novel:
+        items_are = "item is" if novel == 1 else "items are"
+        console.print(
+            f"[yellow]![/] {novel:,} {items_are} novel: unlike what was known, with a wide interval"
+        )
+    for remark in remarks:
+        console.print(f"[yellow]![/] {escape(remark)}")
+
+
+def _forecasts_in_short(curves: pd.DataFrame, totals: pd.DataFrame) -> str:
+    """How many items, from when, by what, and how much in all."""
+    seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in curves["cutoff"].unique())
+    periods = "" if curves.empty else f", {curves['age'].max() + 1} periods each"
+    by = "; the analogues voted" if (totals["method"] == "knn").any() else ""
+    return (
+        f"[bold]{len(totals):,}[/] items{f' as of {seen}' if seen else ''}{periods}{by}; "
+        f"{totals['mean'].sum():,.0f} units expected in all"
+    )
+
+
+def _outer_levels(totals: pd.DataFrame) -> tuple[str, str]:
+    """The columns of the lowest and the highest quantile."""
+    levels = [name for name in totals.columns if name.replace(".", "", 1).isdigit()]
+    return levels[0], levels[-1]
+
+
+def _table(title: str, columns: Iterable[str]) -> Table:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold")
+    numeric = {"#", "similarity", "probability", "median total", "mean total"}
+    for column in columns:
+        table.add_column(
+            column, justify="right" if column in numeric or column.endswith("interval") else "left"
+        )
+    return table
+
+
+def _cells(values: Iterable[object]) -> list[str]:
+    return ["" if _is_missing(value) else escape(str(value)) for value in values]
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def _more(console: Console, count: int, what: str) -> None:
+    if count > _ROWS:
+        console.print(f"[dim]  ... and {count - _ROWS:,} {what} more[/]")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
+
+
+def _bar(share: float) -> str:
+    return "" if math.isnan(share) else "█" * round(share * 10)
+
+
+def _sparkline(values: Iterable[float]) -> str:
+    numbers = [max(float(value), 0.0) for value in values]
+    top = max(numbers, default=0.0) or 1.0
+    return "".join(_BARS[round(number / top * (len(_BARS) - 1))] for number in numbers)

@@ -1,0 +1,1 @@
+"""Run the steps of a config that changed, and keep what monitoring reads."""

@@ -1,0 +1,119 @@
+"""What a step of a run was made from and what it made: one JSON file a step.
+
+A manifest answers two questions: for a person, how a result came about; for the next run, whether
+the step has to be done again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Self
+
+from pipelines.fingerprint import code_digest, engine_versions
+from pipelines.tables.reader import write_json
+
+FOLDER = "manifests"
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Basis:
+    """All that a step's result depends on; the same basis, the same result.
+
+    Attributes:
+        inputs: SHA-256 of each input by its name.
+        settings: Those that matter to the step, without secrets and without where inputs lie.
+        versions: Of likewise, its code, Python and the libraries that compute.
+        encoder: The encoder's identity.
+    """
+
+    inputs: dict[str, str]
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    encoder: dict[str, Any]
+
+    def same(self, other: Basis) -> bool:
+        """Whether a result made from the other is still valid."""
+        return _canonical(asdict(self)) == _canonical(asdict(other))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """How a step's result came about.
+
+    Attributes:
+        step: The step's name.
+        status: "done"; "failed", and then `error` says why.
+        basis: What it was made from.
+        outputs: SHA-256 of each output by its name.
+        counts: Rows, and what else the step counts.
+        started: UTC, ISO 8601.
+        seconds: How long the work took.
+        error: Why it failed.
+    """
+
+    step: str
+    status: str
+    basis: Basis
+    outputs: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, Any] = field(default_factory=dict)
+    started: str = ""
+    seconds: float = 0.0
+    error: str | None = None
+
+    @classmethod
+    def read(cls, folder: Path, step: str) -> Self | None:
+        """The manifest of a step; None where there is none that can be read."""
+        try:
+            made = json.loads(_path(folder, step).read_text(encoding="utf-8"))
+            return cls(**{**made, "basis": Basis(**made["basis"])})
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Writes it, in place of the step's last one."""
+        write_json(asdict(self), _path(folder, self.step))
+
+    def holds(self, basis: Basis, outputs: dict[str, str]) -> bool:
+        """Whether the step is done for this basis, and its outputs are as it left them."""
+        return self.status == "done" and self.basis.same(basis) and self.outputs == outputs
+
+
+@cache  # what is loaded does not change, whatever becomes of the files
+def versions() -> dict[str, str]:
+    """What computes: likewise, its code, Python, libraries."""
+    ours = {"likewise": version("likewise"), "code": code_digest()[:16]}
+    return {**ours, "python": platform.python_version(), **engine_versions()}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of all files in a folder with their names; "" where there is none."""
+    if not path.is_dir():
+        return _file_digest(path) if path.is_file() else ""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path)}\0{_file_digest(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _path(folder: Path, step: str) -> Path:
+    return folder / FOLDER / f"{step}.json"
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)

@@ -1,0 +1,1 @@
+"""Read and write files and databases that know no settings."""

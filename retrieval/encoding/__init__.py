@@ -1,0 +1,1 @@
+"""Turn texts into vectors: the encoder, its backends, weights and cache."""

@@ -1,0 +1,88 @@
+"""Vectors on disk, keyed by what they were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+
+from retrieval.encoding.weights import EncoderIdentity
+from retrieval.errors import LikewiseError
+
+_KEYS_PER_QUERY = 900
+
+
+def default_cache_dir() -> Path:
+    """``$LIKEWISE_CACHE_DIR``, else the user's cache directory."""
+    return Path(os.environ.get("LIKEWISE_CACHE_DIR") or platformdirs.user_cache_dir("likewise"))
+
+
+class VectorCache:
+    """A content-hash cache of vectors: one SQLite file for each encoder identity.
+
+    SQLite makes it safe to kill at any moment and to share between processes, also of machines of
+    different kinds: backends and precisions have files of their own, since their vectors differ.
+    """
+
+    def __init__(self, folder: str | Path, identity: EncoderIdentity, precision: str) -> None:
+        made = f"{identity.revision}-{identity.backend}-{precision}"
+        self.path = Path(folder) / f"vectors-{made}.sqlite"
+        self._dim = identity.dim
+
+    def read(self, texts: Sequence[str]) -> dict[int, npt.NDArray[np.float32]]:
+        """Return the cached vectors, each by the position of its text."""
+        if not self.path.is_file():
+            return {}
+        positions = {_key(text): position for position, text in enumerate(texts)}
+        keys = list(positions)
+        found: dict[int, npt.NDArray[np.float32]] = {}
+        with self._connection() as connection:
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                rows = connection.execute(
+                    f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part
+                )
+                for key, blob in rows:
+                    vector = np.frombuffer(blob, dtype="<f4")
+                    if vector.shape == (self._dim,):
+                        found[positions[key]] = vector
+        return found
+
+    def write(self, texts: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
+        """Keep the vectors (n, dim) of n texts."""
+        rows = [
+            (_key(text), vector.astype("<f4").tobytes())
+            for text, vector in zip(texts, vectors, strict=True)
+        ]
+        with self._connection() as connection, connection:
+            connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(sqlite3.connect(self.path, timeout=60)) as connection:
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("PRAGMA synchronous = NORMAL")
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS vectors"
+                    " (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+                )
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise LikewiseError(
+                f"the vector cache {self.path} cannot be used ({error}); "
+                "delete the file or set LIKEWISE_CACHE_DIR"
+            ) from error
+
+
+def _key(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()

@@ -1,0 +1,1 @@
+"""Keep items in Milvus: connection, schema, kinds of index, store."""

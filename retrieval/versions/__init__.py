@@ -1,0 +1,1 @@
+"""Replace a collection behind its name: versions, their migration and examination."""

@@ -1,0 +1,102 @@
+"""Writing items to a store, embedding only those that are new or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from retrieval.encoding.encoder import Encoder
+from retrieval.milvus.store import UPSERT_ROWS, Store
+from retrieval.progress import progress_bar
+
+_LONG_WORK = 2 * UPSERT_ROWS
+
+
+@dataclass(frozen=True)
+class UpsertCounts:
+    """What an upsert did, in rows."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+
+
+def write_rows(
+    store: Store,
+    encoder: Encoder,
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    vectors: npt.NDArray[np.float32] | None,
+    *,
+    progress: bool | None,
+    before_writing: Callable[[], None],
+    settle: bool = True,
+) -> UpsertCounts:
+    """Write rows whose content the store does not hold yet, batch by batch.
+
+    Args:
+        store: Where to write.
+        encoder: Embeds the texts of these rows, unless there are vectors.
+        rows: n rows, all but the vector.
+        texts: n texts, one for each row.
+        vectors: (n, d) unit vectors; None to encode.
+        progress: Show a progress bar; None shows it for long work only.
+        before_writing: Called before each batch that is written; not where nothing has changed.
+        settle: Settle the store afterwards, if anything was written.
+    """
+    counts = UpsertCounts()
+    with progress_bar(len(rows), "index", "item", progress, long=_LONG_WORK) as bar:
+        for start in range(0, len(rows), UPSERT_ROWS):
+            batch = slice(start, start + UPSERT_ROWS)
+            given = None if vectors is None else vectors[batch]
+            counts = _write_batch(
+                store, encoder, rows[batch], texts[batch], given, counts, before_writing
+            )
+            bar.update(len(rows[batch]))
+    if settle and (counts.new or counts.changed):
+        store.settle()
+    return counts
+
+
+def _write_batch(
+    store: Store,
+    encoder: Encoder,
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    vectors: npt.NDArray[np.float32] | None,
+    counts: UpsertCounts,
+    before_writing: Callable[[], None],
+) -> UpsertCounts:
+    known = {
+        row["item_id"]: row["content_hash"]
+        for row in store.get([row["item_id"] for row in rows], ["item_id", "content_hash"])
+    }
+    stale = [
+        position
+        for position, row in enumerate(rows)
+        if known.get(row["item_id"]) != row["content_hash"]
+    ]
+    if stale:
+        made = (
+            encoder.encode([texts[position] for position in stale], progress=False)
+            if vectors is None
+            else vectors[stale]
+        )
+        before_writing()
+        store.upsert(
+            [
+                {**rows[position], "vector": vector}
+                for position, vector in zip(stale, made, strict=True)
+            ]
+        )
+    new = sum(row["item_id"] not in known for row in rows)
+    return replace(
+        counts,
+        new=counts.new + new,
+        changed=counts.changed + len(stale) - new,
+        unchanged=counts.unchanged + len(rows) - len(stale),
+    )

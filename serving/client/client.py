@@ -1,0 +1,346 @@
+"""A small client of the API: DataFrames in and out, as the library has them.
+
+::
+
+    from serving.client import Client
+
+    with Client("http://127.0.0.1:8000", key="lw_...") as client:
+        client.upsert(items, text=["name"], label="category")
+        labels = client.classify(["frozen pizza 12 oz"])
+
+Calls that met a busy or a starting server are repeated after the time it asked for; all of them may
+be, because a write that is repeated changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import pandas as pd
+
+from retrieval import InputError, LikewiseError
+from serving.client.rows import curve_table, launches_body, part_of, questions, rows_of, total_table
+
+try:
+    import httpx
+    from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
+except ImportError as missing:
+    raise InputError(f"{missing.name} is missing: pip install 'likewise[client]'") from None
+
+_AGAIN = {429, 503}
+_LONGEST_PAUSE = 30.0
+_MOST_ITEMS = 256
+
+
+class ProblemError(LikewiseError):
+    """The server refused; `problem` is what it said (RFC 9457), `status` the status of HTTP."""
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status = status
+        self.problem = dict(problem)
+        places = "".join(
+            f"\n  {one['pointer']}: {one['detail']}" for one in problem.get("errors") or ()
+        )
+        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail')}{places}")
+
+
+class _TryAgainError(Exception):
+    def __init__(self, answer: httpx.Response | None, pause: float | None) -> None:
+        super().__init__()
+        self.answer = answer
+        self.pause = pause
+
+
+class Client:
+    """Asks a server.
+
+    Args:
+        url: Of the server.
+        key: A key, if it asks for one.
+        timeout: Seconds one attempt may take.
+        patience: Seconds to go on trying while the server is busy or away.
+        batch: Items in one call; tables with more are sent in several.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        key: str | None = None,
+        *,
+        timeout: float = 60.0,
+        patience: float = 60.0,
+        batch: int = _MOST_ITEMS,
+    ) -> None:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        self._patience = patience
+        self._batch = batch
+
+    def classify(
+        self,
+        items: pd.DataFrame | Sequence[str],
+        *,
+        text: Sequence[str] | str | None = None,
+        item_id: str = "item_id",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Label items.
+
+        Args:
+            items: Texts, or a table.
+            text: Text columns of the table; None: all but the id.
+            item_id: Id column of the table, if it has one.
+            **options: `as_of`, `where`, `candidates`, `neighbors`, `coverage`, `confidence`.
+
+        Returns:
+            The labels table, as `NeighborClassifier.classify` gives it.
+
+        Raises:
+            ProblemError: The server refused.
+        """
+        rows = questions(items, text, item_id)
+        return pd.DataFrame(self._results("/v1/classify", rows, options))
+
+    def similar(
+        self,
+        items: pd.DataFrame | Sequence[str],
+        k: int = 10,
+        *,
+        text: Sequence[str] | str | None = None,
+        item_id: str = "item_id",
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Find like items: a row each, with query (position), rank, item_id, similarity, label.
+
+        Args:
+            items: As in `classify`; so text and item_id.
+            k: How many.
+            text: Text columns.
+            item_id: Id column.
+            **options: `as_of`, `where`, `labeled`.
+        """
+        rows = questions(items, text, item_id)
+        found = self._results("/v1/similar", rows, {"k": k, **options})
+        return pd.DataFrame(
+            [
+                {"query": query, "rank": rank, **near}
+                for query, one in enumerate(found)
+                for rank, near in enumerate(one["neighbors"], start=1)
+            ],
+            columns=["query", "rank", "item_id", "similarity", "label"],
+        )
+
+    def forecast(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """Forecast launches; arguments as in `forecasts`.
+
+        Returns:
+            The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile.
+        """
+        return curve_table(self.forecasts(items, **options))
+
+    def forecast_totals(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+        """Forecast totals over the horizon; arguments as in `forecasts`, columns as the library."""
+        return total_table(self.forecasts(items, **options))
+
+    def forecasts(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        observed: pd.DataFrame | None = None,
+        observed_until: Any = None,
+        future: pd.DataFrame | None = None,
+        job: bool = False,
+    ) -> list[dict[str, Any]]:
+        """Forecast launches; return curve and total of each, as the server sends them.
+
+        Args:
+            items: A row a launch.
+            text: Text columns of the forecaster.
+            attributes: Its attributes.
+            item_id: Id column.
+            launch_date: Column of launch dates.
+            observed: Sales so far: item_id (or unique_id), ds, y.
+            observed_until: A day in the last period observed; None: in that of the last row.
+            future: Plans: item_id (or unique_id), ds and the covariates.
+            job: Send all at once, as a job of the server, and wait until it is done.
+        """
+        rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        whole = launches_body(rows, observed, observed_until, future)
+        if job:
+            return self._job("forecast", whole)
+        found: list[dict[str, Any]] = []
+        for part in _parts(rows, self._batch):
+            found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+        return found
+
+    def upsert(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        item_id: str = "item_id",
+        label: str | None = None,
+        launch_date: str | None = None,
+        attributes: Sequence[str] = (),
+    ) -> dict[str, int]:
+        """Add items or replace changed ones; return rows new, changed and unchanged."""
+        total = {"new": 0, "changed": 0, "unchanged": 0}
+        rows = rows_of(items, text, item_id, label, launch_date, attributes)
+        for part in _parts(rows, self._batch):
+            counts = self._call("PUT", "/v1/items", {"items": part})
+            total = {name: total[name] + counts[name] for name in total}
+        return total
+
+    def delete(self, ids: Sequence[str]) -> int:
+        """Remove items; return how many of the ids there were."""
+        return sum(
+            int(self._call("DELETE", "/v1/items", params={"item_id": part})["deleted"])
+            for part in _parts([str(one) for one in ids], self._batch)
+        )
+
+    def correct(self, labels: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
+        """Correct labels, by item id; texts are needed for items that are not kept."""
+        told = [
+            {"item_id": one, "label": label, "text": (texts or {}).get(one)}
+            for one, label in labels.items()
+        ]
+        for part in _parts(told, self._batch):
+            self._call("POST", "/v1/feedback", {"corrections": part})
+
+    def labels(self) -> pd.DataFrame:
+        """The labels: label, examples, described."""
+        found = self._call("GET", "/v1/labels")["labels"]
+        return pd.DataFrame(found, columns=["label", "examples", "described"])
+
+    def add_label(self, label: str, descriptions: Sequence[str] = ()) -> None:
+        """Let a label be named by its description."""
+        self._call("POST", "/v1/labels", {"label": label, "descriptions": list(descriptions)})
+
+    def explain(self, items: pd.DataFrame | Sequence[str], labels: int = 3) -> pd.DataFrame:
+        """Tell what the most probable labels rest on: a row an item, label and part."""
+        rows = questions(items, None, "item_id")
+        found = self._results("/v1/explain/classify", rows, {"labels": labels})
+        return pd.DataFrame(
+            [
+                {"item": item, "label": one["label"], "probability": one["probability"], **part}
+                for item, each in enumerate(found)
+                for one in each["labels"]
+                for part in one["contributions"]
+            ]
+        )
+
+    def classify_job(self, items: pd.DataFrame | Sequence[str], **columns: Any) -> pd.DataFrame:
+        """Label more items than a call may have: waits until the server's job is done."""
+        rows = questions(items, columns.pop("text", None), columns.pop("item_id", "item_id"))
+        return pd.DataFrame(self._job("classify", {"items": rows, **columns}))
+
+    def wait_until_ready(self, seconds: float = 120.0) -> None:
+        """Wait for the server to be ready.
+
+        Raises:
+            TimeoutError: It was not, in all that time.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if self._http.get("/readyz").is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            time.sleep(0.2)
+        raise TimeoutError(f"the server was not ready after {seconds:g} seconds")
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Disconnect."""
+        self.close()
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _results(
+        self, path: str, rows: list[dict[str, Any]], options: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for part in _parts(rows, self._batch):
+            found += self._call("POST", path, {"items": part, **options})["results"]
+        return found
+
+    def _job(self, task: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        state = self._call("POST", "/v1/jobs", {"task": task, "request": request})
+        path = f"/v1/jobs/{state['job_id']}"
+        while state["status"] in ("queued", "running"):
+            time.sleep(0.5)
+            state = self._call("GET", path)
+        if state["status"] == "failed":
+            raise ProblemError(state["problem"]["status"], state["problem"])
+        found: list[dict[str, Any]] = self._call("GET", f"{path}/result")["results"]
+        return found
+
+    def _call(
+        self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
+    ) -> Any:
+        retrying = Retrying(
+            retry=retry_if_exception_type(_TryAgainError),
+            wait=_pause,
+            stop=stop_after_delay(self._patience),
+            reraise=True,
+        )
+        try:
+            answer = retrying(self._once, method, path, body, params)
+        except _TryAgainError as last:
+            if last.answer is None:
+                raise LikewiseError(f"no server at {self._http.base_url}") from last.__cause__
+            answer = last.answer
+        if answer.is_success:
+            return answer.json()
+        raise ProblemError(answer.status_code, _problem_of(answer))
+
+    def _once(self, method: str, path: str, body: Any, params: Any) -> httpx.Response:
+        try:
+            content = None if body is None else json.dumps(body, default=str).encode()
+            headers = {} if body is None else {"Content-Type": "application/json"}
+            answer = self._http.request(
+                method, path, content=content, params=params, headers=headers
+            )
+        except httpx.TransportError as error:
+            raise _TryAgainError(None, None) from error
+        if answer.status_code in _AGAIN:
+            raise _TryAgainError(answer, _seconds(answer.headers.get("Retry-After")))
+        return answer
+
+
+def _pause(state: RetryCallState) -> float:
+    """As long as the server asked for; else longer from time to time."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.pause if isinstance(error, _TryAgainError) else None
+    return min(0.2 * 2**state.attempt_number if asked is None else asked, _LONGEST_PAUSE)
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header is not None and header.isdigit() else None
+
+
+def _problem_of(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        problem: dict[str, Any] = answer.json()
+    except ValueError:
+        return {"title": answer.reason_phrase, "detail": answer.text[:200]}
+    return problem
+
+
+def _parts(rows: Sequence[Any], size: int) -> Iterator[Any]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,0 +1,176 @@
+"""The verbs ``likewise serve`` and ``likewise key``."""
+
+import os
+import signal
+import sys
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from pipelines.cli.options import (
+    CollectionOption,
+    ConfigOption,
+    DebugOption,
+    LogFormatOption,
+    UriOption,
+)
+from pipelines.cli.runner import index_section, running, settings_of
+
+if TYPE_CHECKING:
+    from pipelines.config.settings import Settings
+
+_GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
+_REMOVE = """
+import shutil, sys
+for folder in sys.argv[2:]:
+    shutil.rmtree(folder, ignore_errors=True)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def serve(
+    config: ConfigOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: any free one.")] = 8000,
+    model_labels: Annotated[
+        Path | None,
+        typer.Option("--model-labels", metavar="FOLDER", help="A saved classifier to begin with."),
+    ] = None,
+    forecaster: Annotated[
+        Path | None, typer.Option("--forecaster", metavar="FOLDER", help="A saved forecaster.")
+    ] = None,
+    uri: UriOption = None,
+    collection: CollectionOption = None,
+    log_format: LogFormatOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Answer over HTTP: labels, forecasts, like items."""
+    with running(log_format, debug):
+        settings = settings_of(
+            config,
+            index=index_section(uri, collection),
+            serve={"model_labels": model_labels, "forecaster": forecaster},
+        )
+        _run(settings, host, port)
+
+
+def key(
+    name: Annotated[str, typer.Argument(help="What to call it in settings and logs.")],
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", metavar="NAME", help="Whose items it sees.")
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="May also write.")] = False,
+) -> None:
+    """Make a key of the API: shown once, and the lines for the settings that hold its hash."""
+    with running("auto", debug=False):
+        import yaml
+
+        from pipelines.config.serve import KeySettings
+        from serving.keys import make_key
+
+        secret, digest = make_key()
+        entry = KeySettings(
+            name=name,
+            sha256=digest,
+            scopes=("read", "write") if write else ("read",),
+            tenant=tenant,
+        )
+        told = entry.model_dump(mode="json", exclude_none=True)
+        lines = yaml.safe_dump({"serve": {"keys": [told]}}, sort_keys=False)
+        typer.echo(f"key (shown this once): {secret}\n\nfor the settings:\n\n{lines}", nl=False)
+
+
+def _run(settings: "Settings", host: str, port: int) -> None:
+    import logging
+
+    import structlog
+
+    from retrieval import InputError
+
+    _check_host(settings, host)
+    _check_models(settings)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has begun
+    try:
+        import uvicorn
+
+        from serving.app import create_app
+    except ImportError as error:
+        raise InputError(f"{error.name} is missing: pip install 'likewise[serve]'") from None
+
+    logging.getLogger("serving").setLevel(logging.getLogger("pipelines").level)
+    log = structlog.stdlib.get_logger("serving")
+
+    def stop(*_: object) -> None:
+        server.should_exit = True
+
+    app = create_app(settings, on_failure=stop)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE,
+            ssl_certfile=settings.serve.tls_cert,
+            ssl_keyfile=settings.serve.tls_key,
+        )
+    )
+    if not settings.serve.keys:
+        log.warning("no keys: whoever reaches this machine's loopback may read and write")
+    scheme = "http" if settings.serve.tls_cert is None else "https"
+    log.info("serving", address=f"{scheme}://{host}:{port}", docs="/docs")
+    # uvicorn stops in good order, then raises the signal anew; to be stopped is no error.
+    signal.signal(signal.SIGTERM, stop)
+    code = 0
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit:  # the port is taken, as the log says
+        code = 1
+    if app.state.engines.is_loading:
+        _leave(code)
+    if app.state.engines.failure is not None:
+        raise app.state.engines.failure
+    sys.exit(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process without the thread that loads: all else is closed, nothing was accepted.
+
+    The process becomes one that removes what the thread wrote: after that no thread is left that
+    could write more.
+    """
+    from retrieval.private_index import private_folders
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execv(sys.executable, [sys.executable, "-IS", "-c", _REMOVE, str(code), *private_folders()])
+
+
+def _check_host(settings: "Settings", host: str) -> None:
+    """Without keys anybody may do anything, so nobody from elsewhere may come."""
+    from retrieval import InputError
+
+    try:
+        is_loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not settings.serve.keys and not is_loopback:
+        raise InputError(
+            f"--host {host}: without keys only loopback is served; make one with `likewise key` "
+            "and put it into serve.keys"
+        )
+
+
+def _check_models(settings: "Settings") -> None:
+    from retrieval import InputError
+
+    for name in ("model_labels", "forecaster"):
+        path = getattr(settings.serve, name)
+        if path is not None and "{tenant}" not in str(path) and not path.is_dir():
+            raise InputError(f"serve.{name}: {path}: no such folder")

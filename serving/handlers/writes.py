@@ -1,0 +1,186 @@
+"""What the write lane does: items come, change and go. Runs in its thread.
+
+A write is done when Milvus has it and the classifier has learned from it; only then it is
+acknowledged. Repeating one changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from retrieval.items import item_texts
+from serving.handlers.tables import Columns, known_table, plain, require_text_column
+from serving.problems import ApiError, unfit
+from serving.runtime.shared_index import Held
+from serving.runtime.tenants import Tenant, Tenants
+from serving.schemas.labels import Correction, KnownItem, NewLabel
+
+
+@dataclass(frozen=True)
+class WriteCall:
+    """Items to write or to remove, for the tenant that is loaded under the name by then.
+
+    Attributes:
+        tenants: Those loaded.
+        tenant: Name of the tenant.
+        kind: What is to be done.
+        items: The items, or their ids.
+    """
+
+    tenants: Tenants
+    tenant: str | None
+    kind: str
+    items: Sequence[Any]
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """The ids of the items."""
+        return frozenset(one if isinstance(one, str) else one.item_id for one in self.items)
+
+    @property
+    def rows(self) -> int:
+        """How many items."""
+        return len(self.items)
+
+    @property
+    def group(self) -> Hashable:
+        """Tenant and kind."""
+        return self.tenant, self.kind
+
+
+def upsert(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
+    """Write the items of several calls."""
+    tenant = calls[0].tenants.loaded(calls[0].tenant)
+    items: list[KnownItem] = [one for call in calls for one in call.items]
+    columns = Columns.of(tenant.index, tenant.settings.items)
+    require_text_column(columns, tenant.settings.items, tenant.index)
+    before, after = _write(tenant, known_table(items, columns), columns)
+    return [_counts(call, before, after) for call in calls]
+
+
+def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
+    """Write corrected labels; of an item that exists, all else stays."""
+    tenant = calls[0].tenants.loaded(calls[0].tenant)
+    told: list[Correction] = [one for call in calls for one in call.items]
+    columns = Columns.of(tenant.index, tenant.settings.items)
+    if columns.label is None:
+        raise ApiError(409, "read-only", "the collection keeps no labels")
+    require_text_column(columns, tenant.settings.items, tenant.index)
+    held = _held(tenant, [one.item_id for one in told])
+    items = [_corrected(one, held.get(one.item_id), row, columns) for row, one in enumerate(told)]
+    before, after = _write(tenant, known_table(items, columns), columns)
+    return [_counts(call, before, after) for call in calls]
+
+
+def delete(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
+    """Remove the items of several calls."""
+    tenant = calls[0].tenants.loaded(calls[0].tenant)
+    index = tenant.index
+    ids = [one for call in calls for one in call.items]
+    there = set(index.held(ids))
+    if there:
+        gone = sorted(there)
+        nothing = np.zeros((len(gone), index.encoder.dim), dtype=np.float32)
+        tenant.labeler.write(gone, [None] * len(gone), nothing, lambda: index.delete(gone))
+    return [{"deleted": len(there & set(call.items))} for call in calls]
+
+
+def add_label(calls: Sequence[WriteCall]) -> list[bool]:
+    """Add a label in words; one call at a time."""
+    tenant = calls[0].tenants.loaded(calls[0].tenant)
+    (asked,) = calls[0].items
+    told: NewLabel = asked.request
+    return [tenant.labeler.add_label(told.label.strip(), told.descriptions)]
+
+
+@dataclass(frozen=True)
+class NamedLabel:
+    """A label to add, under an id of its own, so that each has a turn of its own."""
+
+    request: NewLabel
+    item_id: str = "label"
+
+
+def stored_items(tenant: Tenant, ids: Sequence[str]) -> list[dict[str, Any]]:
+    """Items as they are kept, in the order asked for."""
+    columns = Columns.of(tenant.index, tenant.settings.items)
+    held = _held(tenant, ids)
+    return [
+        {
+            "item_id": one,
+            "text": held[one]["text"] or None,
+            "label": plain(held[one]["label"]),
+            "launch_date": _day(held[one]["launch_date"]),
+            "attributes": {name: plain(held[one][name]) for name in columns.attributes},
+        }
+        for one in dict.fromkeys(ids)
+        if one in held
+    ]
+
+
+def _write(
+    tenant: Tenant, table: pd.DataFrame, columns: Columns
+) -> tuple[dict[str, Held], dict[str, Held]]:
+    index = tenant.index
+    vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
+    labels: list[str | None] = [None] * len(table)
+    if columns.label is not None:
+        labels = [None if one is None else one.strip() for one in table[columns.label]]
+    return tenant.labeler.write(
+        table[columns.item_id].tolist(),
+        labels,
+        vectors,
+        lambda: index.upsert(
+            table,
+            text=list(columns.text),
+            item_id=columns.item_id,
+            label=columns.label,
+            launch_date=columns.launch_date,
+            attributes=list(columns.attributes),
+            vectors=vectors,
+            progress=False,
+        ),
+    )
+
+
+def _corrected(
+    told: Correction, held: Mapping[str, Any] | None, row: int, columns: Columns
+) -> KnownItem:
+    """The item with its label corrected."""
+    text: Any = told.text
+    if text is None:
+        text = held["text"] if held is not None else None
+        if not text:
+            why = "the item is not there" if held is None else "texts are not kept here"
+            raise unfit(f"/corrections/{row}/text", f"is needed: {why}")
+    kept: dict[str, Any] = {}
+    if held is not None:
+        day = held["launch_date"]
+        kept["launch_date"] = None if pd.isna(day) else day.date()
+        kept["attributes"] = {name: plain(held[name]) for name in columns.attributes}
+    return KnownItem(item_id=told.item_id, text=text, label=told.label, **kept)
+
+
+def _held(tenant: Tenant, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    if not tenant.index.exists:
+        return {}
+    table = tenant.index.get(list(ids))
+    return {row["item_id"]: dict(row) for _, row in table.iterrows()}
+
+
+def _counts(
+    call: WriteCall, before: Mapping[str, Held], after: Mapping[str, Held]
+) -> dict[str, int]:
+    ids = [one.item_id for one in call.items]
+    new = sum(one not in before for one in ids)
+    unchanged = sum(one in before and before[one] == after.get(one) for one in ids)
+    return {"new": new, "unchanged": unchanged, "changed": len(ids) - new - unchanged}
+
+
+def _day(value: Any) -> Any:
+    return None if pd.isna(value) else value.date()

@@ -1,0 +1,1 @@
+"""Tell what happens: metrics, traces, the audit log."""

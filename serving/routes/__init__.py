@@ -1,0 +1,1 @@
+"""Route requests to handlers."""

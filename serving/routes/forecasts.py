@@ -1,0 +1,48 @@
+"""Routes that ask for launch forecasts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Security
+
+from serving.handlers import forecasts
+from serving.problems import documented
+from serving.runtime.runtime import FORECASTS
+from serving.schemas.forecasts import (
+    ExplainForecast,
+    ExplainForecastResult,
+    Forecast,
+    ForecastResult,
+)
+from serving.session import Reading, bearer
+
+router = APIRouter(prefix="/v1", tags=["forecasts"], dependencies=[Security(bearer)])
+_ASKING = documented(400, 409, 413, 415, 422)
+
+
+@router.post("/forecast", operation_id="forecast", response_model=ForecastResult, responses=_ASKING)
+async def forecast(session: Reading, request: Forecast) -> Any:
+    """Forecast launches, period by period and in total."""
+    session.allow(request.items)
+    async with session.engines.tenant(session.tenant) as tenant:
+        forecasts.check_launches(request, tenant)
+        call = forecasts.ForecastCall(tenant, request)
+        answer = await session.engines.ask(FORECASTS, call, forecasts.forecast)
+    session.audit("forecast", answer)
+    return answer
+
+
+@router.post(
+    "/explain/forecast",
+    operation_id="explain_forecast",
+    response_model=ExplainForecastResult,
+    responses=_ASKING,
+)
+async def explain_forecast(session: Reading, request: ExplainForecast) -> Any:
+    """Tell which like items a forecast leans on, and what moves its level."""
+    session.allow(request.items)
+    async with session.engines.tenant(session.tenant) as tenant:
+        forecasts.check_launches(request, tenant)
+        call = forecasts.ExplainForecastCall(tenant, request)
+        return await session.engines.ask(FORECASTS, call, forecasts.explain)

@@ -1,0 +1,43 @@
+"""Routes for those who run the server: is it alive, is it ready, how does it do."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from serving.schemas.labels import Health
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/livez", operation_id="livez")
+async def livez() -> Health:
+    """The process answers."""
+    return Health(status="ok")
+
+
+@router.get(
+    "/readyz",
+    operation_id="readyz",
+    responses={503: {"model": Health, "description": "Not ready, and why."}},
+)
+async def readyz(request: Request, response: Response) -> Health:
+    """Encoder, Milvus and models answer."""
+    engines = request.app.state.engines
+    reasons = engines.reasons
+    if not reasons:
+        return Health(status="ok")
+    response.status_code = 503
+    response.headers["Retry-After"] = "2"
+    return Health(status="unavailable" if engines.is_away else "starting", reasons=reasons)
+
+
+@router.get(
+    "/metrics",
+    operation_id="metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request) -> Response:
+    """Measures in Prometheus' format."""
+    text = request.app.state.engines.metrics.text()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,62 @@
+"""Routes for what is too long for a call."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Path, Response, Security
+from fastapi.responses import StreamingResponse
+
+from serving.jobs.queue import checked_job
+from serving.problems import documented
+from serving.schemas.forecasts import ClassifyResults, ForecastResults, Job, JobState
+from serving.session import Reading, bearer
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)])
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="From the answer to the POST.")]
+
+
+@router.post(
+    "",
+    operation_id="start_job",
+    status_code=202,
+    response_model=JobState,
+    responses={
+        202: {"headers": {"Location": {"schema": {"type": "string"}}}},
+        **documented(400, 409, 413, 415, 422),
+    },
+)
+async def start_job(session: Reading, job: Annotated[Job, Body()], response: Response) -> Any:
+    """Label or forecast more items than a call may have; accepted, it survives a restart."""
+    engines = session.engines
+    async with engines.tenant(session.tenant) as tenant:
+        cap = engines.settings.serve.job_cap
+        job = await engines.in_thread(checked_job, job, tenant, cap)
+    session.state.items = len(job.request.items)
+    state = await engines.in_thread(session.jobs.accept, job, session.tenant, session.request_id)
+    session.jobs.enqueue(session.tenant, state.job_id)
+    response.headers["Location"] = f"/v1/jobs/{state.job_id}"
+    return state
+
+
+@router.get(
+    "/{job_id}", operation_id="get_job", response_model=JobState, responses=documented(404, 422)
+)
+async def get_job(session: Reading, job_id: JobId) -> Any:
+    """Tell how far a job is."""
+    return await session.engines.in_thread(session.jobs.state, session.tenant, job_id)
+
+
+@router.get(
+    "/{job_id}/result",
+    operation_id="get_job_result",
+    response_class=StreamingResponse,
+    responses={
+        200: {"model": ClassifyResults | ForecastResults, "description": "In the order asked."},
+        **documented(404, 409, 422),
+    },
+)
+async def get_job_result(session: Reading, job_id: JobId) -> StreamingResponse:
+    """Fetch the results of a finished job."""
+    pieces = await session.engines.in_thread(session.jobs.result, session.tenant, job_id)
+    return StreamingResponse(pieces, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Hold what answers: tenants, their indexes and models, and lanes of calls."""

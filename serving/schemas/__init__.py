@@ -1,0 +1,1 @@
+"""Define what is sent and answered."""

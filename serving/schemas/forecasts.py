@@ -1,0 +1,207 @@
+"""What is sent and answered about launches, and about jobs."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+
+from serving.problems import Problem
+from serving.schemas.labels import (
+    MOST_ITEMS,
+    Classify,
+    Column,
+    Day,
+    Id,
+    Labeled,
+    Message,
+    Number,
+    Text,
+    Value,
+)
+
+EXAMPLE_LAUNCH: JsonDict = {
+    "item_id": "18293696",
+    "text": {"product_type": "frozen pizza", "package_size": "12 oz"},
+    "launch_date": "2017-10-16",
+    "attributes": {"department": "GROCERY"},
+}
+
+
+class Launch(Message):
+    """An item that is to be launched after the forecaster's cutoff."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_LAUNCH]})
+
+    item_id: Id
+    text: Text | dict[Column, str | None] = Field(
+        description="What describes it: one text, or the text columns of the forecaster by name."
+    )
+    launch_date: Day
+    attributes: dict[Column, Value] = Field({}, description="The attributes of the forecaster.")
+
+
+class Sale(Message):
+    """Units of an item in a period."""
+
+    item_id: Id
+    ds: Day = Field(description="First day of the period.")
+    y: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+
+
+class Plan(Message):
+    """What is planned for an item in a period: the covariates of the forecaster."""
+
+    item_id: Id
+    ds: Day
+    values: dict[Column, Number]
+
+
+class Launches(Message):
+    """Launches to ask about; each id once."""
+
+    items: Annotated[list[Launch], Field(min_length=1, max_length=MOST_ITEMS)]
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if len({one.item_id for one in self.items}) < len(self.items):
+            raise ValueError("an item_id is there more than once")
+        return self
+
+
+class Forecast(Launches):
+    """Launches to forecast."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH]}]})
+
+    observed: Annotated[list[Sale], Field(max_length=1_000_000)] | None = Field(
+        None,
+        description="Sales of these items so far; from its launch on, an item sold nothing in a "
+        "period without a row.",
+    )
+    observed_until: Day | None = Field(
+        None, description="A day in the last period observed; null: the last one with a row."
+    )
+    future: Annotated[list[Plan], Field(max_length=1_000_000)] | None = Field(
+        None, description="Plans for these items."
+    )
+
+
+class Period(Message):
+    """What is expected in one period after the launch."""
+
+    ds: date
+    age: int = Field(description="0 is the period of launch.")
+    mean: float
+    quantiles: dict[str, float] = Field(description="By level.", examples=[{"0.5": 2.0}])
+
+
+class Total(Message):
+    """What is expected over the horizon; its quantiles are not sums."""
+
+    mean: float
+    quantiles: dict[str, float]
+
+
+class LaunchForecast(Message):
+    """The forecast of one launch."""
+
+    item_id: str
+    cutoff: date = Field(description="First day of the last period seen.")
+    curve: list[Period]
+    total: Total
+    novelty: float | None = Field(
+        description="Share of past launches that had something more similar."
+    )
+    novel: bool = Field(description="Too unlike anything known: the interval is wide.")
+    method: str
+
+
+class ForecastResult(Message):
+    """The forecasts, in the order asked."""
+
+    results: list[LaunchForecast]
+    model_version: str
+
+
+class ExplainForecast(Launches):
+    """Launches whose forecasts are to be explained."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH]}]})
+
+
+class Analogue(Message):
+    """A like item that a forecast leans on."""
+
+    item_id: str
+    pool: str = Field(description="incumbent, launch, sibling, elsewhere; outcome: its course.")
+    similarity: float | None
+    weight: float
+    level: float | None = Field(description="Mean units over the last weeks up to the cutoff.")
+    curve: list[float] | None
+
+
+class Influence(Message):
+    """What moves the level of a forecast."""
+
+    name: str
+    value: float | str | None
+    contribution: float = Field(description="To the logarithm of the level; 0.1: 10 % more.")
+
+
+class ExplainedLaunch(Message):
+    """What the forecast of one launch rests on."""
+
+    item_id: str
+    analogues: list[Analogue]
+    influences: list[Influence] = Field(description="Empty where the like items vote.")
+
+
+class ExplainForecastResult(Message):
+    """The explanations, in the order asked."""
+
+    results: list[ExplainedLaunch]
+    model_version: str
+
+
+class ClassifyJob(Message):
+    """Many items to label."""
+
+    task: Literal["classify"]
+    request: Classify
+
+
+class ForecastJob(Message):
+    """Many launches to forecast."""
+
+    task: Literal["forecast"]
+    request: Forecast
+
+
+Job = Annotated[ClassifyJob | ForecastJob, Field(discriminator="task")]
+
+
+class JobState(Message):
+    """How far a job is."""
+
+    job_id: str
+    task: Literal["classify", "forecast"]
+    status: Literal["queued", "running", "done", "failed"]
+    items: int
+    items_done: int
+    created: datetime
+    problem: Problem | None = Field(None, description="Why it failed.")
+
+
+class ClassifyResults(Message):
+    """What a job of labels came to."""
+
+    results: list[Labeled]
+
+
+class ForecastResults(Message):
+    """What a job of forecasts came to."""
+
+    results: list[LaunchForecast]
