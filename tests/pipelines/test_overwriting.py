@@ -20,7 +20,7 @@ from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
 from pipelines.runs.run import run_job
 from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError
-from tests.pipelines.test_cli import run
+from tests.pipelines.cli.test_app import run
 
 CONFIG = """\
 items: {path: i.csv, text: [name], label: kind, launch_date: launch_date}

@@ -10,8 +10,8 @@ import pytest
 from pipelines.components import open_index
 from pipelines.config.settings import load_settings
 from tests.milvus_places import Places
+from tests.pipelines.cli.test_app import run
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
-from tests.pipelines.test_cli import run
 
 pytestmark = pytest.mark.server_only("about users, and what several processes share")
 

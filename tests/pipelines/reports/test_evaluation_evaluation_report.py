@@ -13,7 +13,7 @@ from pipelines.reports.pictures import (
     to_svg,
 )
 from tests.pipelines.html_page import Page
-from tests.pipelines.test_evaluation_summary import SETUP, answered
+from tests.pipelines.reports.test_evaluation import SETUP, answered
 
 NAME = "<b>tea</b> & more"
 WHOLE: dict[str, Any] = SETUP | {

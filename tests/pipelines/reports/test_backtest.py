@@ -9,7 +9,7 @@ from forecasting import BacktestResult
 from pipelines.reports import backtest
 from pipelines.reports.backtest import backtest_headline, write_backtest_report
 from retrieval import InputError
-from tests.forecasting.test_backtest_plot import N, result
+from tests.forecasting.evaluation.test_plots import N, result
 from tests.pipelines.html_page import Page
 
 NAME = "<b>tea</b> & more"

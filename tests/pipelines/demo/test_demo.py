@@ -18,7 +18,7 @@ from pipelines.demo.demo import CUTOFF, OUTPUTS, demo_settings
 from pipelines.demo.labeling import EVERY, HARDER, METHODS, label_held_out
 from tests.pipelines.conftest import DemoRun, run_demo_on
 
-CONFIG = Path(__file__).parents[2] / "configs" / "complete_journey.yaml"
+CONFIG = Path(__file__).parents[3] / "configs" / "complete_journey.yaml"
 HORIZON = 8
 
 

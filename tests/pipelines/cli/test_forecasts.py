@@ -10,8 +10,8 @@ from typer.testing import Result
 
 from forecasting.evaluation.backtest import NAME
 from forecasting.evaluation.baselines import BASELINES
+from tests.pipelines.cli.test_app import run
 from tests.pipelines.conftest import CUTOFF, Shop
-from tests.pipelines.test_cli import run
 
 AT = ["--cutoff", CUTOFF]
 CONFIG = """\

@@ -16,7 +16,7 @@ from retrieval import Encoder
 from retrieval.artifact import write_artifact
 from retrieval.encoding.weights import EncoderIdentity
 from tests.milvus_listener import Listener, listening
-from tests.pipelines.test_cli import run
+from tests.pipelines.cli.test_app import run
 
 SECRET = "root:our-secret"
 NOBODY = "http://127.0.0.1:9"  # where no server of ours answers

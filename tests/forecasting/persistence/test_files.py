@@ -191,7 +191,7 @@ import pandas as pd
 from forecasting import LaunchForecaster
 from forecasting.persistence.files import named_index
 from retrieval import ItemIndex
-from tests.forecasting.test_persistence import answers
+from tests.forecasting.persistence.test_files import answers
 
 folder = Path(sys.argv[1])
 new_items = pd.read_parquet(folder / "new.parquet")
@@ -221,7 +221,7 @@ def test_another_process_forecasts_the_same_bit_for_bit(
             one.save(tmp_path / name)
     new_items.to_parquet(tmp_path / "new.parquet")
     command = [sys.executable, "-c", SCRIPT, str(tmp_path)]
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""

@@ -9,7 +9,7 @@ from pipelines.config.sections import IndexSettings
 from pipelines.config.settings import ConfigError, Settings, load_settings
 from retrieval.milvus.index_kinds import INDEX_KINDS
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 def _file(folder: Path, text: str) -> Path:

@@ -9,7 +9,7 @@ from forecasting import BacktestResult, LaunchForecaster
 from forecasting.evaluation.backtest import NAME
 from pipelines.backtest_summary import losses_in_short, show_backtest
 from pipelines.reports.backtest import backtest_headline
-from tests.forecasting.test_backtest_plot import result
+from tests.forecasting.evaluation.test_plots import result
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from retrieval import Encoder, StoreError
 from retrieval.artifact import write_artifact
 from serving.observability.metrics import Metrics
 from serving.runtime.tenants import load_tenant
+from tests.behavior.serving.test_restart import _likewise
 from tests.milvus_listener import Listener, listening
-from tests.serving.test_restart import _likewise
 
 SECRET = "root:our-secret"
 
