@@ -43,7 +43,7 @@ from score_table import OURS, Runs, interval, over_seeds, score_table
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from classifiers.evaluation.bootstrap import intervals
-from classifiers.statistics import mean
+from classifiers.evaluation.metrics import mean
 
 SHOTS = (1, 5, 10)
 COVERAGE = 0.9

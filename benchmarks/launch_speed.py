@@ -17,7 +17,7 @@ from own_process import alone, peak_memory
 from stopwatch import timed, watching
 
 from forecasting import LaunchForecaster
-from forecasting.describing import Describer
+from forecasting.features.features import Describer
 from pipelines.demo.complete_journey import (
     FORECAST_ATTRIBUTES,
     FORECAST_TEXT,

@@ -69,8 +69,8 @@ def _write(folder: Path, rows: int) -> None:
 
 def _measure(way: str, folder: Path) -> None:
     from forecasting.data.panel import build_panel
-    from pipelines.queries import SqlQuery
     from pipelines.tables.reader import read_table
+    from pipelines.tables.sql import SqlQuery
 
     started, rows = time.perf_counter(), 0
     read = built = _peak()

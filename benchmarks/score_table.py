@@ -11,9 +11,8 @@ from banking77 import Task
 from contestants import Answers
 from sklearn.metrics import f1_score, log_loss
 
-from classifiers.calibration_error import calibration_error
 from classifiers.evaluation.bootstrap import intervals
-from classifiers.statistics import macro_f1, mean
+from classifiers.evaluation.metrics import calibration_error, macro_f1, mean
 
 OURS = "likewise"
 

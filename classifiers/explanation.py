@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
 from classifiers.labels_table import Answer
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import ANY, Blend
 from classifiers.inputs import LABEL, Examples
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import ANY, Blend, Sources
 from classifiers.scorers.prototypes import Prototypes, describe
 from classifiers.scorers.votes import FloatArray
 from classifiers.training.data import Lesson, teach, to_targets, write_descriptions, write_examples

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import HEAD
 from classifiers.inputs import stored_names
 from classifiers.labels.tree import LabelTree
+from classifiers.scorers.ensemble import HEAD
 from classifiers.scorers.votes import FloatArray
 from retrieval import Neighbors
 

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import NEIGHBORS
 from classifiers.decision.decision import Decision, without_floor
 from classifiers.fitted import Knowledge
 from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
 from classifiers.labels_table import Answer
+from classifiers.scorers.ensemble import NEIGHBORS
 from classifiers.scorers.prototypes import Vectors
 from classifiers.scorers.votes import FloatArray, vote_weights
 from retrieval import InputError, ItemIndex, Neighbors

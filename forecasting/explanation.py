@@ -10,8 +10,8 @@ import pandas as pd
 
 from forecasting.data.history import History
 from forecasting.data.panel import NEVER, Floats, Ints
-from forecasting.describing import Description
 from forecasting.features.analogues import DIGITS, ELSEWHERE
+from forecasting.features.features import Description
 from forecasting.models.forest import heaviest
 from forecasting.models.sample_paths import Paths
 

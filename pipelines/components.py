@@ -20,8 +20,7 @@ from classifiers import NeighborClassifier
 from classifiers.persistence.files import named_index
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
-from pipelines.filling import fill_by_parts, fill_collection
-from pipelines.inputs.bad_rows import Quarantine, Role
+from pipelines.inputs.bad_rows import Quarantine, Role, held
 from pipelines.inputs.items import (
     TableInput,
     in_blocks,
@@ -33,15 +32,14 @@ from pipelines.inputs.items import (
     require_text,
     source_of,
 )
+from pipelines.jobs.index import fill_by_parts, fill_collection, ids_to_prune
 from pipelines.jobs.locks import locked_collection
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
-from pipelines.pruning import ids_to_prune
-from pipelines.source_rows import held
 from pipelines.tables.label_texts import read_label_texts
-from pipelines.where import parse_where
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.artifact import check_replaceable
+from retrieval.filters import parse_conditions
 from retrieval.items import validate_items
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -150,7 +148,7 @@ def similar_job(
         queries: An items table with the collection's id and text columns, or a list of texts.
         k: Neighbors a query.
         as_of: Only items launched until that day (inclusive) are seen.
-        where: Conditions on attributes, as `pipelines.where.parse_where` reads them.
+        where: Conditions on attributes, as `retrieval.filters.parse_conditions` reads them.
 
     Returns:
         One row a neighbor: query (its id, or the text's position), rank, item_id, similarity,
@@ -161,7 +159,7 @@ def similar_job(
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     with open_index(settings, to_read=True) as index:
-        conditions = parse_where(where, index.layout.attributes)
+        conditions = parse_conditions(where, index.layout.attributes)
         asked = queries if isinstance(queries, list) else read_queries(queries, index)
         with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
             near = index.neighbors(asked, k, as_of=as_of, where=conditions).to_frame()

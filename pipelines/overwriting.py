@@ -15,11 +15,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipelines.config.settings import Settings
-from pipelines.databases import sqlite_file
-from pipelines.queries import FetchedRows, SqlQuery
 from pipelines.tables.csv_files import CsvFile
 from pipelines.tables.parquet import ParquetRows
-from pipelines.tables.sql import DatabaseTable
+from pipelines.tables.sql import DatabaseTable, FetchedRows, SqlQuery, sqlite_file
 from retrieval import InputError
 
 _TABLES = ("items", "sales", "future", "new_items")

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval.building import wait_until_built
-from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.items import item_texts, validate_items
@@ -21,7 +20,9 @@ from retrieval.memory_search import Snapshot, StoredItems
 from retrieval.milvus.index_kinds import milvus_index, search_params
 from retrieval.milvus.schema import (
     Layout,
+    agreed,
     attribute_kinds,
+    check_layout,
     check_tenant,
     milvus_fields,
     to_date,
@@ -29,9 +30,8 @@ from retrieval.milvus.schema import (
 )
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
 from retrieval.neighbors import Hits, Neighbors
-from retrieval.opening import agreed, check_layout, made_encoder
 from retrieval.queries import distinct, to_days, to_vectors, unit_rows
-from retrieval.writing import UpsertCounts, write_rows
+from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
 # each.
@@ -468,3 +468,13 @@ class ItemIndex:
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
         return self._store.is_lite and layout.index == "FLAT"
+
+
+def made_encoder(
+    encoder: Encoder | Callable[[str], Encoder] | None, layout: Layout | None
+) -> Encoder:
+    """The encoder itself, or the one that a collection was filled with."""
+    if isinstance(encoder, Encoder):
+        return encoder
+    make = encoder or Encoder
+    return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)

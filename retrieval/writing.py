@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,11 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.encoder import Encoder, progress_bar
 from retrieval.milvus.store import UPSERT_ROWS, Store
-from retrieval.progress import progress_bar
 
 _LONG_WORK = 2 * UPSERT_ROWS
+
+_log = logging.getLogger(__name__)
+
+# It indexes segment by segment, and the largest may take some minutes.
+_STALLED_SECONDS, _POLL_SECONDS = 300.0, 0.5
 
 
 @dataclass(frozen=True)
@@ -100,3 +106,25 @@ def _write_batch(
         changed=counts.changed + len(stale) - new,
         unchanged=counts.unchanged + len(rows) - len(stale),
     )
+
+
+def wait_until_built(store: Store) -> None:
+    """Wait until all that was written out is indexed.
+
+    Where no row more is indexed for five minutes, that is logged as a warning, and the wait ends:
+    the server is slow, or cannot build such an index, of which it says nothing.
+    """
+    least, since = None, time.monotonic()
+    while unindexed := store.unindexed():
+        if least is None or unindexed < least:
+            least, since = unindexed, time.monotonic()
+        elif time.monotonic() - since > _STALLED_SECONDS:
+            _log.warning(
+                "%s: %d rows are not indexed, and none was in the last %.0f s; they are searched "
+                "slowly or roughly. Milvus is busy, or cannot build such an index",
+                store.collection,
+                unindexed,
+                _STALLED_SECONDS,
+            )
+            return
+        time.sleep(_POLL_SECONDS)

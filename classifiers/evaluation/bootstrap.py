@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.evaluation.metrics import FloatArray
-from classifiers.statistics import Statistic, group_codes
+from classifiers.evaluation.metrics import FloatArray, Statistic, group_codes
 from retrieval import InputError
 
 DRAWS = 1_000

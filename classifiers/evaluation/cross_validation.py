@@ -17,10 +17,10 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
 from classifiers.evaluation.evaluation import Evaluation, score
+from classifiers.evaluation.metrics import group_codes
 from classifiers.evaluation.predictions import Answers, answer, as_rows, one_label_each
 from classifiers.inputs import Labels, LabelTexts, Texts
 from classifiers.neighbor_classifier import NeighborClassifier
-from classifiers.statistics import group_codes
 from retrieval import InputError
 
 Rows = npt.NDArray[np.intp]

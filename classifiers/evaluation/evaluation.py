@@ -15,13 +15,20 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from classifiers.calibration_error import calibration_statistic, reliability
 from classifiers.evaluation.bootstrap import DRAWS, intervals
-from classifiers.evaluation.metrics import BoolArray
+from classifiers.evaluation.metrics import (
+    BoolArray,
+    Statistic,
+    calibration_statistic,
+    group_codes,
+    macro_f1,
+    mean,
+    mean_of_means,
+    reliability,
+)
 from classifiers.evaluation.predictions import TOP, Answers, Labeler, answer
 from classifiers.evaluation.selective import risk_coverage
 from classifiers.inputs import Labels, Texts
-from classifiers.statistics import Statistic, group_codes, macro_f1, mean, mean_of_means
 
 TAIL = 5
 """A label with at most so many examples is of the tail."""
@@ -44,7 +51,7 @@ class Evaluation:
             `balanced_accuracy` (mean over labels of the recall); `macro_f1` (mean over the labels
             that occur); `tail_recall` (mean recall over labels with 1 to 5 examples);
             `accuracy_by_group` (mean over groups); `log_loss` (nats); `brier` (squared error summed
-            over labels, 0 to 2); `calibration_error` (see `classifiers.calibration_error`);
+            over labels, 0 to 2); `calibration_error` (see `classifiers.evaluation.metrics`);
             `set_coverage` (share of label sets that hold the label) and `set_size` (mean), both
             over items of known labels; `false_alarm_rate` (share of items of known labels that are
             called unknown); `accuracy_known` (over the items called known); `novelty_auroc`,

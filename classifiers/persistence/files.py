@@ -1,9 +1,15 @@
-"""Fitted classifiers on disk: what they know, the items of a private index, and a model card."""
+"""Fitted classifiers on disk: what they know, the items of a private index, and a model card.
+
+What a classifier knows, as arrays, tables and JSON, and back.
+
+Infinity is not JSON: a novelty threshold of None stands for it.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +17,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.decision.decision import Decision
+from classifiers.decision.label_sets import LabelSets
+from classifiers.decision.novelty import Novelty
 from classifiers.fitted import Knowledge
 from classifiers.inputs import LABEL
-from classifiers.knowledge_files import json_ready, knowledge_files, read_knowledge
 from classifiers.persistence.model_card import model_card
+from classifiers.scorers.ensemble import Blend, Sources
+from classifiers.scorers.linear_head import LinearHead
+from classifiers.scorers.prototypes import Prototypes
+from classifiers.scorers.temperature import Scaling
+from classifiers.training.train import Options, Trained
 from retrieval import Encoder, ItemIndex
 from retrieval.artifact import Artifact, read_artifact, write_artifact
 from retrieval.saved_model import find_encoder, place_in, place_of, understood
@@ -25,6 +38,16 @@ _ITEMS = "items.parquet"
 _VECTORS = "vectors.npz"
 _CARD = "README.md"
 _ENGINES = ("index", "encoder")
+
+_STATE_DOCUMENT = "knowledge.json"
+_ARRAYS = "knowledge.npz"
+_ANSWERS = "answers.parquet"
+_EXAMPLES = "examples.parquet"
+_LABEL_SETS = "label_sets.parquet"
+_DECISIONS = ("decision", "votes_decision")
+_PROTOTYPES = tuple(one.name for one in fields(Prototypes) if one.name != "names")
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -163,3 +186,156 @@ def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
         columns=document["columns"],
     )
     return saved, None
+
+
+def knowledge_files(knowledge: Knowledge) -> dict[str, Any]:
+    """Return file name → content, as `retrieval.artifact` writes them."""
+    trained = knowledge.trained
+    sources = trained.sources
+    arrays: dict[str, npt.NDArray[Any]] = {"counts": knowledge.counts}
+    if knowledge.described:
+        arrays["described"] = np.stack(list(knowledge.described.values()))
+    if sources.prototypes is not None:
+        arrays |= {f"prototypes.{one}": getattr(sources.prototypes, one) for one in _PROTOTYPES}
+    if sources.head is not None:
+        arrays |= {"head.coef": sources.head.coef, "head.intercept": sources.head.intercept}
+    for name in _DECISIONS:
+        arrays[f"{name}.novelty"] = getattr(trained, name).novelty.coef
+    document = {
+        # Labels may end in any character, which numpy's strings of fixed width do not.
+        "classes": knowledge.classes.tolist(),
+        "dtype": knowledge.classes.dtype.str,
+        "described": list(knowledge.described),
+        "head": None if sources.head is None else sources.head.names.tolist(),
+        "exclusive": sources.exclusive,
+        "temperature": sources.temperature,
+        "scalings": {part: asdict(one) for part, one in sources.scalings.items()},
+        "decisions": {name: _decision_document(getattr(trained, name)) for name in _DECISIONS},
+        "options": asdict(knowledge.options),
+        "is_private": knowledge.is_private,
+    }
+    return {
+        _STATE_DOCUMENT: json_ready(document),
+        _ARRAYS: arrays,
+        _ANSWERS: trained.answers,
+        _EXAMPLES: pd.DataFrame({"item_id": sorted(knowledge.example_ids)}, dtype="str"),
+        _LABEL_SETS: _label_set_table(trained),
+    }
+
+
+def read_knowledge(artifact: Artifact) -> Knowledge:
+    """Read what `knowledge_files` returned.
+
+    Raises:
+        ArtifactError: A file is missing or is none of its kind.
+        KeyError: Something in a file is missing; TypeError or ValueError: it is something else.
+    """
+    document, arrays = artifact.json(_STATE_DOCUMENT), artifact.arrays(_ARRAYS)
+    classes = np.array(document["classes"], dtype=np.dtype(document["dtype"]))
+    names = _names([str(label) for label in classes.tolist()])
+    sets = artifact.table(_LABEL_SETS)
+    decisions = {
+        name: _read_decision(
+            document["decisions"][name],
+            arrays[f"{name}.novelty"],
+            sets[sets["decision"] == name],
+            exclusive=document["exclusive"],
+        )
+        for name in _DECISIONS
+    }
+    sources = Sources(
+        names=names,
+        exclusive=document["exclusive"],
+        temperature=document["temperature"],
+        prototypes=_read_prototypes(names, arrays),
+        head=_read_head(document, arrays),
+        scalings={part: Scaling(**one) for part, one in document["scalings"].items()},
+    )
+    described = document["described"]
+    return Knowledge(
+        classes=classes,
+        trained=Trained(sources=sources, answers=artifact.table(_ANSWERS), **decisions),
+        described=dict(zip(described, arrays["described"], strict=True)) if described else {},
+        counts=arrays["counts"],
+        example_ids=frozenset(artifact.table(_EXAMPLES)["item_id"].tolist()),
+        options=Options(**document["options"]),
+        is_private=document["is_private"],
+    )
+
+
+def json_ready(value: Any) -> Any:
+    """Return the same of plain dicts, lists and Python's own numbers."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _decision_document(decision: Decision) -> dict[str, Any]:
+    threshold = decision.novelty.threshold
+    return {
+        "shares": decision.blend.shares,
+        "scaling": asdict(decision.scaling),
+        "novelty": {
+            "intercept": decision.novelty.intercept,
+            "threshold": None if math.isinf(threshold) else threshold,
+        },
+        "closeness": decision.closeness,
+        "thresholds": decision.thresholds,
+        "tilt": decision.tilt,
+    }
+
+
+def _read_decision(
+    document: dict[str, Any], coef: npt.NDArray[Any], sets: pd.DataFrame, *, exclusive: bool
+) -> Decision:
+    novelty = document["novelty"]
+    threshold = math.inf if novelty["threshold"] is None else novelty["threshold"]
+    label_sets = None
+    if len(sets):
+        label_sets = LabelSets(sets["score"].to_numpy(), sets["label"].to_numpy(dtype=object))
+    return Decision(
+        exclusive=exclusive,
+        blend=Blend(document["shares"]),
+        scaling=Scaling(**document["scaling"]),
+        novelty=Novelty(coef, novelty["intercept"], threshold),
+        closeness=document["closeness"],
+        label_sets=label_sets,
+        thresholds=document["thresholds"],
+        tilt=document["tilt"],
+    )
+
+
+def _label_set_table(trained: Trained) -> pd.DataFrame:
+    """Return one row an out-of-fold answer of each decision: decision, label, score."""
+    found = [(name, getattr(trained, name).label_sets) for name in _DECISIONS]
+    tables = [
+        pd.DataFrame({"decision": name, "label": sets.labels, "score": sets.scores})
+        for name, sets in found
+        if sets is not None
+    ]
+    if not tables:
+        return pd.DataFrame(columns=["decision", "label", "score"])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _read_prototypes(names: npt.NDArray[np.object_], arrays: Arrays) -> Prototypes | None:
+    if "prototypes.sums" not in arrays:
+        return None
+    return Prototypes(names=names, **{one: arrays[f"prototypes.{one}"] for one in _PROTOTYPES})
+
+
+def _read_head(document: dict[str, Any], arrays: Arrays) -> LinearHead | None:
+    if document["head"] is None:
+        return None
+    return LinearHead(
+        names=_names(document["head"]),
+        coef=arrays["head.coef"],
+        intercept=arrays["head.intercept"],
+        exclusive=document["exclusive"],
+    )
+
+
+def _names(values: list[str]) -> npt.NDArray[np.object_]:
+    return np.array(values, dtype=object)

@@ -18,10 +18,10 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
-from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
-from classifiers.calibration_error import BINS, calibration_error
+from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import Knowledge
 from classifiers.inputs import stored_names
+from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import ItemIndex
 
 _RARE = 5

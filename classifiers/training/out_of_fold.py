@@ -14,9 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
 from classifiers.inputs import stored_names
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.scorers.votes import FloatArray
 from classifiers.training.scorers import TrainingSet, learn

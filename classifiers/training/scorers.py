@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import HEAD, Blend
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import HEAD, Blend, Sources
 from classifiers.scorers.linear_head import LinearHead, affordable, fit_head
 from classifiers.scorers.prototypes import DESCRIPTION_WEIGHT, Vectors
 from classifiers.scorers.votes import FloatArray

@@ -10,13 +10,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.blend import ANY, ANY_SHARE, HEAD, NEIGHBORS, PROTOTYPES, Blend, Parts
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import NEAR, Novelty, fit_novelty, nth_similarity
 from classifiers.decision.thresholds import fit_thresholds
 from classifiers.inputs import stored_label
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import (
+    ANY,
+    ANY_SHARE,
+    HEAD,
+    NEIGHBORS,
+    PROTOTYPES,
+    Blend,
+    Parts,
+    Sources,
+)
 from classifiers.scorers.prototypes import Vectors
 from classifiers.scorers.temperature import Scaling, fit_scaling
 from classifiers.scorers.votes import FloatArray

@@ -20,7 +20,7 @@ from forecasting.evaluation.slices import SLICES
 from forecasting.forecaster import LaunchForecaster
 from forecasting.reader import Reader
 from retrieval import InputError
-from retrieval.progress import progress_bar
+from retrieval.encoding.encoder import progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ import pandas as pd
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
-from forecasting.describing import Describer, Description
+from forecasting.features.features import Describer, Description
 from forecasting.forecasts import Forecasts
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, Lessons

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.features.analogues import AnalogueIndex
-from forecasting.parameters import check_parameters
+from forecasting.forecaster import check_parameters
 from forecasting.persistence.model_card import model_card
 from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
 from forecasting.persistence.panel_files import panel_files, read_panel

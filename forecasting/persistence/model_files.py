@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.data.history import History
-from forecasting.describing import Describer
 from forecasting.features.analogues import AnalogueIndex
+from forecasting.features.features import Describer
 from forecasting.models.fitted import Engine
 from forecasting.models.forest import LaunchForest
 from forecasting.models.knn import LaunchVotes

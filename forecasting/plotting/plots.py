@@ -9,9 +9,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from forecasting.launch_dates import LaunchDates
 from forecasting.plotting.bars import draw_analogues, draw_importance, draw_steps, heaviest
-from forecasting.plotting.fan import draw_forecast, launch_curves, quantile_levels, units_sold
+from forecasting.plotting.fan import (
+    LaunchDates,
+    draw_forecast,
+    launch_curves,
+    quantile_levels,
+    units_sold,
+)
 from forecasting.plotting.style import axes_or_new, entitle, short
 from forecasting.plotting.tables import check_most, checked, choose_item, refuse_repeats, rows_of
 from retrieval import InputError

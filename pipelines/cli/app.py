@@ -12,12 +12,9 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.forecasts import backtest, forecast
-from pipelines.cli.items import index, similar
+from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
-from pipelines.cli.run import run
-from pipelines.cli_demo import demo
-from pipelines.cli_monitor import monitor
-from pipelines.cli_reindex import reindex
+from pipelines.cli.run import demo, monitor, run
 
 app = typer.Typer(
     name="likewise",

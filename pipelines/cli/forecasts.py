@@ -190,10 +190,9 @@ def backtest(
 ) -> None:
     """Score forecasts of past launches beside every baseline."""
     with running(log_format, debug):
-        from pipelines.backtest_files import FILES, write_backtest
-        from pipelines.backtest_summary import show_backtest
         from pipelines.inputs.bad_rows import Quarantine
         from pipelines.jobs.forecasts import backtest_job
+        from pipelines.reports.backtest import FILES, show_backtest, write_backtest
         from pipelines.reports.terminal import make_console
 
         check_folder(out)

@@ -25,9 +25,8 @@ from pydantic import (
 )
 
 from pipelines.config.addresses import address_of, with_database
-from pipelines.queries import SqlQuery
 from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
-from pipelines.tables.sql import DatabaseTable
+from pipelines.tables.sql import DatabaseTable, SqlQuery
 from retrieval import InputError
 
 
@@ -405,3 +404,24 @@ class BacktestSettings(_Section):
         if self.cutoffs is not None and self.step is not None:
             raise ValueError("step is the distance of the cutoffs that n_windows places")
         return self
+
+
+class EngineSettings(BaseModel):
+    """Where encoding, search and prediction run.
+
+    `kind` local: in this process; ray: in Ray's worker processes, against a Milvus server. The rest
+    is about Ray. `address`: of a cluster; null starts Ray on this machine, for the time of the job.
+    `workers`: processes with an encoder each. `block_rows`: rows a worker takes at a time. `cpus`
+    and `memory` (GB): what a worker is given; null leaves memory out of the plan. `object_store`:
+    GB of shared memory for what passes between processes, where Ray is started here.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    kind: Literal["local", "ray"] = "local"
+    address: str | None = None
+    workers: PositiveInt = 2
+    block_rows: PositiveInt = 5_000
+    cpus: PositiveFloat = 1.0
+    memory: PositiveFloat | None = None
+    object_store: Annotated[float, Field(ge=0.1)] = 0.5

@@ -31,6 +31,7 @@ from pipelines.config.sections import (
     BadRowsSettings,
     ClassifySettings,
     EncoderSettings,
+    EngineSettings,
     EvaluateSettings,
     ForecastSettings,
     FutureSettings,
@@ -42,7 +43,6 @@ from pipelines.config.sections import (
     SinkSettings,
 )
 from pipelines.config.serve import ServeSettings
-from pipelines.engine_settings import EngineSettings
 from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"

@@ -39,8 +39,7 @@ from pipelines.demo.complete_journey import (
     load_complete_journey,
 )
 from pipelines.demo.labeling import Labeling, label_held_out
-from pipelines.demo.report import write_report
-from pipelines.demo_summary import show_summary
+from pipelines.demo.report import show_summary, write_report
 from pipelines.fingerprint import engine_versions, fingerprint
 from pipelines.jobs.forecasts import make_forecaster
 from pipelines.reports.terminal import make_console

@@ -17,7 +17,7 @@ import pandas as pd
 import structlog
 
 import retrieval.errors
-from pipelines.engine_settings import EngineSettings
+from pipelines.config.sections import EngineSettings
 from pipelines.tables.parquet import ParquetRows
 from retrieval import LikewiseError
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.engine_settings import EngineSettings
+from pipelines.config.sections import EngineSettings
 from retrieval import InputError, LikewiseError
 
 _GB = 10**9

@@ -17,10 +17,10 @@ import structlog
 
 from pipelines.config.sections import ItemsSettings
 from pipelines.logs import timed
-from pipelines.queries import FetchedRows, SqlQuery
 from pipelines.tables.csv_files import CsvFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
+from pipelines.tables.sql import FetchedRows, SqlQuery
 from retrieval import InputError, ItemIndex, TableError
 from retrieval.items import content_ids, item_texts
 

@@ -23,7 +23,6 @@ from classifiers.evaluation.evaluation import Evaluation, evaluate
 from pipelines.components import fitted_classifier, make_classifier, make_encoder, screened_queries
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
-from pipelines.evaluation_report import write_page
 from pipelines.fingerprint import engine_versions
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import (
@@ -39,6 +38,7 @@ from pipelines.inputs.items import (
 )
 from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
+from pipelines.reports.evaluation import write_page
 from pipelines.reports.pictures import (
     confusions_figure,
     coverage_figure,

@@ -18,17 +18,16 @@ import pandas as pd
 import structlog
 
 from forecasting import BacktestResult, LaunchForecaster, backtest
-from forecasting.parameters import FewLaunchesWarning
+from forecasting.forecaster import FewLaunchesWarning
 from forecasting.persistence.files import named_index
 from pipelines.components import check_saving, make_encoder, open_index
 from pipelines.config.sections import BacktestSettings
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, require_text, source_of
-from pipelines.inputs.launches import LaunchTables
+from pipelines.inputs.launches import LaunchTables, ScreenedLaunches, telling_stock
 from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
-from pipelines.screened_launches import ScreenedLaunches, telling_stock
 from retrieval import InputError, ItemIndex
 
 _log = structlog.stdlib.get_logger(__name__)

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipelines.config.monitor import MonitorSettings
-from pipelines.matured_scores import Scores
 from pipelines.monitoring.label_drift import Difference, LabelDrift
+from pipelines.monitoring.matured_forecasts import Scores
 
 FINE, ALARM = "fine", "alarm"
 FEW, CHANCE = "too few", "may be chance"

@@ -20,10 +20,15 @@ from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput
 from pipelines.jobs.locks import LOCK, locked
 from pipelines.logs import timed
-from pipelines.matured_scores import Scores, score_intervals, scores_of
 from pipelines.monitoring.checks import ALARM, Check, forecast_checks, label_checks
 from pipelines.monitoring.label_drift import LabelDrift, label_drift
-from pipelines.monitoring.matured_forecasts import MaturedForecasts, matured_forecasts
+from pipelines.monitoring.matured_forecasts import (
+    MaturedForecasts,
+    Scores,
+    matured_forecasts,
+    score_intervals,
+    scores_of,
+)
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.runs.label_profiles import FOLDER as PROFILES
 from pipelines.runs.label_profiles import kept_profiles, read_labels, remember_labels

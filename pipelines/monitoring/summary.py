@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipelines.comparison_table import plain_table
-from pipelines.matured_scores import Scores
 from pipelines.monitoring.checks import ALARM, CHANCE, FEW, FINE
 from pipelines.monitoring.label_drift import LabelDrift
-from pipelines.monitoring.matured_forecasts import MaturedForecasts
+from pipelines.monitoring.matured_forecasts import MaturedForecasts, Scores
 from pipelines.monitoring.monitor import MonitorReport
+from pipelines.reports.terminal import plain_table
 from pipelines.runs.label_profiles import LEVELS, LabelProfile
 
 _STYLES = {FINE: "green", ALARM: "bold red", FEW: "yellow", CHANCE: "yellow"}

@@ -6,6 +6,8 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
 
 from forecasting import BacktestResult
 from forecasting.evaluation.backtest import NAME
@@ -20,9 +24,14 @@ from forecasting.evaluation.comparison import BETTER, NONE, WORSE
 from forecasting.evaluation.metrics import interval_names
 from forecasting.evaluation.plots import PLOTS, period_name
 from forecasting.evaluation.slices import SLICES
+from pipelines.components import make_encoder
+from pipelines.config.settings import Settings
 from pipelines.fingerprint import engine_versions
+from pipelines.inputs.items import TableInput, name_of
 from pipelines.reports.pictures import to_svg
-from pipelines.tables.reader import write_text
+from pipelines.reports.terminal import comparison_table
+from pipelines.tables.output import replacing_files
+from pipelines.tables.reader import write_json, write_table, write_text
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss
@@ -45,6 +54,28 @@ _MEASURES = {
     "rmse_total": ("RMSE of the total", "{:.2f}"),
     "wql": ("WQL of the total", "{:.3f}"),
     "wql_curve": ("WQL of the curve", "{:.3f}"),
+}
+
+FILES = (
+    "backtest.html",
+    "backtest.json",
+    "compare.csv",
+    "predictions.parquet",
+    "totals.parquet",
+    "left_out.csv",
+)
+"""What `write_backtest` leaves in a folder."""
+
+_SECTIONS = {"items", "sales", "future", "forecast", "backtest"}
+
+# Columns of a terminal from which on WQL and verdict stand in the table.
+_WIDE = 96
+_SHORT_MEASURES = {
+    "wape_total": "WAPE total",
+    "wape_curve": "WAPE curve",
+    "rmse_total": "RMSE",
+    "wql": "WQL total",
+    "wql_curve": "WQL curve",
 }
 
 
@@ -265,3 +296,126 @@ def _launches(n: int) -> str:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(map(str, names))
+
+
+def write_backtest(
+    result: BacktestResult,
+    settings: Settings,
+    folder: Path,
+    *,
+    items: TableInput | None = None,
+    sales: TableInput | None = None,
+) -> None:
+    """Writes a backtest's page, numbers and tables, all of them or none.
+
+    They are `FILES`.
+
+    Args:
+        result: The backtest.
+        settings: What it was made with.
+        folder: Where to; what else is in it stays.
+        items: As given to `pipelines.jobs.forecasts.backtest_job`.
+        sales: So, too.
+    """
+    compare = result.compare()
+    setup = _setup(result, settings)
+    setup["items"] = name_of(items if items is not None else settings.items.source, "items")
+    setup["sales"] = name_of(sales if sales is not None else settings.sales.source, "sales")
+    numbers = {
+        "setup": setup,
+        "compare": _records(compare),
+        "slices": {what: _records(result.by(what)) for what in ("age", *SLICES)},
+        "calibration": _records(result.calibration),
+    }
+    with replacing_files(folder) as made:
+        write_json(numbers, made / "backtest.json")
+        write_table(compare.reset_index(), made / "compare.csv")
+        write_table(result.predictions, made / "predictions.parquet")
+        write_table(result.totals, made / "totals.parquet")
+        write_table(result.left_out, made / "left_out.csv")
+        write_backtest_report(result, made / "backtest.html")
+
+
+def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:
+    """How the backtest came about; secrets of the settings are masked."""
+    return {
+        "likewise": version("likewise"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": engine_versions(),
+        "encoder": make_encoder(settings).identity.as_dict(),
+        "settings": settings.model_dump(mode="json", include=_SECTIONS),
+        "cutoffs": [f"{cutoff:%Y-%m-%d}" for cutoff in result.items["cutoff"].unique()],
+        "launches": len(result.items),
+        "left_out": result.left_out["reason"].value_counts().to_dict(),
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in row.items()} for row in _rows(table)]
+
+
+def _rows(table: pd.DataFrame) -> list[dict[Any, Any]]:
+    return table.reset_index().to_dict("records")
+
+
+def show_backtest(console: Console, result: BacktestResult) -> None:
+    """Print where we lose, the scores of every method, and what else to know.
+
+    Args:
+        console: Where to.
+        result: The backtest.
+    """
+    compare = result.compare()
+    coverage, _ = interval_names(result.quantiles)
+    console.print(f"\n[bold]Where we lose:[/] {escape(losses_in_short(compare))}\n")
+    table = comparison_table(
+        backtest_title(result),
+        compare.reset_index().to_dict("records"),
+        detailed=console.width >= _WIDE,
+        coverage=coverage,
+    )
+    console.print(table)
+    same = compare.index[compare["verdict"] == NONE].tolist()
+    shown = f" No difference shown on total WAPE: {', '.join(same)}." if same else ""
+    console.print(
+        f"\n{escape(wins_in_words(compare) + shown)}\n{escape(backtest_headline(result))}"
+    )
+    for line in faults_in_words(result):
+        console.print(f"[yellow]![/] {line}")
+    for reason, n in result.left_out["reason"].value_counts().items():
+        launches = "launch is left out" if n == 1 else "launches are left out, each"
+        console.print(f"[yellow]![/] {n:,} {launches} because {escape(str(reason))}.")
+    forecaster = result.forecaster
+    if forecaster.method == "auto" and forecaster.engine_.method == "knn":
+        console.print(
+            "[yellow]![/] At the last cutoff too few launches had finished to train on: the "
+            "analogues voted (method knn)."
+        )
+
+
+def backtest_title(result: BacktestResult) -> str:
+    """How many launches from how many cutoffs, as a title."""
+    launches, cutoffs = len(result.items), result.items["cutoff"].nunique()
+    return (
+        f"{launches:,} launch{'' if launches == 1 else 'es'} from {cutoffs} "
+        f"cutoff{'' if cutoffs == 1 else 's'}, {len(result.left_out):,} left out"
+    )
+
+
+def losses_in_short(compare: pd.DataFrame) -> str:
+    """Say to whom we lose, and who has the lowest error where we have not, in one line."""
+    others, ours = compare.drop(index=NAME), compare.loc[NAME]
+    lines = []
+    for prefix, measure in (("", "total WAPE"), ("wql_", "WQL")):
+        better = others.index[others[f"{prefix}verdict"] == BETTER].tolist()
+        if better:
+            lines.append(f"on {measure} to {', '.join(better)}.")
+    lowest: dict[str, list[str]] = {}
+    for key, measure in _SHORT_MEASURES.items():
+        if others[key].min() < ours[key]:
+            lowest.setdefault(str(others[key].idxmin()), []).append(measure)
+    if lowest:
+        said = "; ".join(f"{name} ({', '.join(of)})" for name, of in lowest.items())
+        lines.append(f"Lower errors than ours: {said}.")
+    return " ".join(lines) or "nowhere that shows, over all launches."

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from classifiers.evaluation.evaluation import TAIL, Evaluation
+from pipelines.tables.reader import write_text
 
 _WORST = 8
 _PAIRS = 8
@@ -22,6 +27,8 @@ _LEAST_ITEMS = 5
 _ERRORS_WIDE = 2 * 1.96
 # Columns of a terminal from which on each score's meaning stands beside it.
 _WIDE = 105
+
+_PAIRS_ON_PAGE = 25
 
 
 @dataclass(frozen=True)
@@ -210,3 +217,33 @@ def _items(n: int) -> str:
 
 def _shown(value: float, kind: _Kind) -> str:
     return f"{value:.1%}" if kind.is_share else f"{value:.3f}"
+
+
+def write_page(
+    evaluation: Evaluation, setup: dict[str, Any], pictures: Mapping[str, str], path: Path
+) -> None:
+    """Write the page.
+
+    Args:
+        evaluation: The scores.
+        setup: How they came about; see `pipelines.jobs.evaluation.EvaluationResult`.
+        pictures: SVG elements `reliability`, `risk_coverage` and `confusions`.
+        path: Where to.
+    """
+    environment = Environment(
+        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
+    )
+    page = environment.get_template("evaluation.html.j2").render(
+        setup=setup,
+        counts=evaluation.counts,
+        headline=headline(evaluation, setup),
+        remarks=remarks(evaluation, setup),
+        automatic=automatic_shares(evaluation.risk_coverage),
+        scores=score_rows(evaluation),
+        reliability=evaluation.reliability.to_dict("records"),
+        confusions=evaluation.confusions.head(_PAIRS_ON_PAGE).to_dict("records"),
+        n_confusions=len(evaluation.confusions),
+        worst=worst_labels(evaluation).to_dict("records"),
+        pictures={name: Markup(svg) for name, svg in pictures.items()},
+    )
+    write_text(page, path)

@@ -123,7 +123,7 @@ def reliability_figure(reliability: pd.DataFrame) -> Figure:
     """Draw how often labels were right against how sure of them the classifier was.
 
     Args:
-        reliability: As `classifiers.calibration_error.reliability` returns it: `confidence`,
+        reliability: As `classifiers.evaluation.metrics.reliability` returns it: `confidence`,
             `accuracy` and `n` of each bin. The dots' areas are the bins' shares of the items.
     """
     figure = Figure(figsize=(5.2, 4.6), layout="constrained")

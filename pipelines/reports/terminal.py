@@ -1,15 +1,22 @@
 """What a person sees on the terminal when a job is done."""
 
+from __future__ import annotations
+
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipelines.jobs.reindex import Reindexing
+
 
 _ROWS = 10
 _NEIGHBORS = 3
@@ -17,6 +24,10 @@ _MOST = 5
 _TEXT_WIDTH = 60
 _BARS = "▁▂▃▄▅▆▇█"
 _PIPE_WIDTH = 120
+
+_VERDICTS = {"worse": ("worse", "green"), "better": ("better", "red")}
+_NOT_SHOWN = ("not shown", "dim")
+_LOWER_IS_BETTER = ("wape_total", "wape_curve", "rmse_total")
 
 
 def make_console() -> Console:
@@ -211,3 +222,145 @@ def _sparkline(values: Iterable[float]) -> str:
     numbers = [max(float(value), 0.0) for value in values]
     top = max(numbers, default=0.0) or 1.0
     return "".join(_BARS[round(number / top * (len(_BARS) - 1))] for number in numbers)
+
+
+def comparison_table(
+    title: str,
+    rows: Sequence[Mapping[Any, Any]],
+    *,
+    detailed: bool = False,
+    coverage: str = "coverage_80",
+) -> Table:
+    """Make the table; 80 columns wide, or with WQL and verdict 100.
+
+    Args:
+        title: Above it.
+        rows: As in `forecasting.BacktestResult.compare`, with the method.
+        detailed: With WQL and the verdict in words.
+        coverage: The column of the outer interval's coverage; its number is what it should be.
+    """
+    from forecasting.evaluation.backtest import NAME  # not for all that is shown
+
+    nominal = coverage.removeprefix("coverage_")
+    scores = [*_LOWER_IS_BETTER, *(["wql"] if detailed else [])]
+    heads = ["WAPE\ntotal", "WAPE\ncurve", "RMSE\ntotal", *(["WQL\ntotal"] if detailed else [])]
+    table = plain_table(title, ["method", *heads, "bias", f"{nominal} %\nholds"])
+    table.add_column("WAPE total - ours\nand 95 % interval", no_wrap=True)
+    if detailed:
+        table.add_column("than\nours", no_wrap=True)
+    best = {
+        key: min((row[key] for row in rows if _known(row[key])), default=None) for key in scores
+    }
+    for row in rows:
+        is_ours = row["method"] == NAME
+        cells = [
+            named(row["method"], NAME),
+            *(emphasized(_short_number(row[key]), row[key] == best[key]) for key in scores),
+            Text(_share(row["bias"], "+.0%")),
+            Text(_share(row[coverage], ".0%")),
+            Text() if is_ours else _against(row),
+        ]
+        if detailed:
+            words, style = _VERDICTS.get(row["verdict"], _NOT_SHOWN)
+            cells.append(Text() if is_ours else Text(words, style=style))
+        table.add_row(*cells)
+    return table
+
+
+def plain_table(title: str, columns: Sequence[str]) -> Table:
+    """Make an empty table, the first column of words, the others of numbers."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+    )
+    for column in columns:
+        left = column == columns[0]
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def named(method: str, ours: str) -> Text:
+    """Make a method's name, ours in color."""
+    return Text(method, style="bold cyan" if method == ours else "")
+
+
+def emphasized(text: str, is_best: bool) -> Text:
+    """Make a number, bold where it is the best."""
+    return Text(text, style="bold" if is_best else "")
+
+
+def _against(row: Mapping[Any, Any]) -> Text:
+    if not _known(row["difference"]):
+        return Text("n/a", style="dim")
+    ends = f"{_signed(row['low'])}, {_signed(row['high'])}"
+    _, style = _VERDICTS.get(row["verdict"], _NOT_SHOWN)
+    return Text(f"{_signed(row['difference'])} [{ends}]", style=style)
+
+
+def _short_number(value: float | None) -> str:
+    if not _known(value):
+        return "n/a"
+    assert value is not None
+    return f"{value:.3f}"[1:] if value < 0.9995 else f"{value:.2f}"
+
+
+def _share(value: float | None, form: str) -> str:
+    return format(value, form) if _known(value) else "n/a"
+
+
+def _signed(value: float) -> str:
+    """Three digits without the zero in front: the table fits a terminal of 80 columns."""
+    text = f"{value:+.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def _known(value: float | None) -> bool:
+    """Whether there is a number: none where nothing was sold to relate it to (null in JSON)."""
+    return value is not None and not math.isnan(value)
+
+
+def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
+    """What was done, and how the versions compare.
+
+    Args:
+        console: Where to.
+        name: Of the collection.
+        done: What `pipelines.jobs.reindex` returned.
+    """
+    if done.before is not None and done.after is not None:
+        console.print(_compared(done))
+    console.print(
+        f"[bold]{done.copied:,}[/] copied  [bold]{done.removed:,}[/] removed  "
+        f"[bold]{done.late:,}[/] carried over afterwards"
+    )
+    for one in done.dropped:
+        console.print(f"removed {escape(one)}")
+    former, live = escape(done.former), escape(done.live)
+    if live == former:
+        console.print(f"{escape(name)} stays [bold]{former}[/]")
+    else:
+        console.print(f"{escape(name)} is now [bold]{live}[/], was {former}")
+
+
+def _compared(done: Reindexing) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for column in ("version", "items", "recall@10", "neighbors with the same label", "by"):
+        table.add_column(column, justify="left" if column in ("version", "by") else "right")
+    for role, version, found in (
+        ("live", done.former, done.before),
+        ("next", done.version, done.after),
+    ):
+        assert found is not None
+        agreement = "no labels" if math.isnan(found.agreement) else f"{found.agreement:.1%}"
+        table.add_row(
+            f"{escape(version)} ({role})",
+            f"{found.items:,}",
+            f"{found.recall:.3f}",
+            agreement,
+            escape(found.engine),
+        )
+    return table

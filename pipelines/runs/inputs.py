@@ -17,8 +17,8 @@ import structlog
 from pipelines.config.settings import Settings
 from pipelines.inputs.items import TableInput, name_of
 from pipelines.logs import timed
-from pipelines.queries import SqlQuery, fetch
 from pipelines.runs.manifest import sha256_of
+from pipelines.tables.sql import SqlQuery, fetch
 
 _log = structlog.stdlib.get_logger(__name__)
 

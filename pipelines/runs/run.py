@@ -25,8 +25,6 @@ from typing import Any, get_args
 import pandas as pd
 import structlog
 
-from pipelines.backtest_files import FILES as BACKTEST_FILES
-from pipelines.backtest_files import write_backtest
 from pipelines.components import classify_job, index_job, make_encoder, open_index
 from pipelines.config.sections import StepName
 from pipelines.config.settings import Settings
@@ -39,6 +37,8 @@ from pipelines.jobs.forecasts import backtest_job, forecast_launches
 from pipelines.jobs.locks import LOCK, locked
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
+from pipelines.reports.backtest import FILES as BACKTEST_FILES
+from pipelines.reports.backtest import write_backtest
 from pipelines.runs.inputs import FOLDER as INPUTS
 from pipelines.runs.inputs import RunInputs
 from pipelines.runs.kept_forecasts import keep_forecasts

@@ -23,7 +23,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.queries import FetchedRows, SqlQuery, fetch
 from pipelines.tables.csv_files import (
     CSV_SUFFIXES,
     CsvFile,
@@ -34,6 +33,7 @@ from pipelines.tables.csv_files import (
     write_csv,
 )
 from pipelines.tables.parquet import SUFFIX, ParquetRows, parquet_schema, read_parquet
+from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 

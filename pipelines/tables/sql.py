@@ -7,17 +7,24 @@ the table stay. Where the columns have changed, the table is made anew in the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.databases import DatabaseError, connected
 from pipelines.tables.reader import flat
+from retrieval import InputError, LikewiseError, TableError
 
 _ROWS = 10_000
+
+_EXTRAS = {"postgresql": "likewise[postgresql]"}
+
+_ROWS_FETCHED = 50_000
 
 
 @dataclass(frozen=True)
@@ -108,3 +115,148 @@ class DatabaseTable:
             # Without its cause and its second line: they hold rows.
             problem = str(getattr(cause, "orig", cause)).splitlines()[0]
             raise DatabaseError(f"{self}: the database refused: {problem}") from None
+
+
+class DatabaseError(LikewiseError):
+    """A database does not answer, or breaks off."""
+
+
+@contextmanager
+def connected(url: str, what: str, *, to_write: bool = False) -> Iterator[sa.Connection]:
+    """A connection to a database; what is written is committed where the block succeeds.
+
+    Args:
+        url: SQLAlchemy URL; ``postgresql://`` is spoken by psycopg.
+        what: Who asks, for messages.
+        to_write: Also a SQLite file may then be new.
+
+    Raises:
+        InputError: The URL is wrong, or the driver is not installed.
+        DatabaseError: The database does not answer.
+    """
+    engine = _engine(url, what)
+    try:
+        if not to_write:
+            _check_file(engine)
+        with _connection(engine) as connection, connection.begin():
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of a SQLite database; None of another one, and where the URL is wrong."""
+    try:
+        parsed = sa.make_url(url)
+    except sa.exc.ArgumentError:
+        return None
+    file = parsed.database if parsed.get_backend_name() == "sqlite" else None
+    if not file or file == ":memory:" or file.startswith("file:"):
+        return None
+    return Path(file)
+
+
+def _engine(url: str, what: str) -> sa.Engine:
+    try:
+        parsed = sa.make_url(url)
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = sa.create_engine(parsed)
+    except sa.exc.ArgumentError as error:
+        # Without its cause: the text that could not be parsed may hold a password.
+        raise InputError(f"{what}: url: {str(error).split(' from ')[0]}") from None
+    except ModuleNotFoundError as error:
+        missing = f"the driver for {parsed.drivername!r} is not installed"
+        extra = _EXTRAS.get(parsed.get_backend_name())
+        hint = f"; pip install '{extra}'" if extra else ""
+        raise InputError(f"{what}: url: {missing}: {error}{hint}") from error
+    if engine.dialect.name == "sqlite":
+        _make_transactional(engine)
+    return engine
+
+
+def _make_transactional(engine: sa.Engine) -> None:
+    """Python's SQLite driver begins no transaction before a CREATE or DROP; this one does."""
+
+    @sa.event.listens_for(engine, "connect")
+    def _leave_it_to_us(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _check_file(engine: sa.Engine) -> None:
+    """SQLite would make an empty database."""
+    file = sqlite_file(engine.url.render_as_string(hide_password=False))
+    if file is not None and not file.is_file():
+        raise InputError(f"{file}: no such file")
+
+
+@contextmanager
+def _connection(engine: sa.Engine) -> Iterator[sa.Connection]:
+    try:
+        connection = engine.connect()
+    except sa.exc.DBAPIError as error:
+        place = engine.url.render_as_string(hide_password=True)
+        raise DatabaseError(f"{place}: the database does not answer: {error.orig}") from error
+    with connection:
+        yield connection
+
+
+@dataclass(frozen=True)
+class SqlQuery:
+    """A query and the SQLAlchemy URL of the database it goes to."""
+
+    query: str
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        """What the table is called in messages; the URL may hold a password."""
+        return "SQL query"
+
+
+@dataclass(frozen=True, eq=False)
+class FetchedRows:
+    """The rows of a query, fetched once: who reads them again sees the same ones."""
+
+    query: SqlQuery
+    rows: pa.Table
+
+    def __str__(self) -> str:
+        """As messages name the query."""
+        return str(self.query)
+
+
+def fetch(query: SqlQuery) -> pa.Table:
+    """Runs a query and returns its rows, read in parts so that no second copy of all is made.
+
+    Raises:
+        InputError: The URL or the query is wrong, or the driver is not installed.
+        TableError: A column mixes types.
+        DatabaseError: The database does not answer.
+    """
+    try:
+        with connected(query.url, str(query)) as connection:
+            result = _execute(connection.execution_options(stream_results=True), query)
+            names = list(result.keys())
+            parts = [_part(names, rows) for rows in result.partitions(_ROWS_FETCHED)]
+            return pa.concat_tables(parts or [_part(names, [])], promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise TableError(f"{query}: a column mixes types: {error}") from error
+
+
+def _execute(connection: sa.Connection, query: SqlQuery) -> sa.CursorResult[Any]:
+    try:
+        result = connection.execute(sa.text(query.query))
+    except sa.exc.DBAPIError as error:
+        raise InputError(f"{query}: {error.orig}") from error
+    if not result.returns_rows:
+        raise InputError(f"{query}: the statement returns no rows; write a SELECT")
+    return result
+
+
+def _part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
+    columns = zip(*rows, strict=True) if rows else [()] * len(names)
+    return pa.Table.from_arrays([pa.array(cells) for cells in columns], names=list(names))

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from tqdm.auto import tqdm
 
 from retrieval.encoding.backends import (
     Backend,
@@ -20,7 +21,6 @@ from retrieval.encoding.backends import (
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
-from retrieval.progress import progress_bar
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -189,3 +189,21 @@ def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]
 
 def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def progress_bar(total: int, what: str, unit: str, wanted: bool | None, *, long: int) -> tqdm[Any]:
+    """Make a progress bar.
+
+    Args:
+        total: Units of work.
+        what: Shown in front.
+        unit: What is counted.
+        wanted: True shows it, False hides it, None shows it on a terminal or in a notebook where
+            the work is long.
+        long: How many units that takes.
+    """
+    # tqdm itself decides on None: it hides the bar where nobody watches, as in a log file.
+    by_itself = None if total >= long else True
+    return tqdm(
+        total=total, desc=what, unit=unit, disable=by_itself if wanted is None else not wanted
+    )

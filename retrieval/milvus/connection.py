@@ -1,4 +1,10 @@
-"""Connecting to Milvus, the lock of a Lite file, and what Milvus' errors mean."""
+"""Connecting to Milvus, the lock of a Lite file, and what Milvus' errors mean.
+
+Milvus Lite after a crash: index files that were cut off go, and are built anew on loading.
+
+Rows are safe in Lite's log and segments. The file with a segment's index is written in place,
+though, and half of one would keep the whole collection from being loaded.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +17,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import grpc
+import numpy as np
 from pymilvus import MilvusClient
 from pymilvus.exceptions import MilvusException
 
 from retrieval.errors import InputError, StoreError, StoreLockedError, StoreUnavailableError
-from retrieval.lite_repair import remove_torn_indexes
 
 # How a Milvus that does not answer words it, in contrast to one that refuses.
 _AWAY = (
@@ -30,6 +36,10 @@ _AWAY = (
     "not ready",
     "closed channel",
 )
+
+_log = logging.getLogger(__name__)
+
+_MAGIC = b"\x93NUMPY"
 
 # Every failure is raised again with its message; pymilvus and Milvus Lite would print it with a
 # traceback as well.
@@ -153,3 +163,31 @@ def _first_line(error: BaseException) -> str:
     if isinstance(error, grpc.Call):
         return str(error.details())
     return str(getattr(error, "message", "") or error or type(error).__name__).splitlines()[0]
+
+
+def remove_torn_indexes(path: Path) -> int:
+    """Remove the index files below a Lite path that a crash cut off; return how many.
+
+    Nobody else may have the path open.
+    """
+    torn = [file for file in path.rglob("*.idx") if _is_torn(file)]
+    for file in torn:
+        file.unlink(missing_ok=True)
+    if torn:
+        _log.warning("%s: %d index files were cut off; they are built anew", path, len(torn))
+    return len(torn)
+
+
+def _is_torn(file: Path) -> bool:
+    """Whether a file is empty, or an array that is shorter than its head says."""
+    try:
+        with file.open("rb") as content:
+            start = content.read(len(_MAGIC))
+        if start != _MAGIC:
+            return _MAGIC.startswith(start)  # else it is an index of another kind
+        np.load(file, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        return False
+    except (ValueError, EOFError):
+        return True
+    return False

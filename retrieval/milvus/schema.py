@@ -13,8 +13,9 @@ import pandas as pd
 from pandas.api import types as dtypes
 from pymilvus import DataType
 
+from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.weights import EncoderIdentity
-from retrieval.errors import InputError, Offense, StoreError, TableError
+from retrieval.errors import EncoderMismatchError, InputError, Offense, StoreError, TableError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Kind
 
 FORMAT = 1
@@ -236,3 +237,41 @@ def _cut(text: str) -> str:
 def _content_hash(row: Mapping[str, Any]) -> str:
     line = json.dumps(row, ensure_ascii=False, sort_keys=True)
     return hashlib.blake2b(line.encode(), digest_size=16).hexdigest()
+
+
+def check_layout(
+    layout: Layout, encoder: Encoder, tenant: str | None, collection: str, uri: str
+) -> None:
+    """Refuse a collection of another encoder, or one that is shared where it should not be.
+
+    Args:
+        layout: What the collection holds.
+        encoder: To ask it with.
+        tenant: Whose items are asked for.
+        collection: Its name, for messages; so the next.
+        uri: Where it is.
+    """
+    if not layout.encoder.same_space(encoder.identity):
+        raise EncoderMismatchError(
+            f"collection {collection!r} in {uri} was filled with encoder "
+            f"{layout.encoder.describe()}, not with {encoder.identity.describe()}. "
+            "Open it with that encoder, or index the items anew under another collection name"
+        )
+    if layout.tenants != (tenant is not None):
+        hint = "name one" if layout.tenants else "it cannot be opened for one"
+        raise InputError(
+            f"collection {collection!r} in {uri} is "
+            f"{'' if layout.tenants else 'not '}shared by tenants; {hint}"
+        )
+
+
+def agreed(layout: Layout, wanted: Layout) -> Layout:
+    """Refuse a table whose columns differ from those the collection holds."""
+    for name in ("item_id", "text", "label", "launch_date", "attributes"):
+        there, given = getattr(layout, name), getattr(wanted, name)
+        if there != given:
+            raise InputError(
+                f"the collection was created with {name}={there!r}, not {given!r}; "
+                "pass the same columns, or use another collection name"
+            )
+    return layout

@@ -14,14 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.building import wait_until_built
 from retrieval.encoding.encoder import Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.milvus.index_kinds import milvus_index
 from retrieval.milvus.schema import Layout, milvus_fields
 from retrieval.milvus.store import Store
-from retrieval.moves import Move
-from retrieval.versions.migration import Carried, Carrier
+from retrieval.versions.migration import Carried, Carrier, Move
+from retrieval.writing import wait_until_built
 
 # A pass carries over what was written during the one before; each is shorter.
 _PASSES = 5

@@ -10,7 +10,7 @@ import pytest
 from matplotlib import pyplot
 
 from classifiers import NeighborClassifier
-from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import Encoder, InputError
 
 mpl.use("Agg")

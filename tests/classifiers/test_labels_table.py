@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from classifiers.blend import HEAD, NEIGHBORS
 from classifiers.inputs import stored_label
 from classifiers.labels.tree import LabelTree
 from classifiers.labels_table import Answer, labels_table
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS
 from retrieval import Neighbors
 
 CLASSES = np.array(["a > x", "a > y", "b"], dtype=object)

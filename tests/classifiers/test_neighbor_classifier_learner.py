@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.blend import HEAD
+from classifiers.scorers.ensemble import HEAD
 from retrieval import Encoder, InputError, ItemIndex
 
 DRINKS = pd.DataFrame(

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier, prediction
-from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
+from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import Encoder, InputError, ItemIndex
 from tests.classifiers.conftest import ASTRONOMY, TEXT, Shelf
 

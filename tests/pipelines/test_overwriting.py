@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 import typer
 
-from pipelines.backtest_files import FILES as BACKTEST_FILES
 from pipelines.cli.app import app
 from pipelines.components import classify_job, index_job
 from pipelines.config.sections import IndexSettings, ItemsSettings
@@ -17,6 +16,7 @@ from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
 from pipelines.jobs.forecasts import forecast_job
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
+from pipelines.reports.backtest import FILES as BACKTEST_FILES
 from pipelines.runs.run import run_job
 from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.where import parse_where
 from retrieval import Between, InputError
+from retrieval.filters import parse_conditions
 
 KINDS = {"price": "number", "brand": "string"}
 
@@ -27,11 +27,11 @@ KINDS = {"price": "number", "brand": "string"}
 def test_a_condition_is_read_by_what_its_column_holds(
     condition: str, expected: dict[str, object]
 ) -> None:
-    assert parse_where([condition], KINDS) == expected
+    assert parse_conditions([condition], KINDS) == expected
 
 
 def test_conditions_add_up() -> None:
-    assert parse_where(["brand=a", "price=1"], KINDS) == {"brand": "a", "price": 1.0}
+    assert parse_conditions(["brand=a", "price=1"], KINDS) == {"brand": "a", "price": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_conditions_add_up() -> None:
 )
 def test_a_wrong_condition_is_refused(conditions: list[str], problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_where(conditions, KINDS)
+        parse_conditions(conditions, KINDS)
     assert problem in str(caught.value)
 
 
 @given(low=st.floats(-1e9, 1e9), high=st.floats(-1e9, 1e9))
 def test_every_range_of_numbers_is_understood(low: float, high: float) -> None:
-    assert parse_where([f"price={low}..{high}"], KINDS) == {"price": Between(low, high)}
+    assert parse_conditions([f"price={low}..{high}"], KINDS) == {"price": Between(low, high)}

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy.stats import norm
 
-from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend
 from classifiers.decision.decision import Decision, without_floor
 from classifiers.decision.novelty import Novelty
+from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend
 from classifiers.scorers.temperature import Scaling
 
 NAMES = np.array(["a", "b", "c"], dtype=object)

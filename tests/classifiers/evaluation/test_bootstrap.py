@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from classifiers.evaluation.bootstrap import intervals
-from classifiers.statistics import mean
+from classifiers.evaluation.metrics import mean
 from retrieval import InputError
 
 

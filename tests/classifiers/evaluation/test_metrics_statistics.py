@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score, recall_score
 
-from classifiers.statistics import group_codes, macro_f1, mean, mean_of_means
+from classifiers.evaluation.metrics import group_codes, macro_f1, mean, mean_of_means
 
 # Label, prediction (-1: a label that does not occur), weight of each item.
 ITEMS = st.lists(

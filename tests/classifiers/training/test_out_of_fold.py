@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classifiers.blend import HEAD, NEIGHBORS, PROTOTYPES
 from classifiers.inputs import stored_label
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.training.data import to_targets
 from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold, fold_of_each

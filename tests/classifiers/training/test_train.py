@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.blend import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from classifiers.decision.novelty import Novelty
+from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import Encoder
 from tests.classifiers.conftest import ASTRONOMY, Shelf
 

@@ -17,10 +17,10 @@ import pandas as pd
 import pytest
 
 from pipelines.components import classify_job, index_job, open_index
+from pipelines.config.sections import EngineSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.distributed import jobs
 from pipelines.distributed.cluster import ray_running
-from pipelines.engine_settings import EngineSettings
 from pipelines.jobs.forecasts import forecast_launches
 from retrieval import Encoder, InputError, TableError
 from tests.milvus_places import Place, Places

@@ -17,7 +17,7 @@ from pipelines.components import classify_job, index_job, open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.jobs.evaluation import evaluate_job
-from pipelines.queries import SqlQuery
+from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 from tests.milvus_places import Places

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.queries import FetchedRows, SqlQuery
-from pipelines.source_rows import held, suffix_of, texts_of, whole_rows
+from pipelines.inputs.bad_rows import held, suffix_of, texts_of, whole_rows
 from pipelines.tables.csv_files import CsvFile, CsvFormat
 from pipelines.tables.reader import read_table
+from pipelines.tables.sql import FetchedRows, SqlQuery
 from retrieval import TableError
 
 ROWS = [0, 4, 9]

@@ -12,11 +12,8 @@ import pytest
 from forecasting import BacktestResult, LaunchForecaster, backtest
 from forecasting.data.sales import BeforeLaunch, Repeats, Returns
 from forecasting.features.analogues import POOLS
+from forecasting.forecaster import Method
 from forecasting.models.launch_model import Similarity
-from forecasting.parameters import Method
-from pipelines import backtest_files
-from pipelines.backtest_files import FILES as PLANNED
-from pipelines.backtest_files import write_backtest
 from pipelines.components import open_index
 from pipelines.config.sections import BacktestSettings, ForecastSettings, SalesSettings
 from pipelines.config.settings import Settings, load_settings
@@ -29,6 +26,9 @@ from pipelines.jobs.forecasts import (
     forecast_launches,
     make_forecaster,
 )
+from pipelines.reports import backtest as backtest_files
+from pipelines.reports.backtest import FILES as PLANNED
+from pipelines.reports.backtest import write_backtest
 from retrieval import ArtifactError, InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CUTOFF, Shop

@@ -13,7 +13,7 @@ from pipelines.components import (
     similar_job,
 )
 from pipelines.config.settings import Settings, load_settings
-from pipelines.queries import SqlQuery
+from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, Shop

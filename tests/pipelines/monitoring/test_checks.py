@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pipelines.config.monitor import MonitorSettings
-from pipelines.matured_scores import Scores
 from pipelines.monitoring.checks import Check, forecast_checks, label_checks
+from pipelines.monitoring.matured_forecasts import Scores
 
 GOOD = Scores(
     launches=100,

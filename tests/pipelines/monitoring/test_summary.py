@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from pipelines.matured_scores import scores_of
 from pipelines.monitoring.checks import Check
 from pipelines.monitoring.label_drift import label_drift
-from pipelines.monitoring.matured_forecasts import MOVED, MaturedForecasts
+from pipelines.monitoring.matured_forecasts import MOVED, MaturedForecasts, scores_of
 from pipelines.monitoring.monitor import MonitorReport
 from pipelines.monitoring.summary import show_monitoring
 from pipelines.runs.label_profiles import LabelProfile

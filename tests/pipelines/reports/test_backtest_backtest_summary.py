@@ -7,8 +7,7 @@ from rich.console import Console
 
 from forecasting import BacktestResult, LaunchForecaster
 from forecasting.evaluation.backtest import NAME
-from pipelines.backtest_summary import losses_in_short, show_backtest
-from pipelines.reports.backtest import backtest_headline
+from pipelines.reports.backtest import backtest_headline, losses_in_short, show_backtest
 from tests.forecasting.evaluation.test_plots import result
 
 

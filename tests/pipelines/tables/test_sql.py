@@ -12,10 +12,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
-from pipelines.databases import DatabaseError, connected
-from pipelines.queries import SqlQuery
 from pipelines.tables.reader import read_table
-from pipelines.tables.sql import DatabaseTable
+from pipelines.tables.sql import DatabaseError, DatabaseTable, SqlQuery, connected
 from retrieval import InputError
 from tests.pipelines.conftest import CHIPS, CHOCOLATE
 from tests.pipelines.postgresql import postgresql

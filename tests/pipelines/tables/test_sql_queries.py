@@ -4,9 +4,8 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.databases import DatabaseError
-from pipelines.queries import SqlQuery
 from pipelines.tables.reader import read_table
+from pipelines.tables.sql import DatabaseError, SqlQuery
 from retrieval import InputError, TableError
 
 BIG = 2**53 + 1

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from retrieval import Encoder, InputError, ItemIndex, building
+from retrieval import Encoder, InputError, ItemIndex, writing
 from retrieval.memory_search import Snapshot
 from retrieval.milvus.index_kinds import INDEX_KINDS, milvus_index, search_params
 from tests.milvus_places import Places
@@ -96,7 +96,7 @@ def test_an_index_that_is_never_built_is_told(
             pytest.skip("this Milvus may build DISKANN")
         _fill(index)
         assert caplog.messages == []
-        monkeypatch.setattr(building, "_STALLED_SECONDS", 2.0)
+        monkeypatch.setattr(writing, "_STALLED_SECONDS", 2.0)
         index.wait_until_built()
     (told,) = caplog.messages
     assert f"{index.version}: 3000 rows are not indexed, and none was in the last 2 s" in told

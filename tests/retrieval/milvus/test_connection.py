@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder, ItemIndex
-from retrieval.lite_repair import remove_torn_indexes
+from retrieval.milvus.connection import remove_torn_indexes
 
 
 @pytest.mark.parametrize("left", [0, 3, 6, 60, 128, 1_000])

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli.app import app
-from pipelines.pruning import ids_to_prune
+from pipelines.jobs.index import ids_to_prune
 from retrieval import Encoder, InputError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop

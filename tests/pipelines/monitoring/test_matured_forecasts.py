@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.metrics import score
-from pipelines.matured_scores import score_intervals, scores_of
+from pipelines.monitoring.matured_forecasts import score_intervals, scores_of
 
 
 def launches(n: int, bias: float = 1.0, seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
