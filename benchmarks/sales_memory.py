@@ -46,7 +46,7 @@ def main() -> None:
 def _write(folder: Path, rows: int) -> None:
     import sqlite3
 
-    from pipelines.tables.reader import write_table
+    from pipelines.tables.output import write_table
 
     items = rows // WEEKS
     random = np.random.default_rng(0)

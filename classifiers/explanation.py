@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.labels_table import Answer
+from classifiers.prediction import Answer
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES
 
 if TYPE_CHECKING:

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import FloatArray
 from classifiers.inputs import LABEL, Examples
+from classifiers.labels.prior import Prior, prior_tilt
 from classifiers.scorers.ensemble import ANY, Blend, Sources
 from classifiers.scorers.prototypes import Prototypes, describe
-from classifiers.scorers.votes import FloatArray
 from classifiers.training.data import Lesson, teach, to_targets, write_descriptions, write_examples
 from classifiers.training.scorers import TrainingSet, fit_head_on, pairs
 from classifiers.training.train import Options, Trained, available_parts, train, untaught
 from retrieval import InputError, ItemIndex
-
-Prior = Literal["uniform"] | Mapping[Any, float] | None
 
 _NEEDS_PROTOTYPES = (
     "an index of yours holds items and no descriptions: describing labels takes prototypes=True"
@@ -98,31 +97,6 @@ def acquire(
         options=options,
         is_private=is_private,
     )
-
-
-def prior_tilt(
-    prior: Prior, counts: npt.NDArray[np.int64], classes: npt.NDArray[Any], exclusive: bool
-) -> dict[str, float] | None:
-    """Return label → factor that turns the labels' frequency among the examples into the prior.
-
-    Raises:
-        InputError: The prior is not a share for each label, or items have several labels.
-    """
-    if prior is None:
-        return None
-    if not exclusive:
-        raise InputError("prior is for items of one label, y holds lists")
-    if prior != "uniform" and not isinstance(prior, Mapping):
-        raise InputError(f"prior must be None, 'uniform' or label → share, got {prior!r}")
-    wanted = np.ones(len(classes))
-    if not isinstance(prior, str):
-        missing = [label for label in classes.tolist() if not prior.get(label, 0) > 0]
-        if missing:
-            raise InputError(f"prior: no share above 0 for label {missing[0]!r}")
-        wanted = np.array([prior[label] for label in classes.tolist()], dtype=np.float64)
-    # One more of each, so that a label without an example has a frequency, too.
-    factor = wanted / (counts + 1)
-    return {str(name): float(one) for name, one in zip(classes, factor / factor.max(), strict=True)}
 
 
 def with_label(

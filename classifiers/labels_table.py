@@ -2,74 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import FloatArray
 from classifiers.inputs import stored_names
 from classifiers.labels.tree import LabelTree
+from classifiers.prediction import Answer
 from classifiers.scorers.ensemble import HEAD
-from classifiers.scorers.votes import FloatArray
 from retrieval import Neighbors
-
-BoolArray = npt.NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the classifier has to say about n items.
-
-    Attributes:
-        near: The neighbors that voted.
-        weights: (n, k) their share of the vote.
-        classes: (C,) the labels.
-        proba: (n, C) calibrated probabilities.
-        added: Part → (n, C) what it adds to the probability; the rest, up to it, is spread over all
-            labels alike.
-        head_knows: (C,) which labels the head knows.
-        novelty: (n,) higher for items less like anything known; NaN where nothing could be seen.
-        known: (n,) whether that is below the threshold.
-        sets: (n, C) which labels are in the label set; None where there is none.
-    """
-
-    near: Neighbors
-    weights: FloatArray
-    classes: npt.NDArray[Any]
-    proba: FloatArray
-    added: Mapping[str, FloatArray]
-    head_knows: BoolArray
-    novelty: FloatArray
-    known: BoolArray
-    sets: BoolArray | None
-
-    def replaced(self, other: Answer, rows: BoolArray) -> Answer:
-        """Return this answer with those rows, (n,), taken from another one to the same items."""
-
-        def pick(mine: npt.NDArray[Any], its: npt.NDArray[Any]) -> npt.NDArray[Any]:
-            return np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), its, mine)
-
-        none = np.zeros_like(self.proba)
-        sets = None
-        if self.sets is not None and other.sets is not None:
-            sets = pick(self.sets, other.sets)
-        added = {part: pick(one, other.added.get(part, none)) for part, one in self.added.items()}
-        return replace(
-            self,
-            proba=pick(self.proba, other.proba),
-            added=added,
-            novelty=pick(self.novelty, other.novelty),
-            known=pick(self.known, other.known),
-            sets=sets,
-        )
-
-    @property
-    def seen(self) -> BoolArray:
-        """Whether anything was there to answer from, (n,)."""
-        return ~np.isnan(self.novelty)
 
 
 def labels_table(

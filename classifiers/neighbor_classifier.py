@@ -12,6 +12,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
+from classifiers.arrays import FloatArray
 from classifiers.explanation import contributions_table, plot_contributions
 from classifiers.fitted import (
     Knowledge,
@@ -36,10 +37,9 @@ from classifiers.inputs import (
 from classifiers.labels.candidates import Candidates
 from classifiers.labels.spelling import warn_of_similar_spellings
 from classifiers.labels.tree import LabelTree
-from classifiers.labels_table import Answer, labels_table
+from classifiers.labels_table import labels_table
 from classifiers.persistence.files import read_classifier, write_classifier
-from classifiers.prediction import AsOf, Question, answers
-from classifiers.scorers.votes import FloatArray
+from classifiers.prediction import Answer, AsOf, Question, answers
 from classifiers.training.data import Lesson
 from classifiers.training.train import Options
 from retrieval import Encoder, InputError, ItemIndex

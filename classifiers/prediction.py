@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import BoolArray, FloatArray, Vectors
 from classifiers.decision.decision import Decision, without_floor
 from classifiers.fitted import Knowledge
 from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
-from classifiers.labels_table import Answer
 from classifiers.scorers.ensemble import NEIGHBORS
-from classifiers.scorers.prototypes import Vectors
-from classifiers.scorers.votes import FloatArray, vote_weights
+from classifiers.scorers.votes import vote_weights
 from retrieval import InputError, ItemIndex, Neighbors
 from retrieval.filters import Where
 from retrieval.queries import to_vectors
@@ -25,8 +25,6 @@ from retrieval.queries import to_vectors
 Date = str | date | np.datetime64
 AsOf = Date | Sequence[Date] | pd.Series
 """A moment, or one for each item."""
-
-BoolArray = npt.NDArray[np.bool_]
 
 # Neighbors, and probabilities of each part, held in memory at a time.
 _BATCH_VOTES = 2_000_000
@@ -186,3 +184,56 @@ def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
     if len(dates) != n:
         raise InputError(f"as_of holds {len(dates)} dates for {n} items")
     return dates
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the classifier has to say about n items.
+
+    Attributes:
+        near: The neighbors that voted.
+        weights: (n, k) their share of the vote.
+        classes: (C,) the labels.
+        proba: (n, C) calibrated probabilities.
+        added: Part → (n, C) what it adds to the probability; the rest, up to it, is spread over all
+            labels alike.
+        head_knows: (C,) which labels the head knows.
+        novelty: (n,) higher for items less like anything known; NaN where nothing could be seen.
+        known: (n,) whether that is below the threshold.
+        sets: (n, C) which labels are in the label set; None where there is none.
+    """
+
+    near: Neighbors
+    weights: FloatArray
+    classes: npt.NDArray[Any]
+    proba: FloatArray
+    added: Mapping[str, FloatArray]
+    head_knows: BoolArray
+    novelty: FloatArray
+    known: BoolArray
+    sets: BoolArray | None
+
+    def replaced(self, other: Answer, rows: BoolArray) -> Answer:
+        """Return this answer with those rows, (n,), taken from another one to the same items."""
+
+        def pick(mine: npt.NDArray[Any], its: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            return np.where(rows.reshape(-1, *[1] * (mine.ndim - 1)), its, mine)
+
+        none = np.zeros_like(self.proba)
+        sets = None
+        if self.sets is not None and other.sets is not None:
+            sets = pick(self.sets, other.sets)
+        added = {part: pick(one, other.added.get(part, none)) for part, one in self.added.items()}
+        return replace(
+            self,
+            proba=pick(self.proba, other.proba),
+            added=added,
+            novelty=pick(self.novelty, other.novelty),
+            known=pick(self.known, other.known),
+            sets=sets,
+        )
+
+    @property
+    def seen(self) -> BoolArray:
+        """Whether anything was there to answer from, (n,)."""
+        return ~np.isnan(self.novelty)

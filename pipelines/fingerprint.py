@@ -6,6 +6,9 @@ import hashlib
 import importlib
 import importlib.metadata
 import json
+import platform
+from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ _OURS = ("retrieval", "classifiers", "forecasting", "pipelines")
 _WRITTEN = (".py", ".j2")
 # Another release of these may give other numbers from the same data.
 ENGINES = ("numpy", "pandas", "scikit-learn", "lightgbm", "faiss-cpu", "pymilvus", "milvus-lite")
+_BLOCK = 1 << 20
 
 
 def engine_versions() -> dict[str, str]:
@@ -48,4 +52,30 @@ def code_digest() -> str:
         files = Path(str(package.__file__)).parent.rglob("*")
         for path in sorted(file for file in files if file.suffix in _WRITTEN):
             digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache  # what is loaded does not change, whatever becomes of the files
+def versions() -> dict[str, str]:
+    """What computes: likewise, its code, Python, libraries."""
+    ours = {"likewise": version("likewise"), "code": code_digest()[:16]}
+    return {**ours, "python": platform.python_version(), **engine_versions()}
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, or of all files in a folder with their names; "" where there is none."""
+    if not path.is_dir():
+        return _file_digest(path) if path.is_file() else ""
+    digest = hashlib.sha256()
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            digest.update(f"{file.relative_to(path)}\0{_file_digest(file)}\0".encode())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
     return digest.hexdigest()

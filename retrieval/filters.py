@@ -1,4 +1,4 @@
-"""A small typed filter over item attributes, for Milvus and the in-memory search alike."""
+"""Filter items by attributes: typed conditions for Milvus and memory, and as text."""
 
 from __future__ import annotations
 

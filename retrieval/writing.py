@@ -1,4 +1,4 @@
-"""Writing items to a store, embedding only those that are new or changed."""
+"""Write items to a store, embed only those that are new or changed, wait for the index."""
 
 from __future__ import annotations
 

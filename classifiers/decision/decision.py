@@ -9,13 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import BoolArray, FloatArray
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import Novelty, novelty_features
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend, Parts, completed
 from classifiers.scorers.temperature import Scaling
-from classifiers.scorers.votes import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
 
 _DIGITS = 12
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from mapie.conformity_scores import LACConformityScore
 
-from classifiers.scorers.votes import FloatArray
+from classifiers.arrays import FloatArray
 from retrieval import InputError
 
 # Fewer answers make a label's own threshold a matter of chance.

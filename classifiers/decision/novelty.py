@@ -14,8 +14,8 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 
+from classifiers.arrays import FloatArray
 from classifiers.scorers.temperature import FEWEST
-from classifiers.scorers.votes import FloatArray
 
 NEAR = 5
 # Similarity below which nothing is alike, for want of examples to learn it from. With the default

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import precision_recall_curve
 
-from classifiers.scorers.votes import FloatArray
+from classifiers.arrays import FloatArray
 
 # A label with fewer positive examples takes the threshold that is best for all labels together.
 _FEWEST = 10

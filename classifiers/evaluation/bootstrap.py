@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.evaluation.metrics import FloatArray, Statistic, group_codes
+from classifiers.arrays import FloatArray
+from classifiers.evaluation.metrics import Statistic, group_codes
 from retrieval import InputError
 
 DRAWS = 1_000

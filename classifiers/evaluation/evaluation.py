@@ -15,9 +15,9 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from classifiers.arrays import BoolArray
 from classifiers.evaluation.bootstrap import DRAWS, intervals
 from classifiers.evaluation.metrics import (
-    BoolArray,
     Statistic,
     calibration_statistic,
     group_codes,

@@ -1,11 +1,10 @@
-"""Which share of the labels is right? By item and by group, and the majority label beside it.
+"""Measure labels: accuracy by item and by group, macro F1, calibration.
 
 Groups are what was held out together: product types, customers, weeks. Items of one group are
 alike, so that a few large groups can dominate an average over items; the average over groups gives
 each the same say.
 
-Do probabilities mean what they say? Of items labeled with 80 % certainty, 80 % should be right.
-
+Probabilities mean what they say where of items labeled with 80 % certainty 80 % are right.
 Confidence is the probability of the label named (Guo et al., "On Calibration of Modern Neural
 Networks", ICML 2017). Items are sorted by it and cut into bins of equal count (Naeini et al.,
 "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI 2015), not into bins of equal
@@ -21,11 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import BoolArray, FloatArray
 from retrieval import InputError
 
 Array = npt.NDArray[Any]
-FloatArray = npt.NDArray[np.float64]
-BoolArray = npt.NDArray[np.bool_]
 
 BINS = 15
 

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.evaluation.metrics import FloatArray, hits
+from classifiers.arrays import FloatArray
+from classifiers.evaluation.metrics import hits
 from classifiers.inputs import Labels, Texts
 from retrieval import InputError
 

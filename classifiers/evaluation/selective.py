@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from classifiers.evaluation.metrics import BoolArray, FloatArray
+from classifiers.arrays import BoolArray, FloatArray
 from retrieval import InputError
 
 

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.scorers.votes import FloatArray
+from classifiers.arrays import BoolArray, FloatArray
 from retrieval import InputError
 
 Candidates = Sequence[Any] | Sequence[Sequence[Any]]
 """Labels, or a list of labels for each item."""
-
-BoolArray = npt.NDArray[np.bool_]
 
 _SHOWN = 10
 

@@ -8,15 +8,13 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.sparse import csr_array
 
+from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import LABEL, Labels, Texts, labeled_examples
-from classifiers.scorers.votes import FloatArray, count_votes, vote_weights
+from classifiers.scorers.votes import count_votes, vote_weights
 from retrieval import Encoder, InputError
 from retrieval.items import item_texts
 from retrieval.neighbors import TIE_DIGITS
 from retrieval.private_index import open_private_index, remove_private_index
-
-Positions = npt.NDArray[np.intp]
-BoolArray = npt.NDArray[np.bool_]
 
 # Chosen on BANKING77 with 5 % of the labels flipped, to any label and to that of a near neighbor.
 # Results are flat around all of them. Doubt is added to the support of both labels compared, so

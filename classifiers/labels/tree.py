@@ -11,10 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
 
+from classifiers.arrays import FloatArray, Positions
 from retrieval import InputError
-
-FloatArray = npt.NDArray[np.float64]
-Positions = npt.NDArray[np.intp]
 
 # Names from the root down to a node. Sorted, every node follows its parent.
 _Path = tuple[str, ...]

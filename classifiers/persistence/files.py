@@ -1,8 +1,7 @@
 """Fitted classifiers on disk: what they know, the items of a private index, and a model card.
 
-What a classifier knows, as arrays, tables and JSON, and back.
-
-Infinity is not JSON: a novelty threshold of None stands for it.
+What a classifier knows is arrays, tables and JSON. Infinity is not JSON: a novelty threshold of
+None stands for it.
 """
 
 from __future__ import annotations

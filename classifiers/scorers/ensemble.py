@@ -1,6 +1,4 @@
-"""What neighbors, prototypes and the head each say about an item's label.
-
-What the parts say, blended into one probability.
+"""Score labels by neighbors, prototypes and head, and blend what they say.
 
 Neighbors, prototypes and head each give every label a probability. They are mixed linearly, so that
 an answer is the sum of what its parts contribute, and a part that is sure cannot be vetoed by one
@@ -22,11 +20,12 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, softmax
 
+from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import stored_names
 from classifiers.scorers.linear_head import LinearHead
-from classifiers.scorers.prototypes import Prototypes, Vectors
+from classifiers.scorers.prototypes import Prototypes
 from classifiers.scorers.temperature import Scaling
-from classifiers.scorers.votes import FloatArray, count_votes, vote_weights
+from classifiers.scorers.votes import count_votes, vote_weights
 from retrieval import InputError
 
 # How fast a prototype's say fades with similarity, before it is calibrated.

@@ -12,9 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from classifiers.scorers.votes import FloatArray
-
-Vectors = npt.NDArray[np.float32]
+from classifiers.arrays import FloatArray, Vectors
 
 # Inverse of the penalty: flat from 10 to 30 on the training folds of BANKING77, with 3 examples a
 # label as with 130.

@@ -17,11 +17,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.special import softmax
 
-from classifiers.scorers.votes import FloatArray
+from classifiers.arrays import FloatArray, Positions, Vectors
 from retrieval import Encoder
-
-Vectors = npt.NDArray[np.float32]
-Positions = npt.NDArray[np.intp]
 
 # A description is read in several ways; the mean of their vectors depends less on the wording.
 _PHRASINGS = ("{}", "{}?", "This is about {}.", "The topic is {}.", "an example of {}")

@@ -13,7 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from classifiers.scorers.votes import FloatArray
+from classifiers.arrays import FloatArray
 
 _SMALLEST = 1e-12
 # Fewer answers tell too little to bend probabilities by.

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float64]
+from classifiers.arrays import FloatArray
 
 _DIGITS = 12
 

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
-from classifiers.scorers.prototypes import Vectors, describe
-from classifiers.scorers.votes import FloatArray
+from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
 from retrieval import InputError, ItemIndex
 from retrieval.items import item_texts

@@ -14,16 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
-from classifiers.scorers.votes import FloatArray
 from classifiers.training.scorers import TrainingSet, learn
 from retrieval import ItemIndex
 from retrieval.milvus.store import MOST_NEIGHBORS
-
-BoolArray = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.intp]
 
 _FOLDS = 5
 # At most so many examples are answered, and so many probabilities held for each part.

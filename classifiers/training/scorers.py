@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import FloatArray, Positions, Vectors
 from classifiers.scorers.ensemble import HEAD, Blend, Sources
 from classifiers.scorers.linear_head import LinearHead, affordable, fit_head
-from classifiers.scorers.prototypes import DESCRIPTION_WEIGHT, Vectors
-from classifiers.scorers.votes import FloatArray
-
-Positions = npt.NDArray[np.intp]
+from classifiers.scorers.prototypes import DESCRIPTION_WEIGHT
 
 # Of the items without a label, at most so many teach the head, each by so much of an example times
 # the probability of the label it is given. Chosen on the training folds of BANKING77.

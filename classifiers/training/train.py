@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from classifiers.arrays import FloatArray, Vectors
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import NEAR, Novelty, fit_novelty, nth_similarity
@@ -25,9 +26,7 @@ from classifiers.scorers.ensemble import (
     Parts,
     Sources,
 )
-from classifiers.scorers.prototypes import Vectors
 from classifiers.scorers.temperature import Scaling, fit_scaling
-from classifiers.scorers.votes import FloatArray
 from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold
 from classifiers.training.scorers import TrainingSet, learn, pairs
 from retrieval import ItemIndex

@@ -1,4 +1,4 @@
-"""The verbs ``likewise index`` and ``likewise similar``."""
+"""The verbs ``likewise index``, ``similar`` and ``reindex``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -62,10 +62,10 @@ def index(
 ) -> None:
     """Encode an items table into a Milvus collection; a re-run embeds only what changed."""
     with running(log_format, debug):
-        from pipelines.components import index_job
         from pipelines.inputs.bad_rows import Quarantine
+        from pipelines.jobs.index import index_job
         from pipelines.reports.terminal import make_console, show_counts
-        from pipelines.tables.reader import write_json
+        from pipelines.tables.output import write_json
 
         columns = {
             "id": id_col,
@@ -115,7 +115,7 @@ def similar(
 ) -> None:
     """Find the like items of a table's rows or of texts."""
     with running(log_format, debug):
-        from pipelines.components import similar_job
+        from pipelines.jobs.labels import similar_job
         from pipelines.reports.terminal import make_console, show_neighbors
         from retrieval import InputError
 

@@ -62,8 +62,8 @@ def classify(
 ) -> None:
     """Label new items by the labeled items of the index, by labels in words, or by both."""
     with running(log_format, debug):
-        from pipelines.components import classify_job
         from pipelines.inputs.bad_rows import Quarantine
+        from pipelines.jobs.labels import classify_job
         from pipelines.reports.terminal import make_console, show_labels
 
         settings = settings_of(
@@ -133,8 +133,8 @@ def evaluate(
     """Score the labels of items whose label is known: a test table, or cross-validation."""
     with running(log_format, debug):
         from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.evaluation import FILES, evaluate_job, write_evaluation
-        from pipelines.reports.evaluation import show_evaluation
+        from pipelines.jobs.evaluation import FILES, evaluate_job
+        from pipelines.reports.evaluation import show_evaluation, write_evaluation
         from pipelines.reports.terminal import make_console
 
         check_folder(out)

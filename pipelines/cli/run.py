@@ -1,4 +1,4 @@
-"""The verb ``likewise run``."""
+"""The verbs ``likewise demo``, ``run`` and ``monitor``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -161,7 +161,7 @@ def monitor(
         from pipelines.monitoring.summary import show_monitoring
         from pipelines.reports.terminal import make_console
         from pipelines.runs.run import LABELS
-        from pipelines.tables.reader import write_json
+        from pipelines.tables.output import write_json
 
         flags = {
             "unknown_share": unknown_share,

@@ -103,7 +103,7 @@ def check_table_out(
 ) -> "DatabaseTable | None":
     """The same for a table, which must be writable, too; returns that of the database."""
     from pipelines.overwriting import refuse_replacing
-    from pipelines.tables.reader import check_writable
+    from pipelines.tables.output import check_writable
 
     if out is not None:
         check_writable(out)
@@ -129,7 +129,7 @@ def write_result(
         database.replace(table)
         typer.echo(f"written to {database}")
     if out is not None:
-        from pipelines.tables.reader import write_table
+        from pipelines.tables.output import write_table
 
         write_table(table, out)
         typer.echo(f"written to {out}")

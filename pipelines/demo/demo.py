@@ -19,7 +19,7 @@ import pandas as pd
 from rich.console import Console
 
 from forecasting import BacktestResult, backtest
-from pipelines.components import index_job, make_classifier, make_encoder, open_index
+from pipelines.components import make_classifier, make_encoder, open_index
 from pipelines.config.sections import (
     BacktestSettings,
     ClassifySettings,
@@ -42,8 +42,9 @@ from pipelines.demo.labeling import Labeling, label_held_out
 from pipelines.demo.report import show_summary, write_report
 from pipelines.fingerprint import engine_versions, fingerprint
 from pipelines.jobs.forecasts import make_forecaster
+from pipelines.jobs.index import index_job
 from pipelines.reports.terminal import make_console
-from pipelines.tables.reader import write_json, write_table
+from pipelines.tables.output import write_json, write_table
 
 # Standing at the end of this week, the launches of the next four weeks have eight weeks to score.
 CUTOFF = pd.Timestamp("2017-10-09")

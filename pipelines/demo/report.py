@@ -1,4 +1,4 @@
-"""The demo's report: one HTML page that needs nothing beside it."""
+"""Report the demo: one HTML page that needs nothing beside it, and a summary."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipelines.demo.complete_journey import LABEL, TEXT, CompleteJourney
 from pipelines.demo.labeling import CLASSIFIER, EVERY, HARDER, METHODS, Labeling
 from pipelines.reports.pictures import comparison_figure, coverage_figure, launch_figure, to_svg
 from pipelines.reports.terminal import comparison_table, emphasized, named, plain_table
-from pipelines.tables.reader import write_text
+from pipelines.tables.output import write_text
 from retrieval.items import item_texts
 
 _LABEL_EXAMPLES = 8

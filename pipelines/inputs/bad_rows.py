@@ -26,8 +26,8 @@ from pipelines.config.settings import Settings
 from pipelines.inputs.items import TableInput, name_of, remaining
 from pipelines.overwriting import Write
 from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
+from pipelines.tables.output import write_table
 from pipelines.tables.parquet import parquet_files
-from pipelines.tables.reader import write_table
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, TableError
 from retrieval.errors import Offense

@@ -38,16 +38,8 @@ from pipelines.inputs.items import (
 )
 from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
-from pipelines.reports.evaluation import write_page
-from pipelines.reports.pictures import (
-    confusions_figure,
-    coverage_figure,
-    reliability_figure,
-    to_svg,
-)
 from pipelines.tables.label_texts import read_label_texts
-from pipelines.tables.output import replacing_files
-from pipelines.tables.reader import Kind, write_json, write_table, write_text
+from pipelines.tables.reader import Kind
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
 from retrieval.items import validate_items
@@ -146,25 +138,6 @@ def evaluate_job(
         fields |= evaluation.counts
     setup = {**_provenance(settings), **more, **how, **quarantine.counted()}
     return EvaluationResult(evaluation, setup)
-
-
-def write_evaluation(result: EvaluationResult, folder: Path) -> None:
-    """Writes the page, its numbers, its pictures, and each item's answer.
-
-    They are `FILES`, all of them or none.
-    """
-    evaluation = result.evaluation
-    pictures = {
-        "reliability": to_svg(reliability_figure(evaluation.reliability)),
-        "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
-        "confusions": to_svg(confusions_figure(evaluation.confusions)),
-    }
-    with replacing_files(folder) as made:
-        for name, svg in pictures.items():
-            write_text(svg, made / f"{name}.svg")
-        write_table(evaluation.answers, made / "answers.csv")
-        write_json(result.to_dict(), made / "evaluation.json")
-        write_page(evaluation, result.setup, pictures, made / "evaluation.html")
 
 
 def _of_test_items(

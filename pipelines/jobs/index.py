@@ -1,18 +1,32 @@
-"""Writing a table of items to a collection, by this process or by Ray's workers."""
+"""Fill the collection with a table of items, here or by Ray's workers, and prune it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import shutil
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import structlog
 
+from pipelines.components import open_index
+from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
-from pipelines.inputs.bad_rows import Quarantine
-from pipelines.inputs.items import TableInput, column_arguments
+from pipelines.inputs.bad_rows import Quarantine, held
+from pipelines.inputs.items import (
+    TableInput,
+    column_arguments,
+    item_kinds,
+    name_of,
+    read_items,
+    require_text,
+    source_of,
+)
+from pipelines.jobs.locks import locked_collection
 from pipelines.logs import timed
+from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.parquet import ParquetRows, count_rows, is_parquet, parquet_schema
 from pipelines.tables.reader import Kind
 from retrieval import InputError, ItemIndex
@@ -113,3 +127,91 @@ def ids_to_prune(
             f"{', '.join(gone[:_SHOWN])}{more}; give --yes if the table is whole"
         )
     return gone
+
+
+def index_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    *,
+    confirmed: bool = False,
+    quarantine: Quarantine | None = None,
+) -> dict[str, int]:
+    """Encodes an items table into the collection; running it again changes only what changed.
+
+    Ends when a server has indexed what was written.
+
+    Args:
+        settings: `items` maps the columns, `index` names the collection, and says whether items
+            that the table no longer has are removed from it.
+        items: The table; None: the one the settings name.
+        confirmed: Remove them also if they are more than a fifth of the collection.
+        quarantine: What becomes of bad rows; None: as the settings say. An item in quarantine is
+            not removed.
+
+    Returns:
+        Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``; ``pruned`` where items
+        are removed, ``quarantined`` where bad rows are not refused.
+
+    Raises:
+        InputError: No text column or no table is named, the table breaks the contract, the
+            collection was made with another encoder or other columns, or too many items would be
+            removed.
+        CollectionLockedError: Another job writes the collection.
+        StoreError: Milvus does not answer, or another process holds the Lite file.
+    """
+    columns, prune = settings.items, settings.index.prune
+    quarantine = quarantine or Quarantine.of(settings, "index")
+    require_text(columns)
+    refuse_overwriting(settings, Write.index(settings), quarantine.written, items=items)
+    items = held(items if items is not None else source_of(columns.source, "items"))
+    with _opened_to_fill(settings) as index:
+        kinds = item_kinds(columns, index.layout.attributes if index.count() else {})
+        # Refused, if it is, before anything is written.
+        gone = _to_prune(index, items, columns, confirmed=confirmed) if prune else []
+
+        def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
+            return read_items(source, columns, kinds, skip=skip)
+
+        def fill(table: pd.DataFrame) -> dict[str, int]:
+            return fill_collection(settings, index, table, name_of(items, "items"))
+
+        done = fill_by_parts(settings, index, items, kinds, quarantine)
+        if done is None:
+            done = quarantine.screen("items", items, read, fill, id_col=columns.id).result
+        if prune:
+            done["pruned"] = index.delete(gone)
+            _log.info("items removed", rows=done["pruned"], uri=index.uri)
+        if done["new"] or done["changed"]:
+            index.wait_until_built()
+        return {**done, "total": index.count(), **quarantine.counted()}
+
+
+@contextmanager
+def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
+    """The collection, which no other job writes meanwhile.
+
+    Where the first table is refused, no empty Lite file stays behind.
+    """
+    uri = settings.index.uri
+    is_empty = False
+    with locked_collection(uri, settings.index.collection, "index"):
+        is_new = "://" not in uri and not Path(uri).exists()
+        try:
+            with open_index(settings) as index:
+                try:
+                    yield index
+                except InputError:
+                    is_empty = index.digest() == ""
+                    raise
+        finally:
+            if is_new and is_empty:
+                shutil.rmtree(uri, ignore_errors=True)
+
+
+def _to_prune(
+    index: ItemIndex, items: TableInput, columns: ItemsSettings, *, confirmed: bool
+) -> list[str]:
+    """The items of the collection that the table no longer has, not even in a bad row."""
+    narrowed = columns.model_copy(update={"label": None, "launch_date": None, "attributes": ()})
+    ids = read_items(items, narrowed)[columns.id].dropna().astype(str)
+    return ids_to_prune(index, set(ids), source=name_of(items, "items"), confirmed=confirmed)

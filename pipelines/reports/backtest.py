@@ -1,4 +1,4 @@
-"""The backtest's report: one HTML page that needs nothing beside it."""
+"""Report a backtest: its files, one HTML page that needs nothing beside it, a summary."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from pipelines.fingerprint import engine_versions
 from pipelines.inputs.items import TableInput, name_of
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
-from pipelines.tables.output import replacing_files
-from pipelines.tables.reader import write_json, write_table, write_text
+from pipelines.tables.output import replacing_files, write_json, write_table, write_text
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss

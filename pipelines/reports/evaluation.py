@@ -1,4 +1,4 @@
-"""What an evaluation says in words and rows, and how it looks on a terminal."""
+"""Report an evaluation: its files, its page, its words and rows on a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from classifiers.evaluation.evaluation import TAIL, Evaluation
-from pipelines.tables.reader import write_text
+from pipelines.jobs.evaluation import EvaluationResult
+from pipelines.reports.pictures import (
+    confusions_figure,
+    coverage_figure,
+    reliability_figure,
+    to_svg,
+)
+from pipelines.tables.output import replacing_files, write_json, write_table, write_text
 
 _WORST = 8
 _PAIRS = 8
@@ -247,3 +254,22 @@ def write_page(
         pictures={name: Markup(svg) for name, svg in pictures.items()},
     )
     write_text(page, path)
+
+
+def write_evaluation(result: EvaluationResult, folder: Path) -> None:
+    """Writes the page, its numbers, its pictures, and each item's answer.
+
+    They are `FILES`, all of them or none.
+    """
+    evaluation = result.evaluation
+    pictures = {
+        "reliability": to_svg(reliability_figure(evaluation.reliability)),
+        "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
+        "confusions": to_svg(confusions_figure(evaluation.confusions)),
+    }
+    with replacing_files(folder) as made:
+        for name, svg in pictures.items():
+            write_text(svg, made / f"{name}.svg")
+        write_table(evaluation.answers, made / "answers.csv")
+        write_json(result.to_dict(), made / "evaluation.json")
+        write_page(evaluation, result.setup, pictures, made / "evaluation.html")

@@ -47,7 +47,7 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
 
     Args:
         console: Where to.
-        near: As `pipelines.components.similar_job` returns it.
+        near: As `pipelines.jobs.labels.similar_job` returns it.
         texts: The queries, where they were texts; of an item table the ids are shown.
     """
     groups = near.groupby("query", sort=False)

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import structlog
 
 from pipelines.config.settings import Settings
+from pipelines.fingerprint import sha256_of
 from pipelines.inputs.items import TableInput, name_of
 from pipelines.logs import timed
-from pipelines.runs.manifest import sha256_of
 from pipelines.tables.sql import SqlQuery, fetch
 
 _log = structlog.stdlib.get_logger(__name__)

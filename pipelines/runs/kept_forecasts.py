@@ -15,7 +15,7 @@ import pandas as pd
 
 from pipelines.config.settings import Settings
 from pipelines.jobs.forecasts import LaunchForecasts
-from pipelines.tables.reader import write_table
+from pipelines.tables.output import write_table
 from retrieval import TableError
 
 Floats = npt.NDArray[np.float64]

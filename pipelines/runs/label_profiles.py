@@ -22,8 +22,9 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.runs.manifest import sha256_of
-from pipelines.tables.reader import read_table, write_json
+from pipelines.fingerprint import sha256_of
+from pipelines.tables.output import write_json
+from pipelines.tables.reader import read_table
 from retrieval import TableError
 
 Floats = npt.NDArray[np.float64]

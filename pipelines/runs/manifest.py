@@ -6,20 +6,14 @@ the step has to be done again.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import platform
 from dataclasses import asdict, dataclass, field
-from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
-from pipelines.fingerprint import code_digest, engine_versions
-from pipelines.tables.reader import write_json
+from pipelines.tables.output import write_json
 
 FOLDER = "manifests"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -83,32 +77,6 @@ class Manifest:
     def holds(self, basis: Basis, outputs: dict[str, str]) -> bool:
         """Whether the step is done for this basis, and its outputs are as it left them."""
         return self.status == "done" and self.basis.same(basis) and self.outputs == outputs
-
-
-@cache  # what is loaded does not change, whatever becomes of the files
-def versions() -> dict[str, str]:
-    """What computes: likewise, its code, Python, libraries."""
-    ours = {"likewise": version("likewise"), "code": code_digest()[:16]}
-    return {**ours, "python": platform.python_version(), **engine_versions()}
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, or of all files in a folder with their names; "" where there is none."""
-    if not path.is_dir():
-        return _file_digest(path) if path.is_file() else ""
-    digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
-        if file.is_file():
-            digest.update(f"{file.relative_to(path)}\0{_file_digest(file)}\0".encode())
-    return digest.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _path(folder: Path, step: str) -> Path:

@@ -1,38 +1,26 @@
-"""Tables in and out: Parquet, CSV and SQL to DataFrames; DataFrames to Parquet, CSV and JSON.
+"""Read tables: Parquet, CSV and SQL to DataFrames.
 
 Reading goes through Arrow and takes only the columns asked for. An id stays the text it was:
-``007`` keeps its zeros, an integer with missing neighbors does not become ``7.0``. Writing is
-atomic: a reader sees the old file or the whole new one.
+``007`` keeps its zeros, an integer with missing neighbors does not become ``7.0``.
 
 Rows in messages are counted from 1, without a CSV file's header.
 """
 
-import json
-import math
-import os
 import re
-import secrets
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.tables.csv_files import (
-    CSV_SUFFIXES,
-    CsvFile,
-    CsvFormat,
-    csv_suffix,
-    read_csv,
-    with_points,
-    write_csv,
-)
-from pipelines.tables.parquet import SUFFIX, ParquetRows, parquet_schema, read_parquet
+from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv, with_points
+from pipelines.tables.output import check_suffix
+from pipelines.tables.parquet import ParquetRows, parquet_schema, read_parquet
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
@@ -95,43 +83,6 @@ def read_table(
     return pd.DataFrame(cells)
 
 
-def write_table(frame: pd.DataFrame, path: Path | str) -> None:
-    """Writes a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
-
-    CSV is UTF-8 with commas and decimal points, compressed where the suffix says so.
-
-    Raises:
-        InputError: The suffix is unknown.
-    """
-    path = Path(path)
-    check_writable(path)
-    with _replacing(path) as temporary:
-        suffix = csv_suffix(path)
-        if suffix is None:
-            frame.rename(columns=str).to_parquet(temporary, index=False)
-        else:
-            write_csv(flat(frame), temporary, suffix)
-
-
-def write_json(value: object, path: Path | str) -> None:
-    """Writes JSON, indented; numpy values as plain ones, NaN as null."""
-    write_text(_json(value, indent=2) + "\n", path)
-
-
-def write_text(text: str, path: Path | str) -> None:
-    """Writes a text file."""
-    with _replacing(Path(path)) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
-def check_writable(path: Path | str) -> None:
-    """Refuses, before hours of work, a table that `write_table` could not write."""
-    path = Path(path)
-    _check_suffix(path)
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, not a table")
-
-
 # --- reading -----------------------------------------------------------------------------------
 
 
@@ -147,7 +98,7 @@ def _load(
     path = source.path if isinstance(source, CsvFile) else Path(source)
     if path.is_dir():
         return _load_parquet(path, wanted, optional, None), False
-    _check_suffix(path)
+    check_suffix(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if csv_suffix(path) is not None:
@@ -163,12 +114,6 @@ def _load_parquet(
     if rows is None:
         return read_parquet(path, chosen)
     return read_parquet(path, chosen, rows.start, rows.stop)
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix != SUFFIX and csv_suffix(path) is None:
-        there = ", ".join((SUFFIX, *CSV_SUFFIXES))
-        raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
 
 
 def _chosen(
@@ -306,58 +251,3 @@ def _inferred(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
         except pa.ArrowInvalid:
             continue
     return text
-
-
-# --- writing -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, whole, if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def flat(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with its nested cells as JSON."""
-    nested = [
-        name
-        for name in frame.columns
-        if frame[name].dtype == object
-        and frame[name].map(lambda cell: isinstance(cell, list | tuple | dict | np.ndarray)).any()
-    ]
-    return frame.assign(**{name: frame[name].map(_json) for name in nested})
-
-
-def _json(value: object, indent: int | None = None) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=indent)
-
-
-def _plain(value: Any) -> Any:
-    """`value` in JSON's own types."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, pd.Timestamp):
-        return value.isoformat()
-    return str(value) if isinstance(value, Path) else value

@@ -1,4 +1,4 @@
-"""Results into tables of a database, each replaced as a whole.
+"""Read queries of a database, and replace its tables as a whole.
 
 One transaction deletes the old rows and writes the new ones: whoever reads meanwhile sees the old
 rows until all new ones are there, a job that is killed leaves the old ones, and rights and views on
@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
-from pipelines.tables.reader import flat
+from pipelines.tables.output import flat
 from retrieval import InputError, LikewiseError, TableError
 
 _ROWS = 10_000

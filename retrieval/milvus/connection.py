@@ -1,7 +1,6 @@
 """Connecting to Milvus, the lock of a Lite file, and what Milvus' errors mean.
 
-Milvus Lite after a crash: index files that were cut off go, and are built anew on loading.
-
+After a crash of Milvus Lite, index files that were cut off go, and are built anew on loading.
 Rows are safe in Lite's log and segments. The file with a segment's index is written in place,
 though, and half of one would keep the whole collection from being loaded.
 """

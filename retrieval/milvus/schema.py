@@ -1,4 +1,4 @@
-"""How an item lies in Milvus: fields, index, and the metadata a collection is opened by."""
+"""Lay items out in Milvus: fields, metadata, and whether a collection fits what is asked."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Carrying items from one collection to another while both may be written to.
+"""Carry items from one collection to another while both may be written to.
 
 What is there already is left alone, so that a carrying that was killed is finished by doing it
 again, and a second one right after the first finds only what was written in between.
 
-Note of a name's move, on disk until it is over, so that one that was killed can be finished.
-
+A note of a name's move is on disk until it is over, so that one that was killed can be finished.
 Between the move of a collection's name and the end of the carrying, what was written late is in the
 former version alone, which nobody reads any longer. The note tells what the new version held before
 and thereby what is late; Milvus has no place for it.

@@ -12,7 +12,8 @@ from classifiers import NeighborClassifier
 from serving.handlers.tables import Columns, check_texts, plain, question_table, where_of
 from serving.problems import ApiError
 from serving.runtime.tenants import Tenant
-from serving.schemas.labels import Classify, ExplainClassify, Item, Similar, ids_of
+from serving.schemas.items import Item, ids_of
+from serving.schemas.labels import Classify, ExplainClassify, Similar
 
 
 @dataclass(frozen=True)

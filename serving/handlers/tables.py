@@ -16,7 +16,7 @@ from retrieval import Between
 from retrieval.filters import Kind, Where
 from serving.problems import ApiError, unfit
 from serving.runtime.shared_index import ServedIndex
-from serving.schemas.labels import Item, KnownItem, Range
+from serving.schemas.items import Item, KnownItem, Range
 
 # Ids of items that have none: of this process alone, and not to be written by anybody else.
 _NAMELESS = "\x1flikewise-"

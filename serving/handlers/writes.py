@@ -18,7 +18,8 @@ from serving.handlers.tables import Columns, known_table, plain, require_text_co
 from serving.problems import ApiError, unfit
 from serving.runtime.shared_index import Held
 from serving.runtime.tenants import Tenant, Tenants
-from serving.schemas.labels import Correction, KnownItem, NewLabel
+from serving.schemas.items import KnownItem
+from serving.schemas.labels import Correction, NewLabel
 
 
 @dataclass(frozen=True)

@@ -8,102 +8,33 @@ the whole lines count, and the job goes on behind them.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import re
 import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel, TypeAdapter
 
 from pipelines.config.settings import Settings
 from retrieval import StoreError
 from serving.handlers import forecasts, labels
+from serving.jobs.store import JobFolder, KeptJob
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError, Problem, as_api_error
 from serving.runtime.runtime import FORECASTS, LABELS, Engines
 from serving.runtime.tenants import Tenant, tenant_folder
-from serving.schemas.forecasts import ClassifyJob, Forecast, ForecastJob, Job, JobState, Plan, Sale
+from serving.schemas.forecasts import Forecast, Plan, Sale
+from serving.schemas.jobs import ClassifyJob, ForecastJob, JobState
 from serving.schemas.labels import Classify
 
 _log = structlog.stdlib.get_logger(__name__)
-
-_JOB: TypeAdapter[ClassifyJob | ForecastJob] = TypeAdapter(Job)
 _ID = re.compile(r"[0-9a-f]{32}")
 _CHUNK = 64
 _PAUSE = 1.0  # seconds between attempts while Milvus is away
-
-
-class _Kept(BaseModel):
-    """A job's state as it is kept; `tenant` so that it can go on after a restart."""
-
-    state: JobState
-    tenant: str | None
-    request_id: str
-
-
-@dataclass(frozen=True)
-class _Folder:
-    """The files of one job."""
-
-    path: Path
-
-    def write(self, name: str, content: str) -> None:
-        """Write a file for good, as a whole."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        target = self.path / name
-        fresh = target.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)
-
-    def job(self) -> ClassifyJob | ForecastJob:
-        """What is to be done."""
-        return _JOB.validate_json((self.path / "request.json").read_text("utf-8"))
-
-    def keep(self, kept: _Kept) -> None:
-        """Write how far the job is."""
-        self.write("state.json", kept.model_dump_json())
-
-    def kept(self) -> _Kept | None:
-        """How far the job is; None where it was never accepted, or is gone."""
-        try:
-            return _Kept.model_validate_json((self.path / "state.json").read_text("utf-8"))
-        except FileNotFoundError:
-            return None
-
-    @property
-    def result(self) -> Path:
-        """Where its results are."""
-        return self.path / "result.jsonl"
-
-    def whole_lines(self) -> int:
-        """How many results are there; what a crash cut off is removed."""
-        if not self.result.exists():
-            return 0
-        content = self.result.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with self.result.open("r+b") as file:
-                file.truncate(len(whole))
-        return whole.count(b"\n")
-
-    def append(self, results: Sequence[Any]) -> None:
-        """Add results for good."""
-        with self.result.open("ab") as file:
-            for one in results:
-                file.write(json.dumps(one, default=str, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 class Jobs:
@@ -116,7 +47,7 @@ class Jobs:
     def __init__(self, engines: Engines) -> None:
         self._engines = engines
         self._settings: Settings = engines.settings
-        self._queue: asyncio.Queue[_Folder] = asyncio.Queue()
+        self._queue: asyncio.Queue[JobFolder] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -153,7 +84,7 @@ class Jobs:
         )
         folder = self._folder(tenant, state.job_id)
         folder.write("request.json", job.model_dump_json())
-        folder.keep(_Kept(state=state, tenant=tenant, request_id=request_id))
+        folder.keep(KeptJob(state=state, tenant=tenant, request_id=request_id))
         return state
 
     def enqueue(self, tenant: str | None, job_id: str) -> None:
@@ -198,7 +129,7 @@ class Jobs:
                 _change(folder, kept, status="failed", problem=problem)
             self._purge()
 
-    async def _do(self, folder: _Folder, kept: _Kept) -> None:
+    async def _do(self, folder: JobFolder, kept: KeptJob) -> None:
         job = await asyncio.to_thread(folder.job)
         done = folder.whole_lines()
         for part in await asyncio.to_thread(_parts, job.request, done):
@@ -238,12 +169,12 @@ class Jobs:
             if kept and kept.state.status in ("done", "failed") and _accepted(folder) < oldest:
                 shutil.rmtree(folder.path, ignore_errors=True)
 
-    def _folder(self, tenant: str | None, job_id: str) -> _Folder:
-        return _Folder(tenant_folder(self._settings, tenant) / "jobs" / job_id)
+    def _folder(self, tenant: str | None, job_id: str) -> JobFolder:
+        return JobFolder(tenant_folder(self._settings, tenant) / "jobs" / job_id)
 
-    def _folders(self) -> list[_Folder]:
+    def _folders(self) -> list[JobFolder]:
         found = self._settings.serve.data_dir.glob("*/jobs/*/state.json")
-        return [_Folder(path.parent) for path in found]
+        return [JobFolder(path.parent) for path in found]
 
 
 def checked_job(
@@ -297,8 +228,8 @@ def _call(tenant: Tenant, task: str, part: Any) -> tuple[str, Any, Any]:
 
 
 def _change(
-    folder: _Folder,
-    kept: _Kept,
+    folder: JobFolder,
+    kept: KeptJob,
     *,
     status: Literal["running", "done", "failed"],
     items_done: int | None = None,
@@ -310,7 +241,7 @@ def _change(
     folder.keep(kept)
 
 
-def _problem(error: Exception, kept: _Kept) -> Problem:
+def _problem(error: Exception, kept: KeptJob) -> Problem:
     found = as_api_error(error)
     return Problem(
         type=f"/problems/{found.kind}",
@@ -322,7 +253,7 @@ def _problem(error: Exception, kept: _Kept) -> Problem:
     )
 
 
-def _accepted(folder: _Folder) -> float:
+def _accepted(folder: JobFolder) -> float:
     return folder.path.stat().st_mtime
 
 

@@ -10,7 +10,7 @@ from serving.handlers import writes
 from serving.handlers.tables import Columns, check_texts, known_table
 from serving.problems import ApiError, documented
 from serving.runtime.runtime import WRITES
-from serving.schemas.labels import Deleted, Id, Items, StoredItems, Written
+from serving.schemas.items import Deleted, Id, Items, StoredItems, Written
 from serving.session import Reading, Writing, bearer
 
 router = APIRouter(prefix="/v1/items", tags=["items"], dependencies=[Security(bearer)])

@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from serving.jobs.queue import checked_job
 from serving.problems import documented
-from serving.schemas.forecasts import ClassifyResults, ForecastResults, Job, JobState
+from serving.schemas.jobs import ClassifyResults, ForecastResults, Job, JobState
 from serving.session import Reading, bearer
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)])

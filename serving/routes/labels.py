@@ -11,6 +11,7 @@ from serving.handlers import writes
 from serving.handlers.tables import Columns, check_texts
 from serving.problems import ApiError, documented
 from serving.runtime.runtime import LABELS, WRITES
+from serving.schemas.items import Written
 from serving.schemas.labels import (
     Classify,
     ClassifyResult,
@@ -22,7 +23,6 @@ from serving.schemas.labels import (
     NewLabel,
     Similar,
     SimilarResult,
-    Written,
 )
 from serving.session import Reading, Session, Writing, bearer
 

@@ -1,26 +1,14 @@
-"""What is sent and answered about launches, and about jobs."""
+"""Define what is sent and answered about launches."""
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Literal, Self
+from datetime import date
+from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from serving.problems import Problem
-from serving.schemas.labels import (
-    MOST_ITEMS,
-    Classify,
-    Column,
-    Day,
-    Id,
-    Labeled,
-    Message,
-    Number,
-    Text,
-    Value,
-)
+from serving.schemas.items import MOST_ITEMS, Column, Day, Id, Message, Number, Text, Value
 
 EXAMPLE_LAUNCH: JsonDict = {
     "item_id": "18293696",
@@ -164,44 +152,3 @@ class ExplainForecastResult(Message):
 
     results: list[ExplainedLaunch]
     model_version: str
-
-
-class ClassifyJob(Message):
-    """Many items to label."""
-
-    task: Literal["classify"]
-    request: Classify
-
-
-class ForecastJob(Message):
-    """Many launches to forecast."""
-
-    task: Literal["forecast"]
-    request: Forecast
-
-
-Job = Annotated[ClassifyJob | ForecastJob, Field(discriminator="task")]
-
-
-class JobState(Message):
-    """How far a job is."""
-
-    job_id: str
-    task: Literal["classify", "forecast"]
-    status: Literal["queued", "running", "done", "failed"]
-    items: int
-    items_done: int
-    created: datetime
-    problem: Problem | None = Field(None, description="Why it failed.")
-
-
-class ClassifyResults(Message):
-    """What a job of labels came to."""
-
-    results: list[Labeled]
-
-
-class ForecastResults(Message):
-    """What a job of forecasts came to."""
-
-    results: list[LaunchForecast]

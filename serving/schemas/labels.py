@@ -1,109 +1,30 @@
-"""What a caller sends and gets: items and labels. For launches see `serving.schemas.forecasts`."""
+"""Define what is sent and answered about labels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
-    StringConstraints,
-    model_validator,
 )
-from pydantic.config import JsonDict
 
-MOST_ITEMS = 100_000  # of one body, jobs included; `serve.cap` and `serve.job_cap` are lower
+from serving.schemas.items import (
+    EXAMPLE_ITEM,
+    MOST_ITEMS,
+    Column,
+    Day,
+    Id,
+    Item,
+    Label,
+    Message,
+    Text,
+    Where,
+)
 
 # Half a character (a lone surrogate) can be written in JSON and nowhere else.
 _NO_SURROGATE = r"^[^\ud800-\udfff]*$"
-Id = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"\S")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"\S")]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-
-
-def _written_out(value: object) -> object:
-    if not isinstance(value, str | date):  # a number would be taken for seconds since 1970
-        raise ValueError("a date is a string, YYYY-MM-DD")
-    return value
-
-
-def _within_reach(day: date) -> date:
-    # Tables count nanoseconds in 64 bits.
-    if not 1700 <= day.year <= 2261:
-        raise ValueError("a date lies between the years 1700 and 2261")
-    return day
-
-
-Day = Annotated[date, BeforeValidator(_written_out), AfterValidator(_within_reach)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | Number | None
-
-EXAMPLE_ITEM: JsonDict = {"item_id": "4021", "text": "frozen pizza 12 oz"}
-
-
-class Message(BaseModel):
-    """A body, or a part of one; what it does not know it refuses."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Item(Message):
-    """An item to ask about."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ITEM]})
-
-    item_id: Id | None = Field(
-        None, description="Its id; an item of the index by that id has no say about itself."
-    )
-    text: Text | dict[Column, str | None] = Field(
-        description="What describes it: one text, or the text columns of the index by name."
-    )
-
-
-class KnownItem(Item):
-    """An item to keep: a labeled one is a neighbor of later questions."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "item_id": "4021",
-                    "text": "frozen pizza 12 oz",
-                    "label": "FROZEN PIZZA",
-                    "launch_date": "2024-03-01",
-                }
-            ]
-        }
-    )
-
-    item_id: Id
-    label: Label | None = None
-    launch_date: Day | None = None
-    attributes: dict[Column, Value] = Field({}, description="Columns that `where` may filter by.")
-
-
-class Range(Message):
-    """Numbers between two ends, both included; one end may be open."""
-
-    low: Number | None = None
-    high: Number | None = None
-
-    @model_validator(mode="after")
-    def _has_an_end(self) -> Self:
-        if self.low is None and self.high is None:
-            raise ValueError("a range needs low or high")
-        return self
-
-
-Scalar = Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | bool | Number
-Where = dict[Column, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range]
 
 
 class _Visible(Message):
@@ -195,42 +116,6 @@ class SimilarResult(Message):
     """The like items of each, in the order asked."""
 
     results: list[SimilarTo]
-
-
-class Items(Message):
-    """Items to add or replace."""
-
-    items: Annotated[list[KnownItem], Field(min_length=1, max_length=MOST_ITEMS)]
-
-
-class Written(Message):
-    """What a write did; it is in Milvus now."""
-
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-
-
-class Deleted(Message):
-    """What a delete did."""
-
-    deleted: int
-
-
-class StoredItem(Message):
-    """An item as it is kept."""
-
-    item_id: str
-    text: str | None = Field(description="null where texts are not kept.")
-    label: str | None
-    launch_date: date | None
-    attributes: dict[str, Any]
-
-
-class StoredItems(Message):
-    """Items as they are kept; ids that do not exist are left out."""
-
-    items: list[StoredItem]
 
 
 class NewLabel(Message):
@@ -328,9 +213,4 @@ class Health(Message):
     """Whether a probe is content."""
 
     status: Literal["ok", "starting", "unavailable"]
-    reasons: list[str] = []
-
-
-def ids_of(items: Sequence[Item]) -> list[str]:
-    """The ids that items have."""
-    return [one.item_id for one in items if one.item_id is not None]
+    reasons: list[str] = Field([])

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from classifiers import NeighborClassifier
-from classifiers.fitted import prior_tilt, with_label
+from classifiers.fitted import with_label
 from classifiers.inputs import label_texts
+from classifiers.labels.prior import prior_tilt
 from retrieval import Encoder, InputError
 
 CLASSES = np.array(["a", "b", "c"], dtype=object)

@@ -6,7 +6,8 @@ import pytest
 
 from classifiers.inputs import stored_label
 from classifiers.labels.tree import LabelTree
-from classifiers.labels_table import Answer, labels_table
+from classifiers.labels_table import labels_table
+from classifiers.prediction import Answer
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS
 from retrieval import Neighbors
 

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 import typer
 
 from pipelines.cli.app import app
-from pipelines.components import classify_job, index_job
 from pipelines.config.sections import IndexSettings, ItemsSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
 from pipelines.jobs.forecasts import forecast_job
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
 from pipelines.reports.backtest import FILES as BACKTEST_FILES
 from pipelines.runs.run import run_job

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from forecasting.evaluation.baselines import BASELINES
-from pipelines.components import index_job, make_classifier, open_index
+from pipelines.components import make_classifier, open_index
 from pipelines.config.settings import load_settings
 from pipelines.demo import demo
 from pipelines.demo.complete_journey import HELD_OUT, LABEL, CompleteJourney
 from pipelines.demo.demo import CUTOFF, OUTPUTS, demo_settings
 from pipelines.demo.labeling import EVERY, HARDER, METHODS, label_held_out
+from pipelines.jobs.index import index_job
 from tests.pipelines.conftest import DemoRun, run_demo_on
 
 CONFIG = Path(__file__).parents[3] / "configs" / "complete_journey.yaml"

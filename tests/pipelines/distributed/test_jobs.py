@@ -16,12 +16,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipelines.components import classify_job, index_job, open_index
+from pipelines.components import open_index
 from pipelines.config.sections import EngineSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.distributed import jobs
 from pipelines.distributed.cluster import ray_running
 from pipelines.jobs.forecasts import forecast_launches
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job
 from retrieval import Encoder, InputError, TableError
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import CUTOFF, Shop

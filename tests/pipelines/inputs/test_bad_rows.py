@@ -13,10 +13,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from pipelines.cli.app import app
-from pipelines.components import classify_job, index_job, open_index
+from pipelines.components import open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.jobs.evaluation import evaluate_job
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job
 from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from retrieval.errors import Offense

@@ -6,9 +6,11 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.components import classify_job, index_job
 from pipelines.config.settings import Settings, load_settings
-from pipelines.jobs.evaluation import FILES, EvaluationResult, evaluate_job, write_evaluation
+from pipelines.jobs.evaluation import FILES, EvaluationResult, evaluate_job
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job
+from pipelines.reports.evaluation import write_evaluation
 from retrieval import InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop

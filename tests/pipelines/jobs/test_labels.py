@@ -4,15 +4,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.components import (
-    classify_job,
-    fitted_classifier,
-    index_job,
-    make_classifier,
-    open_index,
-    similar_job,
-)
+from pipelines.components import fitted_classifier, make_classifier, open_index
 from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job, similar_job
 from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from tests.milvus_places import Places

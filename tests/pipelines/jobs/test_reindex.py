@@ -7,9 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.cli.app import app
-from pipelines.components import classify_job, index_job, open_index
+from pipelines.components import open_index
 from pipelines.config.settings import load_settings
 from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.index import index_job
+from pipelines.jobs.labels import classify_job
 from pipelines.jobs.locks import CollectionLockedError
 from pipelines.jobs.reindex import reindex_job, rollback_job
 from retrieval import Encoder, EncoderMismatchError

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.runs.manifest import Basis, Manifest, sha256_of, versions
+from pipelines.fingerprint import sha256_of, versions
+from pipelines.runs.manifest import Basis, Manifest
 
 BASIS = Basis({"items": "ab"}, {"k": 20, "text": ["name"]}, {"python": "3"}, {"name": "mini"})
 MADE = Manifest("index", "done", BASIS, {"collection": "cd"}, {"new": 3}, "2024-01-01", 1.5)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.runs.manifest import Manifest, sha256_of
+from pipelines.fingerprint import sha256_of
+from pipelines.runs.manifest import Manifest
 from pipelines.runs.steps import Outcome, Step, run_step
 
 

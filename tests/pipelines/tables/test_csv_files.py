@@ -9,7 +9,8 @@ import pytest
 from pipelines.config.sections import SalesSettings
 from pipelines.config.settings import load_settings
 from pipelines.tables.csv_files import CsvFile, CsvFormat
-from pipelines.tables.reader import read_table, write_table
+from pipelines.tables.output import write_table
+from pipelines.tables.reader import read_table
 from retrieval import TableError
 
 GERMAN = CsvFormat(encoding="cp1252", delimiter=";", decimal=",")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.tables.reader import Kind, check_writable, read_table, write_json, write_table
+from pipelines.tables.output import check_writable, write_json, write_table
+from pipelines.tables.reader import Kind, read_table
 from retrieval import InputError, TableError
 
 KINDS: dict[str, Kind] = {"id": "string", "day": "date", "y": "number", "size": "any"}

@@ -1,0 +1,108 @@
+"""Label items, and find like ones: the jobs behind ``classify`` and ``similar``.
+
+Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads, and returns a
+DataFrame. Nothing is written but the encoder's cache and, where the settings ask for it, files of
+bad rows (`pipelines.inputs.bad_rows`).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import structlog
+
+from pipelines.components import (
+    check_saving,
+    classify_block,
+    fitted_classifier,
+    open_index,
+    screened_queries,
+)
+from pipelines.config.settings import Settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
+from pipelines.logs import timed
+from retrieval import InputError
+from retrieval.filters import parse_conditions
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def similar_job(
+    settings: Settings,
+    queries: TableInput | list[str],
+    *,
+    k: int = 10,
+    as_of: str | pd.Timestamp | None = None,
+    where: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Finds the like items of new ones.
+
+    Args:
+        settings: `index` names the collection.
+        queries: An items table with the collection's id and text columns, or a list of texts.
+        k: Neighbors a query.
+        as_of: Only items launched until that day (inclusive) are seen.
+        where: Conditions on attributes, as `retrieval.filters.parse_conditions` reads them.
+
+    Returns:
+        One row a neighbor: query (its id, or the text's position), rank, item_id, similarity,
+        label, text.
+
+    Raises:
+        InputError: The collection does not exist, or a table, date or condition is wrong.
+        StoreError: Milvus does not answer, or another process holds the Lite file.
+    """
+    with open_index(settings, to_read=True) as index:
+        conditions = parse_conditions(where, index.layout.attributes)
+        asked = queries if isinstance(queries, list) else read_queries(queries, index)
+        with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
+            near = index.neighbors(asked, k, as_of=as_of, where=conditions).to_frame()
+        texts = index.get(near["item_id"].unique().tolist()).set_index("item_id")["text"]
+        return near.assign(text=near["item_id"].map(texts))
+
+
+def classify_job(
+    settings: Settings,
+    items: TableInput,
+    *,
+    model: Path | None = None,
+    save: Path | None = None,
+    quarantine: Quarantine | None = None,
+) -> pd.DataFrame:
+    """Labels new items by the labeled items of the index, by labels in words, or by both.
+
+    Args:
+        settings: `classify` says how, `index` names a collection with labels; see
+            `fitted_classifier` for where none is needed.
+        items: The new items, with the collection's id and text columns.
+        model: A saved classifier that answers instead of one fitted now.
+        save: Folder to save the classifier to.
+        quarantine: What becomes of bad rows; None: as the settings say.
+
+    Returns:
+        The labels table.
+
+    Raises:
+        InputError: The collection does not exist or holds no label, or the table is wrong.
+        ArtifactError: `model` is not a whole, untouched classifier.
+        StoreError: Milvus does not answer, or another process holds the Lite file.
+    """
+    if model is not None and save is not None:
+        raise InputError("classify: --model is saved already; give --save without it")
+    quarantine = quarantine or Quarantine.of(settings, "classify")
+    check_saving(settings, save, quarantine, new_items=items, model=model)
+    with fitted_classifier(settings, model) as classifier:
+        table = screened_queries(quarantine, "new_items", items, classifier.index_)
+        with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
+            if settings.engine.kind == "ray":
+                from pipelines.distributed.jobs import classify_on_ray
+
+                labels = classify_on_ray(settings, classifier, table)
+            else:
+                blocks = in_blocks(table.reset_index(drop=True), settings.engine.block_rows)
+                parts = [classify_block(settings, classifier, block) for block in blocks or [table]]
+                labels = pd.concat(parts, ignore_index=True)
+        if save is not None:
+            classifier.save(save)
+        return labels
