@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from score_table import over_seeds
 
-from forecasting.evaluation.backtest import NAME, BacktestResult
-from forecasting.evaluation.comparison import NONE
+from forecasting.evaluation.backtest import FORECASTER, BacktestResult
+from forecasting.evaluation.comparison import NO_DIFFERENCE
 from forecasting.evaluation.metrics import calibration
 from forecasting.evaluation.slices import THIRDS, by_level
 
@@ -97,7 +97,7 @@ def frame(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
 def _difference(own: pd.DataFrame, prefix: str) -> str:
     low, high = own[f"{prefix}low"].min(), own[f"{prefix}high"].max()
     verdicts = own[f"{prefix}verdict"].unique()
-    verdict = verdicts[0] if len(verdicts) == 1 else NONE
+    verdict = verdicts[0] if len(verdicts) == 1 else NO_DIFFERENCE
     return f"{own[f'{prefix}difference'].mean():+.3f} [{low:+.3f}, {high:+.3f}] {verdict}"
 
 
@@ -113,10 +113,10 @@ def _calibration_by_third(result: BacktestResult) -> pd.DataFrame:
     rows = {}
     for name in (ALL, *THIRDS):
         chosen = result.items if name == ALL else result.items[third == name]
-        totals = result.totals[result.totals["method"] == NAME].merge(chosen[_KEYS])
+        totals = result.totals[result.totals["method"] == FORECASTER].merge(chosen[_KEYS])
         low, high = f"{result.quantiles[0]:g}", f"{result.quantiles[-1]:g}"
         row = {"80 % holds": totals["y"].between(totals[low], totals[high]).mean()}
-        shares = calibration(totals, result.quantiles).loc[NAME]
+        shares = calibration(totals, result.quantiles).loc[FORECASTER]
         for level, share in shares.iterrows():
             row |= {f"{level:g} below": share["below"], f"{level:g} up to": share["up_to"]}
         rows[name] = row
@@ -131,12 +131,12 @@ def _below_every_baseline(compared: Sequence[pd.DataFrame]) -> list[str]:
     lines = []
     for column in ("wape_total", "rmse_total", "wql"):
         mean = pd.DataFrame([one[column] for one in compared]).mean()
-        others = mean.drop(NAME)
+        others = mean.drop(FORECASTER)
         lines.append(
             _line(
-                mean[NAME] < others.min(),
+                mean[FORECASTER] < others.min(),
                 f"{_COLUMNS[column][0]} below every baseline",
-                f"{mean[NAME]:.3f}, the best of them {others.min():.3f} ({others.idxmin()})",
+                f"{mean[FORECASTER]:.3f}, the best of them {others.min():.3f} ({others.idxmin()})",
             )
         )
     return lines
@@ -145,7 +145,7 @@ def _below_every_baseline(compared: Sequence[pd.DataFrame]) -> list[str]:
 def _shown(compared: Sequence[pd.DataFrame]) -> list[str]:
     lines = []
     for column, title in (("low", "WAPE"), ("wql_low", "WQL")):
-        lowest = pd.DataFrame([one[column].drop(NAME) for one in compared]).min()
+        lowest = pd.DataFrame([one[column].drop(FORECASTER) for one in compared]).min()
         open_ = [method for method, low in lowest.items() if not low > 0]
         found = f"not for {', '.join(open_)}" if open_ else "for every baseline and seed"
         lines.append(_line(not open_, f"intervals of the {title}'s difference exclude 0", found))
@@ -153,7 +153,7 @@ def _shown(compared: Sequence[pd.DataFrame]) -> list[str]:
 
 
 def _unbiased(compared: Sequence[pd.DataFrame]) -> str:
-    bias = [float(one.loc[NAME, "bias"]) for one in compared]
+    bias = [float(one.loc[FORECASTER, "bias"]) for one in compared]
     return _line(
         max(map(abs, bias)) <= LARGEST_BIAS,
         f"bias of the mean within {LARGEST_BIAS:.0%}, every seed",
@@ -196,4 +196,4 @@ def _better_by_neighbors(compared: Sequence[pd.DataFrame]) -> str:
 
 
 def _ratios(compared: Sequence[pd.DataFrame], column: str) -> list[float]:
-    return [float(one.loc[NAME, column] / one.loc[PLAIN, column]) for one in compared]
+    return [float(one.loc[FORECASTER, column] / one.loc[PLAIN, column]) for one in compared]

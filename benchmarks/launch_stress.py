@@ -18,7 +18,7 @@ from launch_scores import PLAIN, comparison_table, show
 from launch_trials import Setting, Trial, bucket, complete_journey
 
 from forecasting.data.panel import Floats
-from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.backtest import FORECASTER
 
 SEED = 0
 TO_CHRISTMAS = 17  # weeks from the first dev launches to the end of September
@@ -27,7 +27,7 @@ PEAK = (47, 51)
 LAST_RANGE = "2017-08-14"  # later ones hold products that dev does not score
 BATCH = 800  # products, in the order of the catalog
 PER_PIECE = 100
-SHOWN = (NAME, PLAIN, "incumbents' level", "global mean")
+SHOWN = (FORECASTER, PLAIN, "incumbents' level", "global mean")
 
 Weeks = npt.NDArray[np.int64]
 

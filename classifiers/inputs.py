@@ -9,9 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval import InputError
-from retrieval.items import content_ids, item_texts
-from retrieval.milvus.schema import Layout
+from retrieval import InputError, Layout, content_ids, item_texts
 
 LABEL = "label"
 TEXT = "text"

@@ -42,9 +42,15 @@ from classifiers.persistence.files import read_classifier, write_classifier
 from classifiers.prediction import Answer, AsOf, Question, answers
 from classifiers.training.data import Lesson
 from classifiers.training.train import Options
-from retrieval import Encoder, InputError, ItemIndex
-from retrieval.filters import Where
-from retrieval.private_index import Finalizer, open_private_index, remove_private_index
+from retrieval import (
+    Encoder,
+    Finalizer,
+    InputError,
+    ItemIndex,
+    Where,
+    open_private_index,
+    remove_private_index,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -18,9 +18,7 @@ from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
 from classifiers.scorers.ensemble import NEIGHBORS
 from classifiers.scorers.votes import vote_weights
-from retrieval import InputError, ItemIndex, Neighbors
-from retrieval.filters import Where
-from retrieval.queries import to_vectors
+from retrieval import InputError, ItemIndex, Neighbors, Where, to_vectors
 
 Date = str | date | np.datetime64
 AsOf = Date | Sequence[Date] | pd.Series

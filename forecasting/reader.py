@@ -16,9 +16,7 @@ from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
 from forecasting.data.plans import plan_array
 from forecasting.data.sales import BeforeLaunch, Repeats, Returns
 from forecasting.updates.first_weeks import Observed
-from retrieval import Encoder, InputError, TableError
-from retrieval.errors import Offense
-from retrieval.items import item_texts, validate_items
+from retrieval import Encoder, InputError, Offense, TableError, item_texts, validate_items
 
 _NEW = "new_items"
 _FRAME = "\x1fframe"  # no item's id

@@ -1,3 +1,64 @@
 """Jobs that wire the other packages to files, databases and schedules; the command line."""
 
-__all__: list[str] = []
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipelines.cli.options import (
+        CollectionOption,
+        ConfigOption,
+        DebugOption,
+        LogFormatOption,
+        UriOption,
+    )
+    from pipelines.cli.runner import index_section, running, settings_of
+    from pipelines.components import make_classifier
+    from pipelines.config.sections import ItemsSettings
+    from pipelines.config.serve import KeySettings, Scope
+    from pipelines.config.settings import Settings
+    from pipelines.logs import timed
+    from pipelines.tables.label_texts import read_label_texts
+
+__all__ = [
+    "CollectionOption",
+    "ConfigOption",
+    "DebugOption",
+    "ItemsSettings",
+    "KeySettings",
+    "LogFormatOption",
+    "Scope",
+    "Settings",
+    "UriOption",
+    "index_section",
+    "make_classifier",
+    "read_label_texts",
+    "running",
+    "settings_of",
+    "timed",
+]
+
+# Imported when asked for: the command line starts without what is heavy.
+_HOMES = {
+    "CollectionOption": "pipelines.cli.options",
+    "ConfigOption": "pipelines.cli.options",
+    "DebugOption": "pipelines.cli.options",
+    "ItemsSettings": "pipelines.config.sections",
+    "KeySettings": "pipelines.config.serve",
+    "LogFormatOption": "pipelines.cli.options",
+    "Scope": "pipelines.config.serve",
+    "Settings": "pipelines.config.settings",
+    "UriOption": "pipelines.cli.options",
+    "index_section": "pipelines.cli.runner",
+    "make_classifier": "pipelines.components",
+    "read_label_texts": "pipelines.tables.label_texts",
+    "running": "pipelines.cli.runner",
+    "settings_of": "pipelines.cli.runner",
+    "timed": "pipelines.logs",
+}
+
+if not TYPE_CHECKING:  # a name that is not there stays an error of types
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pandas as pd
 import structlog
 
-from classifiers import NeighborClassifier
-from classifiers.persistence.files import named_index
+from classifiers import NeighborClassifier, named_index
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine, Role
 from pipelines.inputs.items import (
@@ -20,9 +19,7 @@ from pipelines.inputs.items import (
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
-from retrieval import Encoder, InputError, ItemIndex
-from retrieval.artifact import check_replaceable
-from retrieval.items import validate_items
+from retrieval import Encoder, InputError, ItemIndex, check_replaceable, validate_items
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.config.settings import Settings
-from retrieval.encoding.weights import EncoderIdentity
+from retrieval import EncoderIdentity
 
 _OURS = ("retrieval", "classifiers", "forecasting", "pipelines")
 _WRITTEN = (".py", ".j2")

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from pipelines.config.settings import Settings
+from pipelines import Settings
 from serving import problems
 from serving.jobs.queue import Jobs
 from serving.middleware import Requests

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from pipelines.cli.options import (
+from pipelines import (
     CollectionOption,
     ConfigOption,
     DebugOption,
     LogFormatOption,
     UriOption,
+    index_section,
+    running,
+    settings_of,
 )
-from pipelines.cli.runner import index_section, running, settings_of
 
 if TYPE_CHECKING:
-    from pipelines.config.settings import Settings
+    from pipelines import Settings
 
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
 _REMOVE = """
@@ -67,7 +69,7 @@ def key(
     with running("auto", debug=False):
         import yaml
 
-        from pipelines.config.serve import KeySettings
+        from pipelines import KeySettings
         from serving.keys import make_key
 
         secret, digest = make_key()
@@ -145,7 +147,7 @@ def _leave(code: int) -> NoReturn:
     The process becomes one that removes what the thread wrote: after that no thread is left that
     could write more.
     """
-    from retrieval.private_index import private_folders
+    from retrieval import private_folders
 
     sys.stdout.flush()
     sys.stderr.flush()

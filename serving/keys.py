@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipelines.config.serve import KeySettings, Scope
+from pipelines import KeySettings, Scope
 
 _PREFIX = "lw_"
 

@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from pipelines.config.settings import Settings
+from pipelines import Settings
 from serving.app import create_app
 
 

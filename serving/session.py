@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from pipelines.config.serve import Scope
+from pipelines import Scope
 from serving.jobs.queue import Jobs
 from serving.keys import Caller
 from serving.observability.audit import audit_entries

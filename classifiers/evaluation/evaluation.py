@@ -30,7 +30,7 @@ from classifiers.evaluation.predictions import TOP, Answers, Labeler, answer
 from classifiers.evaluation.selective import risk_coverage
 from classifiers.inputs import Labels, Texts
 
-TAIL = 5
+TAIL_EXAMPLES = 5
 """A label with at most so many examples is of the tail."""
 
 _CURVE_POINTS = 200
@@ -268,7 +268,7 @@ def _counts(answers: Answers, groups: Sequence[Any] | None) -> dict[str, int]:
 
 
 def _is_tail(items: pd.DataFrame) -> BoolArray:
-    is_tail: BoolArray = items["examples"].between(1, TAIL).to_numpy(dtype=bool)
+    is_tail: BoolArray = items["examples"].between(1, TAIL_EXAMPLES).to_numpy(dtype=bool)
     return is_tail
 
 

@@ -11,10 +11,14 @@ from scipy.sparse import csr_array
 from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import LABEL, Labels, Texts, labeled_examples
 from classifiers.scorers.votes import count_votes, vote_weights
-from retrieval import Encoder, InputError
-from retrieval.items import item_texts
-from retrieval.neighbors import TIE_DIGITS
-from retrieval.private_index import open_private_index, remove_private_index
+from retrieval import (
+    TIE_DIGITS,
+    Encoder,
+    InputError,
+    item_texts,
+    open_private_index,
+    remove_private_index,
+)
 
 # Chosen on BANKING77 with 5 % of the labels flipped, to any label and to that of a near neighbor.
 # Results are flat around all of them. Doubt is added to the support of both labels compared, so

@@ -27,9 +27,17 @@ from classifiers.scorers.linear_head import LinearHead
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.scorers.temperature import Scaling
 from classifiers.training.train import Options, Trained
-from retrieval import Encoder, ItemIndex
-from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.saved_model import find_encoder, place_in, place_of, understood
+from retrieval import (
+    Artifact,
+    Encoder,
+    ItemIndex,
+    find_encoder,
+    place_in,
+    place_of,
+    read_artifact,
+    understood,
+    write_artifact,
+)
 
 _KIND = "NeighborClassifier"
 _DOCUMENT = "classifier.json"

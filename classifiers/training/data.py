@@ -14,9 +14,7 @@ from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex
-from retrieval.items import item_texts
-from retrieval.queries import to_vectors
+from retrieval import InputError, ItemIndex, item_texts, to_vectors
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.

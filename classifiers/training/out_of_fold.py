@@ -19,8 +19,7 @@ from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.training.scorers import TrainingSet, learn
-from retrieval import ItemIndex
-from retrieval.milvus.store import MOST_NEIGHBORS
+from retrieval import MOST_NEIGHBORS, ItemIndex
 
 _FOLDS = 5
 # At most so many examples are answered, and so many probabilities held for each part.

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval import InputError, TableError
-from retrieval.errors import Offense
+from retrieval import InputError, Offense, TableError
 
 Returns = Literal["refuse", "net", "drop"]
 Repeats = Literal["refuse", "sum"]

@@ -19,13 +19,12 @@ from forecasting.evaluation.plots import PLOTS, plot_result
 from forecasting.evaluation.slices import SLICES
 from forecasting.forecaster import LaunchForecaster
 from forecasting.reader import Reader
-from retrieval import InputError
-from retrieval.encoding.encoder import progress_bar
+from retrieval import InputError, progress_bar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAME = "LaunchForecaster"
+FORECASTER = "LaunchForecaster"
 
 _KEYS = ["unique_id", "cutoff"]
 
@@ -58,7 +57,7 @@ class BacktestResult:
     @property
     def forecasts(self) -> pd.DataFrame:
         """The forecasts table of LaunchForecaster alone."""
-        ours = self.predictions[self.predictions["method"] == NAME]
+        ours = self.predictions[self.predictions["method"] == FORECASTER]
         return ours.drop(columns=["method", "y"]).reset_index(drop=True)
 
     @property
@@ -119,7 +118,7 @@ class BacktestResult:
         """
         scores = score(self.totals, self.predictions, self.quantiles)
         return scores.join(
-            paired_difference(self.totals, self.quantiles, NAME, seed=seed, draws=draws)
+            paired_difference(self.totals, self.quantiles, FORECASTER, seed=seed, draws=draws)
         )
 
     def plot(self, kind: str = "comparison", ax: Axes | None = None) -> Axes:
@@ -136,7 +135,7 @@ class BacktestResult:
         """
         if kind not in PLOTS:
             raise InputError(f"plot() has no kind {kind!r}; it has {', '.join(PLOTS)}")
-        return plot_result(self, NAME, kind, ax)
+        return plot_result(self, FORECASTER, kind, ax)
 
 
 def backtest(
@@ -234,8 +233,8 @@ def _score_cohort(
     case = Case.of(fitted, new_items, future)
     came = cohort.came.to_numpy()
     by_age, totals = [], []
-    for name in (NAME, *BASELINES):
-        ours = name == NAME
+    for name in (FORECASTER, *BASELINES):
+        ours = name == FORECASTER
         forecasts = fitted._forecast(case.rows) if ours else BASELINES[name](case)
         curve, total = fitted._tables(case.rows, forecasts)
         curve.insert(0, "method", name)

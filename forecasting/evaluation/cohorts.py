@@ -12,7 +12,7 @@ from forecasting.data.panel import NEVER, Grid, Ints, Panel
 from retrieval import InputError
 
 NOT_OVER = "its horizon is not over at the end of the sales table"
-UNKNOWN = "sales are unknown in a period of its horizon"
+SALES_UNKNOWN = "sales are unknown in a period of its horizon"
 
 
 @dataclass(frozen=True)
@@ -116,6 +116,6 @@ def _cohort(truth: Panel, horizon: int, begin: int, end: int) -> Cohort:
         raise InputError(
             f"cutoff {cutoff:%Y-%m-%d}: no launch after it{until} has {horizon} observed periods"
         )
-    reason = np.where(launch[rows] + horizon - 1 > truth.end, NOT_OVER, UNKNOWN)
+    reason = np.where(launch[rows] + horizon - 1 > truth.end, NOT_OVER, SALES_UNKNOWN)
     left_out = pd.DataFrame({"unique_id": curves.index, "reason": reason}).astype("str")
     return Cohort(cutoff, curves[known], left_out[~known].reset_index(drop=True))

@@ -11,7 +11,7 @@ from forecasting.data.panel import Floats
 from forecasting.evaluation.metrics import pinball
 from retrieval import InputError
 
-WORSE, BETTER, NONE = "worse", "better", "no difference shown"
+WORSE, BETTER, NO_DIFFERENCE = "worse", "better", "no difference shown"
 
 _LEVEL = 0.95
 _FEWEST_DRAWS = 1000
@@ -89,12 +89,12 @@ def _judged(gap: Floats, units: Floats, drawn: Floats) -> dict[str, object]:
     """Difference, interval and verdict of each method; NaN where nothing was sold."""
     if not len(drawn):
         nothing = np.full(gap.shape[1], np.nan)
-        return {"difference": nothing, "low": nothing, "high": nothing, "verdict": NONE}
+        return {"difference": nothing, "low": nothing, "high": nothing, "verdict": NO_DIFFERENCE}
     tail = (1 - _LEVEL) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail], axis=0)
     return {
         "difference": gap.sum(axis=0) / units.sum(),
         "low": low,
         "high": high,
-        "verdict": np.select([low > 0, high < 0], [WORSE, BETTER], NONE),
+        "verdict": np.select([low > 0, high < 0], [WORSE, BETTER], NO_DIFFERENCE),
     }

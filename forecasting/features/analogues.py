@@ -20,8 +20,7 @@ import pandas as pd
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
-from retrieval import Encoder, ItemIndex, Neighbors
-from retrieval.private_index import open_private_index
+from retrieval import Encoder, ItemIndex, Neighbors, open_private_index
 
 POOLS = ("incumbent", "launch", "sibling")
 ELSEWHERE = "elsewhere"

@@ -14,9 +14,17 @@ from forecasting.forecaster import check_parameters
 from forecasting.persistence.model_card import model_card
 from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
 from forecasting.persistence.panel_files import panel_files, read_panel
-from retrieval import Encoder, ItemIndex
-from retrieval.artifact import Artifact, read_artifact, write_artifact
-from retrieval.saved_model import find_encoder, place_in, place_of, understood
+from retrieval import (
+    Artifact,
+    Encoder,
+    ItemIndex,
+    find_encoder,
+    place_in,
+    place_of,
+    read_artifact,
+    understood,
+    write_artifact,
+)
 
 if TYPE_CHECKING:
     from forecasting.forecaster import LaunchForecaster

@@ -20,7 +20,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import PlanEffect
 from forecasting.models.quantile_calibration import Calibration
-from retrieval.artifact import Artifact
+from retrieval import Artifact
 
 _DOCUMENT = "engine.json"
 _ARRAYS = "engine.npz"

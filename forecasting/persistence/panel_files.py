@@ -12,7 +12,7 @@ import pandas as pd
 from forecasting.data.history import History
 from forecasting.data.panel import Grid, Panel
 from forecasting.features.analogues import AnalogueIndex
-from retrieval.artifact import Artifact
+from retrieval import Artifact
 
 _DOCUMENT = "panel.json"
 _ARRAYS = "panel.npz"

@@ -15,12 +15,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers import NeighborClassifier
-from classifiers.evaluation.metrics import accuracy, hits, majority_proba
-from classifiers.evaluation.selective import Selective, risk_coverage, selective
+from classifiers import (
+    NeighborClassifier,
+    Selective,
+    accuracy,
+    hits,
+    majority_proba,
+    risk_coverage,
+    selective,
+)
 from pipelines.demo.complete_journey import FOLDS, HELD_OUT, LABEL, TEXT
-from retrieval import ItemIndex
-from retrieval.items import item_texts
+from retrieval import ItemIndex, item_texts
 
 CLASSIFIER = "NeighborClassifier"
 VOTES = "neighbor votes alone"

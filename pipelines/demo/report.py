@@ -13,14 +13,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from forecasting import BacktestResult
-from forecasting.evaluation.backtest import NAME
+from forecasting import FORECASTER, BacktestResult
 from pipelines.demo.complete_journey import LABEL, TEXT, CompleteJourney
 from pipelines.demo.labeling import CLASSIFIER, EVERY, HARDER, METHODS, Labeling
 from pipelines.reports.pictures import comparison_figure, coverage_figure, launch_figure, to_svg
 from pipelines.reports.terminal import comparison_table, emphasized, named, plain_table
 from pipelines.tables.output import write_text
-from retrieval.items import item_texts
+from retrieval import item_texts
 
 _LABEL_EXAMPLES = 8
 # Places in the list of launches, largest forecast first.
@@ -53,7 +52,7 @@ def write_report(
         **metrics,
         classifier=CLASSIFIER,
         n_methods=len(METHODS),
-        ours=NAME,
+        ours=FORECASTER,
         best={key: min(row[key] for row in rows) for key in keys},
         automatic_words=automatic_in_words(metrics["labels"]["automatic"]),
         certainty_words=certainty_in_words(metrics["labels"]["certainty"]),
@@ -61,20 +60,20 @@ def write_report(
         label_examples=_label_examples(labeling, data.items),
         coverage_svg=Markup(to_svg(coverage_figure(labeling.curve, labeling.automatic))),
         launch_svg=Markup(to_svg(launch_examples(launches, data.items))),
-        comparison_svg=Markup(to_svg(comparison_figure(launches.compare(), NAME))),
+        comparison_svg=Markup(to_svg(comparison_figure(launches.compare(), FORECASTER))),
     )
     write_text(page, path)
 
 
 def launch_examples(launches: BacktestResult, items: pd.DataFrame) -> Figure:
     """Draw some launches, chosen by their place in the list of forecasts."""
-    totals = launches.totals[launches.totals["method"] == NAME]
+    totals = launches.totals[launches.totals["method"] == FORECASTER]
     ranked = totals.sort_values(["mean", "unique_id"], ascending=[False, True])["unique_id"]
     chosen = [ranked.iloc[int(place * (len(ranked) - 1))] for place in _LAUNCH_EXAMPLES]
     catalog = items.set_index("product_id")
     analogues = launches.forecaster.explain(items[items["product_id"].isin(chosen)])
     curves = analogues[analogues["pool"] == "launch"]
-    by_age = launches.predictions[launches.predictions["method"] == NAME]
+    by_age = launches.predictions[launches.predictions["method"] == FORECASTER]
     return launch_figure(
         [by_age[by_age["unique_id"] == one] for one in chosen],
         [curves[curves["unique_id"] == one].nlargest(_ANALOGUES_SHOWN, "weight") for one in chosen],
@@ -176,7 +175,7 @@ def _show_forecasts(console: Console, forecasts: dict[str, Any]) -> None:
 def forecasts_in_words(forecasts: dict[str, Any]) -> str:
     """Say which baselines are beaten, which are not, and where one is better."""
     rows = {row["method"]: row for row in forecasts["compare"]}
-    ours = rows.pop(NAME)
+    ours = rows.pop(FORECASTER)
     said = []
     for verdict, words in _VERDICTS.items():
         names = [name for name, row in rows.items() if row["verdict"] == verdict]

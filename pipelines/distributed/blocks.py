@@ -16,7 +16,7 @@ from typing import Any, Self
 import pandas as pd
 import structlog
 
-import retrieval.errors
+import retrieval
 from pipelines.config.sections import EngineSettings
 from pipelines.tables.parquet import ParquetRows
 from retrieval import LikewiseError
@@ -54,7 +54,7 @@ class Failure:
         """The error itself."""
         if self.trace:
             _log.error("a worker failed", trace=self.trace)
-        known = getattr(retrieval.errors, self.kind, LikewiseError)
+        known = getattr(retrieval, self.kind, LikewiseError)
         made: LikewiseError = known(self.message)
         return made
 

@@ -19,8 +19,7 @@ import numpy as np
 import pandas as pd
 
 from classifiers import NeighborClassifier
-from forecasting import LaunchForecaster
-from forecasting.reader import Reader
+from forecasting import LaunchForecaster, Reader
 from pipelines.components import classify_block, make_encoder, open_index
 from pipelines.config.settings import Settings
 from pipelines.distributed.blocks import Rows, map_blocks, parts_of
@@ -28,9 +27,7 @@ from pipelines.distributed.cluster import ray_running
 from pipelines.inputs.items import column_arguments, in_blocks, read_items
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind
-from retrieval import InputError, ItemIndex, TableError
-from retrieval.items import validate_items
-from retrieval.writing import UpsertCounts
+from retrieval import InputError, ItemIndex, TableError, UpsertCounts, validate_items
 
 Files = dict[str, bytes]
 

@@ -29,8 +29,7 @@ from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
 from pipelines.tables.output import write_table
 from pipelines.tables.parquet import parquet_files
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
-from retrieval import InputError, TableError
-from retrieval.errors import Offense
+from retrieval import InputError, Offense, TableError
 
 _log = structlog.stdlib.get_logger(__name__)
 

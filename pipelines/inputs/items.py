@@ -21,8 +21,7 @@ from pipelines.tables.csv_files import CsvFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
-from retrieval import InputError, ItemIndex, TableError
-from retrieval.items import content_ids, item_texts
+from retrieval import InputError, ItemIndex, TableError, content_ids, item_texts
 
 _log = structlog.stdlib.get_logger(__name__)
 

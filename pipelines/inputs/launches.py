@@ -22,17 +22,12 @@ import pyarrow as pa
 import structlog
 from pandas.tseries.frequencies import to_offset
 
-from forecasting import LaunchForecaster
-from forecasting.data.panel import NEVER, Grid, item_lives
-from forecasting.data.plans import plan_array
-from forecasting.data.sales import local_dates
-from forecasting.reader import Reader
+from forecasting import NEVER, Grid, LaunchForecaster, Reader, item_lives, local_dates, plan_array
 from pipelines.config.sections import ItemsSettings
 from pipelines.inputs.bad_rows import Quarantine, Role, Screened, texts_of
 from pipelines.inputs.items import TableInput, item_kinds, name_of, read_input
 from pipelines.tables.reader import Kind
-from retrieval import InputError, TableError
-from retrieval.errors import Offense
+from retrieval import InputError, Offense, TableError
 
 # A name that no table has by chance.
 _KNOWN = "likewise: period is known"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line reads the defaults, and starts without numpy
-    from retrieval.versions.examination import Examination
+    from retrieval import Examination
 
 
 @dataclass(frozen=True)

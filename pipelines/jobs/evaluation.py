@@ -18,8 +18,7 @@ from typing import Any
 import pandas as pd
 import structlog
 
-from classifiers.evaluation.cross_validation import cross_evaluate
-from classifiers.evaluation.evaluation import Evaluation, evaluate
+from classifiers import Evaluation, cross_evaluate, evaluate
 from pipelines.components import fitted_classifier, make_classifier, make_encoder, screened_queries
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
@@ -40,9 +39,7 @@ from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
 from pipelines.tables.reader import Kind
-from retrieval import InputError, TableError
-from retrieval.errors import Offense
-from retrieval.items import validate_items
+from retrieval import InputError, Offense, TableError, validate_items
 
 FILES = (
     "evaluation.html",

@@ -17,9 +17,7 @@ from typing import Any
 import pandas as pd
 import structlog
 
-from forecasting import BacktestResult, LaunchForecaster, backtest
-from forecasting.forecaster import FewLaunchesWarning
-from forecasting.persistence.files import named_index
+from forecasting import BacktestResult, FewLaunchesWarning, LaunchForecaster, backtest, named_index
 from pipelines.components import check_saving, make_encoder, open_index
 from pipelines.config.sections import BacktestSettings
 from pipelines.config.settings import Settings

@@ -22,8 +22,7 @@ from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
 from pipelines.logs import timed
-from retrieval import InputError
-from retrieval.filters import parse_conditions
+from retrieval import InputError, parse_conditions
 
 _log = structlog.stdlib.get_logger(__name__)
 

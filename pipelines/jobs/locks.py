@@ -10,8 +10,7 @@ from os import getpid
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from retrieval import LikewiseError
-from retrieval.encoding.cache import default_cache_dir
+from retrieval import LikewiseError, default_cache_dir
 
 LOCK = ".lock"
 

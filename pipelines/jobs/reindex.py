@@ -19,9 +19,7 @@ from pipelines.jobs.acceptance import Demands
 from pipelines.jobs.locks import collection_file, locked_collection
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
-from retrieval import LikewiseError
-from retrieval.versions.examination import Examination, examine
-from retrieval.versions.versions import Versions
+from retrieval import Examination, LikewiseError, Versions, examine
 
 _log = structlog.stdlib.get_logger(__name__)
 

@@ -24,10 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecasting.data.panel import NEVER, Floats, Panel
-from forecasting.evaluation.cohorts import UNKNOWN
-from forecasting.models.empirical import describe
-from forecasting.reader import Reader
+from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, Reader, describe
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, source_of
@@ -223,7 +220,7 @@ def _status(measured: pd.DataFrame, launch: pd.Series, truth: Panel, window: int
         (begins != index(pd.DatetimeIndex(measured["launch"])), MOVED),
         (over > truth.end, _WAITING),
         (over <= truth.end - window, _OLDER),
-        (measured["units"].isna(), UNKNOWN),
+        (measured["units"].isna(), SALES_UNKNOWN),
         (measured["error"].isna(), NO_TOTAL),
     ]
     conditions, names = zip(*cases, strict=True)

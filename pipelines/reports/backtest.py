@@ -18,12 +18,17 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
 
-from forecasting import BacktestResult
-from forecasting.evaluation.backtest import NAME
-from forecasting.evaluation.comparison import BETTER, NONE, WORSE
-from forecasting.evaluation.metrics import interval_names
-from forecasting.evaluation.plots import PLOTS, period_name
-from forecasting.evaluation.slices import SLICES
+from forecasting import (
+    BETTER,
+    FORECASTER,
+    NO_DIFFERENCE,
+    PLOTS,
+    SLICES,
+    WORSE,
+    BacktestResult,
+    interval_names,
+    period_name,
+)
 from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
 from pipelines.fingerprint import engine_versions
@@ -125,7 +130,7 @@ def write_backtest_report(
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
         faults=list(faults_in_words(result)),
         wins=wins_in_words(compare),
-        ours=NAME,
+        ours=FORECASTER,
         compare=compare.reset_index().to_dict("records"),
         coverage=coverage,
         width=width,
@@ -162,7 +167,7 @@ def backtest_headline(result: BacktestResult) -> str:
 
 def losses_in_words(compare: pd.DataFrame, groups: list[_Group]) -> list[str]:
     """Say where a baseline is better than ours, or not shown to be worse."""
-    others, ours = compare.drop(index=NAME), compare.loc[NAME]
+    others, ours = compare.drop(index=FORECASTER), compare.loc[FORECASTER]
     lines = list(_lost_intervals(others))
     for key, (measure, pattern) in _MEASURES.items():
         if others[key].min() < ours[key]:
@@ -171,7 +176,7 @@ def losses_in_words(compare: pd.DataFrame, groups: list[_Group]) -> list[str]:
                 f"{measure}: {best} has {pattern.format(others[key].min())}, "
                 f"ours is {pattern.format(ours[key])}."
             )
-    same = others.index[others["verdict"] == NONE].tolist()
+    same = others.index[others["verdict"] == NO_DIFFERENCE].tolist()
     if same:
         lines.append(f"On total WAPE no difference is shown to {_listed(same)}.")
     lost = [row for row in groups if row.is_lost and row.n_items >= _FEWEST and row.what != "age"]
@@ -197,7 +202,7 @@ def _lost_intervals(others: pd.DataFrame) -> Iterator[str]:
 
 def faults_in_words(result: BacktestResult) -> Iterator[str]:
     """Say whether our mean is off, and which quantiles are by more than ties can explain."""
-    ours = result.totals[result.totals["method"] == NAME]
+    ours = result.totals[result.totals["method"] == FORECASTER]
     units = ours["y"].sum()
     bias = ours["mean"].sum() / units - 1 if units else 0.0
     if abs(bias) >= _OFF:
@@ -211,12 +216,12 @@ def faults_in_words(result: BacktestResult) -> Iterator[str]:
 
 
 def _calibration(result: BacktestResult) -> list[dict[Any, Any]]:
-    return result.calibration.xs(NAME, level="method").reset_index().to_dict("records")
+    return result.calibration.xs(FORECASTER, level="method").reset_index().to_dict("records")
 
 
 def wins_in_words(compare: pd.DataFrame) -> str:
     """Say which baselines are shown to be worse than ours."""
-    others = compare.drop(index=NAME)
+    others = compare.drop(index=FORECASTER)
     beaten = {
         measure: others.index[others[column] == WORSE].tolist()
         for measure, column in (("total WAPE", "verdict"), ("WQL", "wql_verdict"))
@@ -239,7 +244,7 @@ def _groups(result: BacktestResult, what: str) -> Iterator[_Group]:
     error = "wape" if what == "age" else "wape_total"
     for name in scores.index.get_level_values(what).unique():
         group = scores.loc[name]
-        ours, others = group.loc[NAME], group.drop(index=NAME)[error]
+        ours, others = group.loc[FORECASTER], group.drop(index=FORECASTER)[error]
         known = others.notna().any()
         yield _Group(
             what=what,
@@ -375,7 +380,7 @@ def show_backtest(console: Console, result: BacktestResult) -> None:
         coverage=coverage,
     )
     console.print(table)
-    same = compare.index[compare["verdict"] == NONE].tolist()
+    same = compare.index[compare["verdict"] == NO_DIFFERENCE].tolist()
     shown = f" No difference shown on total WAPE: {', '.join(same)}." if same else ""
     console.print(
         f"\n{escape(wins_in_words(compare) + shown)}\n{escape(backtest_headline(result))}"
@@ -404,7 +409,7 @@ def backtest_title(result: BacktestResult) -> str:
 
 def losses_in_short(compare: pd.DataFrame) -> str:
     """Say to whom we lose, and who has the lowest error where we have not, in one line."""
-    others, ours = compare.drop(index=NAME), compare.loc[NAME]
+    others, ours = compare.drop(index=FORECASTER), compare.loc[FORECASTER]
     lines = []
     for prefix, measure in (("", "total WAPE"), ("wql_", "WQL")):
         better = others.index[others[f"{prefix}verdict"] == BETTER].tolist()

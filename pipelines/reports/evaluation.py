@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from classifiers.evaluation.evaluation import TAIL, Evaluation
+from classifiers import TAIL_EXAMPLES, Evaluation
 from pipelines.jobs.evaluation import EvaluationResult
 from pipelines.reports.pictures import (
     confusions_figure,
@@ -62,7 +62,7 @@ _SCORES = {
     "accuracy_by_group": _Kind("accuracy by group", "mean over groups"),
     "balanced_accuracy": _Kind("balanced accuracy", "mean over labels of the share found"),
     "macro_f1": _Kind("macro F1", "mean over labels", False),
-    "tail_recall": _Kind("tail recall", f"found, of labels with at most {TAIL} examples"),
+    "tail_recall": _Kind("tail recall", f"found, of labels with at most {TAIL_EXAMPLES} examples"),
     "log_loss": _Kind("log loss", "lower is better", False),
     "brier": _Kind("Brier score", "lower is better; 0 to 2", False),
     "calibration_error": _Kind("calibration error", "mean gap of probability and truth", False),

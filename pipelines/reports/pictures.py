@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from classifiers.evaluation.selective import Selective
+from classifiers import Selective
 
 _NAME_WIDTH = 44
 INK, ACCENT, SOFT, WARM = "#1f2933", "#0b7285", "#adb5bd", "#d9480f"

@@ -239,7 +239,7 @@ def comparison_table(
         detailed: With WQL and the verdict in words.
         coverage: The column of the outer interval's coverage; its number is what it should be.
     """
-    from forecasting.evaluation.backtest import NAME  # not for all that is shown
+    from forecasting import FORECASTER
 
     nominal = coverage.removeprefix("coverage_")
     scores = [*_LOWER_IS_BETTER, *(["wql"] if detailed else [])]
@@ -252,9 +252,9 @@ def comparison_table(
         key: min((row[key] for row in rows if _known(row[key])), default=None) for key in scores
     }
     for row in rows:
-        is_ours = row["method"] == NAME
+        is_ours = row["method"] == FORECASTER
         cells = [
-            named(row["method"], NAME),
+            named(row["method"], FORECASTER),
             *(emphasized(_short_number(row[key]), row[key] == best[key]) for key in scores),
             Text(_share(row["bias"], "+.0%")),
             Text(_share(row[coverage], ".0%")),

@@ -22,8 +22,7 @@ from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv,
 from pipelines.tables.output import check_suffix
 from pipelines.tables.parquet import ParquetRows, parquet_schema, read_parquet
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
-from retrieval import InputError, TableError
-from retrieval.errors import Offense
+from retrieval import InputError, Offense, TableError
 
 Kind = Literal["string", "date", "number", "flag", "any"]
 

@@ -10,10 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from forecasting import LaunchForecaster
-from forecasting.data.plans import plan_array
-from forecasting.forecasts import quantile_names
-from forecasting.reader import Reader
+from forecasting import LaunchForecaster, Reader, plan_array, quantile_names
 from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.runtime.tenants import Tenant

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.config.sections import ItemsSettings
-from retrieval import Between
-from retrieval.filters import Kind, Where
+from pipelines import ItemsSettings
+from retrieval import Between, Kind, Where
 from serving.problems import ApiError, unfit
 from serving.runtime.shared_index import ServedIndex
 from serving.schemas.items import Item, KnownItem, Range

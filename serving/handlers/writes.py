@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from retrieval.items import item_texts
+from retrieval import item_texts
 from serving.handlers.tables import Columns, known_table, plain, require_text_column
 from serving.problems import ApiError, unfit
 from serving.runtime.shared_index import Held

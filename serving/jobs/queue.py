@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import structlog
 
-from pipelines.config.settings import Settings
+from pipelines import Settings
 from retrieval import StoreError
 from serving.handlers import forecasts, labels
 from serving.jobs.store import JobFolder, KeptJob

@@ -20,12 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from classifiers import NeighborClassifier
-from classifiers.persistence.files import named_index
-from classifiers.scorers.ensemble import NewLabelsError
-from pipelines.components import make_classifier
-from pipelines.config.settings import Settings
-from pipelines.tables.label_texts import read_label_texts
+from classifiers import NeighborClassifier, NewLabelsError, named_index
+from pipelines import Settings, make_classifier, read_label_texts
 from retrieval import InputError
 from serving.problems import ApiError
 from serving.runtime.label_journal import LabelJournal

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from pipelines.config.settings import Settings
+from pipelines import Settings
 from retrieval import InputError, StoreError, StoreUnavailableError
 from serving.keys import KeyRing
 from serving.observability.audit import AuditLog

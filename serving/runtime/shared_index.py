@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipelines.config.settings import Settings
+from pipelines import Settings
 from retrieval import Encoder, ItemIndex, Neighbors, StoredItems, UpsertCounts
 from serving.observability.metrics import Metrics
 

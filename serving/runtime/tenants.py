@@ -18,10 +18,8 @@ from pathlib import Path
 
 import structlog
 
-from forecasting import LaunchForecaster
-from forecasting.persistence.files import named_index
-from pipelines.config.settings import Settings
-from pipelines.logs import timed
+from forecasting import LaunchForecaster, named_index
+from pipelines import Settings, timed
 from retrieval import Encoder, EncoderMismatchError, ItemIndex
 from serving.observability.metrics import Metrics
 from serving.problems import not_ready

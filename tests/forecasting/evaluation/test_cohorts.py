@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecasting.data.panel import NEVER, Grid, Panel
-from forecasting.evaluation.cohorts import NOT_OVER, UNKNOWN, make_cohorts
+from forecasting.evaluation.cohorts import NOT_OVER, SALES_UNKNOWN, make_cohorts
 from retrieval import InputError
 
 HORIZON = 3
@@ -66,7 +66,7 @@ def test_what_is_unknown_cannot_be_scored_and_is_listed():
     made = panel([5, 6, 6], unknown=[(1, 7)])
     (one,) = cohorts(made, cutoffs=[date(made, 4)])
     assert one.came.index.tolist() == ["i00", "i02"]
-    assert one.left_out.to_dict("records") == [{"unique_id": "i01", "reason": UNKNOWN}]
+    assert one.left_out.to_dict("records") == [{"unique_id": "i01", "reason": SALES_UNKNOWN}]
 
 
 def test_launches_after_the_last_one_wanted_do_not_count():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from typer.testing import Result
 
-from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.backtest import FORECASTER
 from forecasting.evaluation.baselines import BASELINES
 from tests.pipelines.cli.test_app import run
 from tests.pipelines.conftest import CUTOFF, Shop
@@ -229,7 +229,7 @@ def test_a_backtest_is_shown_and_written(tested: Result, folder: Path, shop: Sho
 
 def test_every_method_has_a_row(tested: Result, folder: Path) -> None:
     compare = pd.read_csv(folder / "compare.csv").set_index("method")
-    assert compare.index.tolist() == [NAME, *BASELINES]
+    assert compare.index.tolist() == [FORECASTER, *BASELINES]
     for name, scores in compare.iterrows():
         line = next(one for one in tested.stdout.splitlines() if one.startswith(f"{name} "))
         cells = line.removeprefix(str(name)).split()
@@ -237,7 +237,7 @@ def test_every_method_has_a_row(tested: Result, folder: Path) -> None:
         numbers = [float(cell) for cell in cells[:4]]
         assert numbers == pytest.approx(scores[keys].tolist(), abs=0.006)
         assert cells[4:6] == [f"{scores['bias']:+.0%}", f"{scores['coverage_80']:.0%}"]
-        if name != NAME:
+        if name != FORECASTER:
             words = " ".join(cells[9:])
             assert words == (scores["verdict"] if "no" not in scores["verdict"] else "not shown")
             assert float(cells[6]) == pytest.approx(scores["difference"], abs=0.0006)

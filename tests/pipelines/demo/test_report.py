@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from forecasting import BacktestResult
-from forecasting.evaluation.backtest import NAME as OURS
+from forecasting.evaluation.backtest import FORECASTER as OURS
 from forecasting.evaluation.baselines import BASELINES
 from pipelines.components import open_index
 from pipelines.demo.demo import demo_settings

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from forecasting.data.panel import build_panel
-from forecasting.evaluation.cohorts import UNKNOWN
+from forecasting.evaluation.cohorts import SALES_UNKNOWN
 from pipelines.cli.app import app
 from pipelines.config.settings import ConfigError, Settings, load_settings
 from pipelines.jobs.forecasts import backtest_job
@@ -230,7 +230,7 @@ def test_unknown_sales_and_launches_to_come_are_no_zeros(job: Path, shop: Shop) 
     report = watch(job)
 
     assert report.forecasts is not None and report.scores is not None
-    assert report.forecasts.left_out == {UNKNOWN: 1}
+    assert report.forecasts.left_out == {SALES_UNKNOWN: 1}
     assert report.forecasts.waiting > before.forecasts.waiting
     assert (
         report.scores.launches + 1 + report.forecasts.waiting
@@ -259,7 +259,7 @@ def test_bad_rows_are_left_out_where_the_run_leaves_them_out(job: Path, shop: Sh
     assert "1 bad row of sales left out" in done.stdout
     assert (job / "out" / "quarantine" / "monitor" / "sales.parquet").is_file()
     forecasts = json.loads(report.read_text())["forecasts"]
-    assert forecasts["left_out"] == {UNKNOWN: 1}
+    assert forecasts["left_out"] == {SALES_UNKNOWN: 1}
     assert forecasts["all"]["launches"] == whole.launches - 1
 
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from forecasting import BacktestResult, LaunchForecaster
-from forecasting.evaluation.backtest import NAME
+from forecasting.evaluation.backtest import FORECASTER
 from pipelines.reports.backtest import backtest_headline, losses_in_short, show_backtest
 from tests.forecasting.evaluation.test_plots import result
 
@@ -14,7 +14,7 @@ from tests.forecasting.evaluation.test_plots import result
 @pytest.fixture(scope="module")
 def made() -> BacktestResult:
     """One baseline is better than ours, one is alike, one is worse."""
-    base = result(**{NAME: 1.2, "zeros": 0.0, "good": 1.1, "[red]": 1.2})
+    base = result(**{FORECASTER: 1.2, "zeros": 0.0, "good": 1.1, "[red]": 1.2})
     reasons = ["its horizon is not over"] * 2 + ["sales are unknown"]
     left_out = pd.DataFrame({"unique_id": ["a", "b", "c"], "cutoff": None, "reason": reasons})
     trained = LaunchForecaster(horizon=3, method="lightgbm")
@@ -54,7 +54,7 @@ def test_a_verdict_stands_beside_each_method_where_there_is_room(made: BacktestR
 
 
 def test_without_a_loss_it_says_so() -> None:
-    winner = result(**{NAME: 1.0, "zeros": 0.0}).compare()
+    winner = result(**{FORECASTER: 1.0, "zeros": 0.0}).compare()
     assert losses_in_short(winner) == "nowhere that shows, over all launches."
 
 
