@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipelines.cli.app import app
     from pipelines.cli.options import (
         CollectionOption,
         ConfigOption,
@@ -29,6 +30,7 @@ __all__ = [
     "Scope",
     "Settings",
     "UriOption",
+    "app",
     "index_section",
     "make_classifier",
     "read_label_texts",
@@ -48,6 +50,7 @@ _HOMES = {
     "Scope": "pipelines.config.serve",
     "Settings": "pipelines.config.settings",
     "UriOption": "pipelines.cli.options",
+    "app": "pipelines.cli.app",
     "index_section": "pipelines.cli.runner",
     "make_classifier": "pipelines.components",
     "read_label_texts": "pipelines.tables.label_texts",

@@ -1,4 +1,4 @@
-"""The verbs ``likewise serve`` and ``likewise key``."""
+"""The command ``likewise`` with all its verbs: those of the jobs, ``serve`` and ``key``."""
 
 import os
 import signal
@@ -15,6 +15,7 @@ from pipelines import (
     DebugOption,
     LogFormatOption,
     UriOption,
+    app,
     index_section,
     running,
     settings_of,
@@ -84,6 +85,15 @@ def key(
         typer.echo(f"key (shown this once): {secret}\n\nfor the settings:\n\n{lines}", nl=False)
 
 
+for verb in (serve, key):
+    app.command()(verb)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
 def _run(settings: "Settings", host: str, port: int) -> None:
     import logging
 
@@ -107,10 +117,10 @@ def _run(settings: "Settings", host: str, port: int) -> None:
     def stop(*_: object) -> None:
         server.should_exit = True
 
-    app = create_app(settings, on_failure=stop)
+    api = create_app(settings, on_failure=stop)
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            api,
             host=host,
             port=port,
             log_config=None,
@@ -134,10 +144,10 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         code = 130
     except SystemExit:  # the port is taken, as the log says
         code = 1
-    if app.state.engines.is_loading:
+    if api.state.engines.is_loading:
         _leave(code)
-    if app.state.engines.failure is not None:
-        raise app.state.engines.failure
+    if api.state.engines.failure is not None:
+        raise api.state.engines.failure
     sys.exit(code)
 
 

@@ -135,6 +135,7 @@ SHARED_NAMES: dict[str, set[str]] = {
         "Scope",
         "Settings",
         "UriOption",
+        "app",
         "index_section",
         "make_classifier",
         "read_label_texts",

@@ -1,11 +1,12 @@
 """The command ``likewise``: parses, calls a job, prints; the jobs do the work.
 
+The API stands above the jobs: `serving.command_line` adds its verbs and is the entry point.
+
 Exit codes: 0 done, 1 failed, 2 bad input, 3 an alarm of ``monitor``, 130 interrupted. A result
 goes to ``--out``, the summary for people to stdout, logs, progress and errors to stderr. What is
 heavy is imported inside the verbs, so that ``--help`` answers at once.
 """
 
-from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
@@ -28,15 +29,6 @@ app = typer.Typer(
 
 for verb in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
     app.command()(verb)
-# The API stands above the jobs, and imports go one way: its verbs are found by name.
-_serving = import_module("serving.command_line")
-for verb in (_serving.serve, _serving.key):
-    app.command()(verb)
-
-
-def main() -> None:
-    """Runs the command line."""
-    app()
 
 
 def _print_version(asked: bool) -> None:

@@ -19,10 +19,9 @@ import typer
 import typer.main
 import yaml
 
-from pipelines.cli.app import app
 from pipelines.config.settings import Settings, load_settings
 from serving.app import create_app
-from serving.command_line import _GRACE
+from serving.command_line import _GRACE, app
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"

@@ -19,8 +19,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.jobs.locks import locked
+from serving.command_line import app
 
 ROOT = Path(__file__).parents[2]
 SCHEDULES = ROOT / "deploy" / "schedules"

@@ -9,7 +9,6 @@ import pytest
 import sqlalchemy as sa
 import typer
 
-from pipelines.cli.app import app
 from pipelines.config.sections import IndexSettings, ItemsSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
@@ -21,6 +20,7 @@ from pipelines.reports.backtest import FILES as BACKTEST_FILES
 from pipelines.runs.run import run_job
 from pipelines.tables.sql import DatabaseTable
 from retrieval import InputError
+from serving.command_line import app
 from tests.pipelines.cli.test_app import run
 
 CONFIG = """\

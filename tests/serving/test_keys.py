@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.config.serve import KeySettings
 from pipelines.config.settings import load_settings
 from retrieval import InputError
+from serving.command_line import app
 from serving.keys import KeyRing, TokenBucket, hash_key, make_key
 from tests.serving.conftest import Store, running
 

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from retrieval import Encoder, ItemIndex
+from serving.command_line import app
 from tests.pipelines.conftest import Shop
 
 JOB = """\

@@ -14,10 +14,10 @@ from pathlib import Path
 import pandas as pd
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.demo.complete_journey import TEXT, load_complete_journey
 from retrieval import Encoder
 from retrieval.items import item_texts
+from serving.command_line import app
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import CUTOFF, Shop
 
@@ -55,7 +55,7 @@ def test_killed_indexing_loses_and_doubles_nothing(
 
 def _index(folder: Path, place: Place) -> subprocess.Popen[bytes]:
     command = [
-        *(sys.executable, "-m", "pipelines", "index", str(folder / "items.parquet")),
+        *(sys.executable, "-m", "serving", "index", str(folder / "items.parquet")),
         *(*place.flags(), "--id-col", "product_id", "--text-cols", ",".join(TEXT)),
         *("--label-col", "label", "--launch-date-col", "launch_date"),
     ]
@@ -143,7 +143,7 @@ def _job(tables: Path, name: str, place: Place) -> Path:
 
 
 def _run(job: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "pipelines", "run", "--config", str(job / "job.yaml")]
+    command = [sys.executable, "-m", "serving", "run", "--config", str(job / "job.yaml")]
     command += ["--log-format", "json"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli.app import app
 from retrieval.encoding.weights import find_weights
+from serving.command_line import app
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, CUTOFF, Shop
 
@@ -391,7 +391,7 @@ def test_help_answers_at_once_and_names_the_verbs() -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    code = "import sys, pipelines.cli.app; print(*sys.modules)"
+    code = "import sys, serving.command_line; print(*sys.modules)"
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert not {"pandas", "torch", "pymilvus", "lightgbm", "retrieval", "pydantic"} & set(loaded)

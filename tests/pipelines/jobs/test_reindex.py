@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.components import open_index
 from pipelines.config.settings import load_settings
 from pipelines.jobs.acceptance import Demands
@@ -17,6 +16,7 @@ from pipelines.jobs.reindex import reindex_job, rollback_job
 from retrieval import Encoder, EncoderMismatchError
 from retrieval.versions.examination import Examination
 from retrieval.versions.migration import Carrier
+from serving.command_line import app
 from tests.encoders import scrambled_encoder, shallow_encoder
 from tests.milvus_places import Place, Places
 from tests.pipelines.conftest import Shop

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from forecasting.data.panel import build_panel
 from forecasting.evaluation.cohorts import SALES_UNKNOWN
-from pipelines.cli.app import app
 from pipelines.config.settings import ConfigError, Settings, load_settings
 from pipelines.jobs.forecasts import backtest_job
 from pipelines.jobs.locks import FolderLockedError, locked
@@ -22,6 +21,7 @@ from pipelines.monitoring.matured_forecasts import GONE, MOVED, NO_TOTAL, _basel
 from pipelines.monitoring.monitor import MonitorReport, monitor_job
 from pipelines.runs.run import run_job
 from retrieval import InputError, TableError
+from serving.command_line import app
 from tests.pipelines.conftest import CONFIG, Shop
 
 FIRST, SECOND, NOW = (pd.Timestamp(day) for day in ("2017-07-17", "2017-08-07", "2017-10-02"))
@@ -388,7 +388,7 @@ def test_settings_are_checked(job: Path) -> None:
 
 
 def test_the_command_exits_with_3_on_an_alarm(watched: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipelines", "monitor", "--config", "job.yaml"]
+    command = [sys.executable, "-m", "serving", "monitor", "--config", "job.yaml"]
     options = ["--bias", "0.0001", "--wape", "0.01", "--out", str(tmp_path / "report.json")]
     done = subprocess.run(
         [*command, *options], cwd=watched, capture_output=True, text=True, check=False

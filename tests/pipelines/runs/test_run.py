@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.components import open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.locks import CollectionLockedError, FolderLockedError, locked, locked_collection
 from pipelines.runs.inputs import RunInputs
 from pipelines.runs.run import _Run, run_job
 from retrieval import InputError
+from serving.command_line import app
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
 
 ALL = ["index", "classify", "forecast", "evaluate", "backtest"]

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from pipelines.cli.app import app
 from pipelines.tables.reader import read_table
 from pipelines.tables.sql import DatabaseError, DatabaseTable, SqlQuery, connected
 from retrieval import InputError
+from serving.command_line import app
 from tests.pipelines.conftest import CHIPS, CHOCOLATE
 from tests.pipelines.postgresql import postgresql
 
