@@ -17,7 +17,7 @@ from own_process import alone, peak_memory
 from stopwatch import timed, watching
 
 from forecasting import LaunchForecaster
-from forecasting.features.features import Describer
+from forecasting.features.features import FeatureMaker
 from pipelines.demo.complete_journey import (
     FORECAST_ATTRIBUTES,
     FORECAST_TEXT,
@@ -124,9 +124,9 @@ def _describing(seconds: Seconds) -> Iterator[Seconds]:
     """What the description of training rows adds to the engines' seconds, and its own."""
     begun: Seconds = {}
     taken = dict.fromkeys([*seconds, "seconds"], 0.0)
-    describe = Describer.describe
+    describe = FeatureMaker.describe
 
-    def timed_describe(self: Describer, *args: object) -> object:
+    def timed_describe(self: FeatureMaker, *args: object) -> object:
         begun.update(seconds)
         found: list[object] = []
         taken["seconds"] += timed(lambda: found.append(describe(self, *args)))
@@ -134,7 +134,7 @@ def _describing(seconds: Seconds) -> Iterator[Seconds]:
             taken[name] += seconds[name] - before
         return found[0]
 
-    with patch.object(Describer, "describe", timed_describe):
+    with patch.object(FeatureMaker, "describe", timed_describe):
         yield taken
 
 

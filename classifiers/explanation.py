@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.prediction import Answer
+from classifiers.prediction import Prediction
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _COLORS = {NEIGHBORS: "#1f6f8b", PROTOTYPES: "#e0a458", HEAD: "#7a5c9e"}
 
 
 def contributions_table(
-    answer: Answer, labels: int
+    answer: Prediction, labels: int
 ) -> tuple[npt.NDArray[np.object_], pd.DataFrame]:
     """Return the items' own ids, and the most probable labels with what each part adds to them.
 
@@ -50,7 +50,7 @@ def contributions_table(
     return answer.near.queries, pd.DataFrame(table)
 
 
-def plot_contributions(answer: Answer, text: str, labels: int, ax: Axes | None) -> Axes:
+def plot_contributions(answer: Prediction, text: str, labels: int, ax: Axes | None) -> Axes:
     """Draw one item's most probable labels as bars stacked from what each part adds.
 
     Args:

@@ -17,11 +17,17 @@ import pandas as pd
 from classifiers.arrays import FloatArray
 from classifiers.inputs import LABEL, Examples
 from classifiers.labels.prior import Prior, prior_tilt
-from classifiers.scorers.ensemble import ANY, Blend, Sources
+from classifiers.scorers.ensemble import ANY, Blend, Scorers
 from classifiers.scorers.prototypes import Prototypes, describe
-from classifiers.training.data import Lesson, teach, to_targets, write_descriptions, write_examples
+from classifiers.training.data import (
+    FitRequest,
+    teach,
+    to_targets,
+    write_descriptions,
+    write_examples,
+)
 from classifiers.training.scorers import TrainingSet, fit_head_on, pairs
-from classifiers.training.train import Options, Trained, available_parts, train, untaught
+from classifiers.training.train import Model, Options, available_parts, train, untaught
 from retrieval import InputError, ItemIndex
 
 _NEEDS_PROTOTYPES = (
@@ -30,7 +36,7 @@ _NEEDS_PROTOTYPES = (
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class FittedState:
     """What `fit` learned and what was added since.
 
     Attributes:
@@ -44,7 +50,7 @@ class Knowledge:
     """
 
     classes: npt.NDArray[Any]
-    trained: Trained
+    trained: Model
     described: Mapping[str, FloatArray]
     counts: npt.NDArray[np.int64]
     example_ids: frozenset[str]
@@ -64,14 +70,14 @@ class Knowledge:
 
 def acquire(
     index: ItemIndex,
-    lesson: Lesson,
+    lesson: FitRequest,
     options: Options,
     *,
     is_private: bool,
     with_prototypes: bool,
     temperature: float,
     prior: Prior,
-) -> Knowledge:
+) -> FittedState:
     """Learn a lesson, writing its examples into an index.
 
     Raises:
@@ -83,12 +89,12 @@ def acquire(
     examples, names = taught.examples, taught.names
     counts = np.bincount(pairs(examples.targets)[1], minlength=len(names))
     options = replace(options, tilt=prior_tilt(prior, counts, taught.classes, taught.exclusive))
-    sources = Sources(names, taught.exclusive, temperature)
+    sources = Scorers(names, taught.exclusive, temperature)
     if with_prototypes:
         dim = index.encoder.dim
         start = Prototypes.of(names, examples.described, dim, examples.unlabeled)
         sources = replace(sources, prototypes=start)
-    return Knowledge(
+    return FittedState(
         classes=taught.classes,
         trained=train(sources, examples, index, options, taught.outside),
         described=examples.described,
@@ -100,8 +106,8 @@ def acquire(
 
 
 def with_label(
-    knowledge: Knowledge, index: ItemIndex, name: str, texts: Mapping[str, list[str]]
-) -> Knowledge:
+    knowledge: FittedState, index: ItemIndex, name: str, texts: Mapping[str, list[str]]
+) -> FittedState:
     """Add a label that has a description and no example."""
     if knowledge.classes.dtype != object:
         raise InputError("labels that are no strings cannot be described; use add_examples")
@@ -120,7 +126,7 @@ def with_label(
     return _with_prototypes(grown, prototypes)
 
 
-def with_examples(knowledge: Knowledge, index: ItemIndex, examples: Examples) -> Knowledge:
+def with_examples(knowledge: FittedState, index: ItemIndex, examples: Examples) -> FittedState:
     """Add examples, or replace those of the same ids.
 
     Raises:
@@ -145,7 +151,7 @@ def with_examples(knowledge: Knowledge, index: ItemIndex, examples: Examples) ->
     return _with_classes(grown, grown.classes[_has_support(grown)])
 
 
-def without_examples(knowledge: Knowledge, index: ItemIndex, ids: Sequence[str]) -> Knowledge:
+def without_examples(knowledge: FittedState, index: ItemIndex, ids: Sequence[str]) -> FittedState:
     """Remove examples; labels with neither example nor description left go, too.
 
     Raises:
@@ -162,13 +168,13 @@ def without_examples(knowledge: Knowledge, index: ItemIndex, ids: Sequence[str])
 
 
 def with_items(
-    knowledge: Knowledge,
+    knowledge: FittedState,
     index: ItemIndex,
     ids: Sequence[str],
     labels: Sequence[str | None],
     vectors: npt.NDArray[np.float32],
     write: Callable[[], object],
-) -> Knowledge:
+) -> FittedState:
     """Let items of the index change, and follow: what they taught goes, what they teach comes.
 
     Args:
@@ -200,7 +206,7 @@ def with_items(
     return _with_classes(grown, grown.classes[_has_support(grown)])
 
 
-def as_held(knowledge: Knowledge, index: ItemIndex) -> Knowledge:
+def as_held(knowledge: FittedState, index: ItemIndex) -> FittedState:
     """Make labels, examples and prototypes those that the index holds now, whoever wrote them.
 
     Head, shares and calibration stay. What unlabeled items added to the prototypes goes.
@@ -223,7 +229,7 @@ def as_held(knowledge: Knowledge, index: ItemIndex) -> Knowledge:
     return _with_prototypes(replace(grown, counts=counts, example_ids=ids), prototypes)
 
 
-def with_new_head(knowledge: Knowledge, index: ItemIndex) -> Knowledge:
+def with_new_head(knowledge: FittedState, index: ItemIndex) -> FittedState:
     """Fit the head on the examples there are now; all else stays."""
     held = index.read(labeled=True)
     is_item = np.array([one in knowledge.example_ids for one in held.ids.tolist()], dtype=bool)
@@ -240,14 +246,14 @@ def with_new_head(knowledge: Knowledge, index: ItemIndex) -> Knowledge:
     return _with_sources(knowledge, replace(sources, head=head))
 
 
-def _has_support(knowledge: Knowledge) -> npt.NDArray[np.bool_]:
+def _has_support(knowledge: FittedState) -> npt.NDArray[np.bool_]:
     """Tell which labels have an example or a description, (C,)."""
     is_described = np.isin(knowledge.names.astype(str), list(knowledge.described))
     has: npt.NDArray[np.bool_] = (knowledge.counts > 0) | is_described
     return has
 
 
-def _forgetting(knowledge: Knowledge, index: ItemIndex, ids: list[str]) -> Knowledge:
+def _forgetting(knowledge: FittedState, index: ItemIndex, ids: list[str]) -> FittedState:
     """Take what examples added out of prototypes and counts; the index is left alone."""
     if not ids:
         return knowledge
@@ -269,7 +275,7 @@ def _vectors_of(index: ItemIndex, held: pd.DataFrame) -> npt.NDArray[np.float32]
     return every.vectors[pd.Index(every.ids).get_indexer(pd.Index(held["item_id"]))]
 
 
-def _with_classes(knowledge: Knowledge, classes: npt.NDArray[Any]) -> Knowledge:
+def _with_classes(knowledge: FittedState, classes: npt.NDArray[Any]) -> FittedState:
     """Return the same for other labels: blank where they are new."""
     classes = np.unique(classes)
     names = np.array([str(label) for label in classes.tolist()], dtype=object)
@@ -281,11 +287,11 @@ def _with_classes(knowledge: Knowledge, classes: npt.NDArray[Any]) -> Knowledge:
     return _with_sources(grown, sources)
 
 
-def _with_prototypes(knowledge: Knowledge, prototypes: Prototypes | None) -> Knowledge:
+def _with_prototypes(knowledge: FittedState, prototypes: Prototypes | None) -> FittedState:
     return _with_sources(knowledge, replace(knowledge.trained.sources, prototypes=prototypes))
 
 
-def _with_sources(knowledge: Knowledge, sources: Sources) -> Knowledge:
+def _with_sources(knowledge: FittedState, sources: Scorers) -> FittedState:
     """Return the same with other sources; defaults follow what there is."""
     trained = replace(knowledge.trained, sources=sources)
     decision, parts = trained.decision, available_parts(sources)

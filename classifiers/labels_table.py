@@ -12,13 +12,13 @@ import pandas as pd
 from classifiers.arrays import FloatArray
 from classifiers.inputs import stored_names
 from classifiers.labels.tree import LabelTree
-from classifiers.prediction import Answer
+from classifiers.prediction import Prediction
 from classifiers.scorers.ensemble import HEAD
 from retrieval import Neighbors
 
 
 def labels_table(
-    answer: Answer, *, listed: int, exclusive: bool, tree: LabelTree | None, confidence: float
+    answer: Prediction, *, listed: int, exclusive: bool, tree: LabelTree | None, confidence: float
 ) -> pd.DataFrame:
     """Make the labels table of an answer.
 
@@ -94,7 +94,7 @@ def neighbor_lists(
     ]
 
 
-def _several(answer: Answer) -> tuple[list[list[Any] | None], list[list[float]]]:
+def _several(answer: Prediction) -> tuple[list[list[Any] | None], list[list[float]]]:
     """Return the labels each item has, the most probable first, and their probabilities."""
     chosen = answer.sets if answer.sets is not None else np.zeros(answer.proba.shape, dtype=bool)
     probabilities = [
@@ -103,7 +103,7 @@ def _several(answer: Answer) -> tuple[list[list[Any] | None], list[list[float]]]
     return _sets(answer), probabilities
 
 
-def _sets(answer: Answer) -> list[list[Any] | None]:
+def _sets(answer: Prediction) -> list[list[Any] | None]:
     """Return each item's label set, the most probable label first; None where there is none."""
     if answer.sets is None:
         return [None] * len(answer.proba)
@@ -115,7 +115,7 @@ def _sets(answer: Answer) -> list[list[Any] | None]:
     return sets
 
 
-def _parts(answer: Answer, best: npt.NDArray[np.intp]) -> list[dict[str, float | None]]:
+def _parts(answer: Prediction, best: npt.NDArray[np.intp]) -> list[dict[str, float | None]]:
     """Return what each part adds to the probability of the most probable label.
 
     The head's is None where it does not know that label yet.

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from classifiers.arrays import FloatArray
 from classifiers.explanation import contributions_table, plot_contributions
 from classifiers.fitted import (
-    Knowledge,
+    FittedState,
     acquire,
     as_held,
     with_examples,
@@ -39,8 +39,8 @@ from classifiers.labels.spelling import warn_of_similar_spellings
 from classifiers.labels.tree import LabelTree
 from classifiers.labels_table import labels_table
 from classifiers.persistence.files import read_classifier, write_classifier
-from classifiers.prediction import Answer, AsOf, Question, answers
-from classifiers.training.data import Lesson
+from classifiers.prediction import AsOf, Prediction, Query, answers
+from classifiers.training.data import FitRequest
 from classifiers.training.train import Options
 from retrieval import (
     Encoder,
@@ -180,7 +180,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             examples = labeled_examples(X, y, text=text, item_id=item_id)
             warn_of_similar_spellings(y, stacklevel=3)
         columns = [TEXT] if text is None else [text] if isinstance(text, str) else list(text)
-        lesson = Lesson(examples, described, columns, item_id, unlabeled, outside, groups)
+        lesson = FitRequest(examples, described, columns, item_id, unlabeled, outside, groups)
         if self.index is not None:
             return self._learn(self.index, lesson, None)
         index, finalizer = open_private_index(self, self.encoder)
@@ -289,7 +289,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _learn(self, index: ItemIndex, lesson: Lesson, finalizer: Finalizer | None) -> Self:
+    def _learn(self, index: ItemIndex, lesson: FitRequest, finalizer: Finalizer | None) -> Self:
         """Learn from an index; nothing of this object changes before all is learned."""
         knowledge = acquire(
             index,
@@ -310,7 +310,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
         return self._adopt(index, knowledge, finalizer)
 
-    def _adopt(self, index: ItemIndex, knowledge: Knowledge, finalizer: Finalizer | None) -> Self:
+    def _adopt(self, index: ItemIndex, knowledge: FittedState, finalizer: Finalizer | None) -> Self:
         if finalizer is not None:
             # It answers from memory from now on: Milvus' own answers differ in the last digits with
             # the order in which items came in, and a classifier that is loaded has to answer alike.
@@ -321,12 +321,12 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             remove_private_index(former)
         return self._now_knows(knowledge)
 
-    def _now_knows(self, knowledge: Knowledge) -> Self:
+    def _now_knows(self, knowledge: FittedState) -> Self:
         self.tree_ = self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
         self.knowledge_, self.classes_ = knowledge, knowledge.classes
         return self
 
-    def _known(self) -> Knowledge:
+    def _known(self) -> FittedState:
         check_is_fitted(self, "knowledge_")
         return self.knowledge_
 
@@ -339,7 +339,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             return LabelTree.from_paths(names, separator=self.hierarchy)
         return LabelTree.from_parents(names, self.hierarchy)
 
-    def _check_new_labels(self, known: Knowledge, labels: list[Any]) -> None:
+    def _check_new_labels(self, known: FittedState, labels: list[Any]) -> None:
         """Look at labels before they are written anywhere."""
         new = [label for label in labels if label not in set(known.classes.tolist())]
         if new:
@@ -578,12 +578,12 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         where: Where | None = None,
         candidates: Candidates | None = None,
         **sets: Any,
-    ) -> Iterator[Answer]:
-        question = Question(X, as_of, where, candidates, **sets)
+    ) -> Iterator[Prediction]:
+        question = Query(X, as_of, where, candidates, **sets)
         return answers(question, self._known(), self.index_)
 
     def _table(
-        self, answer: Answer, listed: int = 0, confidence: float = _CONFIDENCE
+        self, answer: Prediction, listed: int = 0, confidence: float = _CONFIDENCE
     ) -> pd.DataFrame:
         return labels_table(
             answer,

@@ -13,7 +13,7 @@ import pandas as pd
 
 from classifiers.arrays import BoolArray, FloatArray, Vectors
 from classifiers.decision.decision import Decision, without_floor
-from classifiers.fitted import Knowledge
+from classifiers.fitted import FittedState
 from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
 from classifiers.scorers.ensemble import NEIGHBORS
@@ -30,7 +30,7 @@ _BATCH_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """What is asked; see `NeighborClassifier.classify`.
 
     Attributes:
@@ -57,7 +57,7 @@ class Question:
         return self.as_of is not None or self.where is not None
 
 
-def answers(question: Question, knowledge: Knowledge, index: ItemIndex) -> Iterator[Answer]:
+def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterator[Prediction]:
     """Answer a question, in one batch at least.
 
     Raises:
@@ -89,7 +89,7 @@ def answers(question: Question, knowledge: Knowledge, index: ItemIndex) -> Itera
             yield _answer(question, knowledge, vectors[rows], near[rows], some)
 
 
-def _voters(knowledge: Knowledge) -> int:
+def _voters(knowledge: FittedState) -> int:
     """How many neighbors vote. Of descriptions alone every one does: none is like the other."""
     if knowledge.example_ids or knowledge.trained.sources.prototypes is not None:
         return knowledge.options.k
@@ -97,12 +97,12 @@ def _voters(knowledge: Knowledge) -> int:
 
 
 def _answer(
-    question: Question,
-    knowledge: Knowledge,
+    question: Query,
+    knowledge: FittedState,
     vectors: Vectors,
     near: Neighbors,
     allowed: BoolArray | None,
-) -> Answer:
+) -> Prediction:
     trained = knowledge.trained
     # What prototypes and head learned of an item must not answer for it, nor what they learned of
     # items that are not to be seen.
@@ -119,13 +119,13 @@ def _answer(
 
 
 def _decided(
-    question: Question,
-    knowledge: Knowledge,
+    question: Query,
+    knowledge: FittedState,
     decision: Decision,
     said: dict[str, FloatArray],
     near: Neighbors,
     allowed: BoolArray | None,
-) -> Answer:
+) -> Prediction:
     sources, names = knowledge.trained.sources, knowledge.names
     added = decision.contributions(said, sources.head_knows, knowledge.counts > 0)
     mixture = np.asarray(sum(added.values()))
@@ -136,7 +136,7 @@ def _decided(
     if allowed is not None:
         proba = restrict(proba, allowed, exclusive=knowledge.exclusive)
     share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)
-    return Answer(
+    return Prediction(
         near=near,
         weights=vote_weights(near.similarity, sources.temperature),
         classes=knowledge.classes,
@@ -150,8 +150,8 @@ def _decided(
 
 
 def _sets(
-    question: Question,
-    knowledge: Knowledge,
+    question: Query,
+    knowledge: FittedState,
     decision: Decision,
     proba: FloatArray,
     allowed: BoolArray | None,
@@ -185,7 +185,7 @@ def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """What the classifier has to say about n items.
 
     Attributes:
@@ -211,7 +211,7 @@ class Answer:
     known: BoolArray
     sets: BoolArray | None
 
-    def replaced(self, other: Answer, rows: BoolArray) -> Answer:
+    def replaced(self, other: Prediction, rows: BoolArray) -> Prediction:
         """Return this answer with those rows, (n,), taken from another one to the same items."""
 
         def pick(mine: npt.NDArray[Any], its: npt.NDArray[Any]) -> npt.NDArray[Any]:

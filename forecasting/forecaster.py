@@ -20,9 +20,9 @@ from forecasting.data.panel import Ints
 from forecasting.data.sales import BeforeLaunch, Repeats, Returns, check_choice
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import POOLS, AnalogueIndex, Pools
-from forecasting.features.features import Describer, Description
+from forecasting.features.features import Description, FeatureMaker
 from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.models.fitted import Engine
+from forecasting.models.fitted import FittedForecaster
 from forecasting.models.launch_model import LaunchModel, Similarity
 from forecasting.models.sample_paths import Paths
 from forecasting.reader import Reader
@@ -193,7 +193,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.launched_, self.training_ = reader.past_launches(
             self.history_, texts, products, analogues.index.encoder, future
         )
-        self.engine_ = Engine.learn(
+        self.engine_ = FittedForecaster.learn(
             self._describer(analogues), self.launched_, self.training_, chosen_model(self)
         )
         return self
@@ -525,8 +525,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- preparing -------------------------------------------------------------------------------
 
-    def _describer(self, analogues: AnalogueIndex) -> Describer:
-        return Describer(
+    def _describer(self, analogues: AnalogueIndex) -> FeatureMaker:
+        return FeatureMaker(
             history=self.history_,
             analogues=analogues,
             pools=tuple(self.pools),

@@ -16,7 +16,7 @@ from serving.middleware import Requests
 from serving.observability.tracing import instrument
 from serving.routes import forecasts, health, items, labels
 from serving.routes import jobs as routes_jobs
-from serving.runtime.runtime import Engines
+from serving.runtime.runtime import Runtime
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
 
@@ -32,7 +32,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         on_failure: Called once, where the settings cannot work; ``app.state.engines.failure`` says
             why.
     """
-    engines = Engines(settings, on_failure)
+    engines = Runtime(settings, on_failure)
     jobs = Jobs(engines)
 
     @asynccontextmanager

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.keys import LOCAL, Caller
 from serving.problems import ApiError, problem_response
-from serving.runtime.runtime import Engines
+from serving.runtime.runtime import Runtime
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Requests:
         engines: Keys, metrics and limits.
     """
 
-    def __init__(self, app: ASGIApp, engines: Engines) -> None:
+    def __init__(self, app: ASGIApp, engines: Runtime) -> None:
         self._app = app
         self._engines = engines
         self._most_bytes = int(engines.settings.serve.body_mb * 1e6)

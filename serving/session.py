@@ -14,7 +14,7 @@ from serving.jobs.queue import Jobs
 from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError
-from serving.runtime.runtime import Engines
+from serving.runtime.runtime import Runtime
 
 # For the OpenAPI document; `serving.middleware` has looked at the key by then.
 bearer = HTTPBearer(
@@ -34,7 +34,7 @@ class Session:
         jobs: What is too long for a call.
     """
 
-    engines: Engines
+    engines: Runtime
     caller: Caller
     request_id: str
     state: Any

@@ -26,7 +26,7 @@ from classifiers.evaluation.metrics import (
     mean_of_means,
     reliability,
 )
-from classifiers.evaluation.predictions import TOP, Answers, Labeler, answer
+from classifiers.evaluation.predictions import TOP, Answers, Classifier, answer
 from classifiers.evaluation.selective import risk_coverage
 from classifiers.inputs import Labels, Texts
 
@@ -109,7 +109,7 @@ class Evaluation:
 
 
 def evaluate(
-    classifier: Labeler,
+    classifier: Classifier,
     X: Texts,
     y: Labels,
     *,

@@ -23,7 +23,7 @@ _BATCH_CELLS = 2_000_000
 _SAME_TEXT = 0.9999
 
 
-class Labeler(Protocol):
+class Classifier(Protocol):
     """What is asked of a classifier; `NeighborClassifier` is one."""
 
     classes_: npt.NDArray[Any]
@@ -60,7 +60,7 @@ class Answers:
 
 
 def answer(
-    classifier: Labeler,
+    classifier: Classifier,
     X: Texts,
     y: Labels,
     *,

@@ -19,14 +19,14 @@ import pandas as pd
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import Novelty
-from classifiers.fitted import Knowledge
+from classifiers.fitted import FittedState
 from classifiers.inputs import LABEL
 from classifiers.persistence.model_card import model_card
-from classifiers.scorers.ensemble import Blend, Sources
+from classifiers.scorers.ensemble import Blend, Scorers
 from classifiers.scorers.linear_head import LinearHead
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.scorers.temperature import Scaling
-from classifiers.training.train import Options, Trained
+from classifiers.training.train import Model, Options
 from retrieval import (
     Artifact,
     Encoder,
@@ -71,7 +71,7 @@ class SavedClassifier:
     """
 
     parameters: dict[str, Any]
-    knowledge: Knowledge
+    knowledge: FittedState
     items: pd.DataFrame | None
     vectors: npt.NDArray[np.float32] | None
     columns: Mapping[str, Any]
@@ -99,7 +99,7 @@ class SavedClassifier:
 
 
 def write_classifier(
-    path: Path, parameters: Mapping[str, Any], knowledge: Knowledge, index: ItemIndex
+    path: Path, parameters: Mapping[str, Any], knowledge: FittedState, index: ItemIndex
 ) -> None:
     """Write a classifier, in place of the one that may be there.
 
@@ -195,7 +195,7 @@ def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
     return saved, None
 
 
-def knowledge_files(knowledge: Knowledge) -> dict[str, Any]:
+def knowledge_files(knowledge: FittedState) -> dict[str, Any]:
     """Return file name → content, as `retrieval.artifact` writes them."""
     trained = knowledge.trained
     sources = trained.sources
@@ -230,7 +230,7 @@ def knowledge_files(knowledge: Knowledge) -> dict[str, Any]:
     }
 
 
-def read_knowledge(artifact: Artifact) -> Knowledge:
+def read_knowledge(artifact: Artifact) -> FittedState:
     """Read what `knowledge_files` returned.
 
     Raises:
@@ -250,7 +250,7 @@ def read_knowledge(artifact: Artifact) -> Knowledge:
         )
         for name in _DECISIONS
     }
-    sources = Sources(
+    sources = Scorers(
         names=names,
         exclusive=document["exclusive"],
         temperature=document["temperature"],
@@ -259,9 +259,9 @@ def read_knowledge(artifact: Artifact) -> Knowledge:
         scalings={part: Scaling(**one) for part, one in document["scalings"].items()},
     )
     described = document["described"]
-    return Knowledge(
+    return FittedState(
         classes=classes,
-        trained=Trained(sources=sources, answers=artifact.table(_ANSWERS), **decisions),
+        trained=Model(sources=sources, answers=artifact.table(_ANSWERS), **decisions),
         described=dict(zip(described, arrays["described"], strict=True)) if described else {},
         counts=arrays["counts"],
         example_ids=frozenset(artifact.table(_EXAMPLES)["item_id"].tolist()),
@@ -314,7 +314,7 @@ def _read_decision(
     )
 
 
-def _label_set_table(trained: Trained) -> pd.DataFrame:
+def _label_set_table(trained: Model) -> pd.DataFrame:
     """Return one row an out-of-fold answer of each decision: decision, label, score."""
     found = [(name, getattr(trained, name).label_sets) for name in _DECISIONS]
     tables = [

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
 from classifiers.evaluation.metrics import BINS, calibration_error
-from classifiers.fitted import Knowledge
+from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import ItemIndex
@@ -34,7 +34,7 @@ _MEANING = {
 }
 
 
-def model_card(knowledge: Knowledge, index: ItemIndex, parameters: Mapping[str, Any]) -> str:
+def model_card(knowledge: FittedState, index: ItemIndex, parameters: Mapping[str, Any]) -> str:
     """Return the page as Markdown.
 
     Args:
@@ -54,7 +54,7 @@ def model_card(knowledge: Knowledge, index: ItemIndex, parameters: Mapping[str, 
     return f"# Model card\n\n{_introduction(knowledge)}\n{body}\n"
 
 
-def _introduction(knowledge: Knowledge) -> str:
+def _introduction(knowledge: FittedState) -> str:
     several = "" if knowledge.exclusive else ", any number of them an item"
     return (
         f"A `NeighborClassifier` of likewise, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. It "
@@ -63,7 +63,7 @@ def _introduction(knowledge: Knowledge) -> str:
     )
 
 
-def _data(knowledge: Knowledge, index: ItemIndex) -> str:
+def _data(knowledge: FittedState, index: ItemIndex) -> str:
     counts, n = knowledge.counts, len(knowledge.example_ids)
     rows = {"examples": f"{n:,}", "labels": f"{len(counts):,}"}
     if n:
@@ -86,7 +86,7 @@ def _data(knowledge: Knowledge, index: ItemIndex) -> str:
     )
 
 
-def _answering(knowledge: Knowledge, parameters: Mapping[str, Any]) -> str:
+def _answering(knowledge: FittedState, parameters: Mapping[str, Any]) -> str:
     shares = {
         part: f"{share:.1%} | {_MEANING[part]}"
         for part, share in knowledge.trained.decision.blend.shares.items()
@@ -112,7 +112,7 @@ def _answering(knowledge: Knowledge, parameters: Mapping[str, Any]) -> str:
     return f"{lines[0]}\n\n{lines[1]}\n\n" + "\n".join(lines[2:])
 
 
-def _scores(knowledge: Knowledge) -> str:
+def _scores(knowledge: FittedState) -> str:
     answers = knowledge.trained.answers
     if answers.empty:
         return (
@@ -170,7 +170,7 @@ def _confusions(answers: pd.DataFrame) -> str:
     return "\n\nConfused most:\n\n" + head + "\n".join(lines)
 
 
-def _doubt(knowledge: Knowledge) -> str:
+def _doubt(knowledge: FittedState) -> str:
     trained = knowledge.trained
     novelty, sets = trained.decision.novelty, trained.decision.label_sets
     line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown."
@@ -196,7 +196,7 @@ def _doubt(knowledge: Knowledge) -> str:
     return "\n".join(lines)
 
 
-def _limits(knowledge: Knowledge) -> str:
+def _limits(knowledge: FittedState) -> str:
     limits = [
         "The encoder reads only the start of a long text: the default one 256 word pieces, which "
         "is some 200 English words. The rest has no say.",

@@ -61,7 +61,7 @@ class NewLabelsError(InputError):
 
 
 @dataclass(frozen=True)
-class Sources:
+class Scorers:
     """Everything that has a say, and how it is read.
 
     Attributes:
@@ -80,7 +80,7 @@ class Sources:
     head: LinearHead | None = None
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
 
-    def renamed(self, names: npt.NDArray[np.object_]) -> Sources:
+    def renamed(self, names: npt.NDArray[np.object_]) -> Scorers:
         """Return the sources for these labels."""
         prototypes = None if self.prototypes is None else self.prototypes.renamed(names)
         return replace(self, names=names, prototypes=prototypes)

@@ -22,7 +22,7 @@ _DESCRIPTION = "label: "
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FitRequest:
     """What `fit` is given.
 
     Attributes:
@@ -45,7 +45,7 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainingData:
     """The same as arrays.
 
     Attributes:
@@ -63,7 +63,7 @@ class Taught:
     outside: Vectors | None
 
 
-def teach(index: ItemIndex, lesson: Lesson, *, is_private: bool) -> Taught:
+def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> TrainingData:
     """Write a lesson into an index, and return it as arrays.
 
     Raises:
@@ -99,7 +99,7 @@ def teach(index: ItemIndex, lesson: Lesson, *, is_private: bool) -> Taught:
         groups=_groups(index, ids, lesson.groups, is_private=is_private),
     )
     outside = _optional_vectors(index, lesson.outside, "outside")
-    return Taught(classes, class_names, exclusive, _sorted_by_id(training_set), outside)
+    return TrainingData(classes, class_names, exclusive, _sorted_by_id(training_set), outside)
 
 
 def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
@@ -186,7 +186,7 @@ def to_rows(index: ItemIndex, X: Texts) -> tuple[Vectors, npt.NDArray[np.object_
 
 
 def _write_privately(
-    index: ItemIndex, lesson: Lesson, described: dict[str, FloatArray]
+    index: ItemIndex, lesson: FitRequest, described: dict[str, FloatArray]
 ) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors]:
     examples = lesson.examples
     ids, stored = np.array([], dtype=object), np.array([], dtype=object)

@@ -16,7 +16,7 @@ import pandas as pd
 
 from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import stored_names
-from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.training.scorers import TrainingSet, learn
 from retrieval import MOST_NEIGHBORS, ItemIndex
@@ -53,7 +53,7 @@ class OutOfFold:
 
 
 def answer_out_of_fold(
-    sources: Sources, train: TrainingSet, index: ItemIndex, *, k: int, with_head: bool, seed: int
+    sources: Scorers, train: TrainingSet, index: ItemIndex, *, k: int, with_head: bool, seed: int
 ) -> OutOfFold | None:
     """Answer the examples, each by the examples of the other folds.
 
@@ -159,7 +159,7 @@ def _first(
 
 
 def _learned_parts(
-    sources: Sources,
+    sources: Scorers,
     train: TrainingSet,
     folds: npt.NDArray[np.int64],
     rows: Positions,
@@ -209,7 +209,7 @@ def _indicator(targets: npt.NDArray[Any], n_labels: int) -> BoolArray:
     return has
 
 
-def _hidden(proba: FloatArray, hide: BoolArray, sources: Sources) -> FloatArray:
+def _hidden(proba: FloatArray, hide: BoolArray, sources: Scorers) -> FloatArray:
     """Return probabilities as they are if some labels did not exist."""
     rest = np.where(hide, 0.0, proba)
     if not sources.exclusive:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifiers.arrays import FloatArray, Positions, Vectors
-from classifiers.scorers.ensemble import HEAD, Blend, Sources
+from classifiers.scorers.ensemble import HEAD, Blend, Scorers
 from classifiers.scorers.linear_head import LinearHead, affordable, fit_head
 from classifiers.scorers.prototypes import DESCRIPTION_WEIGHT
 
@@ -45,8 +45,8 @@ class TrainingSet:
 
 
 def learn(
-    sources: Sources, train: TrainingSet, rows: Positions, *, with_head: bool, seed: int
-) -> Sources:
+    sources: Scorers, train: TrainingSet, rows: Positions, *, with_head: bool, seed: int
+) -> Scorers:
     """Return the sources with prototypes and head learned from some of the examples.
 
     Items without a label draw the prototypes toward them, and teach the head the labels that it and
@@ -76,7 +76,7 @@ def learn(
 
 
 def fit_head_on(
-    sources: Sources, train: TrainingSet, rows: Positions, seed: int
+    sources: Scorers, train: TrainingSet, rows: Positions, seed: int
 ) -> LinearHead | None:
     """Fit a head on some of the examples and the descriptions; None where it would be too large."""
     return _fit(_lesson(sources, train, rows, seed), sources)
@@ -91,39 +91,39 @@ def pairs(targets: npt.NDArray[Any]) -> tuple[Positions, Positions]:
 
 
 @dataclass(frozen=True)
-class _Lesson:
+class _Sample:
     """What a head is fitted on: vectors (n, d), targets as in `TrainingSet`, weights (n,)."""
 
     vectors: Vectors
     targets: npt.NDArray[Any]
     weights: FloatArray
 
-    def __add__(self, other: _Lesson) -> _Lesson:
-        return _Lesson(
+    def __add__(self, other: _Sample) -> _Sample:
+        return _Sample(
             np.concatenate([self.vectors, other.vectors]),
             np.concatenate([self.targets, other.targets]),
             np.concatenate([self.weights, other.weights]),
         )
 
 
-def _fit(lesson: _Lesson, sources: Sources) -> LinearHead | None:
+def _fit(lesson: _Sample, sources: Scorers) -> LinearHead | None:
     if affordable(len(sources.names)) == 0:
         return None
     return fit_head(lesson.vectors, lesson.targets, lesson.weights, sources.names)
 
 
-def _lesson(sources: Sources, train: TrainingSet, rows: Positions, seed: int) -> _Lesson:
+def _lesson(sources: Scorers, train: TrainingSet, rows: Positions, seed: int) -> _Sample:
     rows = _sample(rows, affordable(len(sources.names)), seed)
-    examples = _Lesson(train.vectors[rows], train.targets[rows], np.ones(len(rows)))
+    examples = _Sample(train.vectors[rows], train.targets[rows], np.ones(len(rows)))
     if not train.described or not sources.exclusive:
         return examples
     # A description is an example, too: with few of them it is the best one.
     label = pd.Index(sources.names).get_indexer(pd.Index(list(train.described)))
     text = np.array(list(train.described.values()), dtype=np.float32)
-    return examples + _Lesson(text, label, np.full(len(label), DESCRIPTION_WEIGHT))
+    return examples + _Sample(text, label, np.full(len(label), DESCRIPTION_WEIGHT))
 
 
-def _guessed(learned: Sources, unlabeled: Vectors, seed: int) -> _Lesson:
+def _guessed(learned: Scorers, unlabeled: Vectors, seed: int) -> _Sample:
     """Give items without a label the one that head and prototypes think most probable."""
     most = min(_MOST_GUESSED, affordable(len(learned.names)))
     items = unlabeled[_sample(np.arange(len(unlabeled)), most, seed)]
@@ -133,7 +133,7 @@ def _guessed(learned: Sources, unlabeled: Vectors, seed: int) -> _Lesson:
     for part, proba in said.items():
         known = learned.head_knows if part == HEAD else slice(None)
         guess[:, known] += shares[part] * proba
-    return _Lesson(items, guess.argmax(axis=1), _GUESS_WEIGHT * guess.max(axis=1))
+    return _Sample(items, guess.argmax(axis=1), _GUESS_WEIGHT * guess.max(axis=1))
 
 
 def _sample(rows: Positions, most: int, seed: int) -> Positions:

@@ -24,7 +24,7 @@ from classifiers.scorers.ensemble import (
     PROTOTYPES,
     Blend,
     Parts,
-    Sources,
+    Scorers,
 )
 from classifiers.scorers.temperature import Scaling, fit_scaling
 from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold
@@ -33,7 +33,7 @@ from retrieval import ItemIndex
 
 
 @dataclass(frozen=True)
-class Trained:
+class Model:
     """What `fit` learned.
 
     Attributes:
@@ -43,7 +43,7 @@ class Trained:
         answers: Out-of-fold answers in short, for the model card; empty where there are none.
     """
 
-    sources: Sources
+    sources: Scorers
     decision: Decision
     votes_decision: Decision
     answers: pd.DataFrame
@@ -71,12 +71,12 @@ class Options:
 
 
 def train(
-    sources: Sources,
+    sources: Scorers,
     examples: TrainingSet,
     index: ItemIndex,
     options: Options,
     outside: Vectors | None = None,
-) -> Trained:
+) -> Model:
     """Learn from examples that are in an index.
 
     Args:
@@ -104,16 +104,16 @@ def train(
         _decide(learned, answers, outside, index, parts, options)
         for parts in (available_parts(learned), [NEIGHBORS])
     )
-    return Trained(learned, full, votes_only, _summary(answers, full, learned))
+    return Model(learned, full, votes_only, _summary(answers, full, learned))
 
 
-def available_parts(sources: Sources) -> list[str]:
+def available_parts(sources: Scorers) -> list[str]:
     """Name the parts that have a say."""
     there = {NEIGHBORS: True, PROTOTYPES: sources.prototypes, HEAD: sources.head}
     return [part for part, what in there.items() if what]
 
 
-def untaught(sources: Sources, parts: Sequence[str], options: Options) -> Decision:
+def untaught(sources: Scorers, parts: Sequence[str], options: Options) -> Decision:
     """Return what to decide by where there are no out-of-fold answers to learn from."""
     prototypes = sources.prototypes
     has_examples = prototypes is None or bool(prototypes.counts.any())
@@ -125,7 +125,7 @@ def untaught(sources: Sources, parts: Sequence[str], options: Options) -> Decisi
 
 
 def _decide(
-    sources: Sources,
+    sources: Scorers,
     answers: OutOfFold | None,
     outside: Vectors | None,
     index: ItemIndex,
@@ -183,7 +183,7 @@ def _closeness(names: npt.NDArray[np.object_], answers: OutOfFold) -> dict[str, 
 def _features_of(
     vectors: Vectors | None,
     decision: Decision,
-    sources: Sources,
+    sources: Scorers,
     index: ItemIndex,
     parts: list[str],
     k: int,
@@ -197,7 +197,7 @@ def _features_of(
     return decision.features(near.similarity, proba, sources.names)
 
 
-def _summary(answers: OutOfFold | None, decision: Decision, sources: Sources) -> pd.DataFrame:
+def _summary(answers: OutOfFold | None, decision: Decision, sources: Scorers) -> pd.DataFrame:
     """Return the out-of-fold answers in short: label, predicted, probability, novelty."""
     columns = ["label", "predicted", "probability", "novelty"]
     if answers is None:

@@ -234,7 +234,7 @@ class Description:
 
 
 @dataclass(frozen=True)
-class Describer:
+class FeatureMaker:
     """How launches are described.
 
     Attributes:

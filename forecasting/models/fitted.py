@@ -9,17 +9,17 @@ import pandas as pd
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
-from forecasting.features.features import Describer, Description
+from forecasting.features.features import Description, FeatureMaker
 from forecasting.forecasts import Forecasts
 from forecasting.models.knn import LaunchVotes
-from forecasting.models.launch_model import LaunchModel, Lessons
+from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import Novelty
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths
 
 
 @dataclass(frozen=True)
-class Engine:
+class FittedForecaster:
     """A fitted state; nothing in it changes.
 
     Attributes:
@@ -30,7 +30,7 @@ class Engine:
         calibration: At which levels quantiles are read.
     """
 
-    describer: Describer
+    describer: FeatureMaker
     votes: LaunchVotes
     model: LaunchModel | None
     novelty: Novelty
@@ -38,8 +38,8 @@ class Engine:
 
     @classmethod
     def learn(
-        cls, describer: Describer, launched: Ints, rows: Launches, model: LaunchModel | None
-    ) -> Engine:
+        cls, describer: FeatureMaker, launched: Ints, rows: Launches, model: LaunchModel | None
+    ) -> FittedForecaster:
         """Learn from past launches.
 
         Args:
@@ -108,8 +108,8 @@ class Engine:
 
 
 def make_lessons(
-    describer: Describer, launched: Ints, rows: Launches, features: pd.DataFrame
-) -> Lessons:
+    describer: FeatureMaker, launched: Ints, rows: Launches, features: pd.DataFrame
+) -> TrainingRows:
     """What past launches teach.
 
     Args:
@@ -121,7 +121,7 @@ def make_lessons(
     history = describer.history
     pairs = np.stack([rows.period, rows.standing], axis=1)
     cohort = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
-    return Lessons(
+    return TrainingRows(
         features=features,
         curves=history.curves[launched],
         scale=describer.scale(rows),

@@ -58,7 +58,7 @@ _BOOSTING: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class Lessons:
+class TrainingRows:
     """n past launches to learn from, each as it was described before its start.
 
     Attributes:
@@ -123,7 +123,7 @@ class LaunchModel:
         self.calibrate = calibrate
         self.similarity = similarity
 
-    def fit(self, lessons: Lessons) -> LaunchModel:
+    def fit(self, lessons: TrainingRows) -> LaunchModel:
         """Learn from the launches that are over, and correct by those under way."""
         known = np.isfinite(lessons.curves)
         under_way = _taken(lessons, np.flatnonzero(known.any(axis=1) & ~known.all(axis=1)))
@@ -153,7 +153,7 @@ class LaunchModel:
         """The courses of n launches.
 
         Args:
-            features: (n, f) as in `Lessons`.
+            features: (n, f) as in `TrainingRows`.
             scale: (n, horizon) unit of the market that is expected at each age.
             vectors: (n, d) unit vectors of the texts.
             plan: (n, horizon, c) covariates as planned.
@@ -172,7 +172,7 @@ class LaunchModel:
 
     # --- learning --------------------------------------------------------------------------------
 
-    def _train(self, lessons: Lessons, rows: Ints) -> Trained:
+    def _train(self, lessons: TrainingRows, rows: Ints) -> Trained:
         part = _taken(lessons, rows)
         matrix, curves = _matrix(part.features), part.curves / part.scale
         categorical = [
@@ -196,7 +196,7 @@ class LaunchModel:
             forest = LaunchForest.grow(matrix, total, weight, categorical, parameters)
         return Trained(forest, booster, curves, part.vectors, weight)
 
-    def _correct(self, lessons: Lessons) -> None:
+    def _correct(self, lessons: TrainingRows) -> None:
         """Learn bias, the effect of plans and calibration from folds of launches not seen."""
         folds = []
         # By order among the launches: where they stand in the panel may have a pattern.
@@ -237,7 +237,7 @@ class LaunchModel:
         )
         self.shock = _shock(folds, self.bias)
 
-    def _keep_up(self, under_way: Lessons) -> None:
+    def _keep_up(self, under_way: TrainingRows) -> None:
         """Correct the bias by the launches under way, which came after all that was learned from.
 
         What they have sold so far, over what was forecast for those ages, tells how the market for
@@ -303,7 +303,7 @@ def _lain(paths: Paths, came: Floats) -> tuple[tuple[Floats, Floats], tuple[Floa
     return total, (np.stack(below, axis=1), np.stack(up_to, axis=1))
 
 
-def _shock(folds: Sequence[tuple[Lessons, Paths]], bias: float) -> float:
+def _shock(folds: Sequence[tuple[TrainingRows, Paths]], bias: float) -> float:
     """How far launches of one period miss together, beyond what chance makes of their sum.
 
     Standard deviation of the logarithm of a common factor, by the method of moments.
@@ -328,8 +328,8 @@ def _by_text(trained: Trained, vectors: npt.NDArray[np.float32]) -> tuple[Ints, 
     return heaviest(raw, min(_MOST_TEXT, raw.shape[1]))
 
 
-def _taken(lessons: Lessons, rows: Ints) -> Lessons:
-    return Lessons(
+def _taken(lessons: TrainingRows, rows: Ints) -> TrainingRows:
+    return TrainingRows(
         lessons.features.iloc[rows].reset_index(drop=True),
         lessons.curves[rows],
         lessons.scale[rows],

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from forecasting.forecasts import quantile_names
-from forecasting.models.fitted import Engine
+from forecasting.models.fitted import FittedForecaster
 
 _MEANING = {
     "lightgbm": "LightGBM over like items: a forest says which past launches a new one is like, "
@@ -20,7 +20,7 @@ _MEANING = {
 }
 
 
-def model_card(engine: Engine, parameters: Mapping[str, Any]) -> str:
+def model_card(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str:
     """Return the page as Markdown.
 
     Args:
@@ -38,7 +38,7 @@ def model_card(engine: Engine, parameters: Mapping[str, Any]) -> str:
     return f"# Model card\n\n{_introduction(engine)}\n{body}\n"
 
 
-def _introduction(engine: Engine) -> str:
+def _introduction(engine: FittedForecaster) -> str:
     history = engine.describer.history
     return (
         f"A `LaunchForecaster` of likewise, written {datetime.now(UTC):%Y-%m-%d %H:%M} UTC. It "
@@ -47,7 +47,7 @@ def _introduction(engine: Engine) -> str:
     )
 
 
-def _data(engine: Engine) -> str:
+def _data(engine: FittedForecaster) -> str:
     panel, analogues = engine.describer.history.panel, engine.describer.analogues
     first = panel.grid.origin
     rows = {
@@ -68,7 +68,7 @@ def _data(engine: Engine) -> str:
     )
 
 
-def _forecasting(engine: Engine, parameters: Mapping[str, Any]) -> str:
+def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str:
     levels = ", ".join(quantile_names(engine.describer.quantiles))
     rows = {
         "method": f"`{engine.method}`, {_MEANING[engine.method]}",
@@ -86,7 +86,7 @@ def _forecasting(engine: Engine, parameters: Mapping[str, Any]) -> str:
     return _list(rows)
 
 
-def _loading(engine: Engine) -> str:
+def _loading(engine: FittedForecaster) -> str:
     if engine.describer.analogues.is_private:
         lines = ["forecaster = LaunchForecaster.load(folder)"]
     else:
@@ -98,7 +98,7 @@ def _loading(engine: Engine) -> str:
     return "```python\n" + "\n".join(lines) + "\n```"
 
 
-def _limits(engine: Engine) -> str:
+def _limits(engine: FittedForecaster) -> str:
     limits = [
         f"It knows nothing of what happened after {_cutoff(engine)}. Fit it anew as sales come in; "
         "the first weeks of a new item can be told with `observed=`.",
@@ -113,14 +113,14 @@ def _limits(engine: Engine) -> str:
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _versions(engine: Engine) -> str:
+def _versions(engine: FittedForecaster) -> str:
     encoder = engine.describer.analogues.index.encoder.identity
     vector = f"{encoder.name}, revision {encoder.revision}, {encoder.dim} numbers a text"
     versions = {name: importlib.metadata.version(name) for name in ("likewise", "lightgbm")}
     return _list({"encoder": vector, **versions, "Python": platform.python_version()})
 
 
-def _cutoff(engine: Engine) -> str:
+def _cutoff(engine: FittedForecaster) -> str:
     panel = engine.describer.history.panel
     return f"{panel.grid.dates(np.array([panel.end]))[0]:%Y-%m-%d}"
 

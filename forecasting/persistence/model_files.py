@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from forecasting.data.history import History
 from forecasting.features.analogues import AnalogueIndex
-from forecasting.features.features import Describer
-from forecasting.models.fitted import Engine
+from forecasting.features.features import FeatureMaker
+from forecasting.models.fitted import FittedForecaster
 from forecasting.models.forest import LaunchForest
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, Trained
@@ -53,10 +53,10 @@ class SavedEngine:
     novelty: Novelty
     calibration: Calibration
 
-    def over(self, history: History, analogues: AnalogueIndex) -> Engine:
+    def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
         """The engine, ready to answer."""
-        return Engine(
-            describer=Describer(history=history, analogues=analogues, **self.settings),
+        return FittedForecaster(
+            describer=FeatureMaker(history=history, analogues=analogues, **self.settings),
             votes=self.votes,
             model=self.model,
             novelty=self.novelty,
@@ -64,7 +64,7 @@ class SavedEngine:
         )
 
 
-def engine_files(engine: Engine) -> dict[str, Any]:
+def engine_files(engine: FittedForecaster) -> dict[str, Any]:
     """Return file name → content, as `retrieval.artifact` writes them."""
     arrays: dict[str, npt.NDArray[Any]] = {
         "votes.level": engine.votes.level,

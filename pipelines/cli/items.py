@@ -34,7 +34,7 @@ from pipelines.cli.runner import (
     show_quarantine,
     write_result,
 )
-from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.acceptance import Acceptance
 
 
 def index(
@@ -144,13 +144,13 @@ def reindex(
     min_recall: Annotated[
         float,
         typer.Option("--min-recall", min=0, max=1, help="Least recall@10 of the new version."),
-    ] = Demands.recall,
+    ] = Acceptance.recall,
     max_loss: Annotated[
         float,
         typer.Option(
             "--max-loss", min=0, max=1, help="Most that its neighbors may agree less on labels."
         ),
-    ] = Demands.loss,
+    ] = Acceptance.loss,
     no_switch: Annotated[
         bool, typer.Option("--no-switch", help="Fill and examine it only.")
     ] = False,
@@ -192,7 +192,7 @@ def reindex(
         else:
             done = reindex_job(
                 settings,
-                demands=Demands(min_recall, max_loss),
+                demands=Acceptance(min_recall, max_loss),
                 switch=not no_switch,
                 drop_old=drop_old,
             )

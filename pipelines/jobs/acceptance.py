@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # the command line reads the defaults, and starts without num
 
 
 @dataclass(frozen=True)
-class Demands:
+class Acceptance:
     """What a new version must be like before it is read.
 
     Attributes:

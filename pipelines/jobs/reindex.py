@@ -15,7 +15,7 @@ import structlog
 
 from pipelines.components import make_encoder, require_index
 from pipelines.config.settings import Settings
-from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.acceptance import Acceptance
 from pipelines.jobs.locks import collection_file, locked_collection
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
@@ -58,7 +58,7 @@ class Reindexing:
 def reindex_job(
     settings: Settings,
     *,
-    demands: Demands | None = None,
+    demands: Acceptance | None = None,
     switch: bool = True,
     drop_old: bool = False,
 ) -> Reindexing:
@@ -87,7 +87,7 @@ def reindex_job(
         if finished is not None and versions.is_as(encoder, index=index, params=params):
             return _dropped(versions, finished) if drop_old else finished
         version = versions.prepare(encoder, index=index, params=params)
-        return _replaced(versions, version, settings, demands or Demands(), switch, drop_old)
+        return _replaced(versions, version, settings, demands or Acceptance(), switch, drop_old)
 
 
 def rollback_job(
@@ -146,7 +146,7 @@ def _replaced(
     versions: Versions,
     version: str,
     settings: Settings,
-    demands: Demands | None,
+    demands: Acceptance | None,
     switch: bool,
     drop_old: bool,
 ) -> Reindexing:
@@ -173,7 +173,7 @@ def _dropped(versions: Versions, done: Reindexing) -> Reindexing:
     return replace(done, dropped=dropped)
 
 
-def _examined(versions: Versions, done: Reindexing, items: int, demands: Demands) -> Reindexing:
+def _examined(versions: Versions, done: Reindexing, items: int, demands: Acceptance) -> Reindexing:
     with timed(_log, "versions examined"):
         before, after = (
             examine(versions.store(one), versions.layout(one))

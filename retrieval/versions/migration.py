@@ -166,7 +166,7 @@ def _choose(rows: Sequence[Row], mask: npt.NDArray[np.bool_]) -> list[Row]:
 
 
 @dataclass(frozen=True)
-class Move:
+class MoveNote:
     """From one version to another.
 
     Attributes:
@@ -197,7 +197,7 @@ class Move:
             raise LikewiseError(f"{path}: {error.strerror}; the name was not moved") from error
 
     @classmethod
-    def noted(cls, path: Path) -> Move | None:
+    def noted(cls, path: Path) -> MoveNote | None:
         """The one that was written down; None where none was.
 
         Raises:

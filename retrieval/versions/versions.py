@@ -19,7 +19,7 @@ from retrieval.errors import IndexReplacedError, InputError
 from retrieval.milvus.index_kinds import milvus_index
 from retrieval.milvus.schema import Layout, milvus_fields
 from retrieval.milvus.store import Store
-from retrieval.versions.migration import Carried, Carrier, Move
+from retrieval.versions.migration import Carried, Carrier, MoveNote
 from retrieval.writing import wait_until_built
 
 # A pass carries over what was written during the one before; each is shorter.
@@ -177,7 +177,7 @@ class Versions:
             return Carried()
         carrier, carried = self._carriers[version]
         if self._note is not None:
-            Move(self.live, version, carried.held).note(self._note)
+            MoveNote(self.live, version, carried.held).note(self._note)
         self._point(version)
         late = carrier.carry_late(carried.held)
         self._forget()
@@ -197,7 +197,7 @@ class Versions:
             InputError: As of `fill`.
             LikewiseError: The note of the move cannot be read.
         """
-        move = None if self._note is None else Move.noted(self._note)
+        move = None if self._note is None else MoveNote.noted(self._note)
         done = None
         if move is not None and move.version == self.live and move.former in self.all():
             carrier = self._carrier(move.former, move.version, encoder)

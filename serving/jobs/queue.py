@@ -25,7 +25,7 @@ from serving.handlers import forecasts, labels
 from serving.jobs.store import JobFolder, KeptJob
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError, Problem, as_api_error
-from serving.runtime.runtime import FORECASTS, LABELS, Engines
+from serving.runtime.runtime import FORECASTS, LABELS, Runtime
 from serving.runtime.tenants import Tenant, tenant_folder
 from serving.schemas.forecasts import Forecast, Plan, Sale
 from serving.schemas.jobs import ClassifyJob, ForecastJob, JobState
@@ -44,7 +44,7 @@ class Jobs:
         engines: What answers.
     """
 
-    def __init__(self, engines: Engines) -> None:
+    def __init__(self, engines: Runtime) -> None:
         self._engines = engines
         self._settings: Settings = engines.settings
         self._queue: asyncio.Queue[JobFolder] = asyncio.Queue()

@@ -56,7 +56,7 @@ class State:
         return self.classifier is not None and self.classifier.knowledge_.is_private
 
 
-class Labeler:
+class LiveClassifier:
     """Labels items of one tenant.
 
     Args:

@@ -35,7 +35,7 @@ _STEADY = 3  # tasks that last as long as the server
 _REST = 10  # times as long as it took to look for what others wrote, to wait before the next time
 
 
-class Engines:
+class Runtime:
     """What answers requests.
 
     Args:

@@ -24,7 +24,7 @@ from retrieval import Encoder, EncoderMismatchError, ItemIndex
 from serving.observability.metrics import Metrics
 from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
-from serving.runtime.live_classifier import Labeler
+from serving.runtime.live_classifier import LiveClassifier
 from serving.runtime.shared_index import ServedIndex, open_served_index
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -62,7 +62,7 @@ class Tenant:
         try:
             journal = LabelJournal(tenant_folder(settings, name) / "labels.jsonl")
             model = _path_for(settings.serve.model_labels, name)
-            self.labeler = Labeler(settings, self.index, journal, model)
+            self.labeler = LiveClassifier(settings, self.index, journal, model)
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
                 self.forecaster = self._load_forecaster(forecaster, encoders)

@@ -7,7 +7,7 @@ import pytest
 from classifiers.inputs import stored_label
 from classifiers.labels.tree import LabelTree
 from classifiers.labels_table import labels_table
-from classifiers.prediction import Answer
+from classifiers.prediction import Prediction
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS
 from retrieval import Neighbors
 
@@ -19,7 +19,7 @@ def _objects(rows: list[list[object]]) -> np.ndarray:
 
 
 @pytest.fixture
-def answer() -> Answer:
+def answer() -> Prediction:
     """To three items; the third has seen nothing."""
     near = Neighbors(
         ids=_objects([["p", "q"], ["q", None], [None, None]]),
@@ -28,7 +28,7 @@ def answer() -> Answer:
         queries=np.array(["one", None, "three"], dtype=object),
     )
     proba = np.array([[0.45, 0.4, 0.15], [0.1, 0.1, 0.8], [1 / 3, 1 / 3, 1 / 3]])
-    return Answer(
+    return Prediction(
         near=near,
         weights=np.array([[0.6, 0.4], [1.0, 0.0], [0.0, 0.0]]),
         classes=CLASSES,
@@ -41,12 +41,12 @@ def answer() -> Answer:
     )
 
 
-def _table(answer: Answer, **options: object) -> pd.DataFrame:
+def _table(answer: Prediction, **options: object) -> pd.DataFrame:
     given = {"listed": 20, "exclusive": True, "tree": None, "confidence": 0.5, **options}
     return labels_table(answer, **given)  # type: ignore[arg-type]
 
 
-def test_each_item_gets_its_most_probable_label(answer: Answer) -> None:
+def test_each_item_gets_its_most_probable_label(answer: Prediction) -> None:
     table = _table(answer)
     assert table["label"].tolist() == ["a > x", "b", None]
     assert table["probability"][:2].tolist() == [0.45, 0.8]
@@ -55,7 +55,7 @@ def test_each_item_gets_its_most_probable_label(answer: Answer) -> None:
     assert table["item_id"].tolist() == ["one", None, "three"]
 
 
-def test_sets_name_the_most_probable_label_first(answer: Answer) -> None:
+def test_sets_name_the_most_probable_label_first(answer: Prediction) -> None:
     assert _table(answer)["label_set"].tolist() == [["a > x", "a > y"], ["b"], []]
     swapped = replace(answer, proba=answer.proba[:, [1, 0, 2]])
     assert _table(swapped)["label_set"][0] == ["a > y", "a > x"]
@@ -63,7 +63,7 @@ def test_sets_name_the_most_probable_label_first(answer: Answer) -> None:
     assert without.tolist() == [None, None, None]
 
 
-def test_neighbors_are_listed_up_to_the_last_there_is(answer: Answer) -> None:
+def test_neighbors_are_listed_up_to_the_last_there_is(answer: Prediction) -> None:
     listed = _table(answer)["neighbors"]
     assert listed[0][1] == {
         "item_id": "q",
@@ -76,14 +76,14 @@ def test_neighbors_are_listed_up_to_the_last_there_is(answer: Answer) -> None:
 
 
 def test_parts_say_what_they_add_to_the_label_and_none_where_they_do_not_know_it(
-    answer: Answer,
+    answer: Prediction,
 ) -> None:
     parts = _table(answer)["parts"]
     assert parts[0] == {NEIGHBORS: pytest.approx(0.27), HEAD: pytest.approx(0.18)}
     assert parts[1] == {NEIGHBORS: pytest.approx(0.48), HEAD: None}
 
 
-def test_in_a_tree_the_deepest_label_that_is_certain_enough_is_named(answer: Answer) -> None:
+def test_in_a_tree_the_deepest_label_that_is_certain_enough_is_named(answer: Prediction) -> None:
     tree = LabelTree.from_paths(CLASSES, separator=" > ")
     some = replace(
         answer,
@@ -101,7 +101,7 @@ def test_in_a_tree_the_deepest_label_that_is_certain_enough_is_named(answer: Ans
     assert _table(some, tree=tree, confidence=0.9)["label"].tolist() == [None, None]
 
 
-def test_with_several_labels_an_item_has_those_of_its_set(answer: Answer) -> None:
+def test_with_several_labels_an_item_has_those_of_its_set(answer: Prediction) -> None:
     labels = _objects(
         [[stored_label(["b"]), stored_label(["a > x", "b"])], [stored_label([]), None], [None] * 2]
     )
@@ -113,7 +113,7 @@ def test_with_several_labels_an_item_has_those_of_its_set(answer: Answer) -> Non
     assert table["neighbors"][1][0]["label"] == []
 
 
-def test_some_rows_can_be_taken_from_another_answer(answer: Answer) -> None:
+def test_some_rows_can_be_taken_from_another_answer(answer: Prediction) -> None:
     other = replace(
         answer,
         proba=np.full((3, 3), 0.5),

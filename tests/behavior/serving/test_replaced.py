@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipelines.config.settings import load_settings
-from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.acceptance import Acceptance
 from pipelines.jobs.reindex import reindex_job, rollback_job
 from retrieval import Encoder, ItemIndex
 from tests.encoders import shallow_encoder
@@ -82,7 +82,7 @@ def test_no_reader_sees_a_gap_and_no_acknowledged_write_is_lost(
 
         with Traffic(served) as traffic:
             wait_until(lambda: len(traffic.acknowledged) >= 3)
-            done = reindex_job(other, demands=Demands(loss=0.3))
+            done = reindex_job(other, demands=Acceptance(loss=0.3))
             assert done.live == "items_v2"
             wait_until(lambda: answers_from("items_v2"))
             so_far = len(traffic.acknowledged)

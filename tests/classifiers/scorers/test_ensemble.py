@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from classifiers.inputs import stored_label
-from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend, Sources, completed
+from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend, Scorers, completed
 from classifiers.scorers.linear_head import LinearHead
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.scorers.temperature import Scaling
@@ -25,7 +25,7 @@ def _objects(rows: list[list[object]]) -> np.ndarray:
     return np.array(rows, dtype=object)
 
 
-def _sources(*, exclusive: bool = True, head_names: str = "ab") -> Sources:
+def _sources(*, exclusive: bool = True, head_names: str = "ab") -> Scorers:
     described = {"a": np.eye(DIM)[0], "b": np.eye(DIM)[1]}
     head = LinearHead(
         np.array(list(head_names), dtype=object),
@@ -33,7 +33,7 @@ def _sources(*, exclusive: bool = True, head_names: str = "ab") -> Sources:
         np.zeros(len(head_names)),
         exclusive,
     )
-    return Sources(NAMES, exclusive, 0.05, Prototypes.of(NAMES, described, DIM), head)
+    return Scorers(NAMES, exclusive, 0.05, Prototypes.of(NAMES, described, DIM), head)
 
 
 def test_the_vote_is_split_by_similarity() -> None:
@@ -87,7 +87,7 @@ def test_prototypes_say_nothing_for_a_label_they_know_nothing_of() -> None:
     assert np.allclose(said.sum(axis=1), 1)
     assert said[0, 1] > 0.9
     assert said[1].tolist() == [0.5, 0.5, 0.0]
-    nothing = Sources(NAMES, True, 0.05, Prototypes.of(NAMES, {}, DIM))
+    nothing = Scorers(NAMES, True, 0.05, Prototypes.of(NAMES, {}, DIM))
     assert nothing.resemblance(vectors) == pytest.approx(np.full((2, 3), 1 / 3))
 
 
@@ -103,7 +103,7 @@ def test_each_part_says_its_own() -> None:
     assert said[NEIGHBORS].argmax() == 2
     assert said[PROTOTYPES].argmax() == said[HEAD].argmax() == 0
     assert list(_sources().parts(vectors, *near, votes_only=True)) == [NEIGHBORS]
-    assert list(Sources(NAMES, True, 0.05).parts(vectors, *near)) == [NEIGHBORS]
+    assert list(Scorers(NAMES, True, 0.05).parts(vectors, *near)) == [NEIGHBORS]
 
 
 def test_each_part_is_calibrated_on_its_own() -> None:

@@ -3,7 +3,7 @@ import pytest
 
 from classifiers import NeighborClassifier
 from classifiers.inputs import labeled_examples, stored_label
-from classifiers.training.data import Lesson, teach, to_rows, to_targets
+from classifiers.training.data import FitRequest, teach, to_rows, to_targets
 from retrieval import Encoder, InputError, ItemIndex
 from retrieval.private_index import open_private_index
 
@@ -19,10 +19,12 @@ def owner() -> _Owner:
     return _Owner()
 
 
-def _lesson(y: list[object] | None, described: dict[str, list[str]], **others: object) -> Lesson:
+def _lesson(
+    y: list[object] | None, described: dict[str, list[str]], **others: object
+) -> FitRequest:
     examples = None if y is None else labeled_examples(ITEMS, y, text=None, item_id="item_id")
     given = {"unlabeled": None, "outside": None, "groups": None, **others}
-    return Lesson(examples, described, ["text"], "item_id", **given)  # type: ignore[arg-type]
+    return FitRequest(examples, described, ["text"], "item_id", **given)  # type: ignore[arg-type]
 
 
 def test_targets_tell_which_label_or_which_labels() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from classifiers.inputs import stored_label
-from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Sources
+from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.training.data import to_targets
 from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold, fold_of_each
@@ -54,7 +54,7 @@ def _taught(
 def _answers(index: ItemIndex, train: TrainingSet, k: int = 5) -> OutOfFold:
     exclusive = train.targets.ndim == 1
     start = Prototypes.of(NAMES, {}, train.vectors.shape[1])
-    sources = Sources(NAMES, exclusive, 0.05, start)
+    sources = Scorers(NAMES, exclusive, 0.05, start)
     answers = answer_out_of_fold(sources, train, index, k=k, with_head=True, seed=0)
     assert answers is not None
     return answers
@@ -174,5 +174,5 @@ def test_one_group_alone_gives_no_answer(empty_index: ItemIndex) -> None:
     stored = NAMES[np.arange(90) % 3]
     vectors = _scattered(90, empty_index.encoder.dim, 13)
     train = _taught(empty_index, vectors, stored, groups=np.full(90, "one", dtype=object))
-    sources = Sources(NAMES, True, 0.05)
+    sources = Scorers(NAMES, True, 0.05)
     assert answer_out_of_fold(sources, train, empty_index, k=5, with_head=False, seed=0) is None

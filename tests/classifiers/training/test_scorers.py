@@ -1,6 +1,6 @@
 import numpy as np
 
-from classifiers.scorers.ensemble import Sources
+from classifiers.scorers.ensemble import Scorers
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.training.scorers import TrainingSet, learn, pairs
 
@@ -24,10 +24,10 @@ def test_only_what_is_asked_for_is_learned() -> None:
     targets = np.arange(6) % 3
     train = TrainingSet(NAMES[targets], vectors, targets, NAMES[targets], described={})
     rows = np.array([0, 1, 3])
-    bare = learn(Sources(NAMES, True, 0.05), train, rows, with_head=False, seed=0)
+    bare = learn(Scorers(NAMES, True, 0.05), train, rows, with_head=False, seed=0)
     assert bare.prototypes is bare.head is None
     start = Prototypes.of(NAMES, {}, 8)
-    full = learn(Sources(NAMES, True, 0.05, start), train, rows, with_head=True, seed=0)
+    full = learn(Scorers(NAMES, True, 0.05, start), train, rows, with_head=True, seed=0)
     assert full.prototypes is not None
     assert full.prototypes.counts.tolist() == [2, 1, 0]
     assert full.head is not None
@@ -39,7 +39,7 @@ def test_a_description_teaches_the_head_a_label_without_examples() -> None:
     targets = np.arange(6) % 2
     described = {"c": vectors[5].astype(np.float64)}
     train = TrainingSet(NAMES[targets], vectors, targets, NAMES[targets], described=described)
-    learned = learn(Sources(NAMES, True, 0.05), train, np.arange(5), with_head=True, seed=0)
+    learned = learn(Scorers(NAMES, True, 0.05), train, np.arange(5), with_head=True, seed=0)
     assert learned.head is not None
     assert learned.head.names.tolist() == ["a", "b", "c"]
     assert learned.head.proba(vectors[[5]]).argmax() == 2

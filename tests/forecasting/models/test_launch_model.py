@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from forecasting.data.panel import Floats
-from forecasting.models.launch_model import LaunchModel, Lessons
+from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.sample_paths import Paths
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -15,13 +15,13 @@ SHARES = np.array([0.4, 0.3, 0.2, 0.1])
 HORIZON = len(SHARES)
 
 
-def lessons(n: int = 300, seed: int = 0, *, effect: Floats | float = 1.0) -> Lessons:
+def lessons(n: int = 300, seed: int = 0, *, effect: Floats | float = 1.0) -> TrainingRows:
     """Launches of which x says how much they sell; ``effect`` multiplies that, by launch."""
     rng = np.random.default_rng(seed)
     x = rng.random(n)
     total = rng.poisson(np.exp(1 + 2 * x) * effect)
     kind = pd.Categorical(np.where(x > 0.5, "large", "small"), categories=["large", "small"])
-    return Lessons(
+    return TrainingRows(
         features=pd.DataFrame({"x": x, "noise": rng.random(n), "kind": kind}),
         curves=rng.multinomial(total, SHARES).astype(float),
         scale=np.ones((n, HORIZON)),
@@ -33,27 +33,27 @@ def lessons(n: int = 300, seed: int = 0, *, effect: Floats | float = 1.0) -> Les
     )
 
 
-def fit(one: Lessons, **settings: object) -> LaunchModel:
+def fit(one: TrainingRows, **settings: object) -> LaunchModel:
     return LaunchModel(LEVELS, **({"n_jobs": 1} | settings)).fit(one)
 
 
-def predict(model: LaunchModel, one: Lessons) -> Paths:
+def predict(model: LaunchModel, one: TrainingRows) -> Paths:
     return model.predict(one.features, one.scale, one.vectors, one.plan)
 
 
-def joined(*parts: Lessons) -> Lessons:
+def joined(*parts: TrainingRows) -> TrainingRows:
     """Several lessons as one."""
     merged = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Lessons)
+        for field in fields(TrainingRows)
         if field.name != "features"
     }
-    return Lessons(
+    return TrainingRows(
         features=pd.concat([part.features for part in parts], ignore_index=True), **merged
     )
 
 
-def under_way(n: int, effect: float, ages: int = 2) -> Lessons:
+def under_way(n: int, effect: float, ages: int = 2) -> TrainingRows:
     """Launches of which only the first ages have been seen."""
     some = lessons(n, seed=9, effect=effect)
     seen = np.where(np.arange(HORIZON) < ages, some.curves, np.nan)
@@ -256,7 +256,7 @@ def test_launches_that_miss_together_are_noticed(model: LaunchModel) -> None:
 
 
 def test_a_planned_promotion_moves_its_weeks() -> None:
-    def with_plan(one: Lessons, seed: int) -> Lessons:
+    def with_plan(one: TrainingRows, seed: int) -> TrainingRows:
         rng = np.random.default_rng(seed)
         plan = (rng.random((len(one.curves), HORIZON, 1)) < 0.3).astype(float)
         expected = np.exp(2 + 2 * one.features["x"].to_numpy())[:, None] * SHARES

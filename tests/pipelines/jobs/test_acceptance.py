@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.acceptance import Acceptance
 from retrieval.versions.examination import Examination
 
 
@@ -11,7 +11,7 @@ def test_what_a_version_may_fall_short_of() -> None:
         return Examination(items, recall, agreement, (200, 1000), "all-MiniLM-L6-v2, FLAT")
 
     before = examined(10, 1.0, 0.9)
-    demands = Demands()
+    demands = Acceptance()
     assert demands.unmet(10, before, examined(10, 0.95, 0.881)) == []
     assert demands.unmet(10, before, examined(10, 1.0, nan)) == []
     assert [

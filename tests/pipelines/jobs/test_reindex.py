@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from pipelines.components import open_index
 from pipelines.config.settings import load_settings
-from pipelines.jobs.acceptance import Demands
+from pipelines.jobs.acceptance import Acceptance
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import classify_job
 from pipelines.jobs.locks import CollectionLockedError
@@ -97,11 +97,11 @@ def test_what_is_worse_is_not_read(place: Place, encoder: Encoder, tmp_path: Pat
 
 def test_filled_and_examined_only(place: Place, shallow: Encoder, tmp_path: Path) -> None:
     settings = load_settings(_config(tmp_path, shallow), {})
-    done = reindex_job(settings, demands=Demands(loss=0.2), switch=False)
+    done = reindex_job(settings, demands=Acceptance(loss=0.2), switch=False)
     assert (done.former, done.live) == (f"{place.collection}_v1",) * 2
     assert done.version == f"{place.collection}_v2"
     # The next time nothing is left to copy.
-    done = reindex_job(settings, demands=Demands(loss=0.2), drop_old=True)
+    done = reindex_job(settings, demands=Acceptance(loss=0.2), drop_old=True)
     assert (done.copied, done.live) == (0, f"{place.collection}_v2")
     assert done.dropped == (f"{place.collection}_v1",)
 
@@ -113,7 +113,7 @@ def test_no_other_job_writes_meanwhile_but_the_api_may(
     told = r"another job is writing it \(reindex, process \d+, since"
 
     @dataclass(frozen=True)
-    class Meanwhile(Demands):
+    class Meanwhile(Acceptance):
         def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
             for job in (index_job, reindex_job, rollback_job):
                 with pytest.raises(CollectionLockedError, match=told):
@@ -149,7 +149,7 @@ def test_killed_right_after_the_move_nothing_is_lost(
     with monkeypatch.context() as patch:
 
         @dataclass(frozen=True)
-        class Meanwhile(Demands):
+        class Meanwhile(Acceptance):
             def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
                 with place.open(encoder) as writer:
                     writer.upsert(late, **names, label="product_category")

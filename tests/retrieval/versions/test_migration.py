@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Encoder, LikewiseError
-from retrieval.versions.migration import Move
+from retrieval.versions.migration import MoveNote
 from retrieval.versions.versions import Versions
 from tests.milvus_places import Place, Places
 from tests.retrieval.conftest import COLUMNS
@@ -70,10 +70,10 @@ def _that_were(products: pd.DataFrame, turn: int, *fates: str, word: str = "") -
 
 def test_what_was_noted_is_read(tmp_path: Path) -> None:
     path = tmp_path / "move.npz"
-    assert Move.noted(path) is None
+    assert MoveNote.noted(path) is None
     for held in (np.arange(5, dtype=np.uint64), np.empty(0, np.uint64)):
-        Move("items_v1", "items_v2", held).note(path)
-        found = Move.noted(path)
+        MoveNote("items_v1", "items_v2", held).note(path)
+        found = MoveNote.noted(path)
         assert found is not None
         assert (found.former, found.version) == ("items_v1", "items_v2")
         np.testing.assert_array_equal(found.held, held)
@@ -82,15 +82,15 @@ def test_what_was_noted_is_read(tmp_path: Path) -> None:
 
 def test_a_note_cut_in_half_is_told(tmp_path: Path) -> None:
     path = tmp_path / "move.npz"
-    Move("items_v1", "items_v2", np.arange(500, dtype=np.uint64)).note(path)
+    MoveNote("items_v1", "items_v2", np.arange(500, dtype=np.uint64)).note(path)
     path.write_bytes(path.read_bytes()[:1_000])
     with pytest.raises(LikewiseError, match=r"move\.npz: the note of a move"):
-        Move.noted(path)
+        MoveNote.noted(path)
 
 
 def test_a_note_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "move.npz"
     path.mkdir()
     with pytest.raises(LikewiseError, match="the name was not moved"):
-        Move("items_v1", "items_v2", np.empty(0, np.uint64)).note(path)
+        MoveNote("items_v1", "items_v2", np.empty(0, np.uint64)).note(path)
     assert list(tmp_path.iterdir()) == [path]
