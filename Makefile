@@ -53,10 +53,10 @@ examples: $(STAMP)  ## run the notebooks, and keep what they show
 	cp build/examples/*.ipynb examples/
 
 bench: $(STAMP)  ## run every benchmark; the classifiers' with BANKING77=folder of its CSV files
-	$(BIN)/python benchmarks/neighbors.py
-	$(BIN)/python benchmarks/launches.py
-	@if [ -n "$(BANKING77)" ]; then $(BIN)/python benchmarks/classification.py "$(BANKING77)"; \
-	else echo "left out: benchmarks/classification.py; run make bench BANKING77=FOLDER"; fi
+	$(BIN)/python -m benchmarks.retrieval.neighbors
+	$(BIN)/python -m benchmarks.forecasts.launches
+	@if [ -n "$(BANKING77)" ]; then $(BIN)/python -m benchmarks.labels.classification "$(BANKING77)"; \
+	else echo "left out: benchmarks/labels/classification.py; run make bench BANKING77=FOLDER"; fi
 
 milvus:  ## start a real Milvus server on 127.0.0.1:19530 (Linux; no containers)
 	$(PYTHON) deploy/milvus_server.py start

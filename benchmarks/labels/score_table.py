@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from banking77 import Task
-from contestants import Answers
 from sklearn.metrics import f1_score, log_loss
 
+from benchmarks.labels.banking77 import Task
+from benchmarks.labels.contestants import Answers
 from classifiers.evaluation.bootstrap import intervals
 from classifiers.evaluation.metrics import calibration_error, macro_f1, mean
 

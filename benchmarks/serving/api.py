@@ -1,7 +1,7 @@
 """The API on loopback: load, latency against its engines, memory, and kill -9 under load.
 
-    python benchmarks/api.py            # some 12 minutes on two cores
-    python benchmarks/api.py --quick    # 2 minutes: does it run?
+    python -m benchmarks.serving.api            # some 12 minutes on two cores
+    python -m benchmarks.serving.api --quick    # 2 minutes: does it run?
 
 Clients, server and engines share the machine. Every question is a new text, nothing is cached.
 """
@@ -13,10 +13,11 @@ import tempfile
 from pathlib import Path
 
 import pandas as pd
-from api_kill import kill_rounds
-from api_load import Load, call_once, memory_of, process
-from api_world import World, make_world
-from circumstances import machine_and_versions
+
+from benchmarks.measuring.circumstances import machine_and_versions
+from benchmarks.serving.api_kill import kill_rounds
+from benchmarks.serving.api_load import Load, call_once, memory_of, process
+from benchmarks.serving.api_world import World, make_world
 
 ENGINES = ["fastapi", "uvicorn", "openvino", "milvus-lite", "faiss-cpu", "lightgbm"]
 CLIENTS = 20

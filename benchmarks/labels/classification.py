@@ -1,8 +1,9 @@
 """How good is `NeighborClassifier`? BANKING77, beside what a user would otherwise take.
 
-    python benchmarks/classification.py DATA_DIR --quick     # some minutes: does everything run?
-    python benchmarks/classification.py DATA_DIR             # judged on a fifth of train.csv
-    python benchmarks/classification.py DATA_DIR --on test --setfit-python setfit-env/bin/python
+    python -m benchmarks.labels.classification DATA_DIR --quick  # some minutes: does all run?
+    python -m benchmarks.labels.classification DATA_DIR          # judged on a fifth of train.csv
+    python -m benchmarks.labels.classification DATA_DIR --on test
+        --setfit-python setfit-env/bin/python
 
 DATA_DIR holds train.csv and test.csv (see `banking77.py`); nothing is downloaded. Whoever develops
 stays with ``--on train``; test.csv is read by ``--on test`` alone, to report. Few-shot examples are
@@ -26,10 +27,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from banking77 import Setting, Task, few_shot_task, full_task
-from circumstances import machine_and_versions
-from classification_speed import large, speed
-from contestants import (
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from benchmarks.labels.banking77 import Setting, Task, few_shot_task, full_task
+from benchmarks.labels.classification_speed import large, speed
+from benchmarks.labels.contestants import (
     BASELINES,
     Contestant,
     fit_likewise,
@@ -38,10 +40,9 @@ from contestants import (
     nearest_name,
     run_setfit,
 )
-from own_process import alone, peak_memory
-from score_table import OURS, Runs, interval, over_seeds, score_table
-from sklearn.metrics import average_precision_score, roc_auc_score
-
+from benchmarks.labels.score_table import OURS, Runs, interval, over_seeds, score_table
+from benchmarks.measuring.circumstances import machine_and_versions
+from benchmarks.measuring.own_process import alone, peak_memory
 from classifiers.evaluation.bootstrap import intervals
 from classifiers.evaluation.metrics import mean
 

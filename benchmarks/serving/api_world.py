@@ -11,9 +11,9 @@ import lightgbm as lgb
 import numpy as np
 import pandas as pd
 import yaml
-from api_load import text_of
-from stopwatch import watching
 
+from benchmarks.measuring.stopwatch import watching
+from benchmarks.serving.api_load import text_of
 from classifiers import NeighborClassifier
 from forecasting import LaunchForecaster
 from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey

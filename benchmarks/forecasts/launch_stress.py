@@ -14,9 +14,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from launch_scores import PLAIN, comparison_table, show
-from launch_trials import Setting, Trial, bucket, complete_journey
 
+from benchmarks.forecasts.launch_scores import PLAIN, comparison_table, show
+from benchmarks.forecasts.launch_trials import Setting, Trial, bucket, complete_journey
 from forecasting.data.panel import Floats
 from forecasting.evaluation.backtest import FORECASTER
 

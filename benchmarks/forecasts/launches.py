@@ -1,9 +1,9 @@
 """How good is `LaunchForecaster`? Complete Journey, beside every baseline.
 
-    python benchmarks/launches.py --quick             # some minutes: does everything run?
-    python benchmarks/launches.py                     # at the cutoffs the model was chosen on
-    python benchmarks/launches.py --part accuracy speed
-    python benchmarks/launches.py --on test --part accuracy      # to report, once
+    python -m benchmarks.forecasts.launches --quick     # some minutes: does everything run?
+    python -m benchmarks.forecasts.launches             # at the cutoffs the model was chosen on
+    python -m benchmarks.forecasts.launches --part accuracy speed
+    python -m benchmarks.forecasts.launches --on test --part accuracy      # to report, once
 
 Whoever develops stays with ``--on dev``: features, losses and parameters were picked on these
 launches of 2017-05-29 to 2017-08-21, so that their figures flatter us a little, and the baseline
@@ -22,14 +22,15 @@ import time
 from collections.abc import Callable
 
 import pandas as pd
-from circumstances import machine_and_versions
-from launch_accuracy import ablation, accuracy, departments
-from launch_plans import plans
-from launch_speed import speed
-from launch_stress import stress
-from launch_trials import ON, Setting
-from launch_updates import sums, warmup
-from own_process import alone, peak_memory
+
+from benchmarks.forecasts.launch_accuracy import ablation, accuracy, departments
+from benchmarks.forecasts.launch_plans import plans
+from benchmarks.forecasts.launch_speed import speed
+from benchmarks.forecasts.launch_stress import stress
+from benchmarks.forecasts.launch_trials import ON, Setting
+from benchmarks.forecasts.launch_updates import sums, warmup
+from benchmarks.measuring.circumstances import machine_and_versions
+from benchmarks.measuring.own_process import alone, peak_memory
 
 ENGINES = (
     "numpy",

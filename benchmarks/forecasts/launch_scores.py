@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from score_table import over_seeds
 
+from benchmarks.labels.score_table import over_seeds
 from forecasting.evaluation.backtest import FORECASTER, BacktestResult
 from forecasting.evaluation.comparison import NO_DIFFERENCE
 from forecasting.evaluation.metrics import calibration

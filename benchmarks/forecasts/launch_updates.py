@@ -8,10 +8,10 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
-from launch_scores import frame, show
-from launch_trials import HORIZON, Setting, Trial, complete_journey
-from score_table import over_seeds
 
+from benchmarks.forecasts.launch_scores import frame, show
+from benchmarks.forecasts.launch_trials import HORIZON, Setting, Trial, complete_journey
+from benchmarks.labels.score_table import over_seeds
 from forecasting import LaunchForecaster
 from forecasting.data.panel import Bools, Floats
 

@@ -1,8 +1,8 @@
 """Speed of the encoder and of `index.neighbors`, each beside the raw engine in the same run.
 
-    python benchmarks/neighbors.py            # everything, about five minutes on two cores
-    python benchmarks/neighbors.py encoder    # torch against OpenVINO alone
-    python benchmarks/neighbors.py neighbors  # likewise against raw pymilvus and raw faiss alone
+    python -m benchmarks.retrieval.neighbors            # all, about five minutes on two cores
+    python -m benchmarks.retrieval.neighbors encoder    # torch against OpenVINO alone
+    python -m benchmarks.retrieval.neighbors neighbors  # against raw pymilvus and raw faiss alone
 
 Items are the products of Complete Journey. Each figure is the median of several rounds in which the
 contestants take turns, so that a machine that slows down slows them all.
@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pymilvus import MilvusClient
-from stopwatch import timed
 
+from benchmarks.measuring.stopwatch import timed
 from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex
 from retrieval.items import item_texts

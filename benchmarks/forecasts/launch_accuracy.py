@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from launch_scores import (
+
+from benchmarks.forecasts.launch_scores import (
     calibration_table,
     comparison_table,
     goals,
     ratios,
     show,
 )
-from launch_trials import Setting, Trial, complete_journey, pooled
-
+from benchmarks.forecasts.launch_trials import Setting, Trial, complete_journey, pooled
 from forecasting.evaluation.backtest import BacktestResult
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import score

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from banking77 import Setting, few_shot_task, full_task, speed_texts
-from contestants import fit_likewise, run_setfit
-from own_process import alone, peak_memory
-from stopwatch import timed, watching
 
+from benchmarks.labels.banking77 import Setting, few_shot_task, full_task, speed_texts
+from benchmarks.labels.contestants import fit_likewise, run_setfit
+from benchmarks.measuring.own_process import alone, peak_memory
+from benchmarks.measuring.stopwatch import timed, watching
 from classifiers import NeighborClassifier
 from retrieval import Encoder, ItemIndex
 

@@ -13,8 +13,8 @@ import urllib.request
 from pathlib import Path
 
 import yaml
-from api_load import process
 
+from benchmarks.serving.api_load import process
 from retrieval import Encoder, ItemIndex
 
 _WRITERS = 8

@@ -1,7 +1,7 @@
 """The rates that the sizes in docs/scale.md are reckoned from.
 
-    python benchmarks/scale.py                                # Milvus Lite
-    python benchmarks/scale.py --uri http://127.0.0.1:19530   # a server
+    python -m benchmarks.retrieval.scale                                # Milvus Lite
+    python -m benchmarks.retrieval.scale --uri http://127.0.0.1:19530   # a server
 
 A server's token is read from LIKEWISE_INDEX__TOKEN; its collection is dropped at the end. Texts are
 those of Complete Journey's products. The vectors beyond them are random: a test of size, not of
@@ -21,9 +21,9 @@ import lightgbm as lgb
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from circumstances import machine_and_versions
-from stopwatch import timed
 
+from benchmarks.measuring.circumstances import machine_and_versions
+from benchmarks.measuring.stopwatch import timed
 from classifiers import NeighborClassifier
 from pipelines.demo.complete_journey import FORECAST_TEXT, load_complete_journey
 from retrieval import Encoder, ItemIndex

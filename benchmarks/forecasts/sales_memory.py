@@ -3,7 +3,7 @@
 The rows are made up: only their number and types matter here. Each way of reading runs in a process
 of its own, whose peak is measured::
 
-    python benchmarks/sales_memory.py [--rows 5000000]
+    python -m benchmarks.forecasts.sales_memory [--rows 5000000]
 """
 
 from __future__ import annotations
