@@ -4,40 +4,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipelines.cli.app import app
+    from pipelines.cli.app import app as app
     from pipelines.cli.options import (
-        CollectionOption,
-        ConfigOption,
-        DebugOption,
-        LogFormatOption,
-        UriOption,
+        CollectionOption as CollectionOption,
+        ConfigOption as ConfigOption,
+        DebugOption as DebugOption,
+        LogFormatOption as LogFormatOption,
+        UriOption as UriOption,
     )
-    from pipelines.cli.runner import index_section, running, settings_of
-    from pipelines.components import make_classifier
-    from pipelines.config.sections import ItemsSettings
-    from pipelines.config.serve import KeySettings, Scope
-    from pipelines.config.settings import Settings
-    from pipelines.logs import timed
-    from pipelines.tables.label_texts import read_label_texts
+    from pipelines.cli.runner import (
+        index_section as index_section,
+        running as running,
+        settings_of as settings_of,
+    )
+    from pipelines.components import make_classifier as make_classifier
+    from pipelines.config.sections import ItemsSettings as ItemsSettings
+    from pipelines.config.serve import KeySettings as KeySettings, Scope as Scope
+    from pipelines.config.settings import Settings as Settings
+    from pipelines.logs import timed as timed
+    from pipelines.tables.label_texts import read_label_texts as read_label_texts
 
-__all__ = [
-    "CollectionOption",
-    "ConfigOption",
-    "DebugOption",
-    "ItemsSettings",
-    "KeySettings",
-    "LogFormatOption",
-    "Scope",
-    "Settings",
-    "UriOption",
-    "app",
-    "index_section",
-    "make_classifier",
-    "read_label_texts",
-    "running",
-    "settings_of",
-    "timed",
-]
+__all__: list[str] = []
 
 # Imported when asked for: the command line starts without what is heavy.
 _HOMES = {

@@ -14,8 +14,7 @@ from serving import problems
 from serving.jobs.queue import Jobs
 from serving.middleware import Requests
 from serving.observability.tracing import instrument
-from serving.routes import forecasts, health, items, labels
-from serving.routes import jobs as routes_jobs
+from serving.routes import forecasts, health, items, jobs as routes_jobs, labels
 from serving.runtime.runtime import Runtime
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.

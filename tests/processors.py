@@ -15,8 +15,10 @@ import subprocess
 import sys
 import time
 
-from numpy._core._multiarray_umath import __cpu_dispatch__ as dispatched
-from numpy._core._multiarray_umath import __cpu_features__ as features
+from numpy._core._multiarray_umath import (
+    __cpu_dispatch__ as dispatched,
+    __cpu_features__ as features,
+)
 
 # Beyond AVX2, as numpy calls it: groups of features (X86_V4) or single ones.
 _BEYOND_AVX2 = [one for one in dispatched if features[one] and one.startswith(("X86_V4", "AVX512"))]

@@ -56,95 +56,6 @@ PUBLIC_NAMES = {
     "serving": set(),
 }
 
-# What the other packages import of a face besides: no contract, free to change.
-SHARED_NAMES: dict[str, set[str]] = {
-    "retrieval": {
-        "Artifact",
-        "EncoderIdentity",
-        "Examination",
-        "Finalizer",
-        "Kind",
-        "Layout",
-        "MOST_NEIGHBORS",
-        "Offense",
-        "TIE_DIGITS",
-        "Versions",
-        "Where",
-        "check_replaceable",
-        "content_ids",
-        "default_cache_dir",
-        "examine",
-        "find_encoder",
-        "item_texts",
-        "open_private_index",
-        "parse_conditions",
-        "place_in",
-        "place_of",
-        "private_folders",
-        "progress_bar",
-        "read_artifact",
-        "remove_private_index",
-        "to_vectors",
-        "understood",
-        "validate_items",
-        "write_artifact",
-    },
-    "classifiers": {
-        "Evaluation",
-        "NewLabelsError",
-        "Selective",
-        "TAIL_EXAMPLES",
-        "accuracy",
-        "cross_evaluate",
-        "evaluate",
-        "hits",
-        "majority_proba",
-        "named_index",
-        "risk_coverage",
-        "selective",
-    },
-    "forecasting": {
-        "BETTER",
-        "FORECASTER",
-        "Floats",
-        "Grid",
-        "NEVER",
-        "NO_DIFFERENCE",
-        "PLOTS",
-        "Panel",
-        "Reader",
-        "SALES_UNKNOWN",
-        "SLICES",
-        "WORSE",
-        "describe",
-        "interval_names",
-        "item_lives",
-        "local_dates",
-        "named_index",
-        "period_name",
-        "plan_array",
-        "quantile_names",
-    },
-    "pipelines": {
-        "CollectionOption",
-        "ConfigOption",
-        "DebugOption",
-        "ItemsSettings",
-        "KeySettings",
-        "LogFormatOption",
-        "Scope",
-        "Settings",
-        "UriOption",
-        "app",
-        "index_section",
-        "make_classifier",
-        "read_label_texts",
-        "running",
-        "settings_of",
-        "timed",
-    },
-}
-
 
 def _modules() -> Iterator[tuple[Path, ast.Module]]:
     for package in PACKAGES:
@@ -177,7 +88,7 @@ def test_every_package_is_installed_and_typed() -> None:
 @pytest.mark.parametrize("package", sorted(PUBLIC_NAMES))
 def test_public_names_are_pinned(package: str) -> None:
     module = importlib.import_module(package)
-    assert set(module.__all__) == PUBLIC_NAMES[package] | SHARED_NAMES.get(package, set())
+    assert set(module.__all__) == PUBLIC_NAMES[package]
     assert all(hasattr(module, name) for name in module.__all__)
     assert module.__doc__
 

@@ -30,8 +30,12 @@ from pipelines.monitoring.matured_forecasts import (
     scores_of,
 )
 from pipelines.overwriting import Write, refuse_overwriting
-from pipelines.runs.label_profiles import FOLDER as PROFILES
-from pipelines.runs.label_profiles import kept_profiles, read_labels, remember_labels
+from pipelines.runs.label_profiles import (
+    FOLDER as PROFILES,
+    kept_profiles,
+    read_labels,
+    remember_labels,
+)
 from pipelines.runs.run import LABELS
 from retrieval import InputError
 

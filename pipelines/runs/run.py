@@ -29,22 +29,18 @@ from pipelines.components import make_encoder, open_index
 from pipelines.config.sections import StepName
 from pipelines.config.settings import Settings
 from pipelines.fingerprint import sha256_of, versions
-from pipelines.inputs.bad_rows import FOLDER as QUARANTINE
-from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.bad_rows import FOLDER as QUARANTINE, Quarantine
 from pipelines.inputs.launches import NothingToForecastError
-from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
-from pipelines.jobs.evaluation import evaluate_job
+from pipelines.jobs.evaluation import FILES as EVALUATION_FILES, evaluate_job
 from pipelines.jobs.forecasts import backtest_job, forecast_launches
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import classify_job
 from pipelines.jobs.locks import LOCK, locked
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
-from pipelines.reports.backtest import FILES as BACKTEST_FILES
-from pipelines.reports.backtest import write_backtest
+from pipelines.reports.backtest import FILES as BACKTEST_FILES, write_backtest
 from pipelines.reports.evaluation import write_evaluation
-from pipelines.runs.inputs import FOLDER as INPUTS
-from pipelines.runs.inputs import RunInputs
+from pipelines.runs.inputs import FOLDER as INPUTS, RunInputs
 from pipelines.runs.kept_forecasts import keep_forecasts
 from pipelines.runs.label_profiles import remember_labels
 from pipelines.runs.manifest import FOLDER as MANIFESTS

@@ -6,8 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response, Security
 
-from serving.handlers import labels as label_calls
-from serving.handlers import writes
+from serving.handlers import labels as label_calls, writes
 from serving.handlers.tables import Columns, check_texts
 from serving.problems import ApiError, documented
 from serving.runtime.runtime import LABELS, WRITES

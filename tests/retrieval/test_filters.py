@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from retrieval import Between, Encoder, InputError, ItemIndex
 from retrieval.filters import Kind, parse_where, to_expression, to_mask

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from retrieval import InputError, TableError
 from retrieval.items import content_ids, item_texts, validate_items

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from retrieval import Encoder, InputError, ItemIndex, StoreError
 from retrieval.milvus import store

@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from classifiers import NeighborClassifier
 from classifiers.evaluation.cross_validation import cross_evaluate, fold_rows, sample_rows

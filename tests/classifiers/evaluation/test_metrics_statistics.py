@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sklearn.metrics import f1_score, recall_score
 
 from classifiers.evaluation.metrics import group_codes, macro_f1, mean, mean_of_means

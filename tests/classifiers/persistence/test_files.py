@@ -14,8 +14,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from classifiers import NeighborClassifier
-from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
-from retrieval import private_index as private
+from retrieval import (
+    ArtifactError,
+    Encoder,
+    EncoderMismatchError,
+    InputError,
+    ItemIndex,
+    private_index as private,
+)
 from retrieval.artifact import write_artifact
 
 TEXT = ["product_type", "package_size", "brand"]

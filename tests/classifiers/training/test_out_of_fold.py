@@ -4,8 +4,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from classifiers.inputs import stored_label
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers

@@ -5,8 +5,7 @@ from collections import defaultdict
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from forecasting.data.panel import NEVER, Grid, Panel, build_panel
 from retrieval import InputError, TableError

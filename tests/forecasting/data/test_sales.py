@@ -3,8 +3,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from forecasting.data.sales import local_dates, validate_sales
 from retrieval import InputError, TableError

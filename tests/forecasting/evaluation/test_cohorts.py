@@ -1,8 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from forecasting.data.panel import NEVER, Grid, Panel
 from forecasting.evaluation.cohorts import NOT_OVER, SALES_UNKNOWN, make_cohorts

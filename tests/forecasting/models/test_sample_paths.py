@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from forecasting.models import sample_paths as paths_module
 from forecasting.models.sample_paths import Paths, quantiles, ranks

@@ -27,8 +27,7 @@ from pipelines.jobs.forecasts import (
     make_forecaster,
 )
 from pipelines.reports import backtest as backtest_files
-from pipelines.reports.backtest import FILES as PLANNED
-from pipelines.reports.backtest import write_backtest
+from pipelines.reports.backtest import FILES as PLANNED, write_backtest
 from retrieval import ArtifactError, InputError, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CUTOFF, Shop
