@@ -34,15 +34,10 @@ from retrieval.items import (
     validate_items as validate_items,
 )
 from retrieval.memory_search import StoredItems
+from retrieval.memory_store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
-from retrieval.private_index import (
-    Finalizer as Finalizer,
-    open_private_index as open_private_index,
-    private_folders as private_folders,
-    remove_private_index as remove_private_index,
-)
 from retrieval.queries import to_vectors as to_vectors
 from retrieval.saved_model import (
     find_encoder as find_encoder,

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from forecasting.features.analogues import AnalogueIndex
+from forecasting.features.analogues import AnalogueIndex, same_text
 from forecasting.forecaster import check_parameters
 from forecasting.persistence.model_card import model_card
 from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
@@ -38,14 +37,15 @@ _ENGINES = ("index", "encoder")
 _Forecaster = TypeVar("_Forecaster", bound="LaunchForecaster")
 
 
-def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
+def write_forecaster(path: Path, forecaster: LaunchForecaster, *, standalone: bool) -> None:
     """Write a fitted forecaster, in place of the one that may be there.
 
-    A temporary index is saved with the panel's items and their vectors; any other one is named.
+    The vectors of the panel's items are saved with it, or an index of the caller's is named.
 
     Args:
         path: The folder to write.
         forecaster: A fitted one.
+        standalone: Save the vectors in any case.
 
     Raises:
         InputError: `path` is something else than an artifact.
@@ -57,10 +57,11 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
         "parameters": {name: one for name, one in parameters.items() if name not in _ENGINES}
     }
     files: dict[str, Any] = {}
-    if analogues.is_private:
+    collection = None if standalone else analogues.collection
+    if collection is None:
         files[_VECTORS] = {"vectors": _vectors(analogues)}
     else:
-        document["index"] = place_of(analogues.index)
+        document["index"] = place_of(collection)
     write_artifact(
         path,
         kind=_KIND,
@@ -70,7 +71,7 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
             **panel_files(history, analogues),
             **engine_files(engine),
             **files,
-            _CARD: model_card(engine, parameters),
+            _CARD: model_card(engine, parameters, collection),
         },
     )
 
@@ -86,8 +87,8 @@ def read_forecaster(
     Args:
         cls: What to make.
         path: The folder.
-        index: Where the items are, if they were in an index of the caller's. Items that are no
-            longer there, or have changed, are put back as they were.
+        index: Where the items are, if they were in an index of the caller's; vectors are read out
+            of it, and made anew of items that are no longer there.
         encoder: Turns texts into vectors; None: the one the forecaster was saved with.
 
     Raises:
@@ -107,6 +108,8 @@ def read_forecaster(
     encoder = find_encoder(artifact, place, index, encoder)
     check_parameters(forecaster.set_params(index=index, encoder=encoder))
     panel = seen.history.panel
+    if index is not None:
+        same_text(index, forecaster.text)
     analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, vectors)
     forecaster.panel_ = panel
     forecaster.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
@@ -130,6 +133,5 @@ def named_index(path: Path) -> dict[str, str] | None:
 
 
 def _vectors(analogues: AnalogueIndex) -> npt.NDArray[np.float32]:
-    """(items, d) vectors of the panel's items; a temporary index may be shared, and hold more."""
-    held = analogues.index.read()
-    return held.vectors[pd.Index(held.ids).get_indexer(pd.Index(analogues.panel.ids))]
+    """(items, d) vectors of the panel's items; an index that is shared holds more."""
+    return analogues.index.vectors(analogues.panel.ids.tolist())

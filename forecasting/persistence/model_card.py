@@ -12,6 +12,7 @@ import numpy as np
 
 from forecasting.forecasts import quantile_names
 from forecasting.models.fitted import FittedForecaster
+from retrieval import ItemIndex
 
 _MEANING = {
     "lightgbm": "LightGBM over like items: a forest says which past launches a new one is like, "
@@ -20,17 +21,20 @@ _MEANING = {
 }
 
 
-def model_card(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str:
+def model_card(
+    engine: FittedForecaster, parameters: Mapping[str, Any], collection: ItemIndex | None
+) -> str:
     """Return the page as Markdown.
 
     Args:
         engine: What the forecaster knows.
         parameters: Of its constructor.
+        collection: Where the vectors are; None: in the folder of the page.
     """
     sections = {
-        "Data": _data(engine),
+        "Data": _data(engine, collection),
         "How it forecasts": _forecasting(engine, parameters),
-        "How to load it": _loading(engine),
+        "How to load it": _loading(collection),
         "Limits": _limits(engine),
         "Versions": _versions(engine),
     }
@@ -47,8 +51,8 @@ def _introduction(engine: FittedForecaster) -> str:
     )
 
 
-def _data(engine: FittedForecaster) -> str:
-    panel, analogues = engine.describer.history.panel, engine.describer.analogues
+def _data(engine: FittedForecaster, collection: ItemIndex | None) -> str:
+    panel = engine.describer.history.panel
     first = panel.grid.origin
     rows = {
         "items": f"{len(panel.ids):,}",
@@ -57,8 +61,8 @@ def _data(engine: FittedForecaster) -> str:
     }
     where = (
         "This folder holds the items' texts, vectors and sales"
-        if analogues.is_private
-        else f"Vectors are in collection `{analogues.index.collection}` of an index of the "
+        if collection is None
+        else f"Vectors are in collection `{collection.collection}` of an index of the "
         "owner's. This folder holds the items' texts and sales"
     )
     return (
@@ -86,8 +90,8 @@ def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str
     return _list(rows)
 
 
-def _loading(engine: FittedForecaster) -> str:
-    if engine.describer.analogues.is_private:
+def _loading(collection: ItemIndex | None) -> str:
+    if collection is None:
         lines = ["forecaster = LaunchForecaster.load(folder)"]
     else:
         lines = [

@@ -1,5 +1,7 @@
 import inspect
 import json
+import subprocess
+import sys
 import warnings
 from datetime import date
 from pathlib import Path
@@ -26,6 +28,7 @@ from pipelines.jobs.forecasts import (
     forecast_launches,
     make_forecaster,
 )
+from pipelines.jobs.index import index_job
 from pipelines.reports import backtest as backtest_files
 from pipelines.reports.backtest import FILES as PLANNED, write_backtest
 from retrieval import ArtifactError, InputError, TableError
@@ -333,7 +336,9 @@ def test_a_forecaster_on_an_index_of_its_own_is_found_with_it(
     for name, token in milvus("own").environment_of_models().items():
         monkeypatch.setenv(name, token)
     with open_index(settings) as index:
-        fitted = make_forecaster(settings, index).fit(shop.items, shop.sales, cutoff=CUTOFF)
+        forecaster = make_forecaster(settings, index)
+        index.upsert(shop.items, text=forecaster.text, item_id="product_id")
+        fitted = forecaster.fit(shop.items, shop.sales, cutoff=CUTOFF)
         fitted.save(tmp_path / "model")
         expected = fitted.predict(_coming(shop))
     made = forecast_job(load_settings(), new=_coming(shop), model=tmp_path / "model")
@@ -460,3 +465,33 @@ def test_a_password_is_not_written_down(result: BacktestResult, shop: Shop, tmp_
     text = (tmp_path / "out" / "backtest.json").read_text()
     assert "hush" not in text
     assert json.loads(text)["setup"]["sales"] == "SQL query"
+
+
+_HOLD = """
+import sys
+from retrieval import ItemIndex
+with ItemIndex(sys.argv[1]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_collection_that_a_server_holds_is_done_without(
+    made: LaunchForecasts, shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = str(tmp_path / "held.db")
+    settings = _settings(shop, index={"uri": uri})
+    settings = settings.model_copy(
+        update={"items": settings.items.model_copy(update={"text": settings.forecast.text})}
+    )
+    index_job(settings, shop.items)
+    command = [sys.executable, "-c", _HOLD, uri]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        found = forecast_job(settings, shop.items, shop.sales, cutoff=CUTOFF)
+        holder.kill()
+    pd.testing.assert_frame_equal(found, made.curves)
+    assert "embedded without the collection" in "".join(capsys.readouterr())
