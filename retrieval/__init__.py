@@ -21,6 +21,12 @@ from retrieval.errors import (
     StoreUnavailableError,
     TableError,
 )
+from retrieval.files import (
+    leftovers as leftovers,
+    remove_leftovers as remove_leftovers,
+    replacing as replacing,
+    replacing_files as replacing_files,
+)
 from retrieval.filters import (
     Between,
     Kind as Kind,

@@ -35,7 +35,8 @@ from pipelines.fingerprint import engine_versions
 from pipelines.inputs.items import TableInput, name_of
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
-from pipelines.tables.output import replacing_files, write_json, write_table, write_text
+from pipelines.tables.output import write_json, write_table, write_text
+from retrieval import replacing_files
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss

@@ -24,7 +24,8 @@ from pipelines.reports.pictures import (
     reliability_figure,
     to_svg,
 )
-from pipelines.tables.output import replacing_files, write_json, write_table, write_text
+from pipelines.tables.output import write_json, write_table, write_text
+from retrieval import replacing_files
 
 _WORST = 8
 _PAIRS = 8

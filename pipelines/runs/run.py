@@ -45,7 +45,8 @@ from pipelines.runs.kept_forecasts import keep_forecasts
 from pipelines.runs.label_profiles import remember_labels
 from pipelines.runs.manifest import FOLDER as MANIFESTS
 from pipelines.runs.steps import Outcome, Step, run_step
-from pipelines.tables.output import leftovers, remove_leftovers, write_table
+from pipelines.tables.output import write_table
+from retrieval import leftovers, remove_leftovers
 
 _log = structlog.stdlib.get_logger(__name__)
 

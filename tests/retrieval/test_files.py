@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tables.output import remove_leftovers, replacing_files
+from retrieval import remove_leftovers, replacing_files
 
 
 def _write(folder: Path, text: str, *, fail: bool = False) -> None:
