@@ -51,9 +51,15 @@ from retrieval.private_index import (
 )
 from retrieval.queries import to_vectors as to_vectors
 from retrieval.saved_model import (
+    card_cell as card_cell,
+    card_list as card_list,
+    card_page as card_page,
+    card_versions as card_versions,
     find_encoder as find_encoder,
+    json_ready as json_ready,
     place_in as place_in,
     place_of as place_of,
+    saved_place as saved_place,
     understood as understood,
 )
 from retrieval.versions.examination import Examination as Examination, examine as examine

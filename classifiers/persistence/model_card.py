@@ -6,8 +6,6 @@ classifier can know them by itself.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +20,7 @@ from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
-from retrieval import ItemIndex
+from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions
 
 _RARE = 5
 _SHOWN = 5
@@ -48,10 +46,9 @@ def model_card(knowledge: FittedState, index: ItemIndex, parameters: Mapping[str
         "Scores": _scores(knowledge),
         "None of these, and label sets": _doubt(knowledge),
         "Limits": _limits(knowledge),
-        "Versions": _versions(index),
+        "Versions": card_versions(index.encoder.identity, "scikit-learn"),
     }
-    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
-    return f"# Model card\n\n{_introduction(knowledge)}\n{body}\n"
+    return card_page(_introduction(knowledge), sections)
 
 
 def _introduction(knowledge: FittedState) -> str:
@@ -81,7 +78,7 @@ def _data(knowledge: FittedState, index: ItemIndex) -> str:
         "owner's, not in this folder."
     )
     return (
-        f"{_list(rows)}\n\n{where} What the data is, where it comes from and whom it concerns, "
+        f"{card_list(rows)}\n\n{where} What the data is, where it comes from and whom it concerns, "
         "only its owner can say: beside this folder, since `load` refuses one that was changed."
     )
 
@@ -163,7 +160,7 @@ def _confusions(answers: pd.DataFrame) -> str:
     pairs = wrong.groupby(["label", "predicted"], as_index=False).size()
     total = answers["label"].value_counts()
     lines = [
-        f"| {_cell(label)} | {_cell(predicted)} | {n} of {total[label]} |"
+        f"| {card_cell(label)} | {card_cell(predicted)} | {n} of {total[label]} |"
         for label, predicted, n in pairs.nlargest(_SHOWN, "size").to_numpy(dtype=object)
     ]
     head = "| label | named instead | how often |\n| --- | --- | --- |\n"
@@ -216,30 +213,14 @@ def _limits(knowledge: FittedState) -> str:
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _versions(index: ItemIndex) -> str:
-    encoder = index.encoder.identity
-    versions = {name: importlib.metadata.version(name) for name in ("likewise", "scikit-learn")}
-    vector = f"{_cell(encoder.name)}, revision {encoder.revision}, {encoder.dim} numbers a text"
-    return _list({"encoder": vector, **versions, "Python": platform.python_version()})
-
-
-def _list(rows: Mapping[str, str]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
-
-
 def _table(rows: Mapping[str, str], head: tuple[str, ...]) -> str:
     lines = [head, ["---"] * len(head), *rows.items()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(_cell(name) for name in names[:_SHOWN])
+    shown = ", ".join(card_cell(name) for name in names[:_SHOWN])
     return f"{shown}, ..." if len(names) > _SHOWN else shown
-
-
-def _cell(name: object) -> str:
-    """Return a name that cannot end a cell of a table, nor a line."""
-    return " ".join(str(name).split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _count(n: int, what: str) -> str:
