@@ -20,6 +20,7 @@ from retrieval.errors import (
     StoreLockedError,
     StoreUnavailableError,
     TableError,
+    first_few as first_few,
 )
 from retrieval.files import (
     leftovers as leftovers,

@@ -20,10 +20,10 @@ from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
-from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions
+from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions, first_few
 
 _RARE = 5
-_SHOWN = 5
+_CONFUSIONS = 5
 _MEANING = {
     NEIGHBORS: "the labeled items most like the new one vote",
     PROTOTYPES: "what each label looks like on average",
@@ -100,7 +100,7 @@ def _answering(knowledge: FittedState, parameters: Mapping[str, Any]) -> str:
         if unknown:
             lines.append(
                 f"- The head does not know {_count(len(unknown), 'label')} yet "
-                f"({_some(unknown)}); `refit_head` teaches it."
+                f"({', '.join(first_few(unknown, card_cell))}); `refit_head` teaches it."
             )
     if parameters["prior"] is not None:
         lines.append("- Probabilities are corrected for how frequent labels are to be (`prior`).")
@@ -161,7 +161,7 @@ def _confusions(answers: pd.DataFrame) -> str:
     total = answers["label"].value_counts()
     lines = [
         f"| {card_cell(label)} | {card_cell(predicted)} | {n} of {total[label]} |"
-        for label, predicted, n in pairs.nlargest(_SHOWN, "size").to_numpy(dtype=object)
+        for label, predicted, n in pairs.nlargest(_CONFUSIONS, "size").to_numpy(dtype=object)
     ]
     head = "| label | named instead | how often |\n| --- | --- | --- |\n"
     return "\n\nConfused most:\n\n" + head + "\n".join(lines)
@@ -216,11 +216,6 @@ def _limits(knowledge: FittedState) -> str:
 def _table(rows: Mapping[str, str], head: tuple[str, ...]) -> str:
     lines = [head, ["---"] * len(head), *rows.items()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(card_cell(name) for name in names[:_SHOWN])
-    return f"{shown}, ..." if len(names) > _SHOWN else shown
 
 
 def _count(n: int, what: str) -> str:

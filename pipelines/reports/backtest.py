@@ -36,11 +36,10 @@ from pipelines.inputs.items import TableInput, name_of
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
 from pipelines.tables.output import write_json, write_table, write_text
-from retrieval import replacing_files
+from retrieval import first_few, replacing_files
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss
-_LOSSES_SHOWN = 5  # groups
 _LEFT_OUT_SHOWN = 50
 _CUTOFFS_SHOWN = 6
 _OFF = 0.1  # bias from which on it is said in words
@@ -183,13 +182,13 @@ def losses_in_words(compare: pd.DataFrame, groups: list[_Group]) -> list[str]:
     lost = [row for row in groups if row.is_lost and row.n_items >= _FEWEST and row.what != "age"]
     lost.sort(key=lambda row: row.rival_wape - row.wape)
     if lost:
-        shown = "; ".join(
-            f"{row.what} {row.name} ({row.rival} {row.rival_wape:.3f}, ours {row.wape:.3f})"
-            for row in lost[:_LOSSES_SHOWN]
-        )
-        more = f"; and {len(lost) - _LOSSES_SHOWN} more" if len(lost) > _LOSSES_SHOWN else ""
-        lines.append(f"Groups in which some baseline has the lower total WAPE: {shown}{more}.")
+        shown = "; ".join(first_few(lost, _lost_group))
+        lines.append(f"Groups in which some baseline has the lower total WAPE: {shown}.")
     return lines
+
+
+def _lost_group(row: _Group) -> str:
+    return f"{row.what} {row.name} ({row.rival} {row.rival_wape:.3f}, ours {row.wape:.3f})"
 
 
 def _lost_intervals(others: pd.DataFrame) -> Iterator[str]:
