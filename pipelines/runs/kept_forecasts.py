@@ -13,12 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting import Floats
 from pipelines.config.settings import Settings
 from pipelines.jobs.forecasts import LaunchForecasts
 from pipelines.tables.output import write_table
 from retrieval import TableError
-
-Floats = npt.NDArray[np.float64]
 
 _FOLDER = Path("kept") / "forecasts"
 _KEYS = ["cutoff", "unique_id"]
