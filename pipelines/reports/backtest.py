@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,7 @@ from forecasting import (
 )
 from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
-from pipelines.fingerprint import engine_versions
+from pipelines.fingerprint import made_with
 from pipelines.inputs.items import TableInput, name_of
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
@@ -141,7 +137,7 @@ def write_backtest_report(
         reasons=result.left_out["reason"].value_counts().to_dict(),
         cutoffs=[date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()],
         parameters=_parameters(result),
-        made=_made(seed),
+        made={**made_with(), "draws": _DRAWS, "seed": seed},
         pictures={kind: Markup(_picture(result, kind)) for kind in PLOTS},
     )
 
@@ -272,16 +268,6 @@ def _parameters(result: BacktestResult) -> dict[str, str]:
     }
 
 
-def _made(seed: int) -> dict[str, Any]:
-    return {
-        "likewise": importlib.metadata.version("likewise"),
-        "python": platform.python_version(),
-        "versions": engine_versions(),
-        "draws": _DRAWS,
-        "seed": seed,
-    }
-
-
 def write_backtest(
     result: BacktestResult,
     settings: Settings,
@@ -323,10 +309,7 @@ def write_backtest(
 def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:
     """How the backtest came about; secrets of the settings are masked."""
     return {
-        "likewise": version("likewise"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "versions": engine_versions(),
+        **made_with(),
         "encoder": make_encoder(settings).identity.as_dict(),
         "settings": settings.model_dump(mode="json", include=_SECTIONS),
         "cutoffs": [f"{cutoff:%Y-%m-%d}" for cutoff in result.items["cutoff"].unique()],
