@@ -23,10 +23,12 @@ from retrieval.errors import (
     first_few as first_few,
 )
 from retrieval.files import (
+    append_json_lines as append_json_lines,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,
     replacing_files as replacing_files,
+    whole_lines as whole_lines,
 )
 from retrieval.filters import (
     Between,

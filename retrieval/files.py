@@ -6,6 +6,7 @@ complete and on the disk.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -69,6 +70,28 @@ def replacing_folder(folder: Path) -> Iterator[Path]:
 def former_folder(folder: Path) -> Path:
     """Return where a folder lies for the moment in which another takes its place."""
     return folder.with_name(f".{folder.name}.former")
+
+
+def append_json_lines(path: Path, values: Iterable[object]) -> None:
+    """Add a line of JSON for each value; they are on the disk when this returns."""
+    is_new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        for value in values:
+            file.write(json.dumps(value, default=str, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    if is_new:
+        _sync(path.parent)
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, and remove the end of one that a crash cut off."""
+    content = path.read_bytes() if path.exists() else b""
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        os.truncate(path, len(whole))
+    return whole.splitlines()
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
