@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting import Floats
-from pipelines.config.settings import Settings
 from pipelines.jobs.forecasts import LaunchForecasts
 from pipelines.tables.output import write_table
 from retrieval import TableError
@@ -44,12 +43,11 @@ class KeptCutoff:
     interval: float
 
 
-def keep_forecasts(made: LaunchForecasts, settings: Settings, folder: Path) -> None:
+def keep_forecasts(made: LaunchForecasts, folder: Path) -> None:
     """Keeps curves and totals of one cutoff, in place of those made at the same one before.
 
     Args:
         made: The forecasts of a run.
-        settings: `sales.id` is the column of their ids.
         folder: Of the run.
     """
     cutoffs = pd.to_datetime(made.curves["cutoff"]).unique()

@@ -211,7 +211,7 @@ class _Run:
                 _log.warning(str(error))
                 self._forget_forecasts()  # those of an earlier cutoff are not this one's
                 return {"items": 0, **quarantine.counted()}
-            keep_forecasts(made, settings, self._folder)
+            keep_forecasts(made, self._folder)
             self._publish("forecasts_table", made.curves)
             self._publish("totals_table", made.totals)
             write_table(made.totals, self._folder / TOTALS)
