@@ -11,16 +11,17 @@ import numpy.typing as npt
 from forecasting.features.analogues import AnalogueIndex, same_text
 from forecasting.forecaster import check_parameters
 from forecasting.persistence.model_card import model_card
-from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
+from forecasting.persistence.model_files import engine_files, read_engine, read_settings
 from forecasting.persistence.panel_files import panel_files, read_panel
 from retrieval import (
-    Artifact,
     Encoder,
     ItemIndex,
     find_encoder,
+    json_ready,
     place_in,
     place_of,
     read_artifact,
+    saved_place,
     understood,
     write_artifact,
 )
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from forecasting.forecaster import LaunchForecaster
 
 _KIND = "LaunchForecaster"
-_DOCUMENT = "forecaster.json"
+_WHAT = "forecaster"
+_DOCUMENT = f"{_WHAT}.json"
 _VECTORS = "vectors.npz"
 _CARD = "README.md"
 _ENGINES = ("index", "encoder")
@@ -97,7 +99,7 @@ def read_forecaster(
         InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
     """
     artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "forecaster"):
+    with understood(artifact, _WHAT):
         document = artifact.json(_DOCUMENT)
         place = place_in(document)
         forecaster = cls(**read_settings(document["parameters"]))
@@ -119,17 +121,8 @@ def read_forecaster(
 
 
 def named_index(path: Path) -> dict[str, str] | None:
-    """Return `uri` and `collection` of the index a saved forecaster works with.
-
-    Returns:
-        None where it holds its items itself.
-
-    Raises:
-        ArtifactError: The folder is not a whole, untouched artifact of this kind.
-    """
-    artifact: Artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "forecaster"):
-        return place_in(artifact.json(_DOCUMENT))
+    """Return `uri` and `collection` of a saved forecaster's index, as `saved_place` does."""
+    return saved_place(path, _KIND, _WHAT)
 
 
 def _vectors(analogues: AnalogueIndex) -> npt.NDArray[np.float32]:

@@ -46,59 +46,6 @@ class LaunchForecasts:
     remarks: tuple[str, ...]
 
 
-def forecast_job(
-    settings: Settings,
-    items: TableInput | None = None,
-    sales: TableInput | None = None,
-    *,
-    new: TableInput | None = None,
-    cutoff: str | pd.Timestamp | None = None,
-    future: TableInput | None = None,
-    observed: TableInput | None = None,
-    observed_until: pd.Timestamp | None = None,
-    model: Path | None = None,
-    save: Path | None = None,
-    totals: bool = False,
-    quarantine: Quarantine | None = None,
-) -> pd.DataFrame:
-    """Forecasts new items; see `forecast_launches`.
-
-    Args:
-        settings: As there, and so the others.
-        items: The items.
-        sales: The sales panel.
-        new: The items to forecast.
-        cutoff: The last period seen.
-        future: Plans.
-        observed: Sales of the new items so far.
-        observed_until: The last period of which they tell.
-        model: A saved forecaster.
-        save: Folder to save the forecaster to.
-        totals: Return a row per item instead of one per item and age.
-        quarantine: What becomes of bad rows.
-
-    Returns:
-        The forecasts table, or that of the totals.
-
-    Raises:
-        InputError: As in `forecast_launches`.
-    """
-    made = forecast_launches(
-        settings,
-        items,
-        sales,
-        new=new,
-        cutoff=cutoff,
-        future=future,
-        observed=observed,
-        observed_until=observed_until,
-        model=model,
-        save=save,
-        quarantine=quarantine,
-    )
-    return made.totals if totals else made.curves
-
-
 def forecast_launches(
     settings: Settings,
     items: TableInput | None = None,

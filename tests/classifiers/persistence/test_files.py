@@ -72,6 +72,9 @@ FITTED: dict[str, Fit] = {
     "few examples": lambda encoder, items: _groceries(encoder, items.iloc[::20]),
     "descriptions and unlabeled": _described,
     "no head": lambda encoder, items: _groceries(encoder, items, head=None, temperature=0.2),
+    "votes that do not fade": lambda encoder, items: _groceries(
+        encoder, items, head=None, temperature=np.inf
+    ),
     "any number of labels": _lists,
     "paths": _paths,
     "parents, uniform": lambda encoder, items: _groceries(
