@@ -493,7 +493,7 @@ def test_a_collection_that_a_server_holds_is_done_without(
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "open\n"
-        found = forecast_job(settings, shop.items, shop.sales, cutoff=CUTOFF)
+        found = forecast_launches(settings, shop.items, shop.sales, cutoff=CUTOFF).curves
         holder.kill()
     pd.testing.assert_frame_equal(found, made.curves)
     assert "embedded without the collection" in "".join(capsys.readouterr())
