@@ -104,7 +104,7 @@ class ApiError(Exception):
 
 
 def not_ready(detail: str) -> ApiError:
-    """The answer while engines are loading, or Milvus is away."""
+    """The answer while encoder and models are loading, or Milvus is away."""
     return ApiError(503, "not-ready", detail, retry_after=RETRY_AFTER)
 
 

@@ -41,12 +41,12 @@ class Jobs:
     """The jobs of all tenants, done one after the other beside the calls.
 
     Args:
-        engines: What answers.
+        runtime: What answers.
     """
 
-    def __init__(self, engines: Runtime) -> None:
-        self._engines = engines
-        self._settings: Settings = engines.settings
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings: Settings = runtime.settings
         self._queue: asyncio.Queue[JobFolder] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
 
@@ -135,9 +135,9 @@ class Jobs:
         for part in await asyncio.to_thread(_parts, job.request, done):
             answer = await self._answer(kept.tenant, job.task, part)
             await asyncio.to_thread(folder.append, answer["results"])
-            if self._engines.audit is not None:
+            if self._runtime.audit is not None:
                 entries = audit_entries(job.task, answer, kept.request_id, kept.tenant)
-                self._engines.audit.write(entries)
+                self._runtime.audit.write(entries)
             done += len(answer["results"])
             _change(folder, kept, status="running", items_done=done)
         _change(folder, kept, status="done", items_done=done)
@@ -148,9 +148,9 @@ class Jobs:
         """Answer a part, however long Milvus is away."""
         while True:
             try:
-                async with self._engines.tenant(tenant) as found:
+                async with self._runtime.tenant(tenant) as found:
                     lane, call, answer = _call(found, task, part)
-                    result: dict[str, Any] = await self._engines.ask(
+                    result: dict[str, Any] = await self._runtime.ask(
                         lane, call, answer, patient=True
                     )
                     return result

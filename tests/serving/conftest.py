@@ -142,8 +142,8 @@ def running(settings: Settings, *, ready: bool = True) -> Iterator[Served]:
 
 def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
     """The answers to calls of which all but the first arrive while the engine is at work on it."""
-    engines = served.app.state.engines
-    encoder = engines.tenants.all()[0].index.encoder
+    runtime = served.app.state.runtime
+    encoder = runtime.tenants.all()[0].index.encoder
     begun, may_go, encode = threading.Event(), threading.Event(), encoder.encode
 
     def held(texts: Sequence[str], **options: Any) -> Any:
@@ -156,7 +156,7 @@ def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
         first = pool.submit(calls[0])
         assert begun.wait(60)
         others = [pool.submit(one) for one in calls[1:]]
-        wait_until(lambda: len(engines._lanes[lane]) == len(others))
+        wait_until(lambda: len(runtime._lanes[lane]) == len(others))
         may_go.set()
         return [one.result() for one in (first, *others)]
 
