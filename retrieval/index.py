@@ -15,6 +15,7 @@ import pandas as pd
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
+from retrieval.guarding import Guard, guarded, unguarded
 from retrieval.items import item_texts, validate_items
 from retrieval.memory_search import Snapshot, StoredItems
 from retrieval.milvus.index_kinds import milvus_index, search_params
@@ -65,6 +66,10 @@ class ItemIndex:
             and none was given, or the reverse.
         EncoderMismatchError: The collection was filled with another encoder.
         StoreError: Milvus cannot be reached or opened.
+
+    Attributes:
+        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`; an index that
+            threads share needs one that locks.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class ItemIndex:
     ) -> None:
         check_tenant(tenant)
         self.tenant = tenant
+        self.guard: Guard = unguarded
         self._store = Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
@@ -109,6 +115,16 @@ class ItemIndex:
         """The collection that the name stood for when it was opened, as Milvus calls it."""
         return self._store.collection
 
+    @property
+    def store(self) -> Store:
+        """The rows as Milvus has them."""
+        return self._store
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a collection, as far as is known here; the first upsert makes it."""
+        return self._layout is not None
+
     def is_current(self) -> bool:
         """Whether the name still stands for what was opened, or there is nothing yet.
 
@@ -130,6 +146,7 @@ class ItemIndex:
             )
         return self._layout
 
+    @guarded
     def upsert(
         self,
         items: pd.DataFrame,
@@ -214,6 +231,7 @@ class ItemIndex:
                 settle=settle,
             )
 
+    @guarded
     def refresh(self) -> None:
         """Let go of what was read into memory, so that what others have written since is seen.
 
@@ -234,6 +252,7 @@ class ItemIndex:
         if self._layout is not None:
             wait_until_built(self._store)
 
+    @guarded
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were.
 
@@ -301,6 +320,7 @@ class ItemIndex:
             frame[field] = frame[field].replace(missing, None)
         return frame.rename(columns={field: column for column, field in layout.fields.items()})
 
+    @guarded
     def read(
         self,
         *,
@@ -321,6 +341,7 @@ class ItemIndex:
         parsed = parse_where(where or {}, self.layout.attributes)
         return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
 
+    @guarded
     def neighbors(
         self,
         queries: pd.DataFrame | pd.Series | Sequence[str] | npt.NDArray[Any],
