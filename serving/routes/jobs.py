@@ -33,8 +33,7 @@ async def start_job(session: Reading, job: Annotated[Job, Body()], response: Res
         cap = runtime.settings.serve.job_cap
         job = await runtime.in_thread(checked_job, job, tenant, cap)
     session.state.items = len(job.request.items)
-    state = await runtime.in_thread(session.jobs.accept, job, session.tenant, session.request_id)
-    session.jobs.enqueue(session.tenant, state.job_id)
+    state = await session.jobs.accept(job, session.caller, session.request_id)
     response.headers["Location"] = f"/v1/jobs/{state.job_id}"
     return state
 
