@@ -1,23 +1,23 @@
 """Long jobs: accepted once their request is on disk, finished after any number of restarts.
 
 A job is answered in parts, each kept before the next is begun; after a restart it goes on behind
-the last one. While it can be neither answered nor kept, because Milvus is away or the disk is full,
-it waits.
+the last one. While Milvus is away it waits, and while it cannot be kept, as on a full disk, others
+have their turn.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import structlog
 
 from pipelines import Settings
 from retrieval import StoreError
 from serving.handlers import forecasts, labels
-from serving.jobs.store import JobStore, KeptJob
+from serving.jobs.store import JobsAwayError, JobStore, KeptJob
 from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError, Problem, as_api_error
@@ -30,9 +30,6 @@ from serving.schemas.labels import Classify
 _log = structlog.stdlib.get_logger(__name__)
 _CHUNK = 64
 _PAUSE = 1.0  # seconds between attempts while Milvus is away or the disk is full
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class Jobs:
@@ -74,13 +71,8 @@ class Jobs:
         loop = asyncio.get_running_loop()
 
         def add() -> JobState:
-            state = self._store.add(
-                job,
-                tenant=caller.tenant,
-                key=caller.name,
-                request_id=request_id,
-                most=self._settings.serve.jobs,
-            )
+            most = self._settings.serve.jobs
+            state = self._store.add(job, caller, request_id, most=most)
             loop.call_soon_threadsafe(self._arrived.set)  # whether the caller still waits or not
             return state
 
@@ -112,33 +104,49 @@ class Jobs:
     # --- doing them ------------------------------------------------------------------------------
 
     async def _run(self) -> None:
+        behind = 0
         while True:
             self._arrived.clear()
-            job = await _patiently(self._store.next)
-            if job is None:
-                await self._arrived.wait()
-                continue
-            problem = None
             try:
+                job = await asyncio.to_thread(self._store.next, behind)
+                if job is None:
+                    await self._arrived.wait()
+                    continue
+                behind = job.number  # one that finds no room lets others have their turn
                 await self._do(job)
-            except Exception as error:
-                problem = _problem(error, job)
-                _log.error("job failed", job_id=job.job_id, kind=problem.type)
-            await _patiently(self._store.finish, job.number, problem)
-            oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
-            await _patiently(self._store.remove_ended, oldest)
+                behind = 0
+                oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
+                await asyncio.to_thread(self._store.remove_ended, oldest)
+            except JobsAwayError:  # which the store has logged
+                await asyncio.sleep(_PAUSE)
 
     async def _do(self, job: KeptJob) -> None:
-        asked = await _patiently(self._store.request, job.number)
-        done = job.items_done
-        for part in await asyncio.to_thread(_parts, asked.request, done):
-            answer = await self._answer(job.tenant, job.task, part)
-            await _patiently(self._store.append, job.number, done, answer["results"])
-            if self._runtime.audit is not None:
-                entries = audit_entries(job.task, answer, job.request_id, job.tenant)
-                await _patiently(self._runtime.audit.write, entries)
-            done += len(answer["results"])
-        _log.info("job done", job_id=job.job_id, task=job.task, items=done)
+        problem = None
+        try:
+            asked = await asyncio.to_thread(self._store.request, job.number)
+            first = job.items_done
+            for part in await asyncio.to_thread(_parts, asked.request, first):
+                answer = await self._answer(job.tenant, job.task, part)
+                await asyncio.to_thread(self._keep, job, first, answer)
+                first += len(answer["results"])
+            _log.info("job done", job_id=job.job_id, task=job.task, items=first)
+        except JobsAwayError:
+            raise
+        except Exception as error:
+            problem = _problem(error, job)
+            _log.error("job failed", job_id=job.job_id, kind=problem.type)
+        await asyncio.to_thread(self._store.finish, job.number, problem)
+
+    def _keep(self, job: KeptJob, first: int, answer: dict[str, Any]) -> None:
+        """Keep a part; what fails in between is audited twice rather than not at all."""
+        if self._runtime.audit is not None:
+            entries = audit_entries(job.task, answer, job.request_id, job.tenant)
+            try:
+                self._runtime.audit.write(entries)
+            except OSError as error:
+                _log.error("the audit log cannot be written", reason=str(error))
+                raise JobsAwayError from error
+        self._store.append(job.number, first, answer["results"])
 
     async def _answer(self, tenant: str | None, task: str, part: Any) -> dict[str, Any]:
         """Answer a part, however long Milvus is away."""
@@ -156,19 +164,6 @@ class Jobs:
                 if error.status != 503:
                     raise
             await asyncio.sleep(_PAUSE)
-
-
-async def _patiently(action: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
-    """Read or write in a thread, however long the disk is full or the database locked."""
-    while True:
-        try:
-            return await asyncio.to_thread(action, *args, **options)
-        except OSError as error:
-            _log.warning("a job waits for the disk", reason=str(error))
-        except ApiError as error:  # which the store has logged
-            if error.status != 503:
-                raise
-        await asyncio.sleep(_PAUSE)
 
 
 def checked_job(

@@ -21,6 +21,7 @@ from typing import Any
 import structlog
 from pydantic import TypeAdapter
 
+from serving.keys import Caller
 from serving.problems import ApiError, Problem
 from serving.schemas.jobs import ClassifyJob, ForecastJob, Job, JobState
 
@@ -35,6 +36,7 @@ _SETTINGS = """
 PRAGMA auto_vacuum = FULL;
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 100;
 PRAGMA secure_delete = FAST;
 PRAGMA foreign_keys = ON;
 """
@@ -71,6 +73,14 @@ COMMIT;
 _STATE = ("job_id", "task", "status", "items", "items_done", "created", "problem")
 
 
+class JobsAwayError(ApiError):
+    """Jobs cannot be read or kept: the disk is full, or another process has locked the database."""
+
+    def __init__(self) -> None:
+        detail = "jobs cannot be read or kept now"
+        super().__init__(503, "jobs-away", detail, retry_after=_RETRY_AFTER)
+
+
 @dataclass(frozen=True)
 class KeptJob:
     """A job whose turn it is.
@@ -95,8 +105,8 @@ class KeptJob:
 class JobStore:
     """The jobs of all tenants.
 
-    Whatever keeps the database from being read or written, a full disk or another process, is an
-    `ApiError` 503: it may be over in a moment.
+    Whatever keeps the database from being read or written is a `JobsAwayError`: it may be over in a
+    moment.
 
     Args:
         path: The database; made with the first job.
@@ -109,25 +119,18 @@ class JobStore:
         self._is_away = False
 
     def add(
-        self,
-        job: ClassifyJob | ForecastJob,
-        *,
-        tenant: str | None,
-        key: str,
-        request_id: str,
-        most: int,
+        self, job: ClassifyJob | ForecastJob, caller: Caller, request_id: str, *, most: int
     ) -> JobState:
         """Take a job; from then on it will be done.
 
         Args:
             job: What is to be done.
-            tenant: Whose it is.
-            key: The name of the key that brought it.
+            caller: Who brought it.
             request_id: Of the call that brought it.
             most: How many may wait.
 
         Raises:
-            ApiError: So many wait, or the database cannot be written.
+            ApiError: So many wait.
         """
         state = JobState(
             job_id=secrets.token_hex(16),
@@ -147,20 +150,21 @@ class JobStore:
                 raise ApiError(429, "busy", f"{number} jobs are waiting", retry_after=60)
             made = database.execute(
                 f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, tenant, key, request_id),
+                (*values, caller.tenant, caller.name, request_id),
             )
             database.execute("INSERT INTO requests VALUES (?, ?)", (made.lastrowid, body))
         return state
 
-    def next(self) -> KeptJob | None:
-        """Begin, or go on with, the job that was accepted first of those not finished."""
+    def next(self, behind: int = 0) -> KeptJob | None:
+        """Begin, or go on with, the first job not finished; those behind a number come first."""
         if not self._path.exists():
             return None
         names = "number, job_id, tenant, request_id, task, items_done"
         with self._connection() as database:
             found = database.execute(
                 f"SELECT {names} FROM jobs WHERE status IN ('queued', 'running') "
-                "ORDER BY number LIMIT 1"
+                "ORDER BY number <= ?, number LIMIT 1",
+                (behind,),
             ).fetchone()
             if found is None:
                 return None
@@ -262,9 +266,7 @@ class JobStore:
                 if not self._is_away:
                     _log.error("jobs cannot be kept", path=str(self._path), reason=str(error))
                 self._is_away = True
-                raise ApiError(
-                    503, "jobs-away", "jobs cannot be read or kept now", retry_after=_RETRY_AFTER
-                ) from error
+                raise JobsAwayError from error
             if self._is_away:
                 _log.warning("jobs can be kept again")
             self._is_away = False

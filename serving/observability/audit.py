@@ -6,6 +6,7 @@ Ids, label or forecast, neighbors, model version and request id; never a text.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class AuditLog:
 
 def _append(file: FileIO, content: bytes) -> None:
     """Write all of it, or nothing: half a line would spoil the next one."""
-    start, rest = file.tell(), memoryview(content)
+    start, rest = file.seek(0, os.SEEK_END), memoryview(content)
     try:
         while rest:
             rest = rest[file.write(rest) :]

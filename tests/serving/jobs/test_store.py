@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from serving.jobs.store import JobStore
+from serving.keys import Caller
 from serving.problems import ApiError, Problem
 from serving.schemas.jobs import ClassifyJob, JobState
 from tests.serving.conftest import full_disk
@@ -32,7 +33,8 @@ def jobs(tmp_path: Path) -> Iterator[JobStore]:
 def _add(jobs: JobStore, *texts: str, tenant: str | None = None, most: int = 100) -> JobState:
     items = [{"text": text} for text in texts]
     job = ClassifyJob.model_validate({"task": "classify", "request": {"items": items}})
-    return jobs.add(job, tenant=tenant, key="shop", request_id="r", most=most)
+    caller = Caller("shop", frozenset(), tenant)
+    return jobs.add(job, caller, "r", most=most)
 
 
 def _results(jobs: JobStore, state: JobState) -> list[object]:
@@ -56,6 +58,13 @@ def test_jobs_have_their_turn_in_the_order_they_came(jobs: JobStore) -> None:
     assert [one and one.status for one in told] == ["done", "failed", "done"]
     assert told[1] is not None
     assert told[1].problem == PROBLEM
+
+
+def test_a_job_that_finds_no_room_lets_the_others_have_their_turn(jobs: JobStore) -> None:
+    for text in ("tea", "soda"):
+        _add(jobs, text)
+    turns = [jobs.next(), jobs.next(behind=1), jobs.next(behind=2)]
+    assert [job and job.number for job in turns] == [1, 2, 1]
 
 
 def test_a_job_is_seen_by_its_tenant_alone(jobs: JobStore) -> None:
