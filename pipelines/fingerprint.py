@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.metadata
+import importlib.util
 import json
 import platform
 from functools import cache
@@ -48,8 +48,9 @@ def code_digest() -> str:
     """Hash our own modules and templates: between two releases the version does not tell."""
     digest = hashlib.sha256()
     for name in _OURS:
-        package = importlib.import_module(name)
-        files = Path(str(package.__file__)).parent.rglob("*")
+        package = importlib.util.find_spec(name)
+        assert package is not None and package.origin is not None
+        files = Path(package.origin).parent.rglob("*")
         for path in sorted(file for file in files if file.suffix in _WRITTEN):
             digest.update(path.read_bytes())
     return digest.hexdigest()
