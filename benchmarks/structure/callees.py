@@ -108,7 +108,9 @@ class Callees:
         methods: dict[str, list[Callee]] = {}
         for module in self._tree.modules.values():
             for owner in module.defined.values():
-                for node in owner.body if isinstance(owner, ast.ClassDef) else []:
+                if not isinstance(owner, ast.ClassDef):
+                    continue
+                for node in owner.body:
                     if isinstance(node, Function):
                         methods.setdefault(node.name, []).append(Callee(module, owner, node))
         return methods

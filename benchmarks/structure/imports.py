@@ -82,6 +82,7 @@ def longest_chain(graph: Graph) -> list[str]:
     def below(names: tuple[str, ...]) -> tuple[str, ...]:
         next_ones = {group.get(other, (other,)) for name in names for other in graph[name]}
         ways = [below(one) for one in sorted(next_ones - {names})]
-        return names + max(ways, key=len, default=())
+        return names + (max(ways, key=len) if ways else ())
 
-    return list(max((below(group.get(name, (name,))) for name in sorted(graph)), key=len))
+    chains = [below(group.get(name, (name,))) for name in sorted(graph)]
+    return list(max(chains, key=len))
