@@ -137,7 +137,7 @@ class Client:
         """Forecast launches; arguments as in `forecasts`.
 
         Returns:
-            The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile.
+            The forecasts table of unique_id, cutoff, ds, age, mean and a column per quantile.
         """
         return curve_table(self.forecasts(items, **options))
 
