@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("retrieval", "classifiers", "forecasting", "pipelines", "serving")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
 DOCS = sorted((ROOT / "docs").rglob("*.md"))
@@ -67,3 +68,12 @@ def test_the_reference_has_every_public_name(package: str) -> None:
     assert sorted(named) == sorted(
         f"{package}.{name}" for name in importlib.import_module(package).__all__
     )
+
+
+def test_contributing_names_places_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./]+/(?:\w+\.\w+)?)`", text)
+    assert len(named) > 30
+    # A room in the table stands beside its package.
+    rooms = {path.name for package in PACKAGES for path in (ROOT / package).iterdir()}
+    assert [one for one in named if not (ROOT / one).exists() and one[:-1] not in rooms] == []
