@@ -32,7 +32,7 @@ from benchmarks.structure.parameters import follow
 ROOT = Path(__file__).resolve().parents[2]
 # Package, function or method, parameter: the two ways that most of the code lies on.
 WALKS = (
-    ("pipelines", "forecast_job", "sales"),
+    ("pipelines", "forecast_launches", "sales"),
     ("forecasting", "LaunchForecaster.predict", "new_items"),
 )
 
