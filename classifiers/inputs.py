@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval import InputError, Layout, content_ids, item_texts
+from retrieval import InputError, Layout, content_ids, first_few, item_texts
 
 LABEL = "label"
 TEXT = "text"
@@ -18,7 +18,6 @@ Texts = Sequence[str] | pd.Series | pd.DataFrame
 LabelTexts = Mapping[str, str | Sequence[str]] | Sequence[str]
 Labels = Sequence[Any] | pd.Series | npt.NDArray[Any]
 
-_SHOWN = 5
 _LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 
@@ -205,7 +204,7 @@ def _as_labels(y: Labels) -> npt.NDArray[Any]:
     values = [value.strip() if isinstance(value, str) else value for value in y]
     missing = [row for row, value in enumerate(values, 1) if pd.isna(value) or value == ""]
     if missing:
-        rows = ", ".join(map(str, missing[:_SHOWN])) + (", ..." if len(missing) > _SHOWN else "")
+        rows = ", ".join(first_few(missing))
         what = "all labels are" if len(missing) == len(values) else "a label is"
         raise InputError(f"y: {what} missing ({len(missing)} of {len(values)}: row {rows})")
     kinds = {_kind(value) for value in values}

@@ -43,13 +43,11 @@ from classifiers.prediction import AsOf, Prediction, Query, answers
 from classifiers.training.data import FitRequest
 from classifiers.training.train import Options
 from retrieval import (
+    IN_MEMORY,
     Encoder,
-    Finalizer,
     InputError,
     ItemIndex,
     Where,
-    open_private_index,
-    remove_private_index,
 )
 
 if TYPE_CHECKING:
@@ -80,8 +78,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     fit on the items there were, or take ``calibrate=False`` and the votes as they are.
 
     Args:
-        index: The labeled items. None keeps the examples in a private, temporary one that is
-            removed with the classifier.
+        index: The labeled items. None keeps the examples in a private one, in memory, that
+            goes with the classifier.
         encoder: Turns texts into vectors for the private index; None is the default encoder. An
             index of yours brings its own.
         k: How many neighbors vote. Raise it (100-200) where many examples are nearly the same text.
@@ -181,14 +179,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             warn_of_similar_spellings(y, stacklevel=3)
         columns = [TEXT] if text is None else [text] if isinstance(text, str) else list(text)
         lesson = FitRequest(examples, described, columns, item_id, unlabeled, outside, groups)
-        if self.index is not None:
-            return self._learn(self.index, lesson, None)
-        index, finalizer = open_private_index(self, self.encoder)
-        try:
-            return self._learn(index, lesson, finalizer)
-        except BaseException:
-            remove_private_index(finalizer)
-            raise
+        return self._learn(self.index or ItemIndex(IN_MEMORY, self.encoder), lesson)
 
     def add_label(self, name: str, description: str | Sequence[str] | None = None) -> Self:
         """Let a label be named from now on, by its description.
@@ -289,7 +280,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _learn(self, index: ItemIndex, lesson: FitRequest, finalizer: Finalizer | None) -> Self:
+    def _learn(self, index: ItemIndex, lesson: FitRequest) -> Self:
         """Learn from an index; nothing of this object changes before all is learned."""
         knowledge = acquire(
             index,
@@ -302,23 +293,16 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 self.false_alarm_rate,
                 self.random_state,
             ),
-            is_private=finalizer is not None,
+            is_private=self.index is None,
             with_prototypes=self.head is not None if self.prototypes is None else self.prototypes,
             temperature=self.temperature,
             prior=self.prior,
         )
         self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
-        return self._adopt(index, knowledge, finalizer)
+        return self._adopt(index, knowledge)
 
-    def _adopt(self, index: ItemIndex, knowledge: FittedState, finalizer: Finalizer | None) -> Self:
-        if finalizer is not None:
-            # It answers from memory from now on: Milvus' own answers differ in the last digits with
-            # the order in which items came in, and a classifier that is loaded has to answer alike.
-            index.read()
-        former = getattr(self, "_finalizer", None)
-        self._finalizer, self.index_ = finalizer, index
-        if former is not None:
-            remove_private_index(former)
+    def _adopt(self, index: ItemIndex, knowledge: FittedState) -> Self:
+        self.index_ = index
         return self._now_knows(knowledge)
 
     def _now_knows(self, knowledge: FittedState) -> Self:
@@ -563,15 +547,10 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         saved = read_classifier(Path(path), index, encoder)
         classifier = cls(**saved.parameters)
         classifier._check_parameters()
-        if index is not None:
-            return classifier._adopt(index, saved.knowledge, None)
-        private, finalizer = open_private_index(classifier, classifier.encoder)
-        try:
-            saved.refill(private)
-            return classifier._adopt(private, saved.knowledge, finalizer)
-        except BaseException:
-            remove_private_index(finalizer)
-            raise
+        if index is None:
+            index = ItemIndex(IN_MEMORY, classifier.encoder)
+            saved.refill(index)
+        return classifier._adopt(index, saved.knowledge)
 
     def _answers(
         self,

@@ -15,6 +15,7 @@ from forecasting.evaluation.comparison import (
     BETTER as BETTER,
     NO_DIFFERENCE as NO_DIFFERENCE,
     WORSE as WORSE,
+    resamples as resamples,
 )
 from forecasting.evaluation.metrics import interval_names as interval_names
 from forecasting.evaluation.plots import PLOTS as PLOTS, period_name as period_name

@@ -19,7 +19,7 @@ from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.data.sales import BeforeLaunch, Repeats, Returns, check_choice
 from forecasting.explanation import analogue_table, contribution_table
-from forecasting.features.analogues import POOLS, AnalogueIndex, Pools
+from forecasting.features.analogues import POOLS, AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
 from forecasting.forecasts import Forecasts, curve_table, total_table
 from forecasting.models.fitted import FittedForecaster
@@ -44,7 +44,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     are built as of before each launch.
 
     Args:
-        index: Where analogues are kept and searched; None for a temporary one.
+        index: A collection that has the items' vectors, made of the columns `text`; it is read as
+            it is, and items that it lacks are embedded. None to embed all of them.
         encoder: Turns texts into vectors; None for the default one. An index brings its own.
         freq: pandas frequency of the sales table; ``ds`` is the first day of its period.
         horizon: Periods to forecast, the one of launch included.
@@ -177,7 +178,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         future: pd.DataFrame | None,
         shared: AnalogueIndex | None = None,
     ) -> Self:
-        """Fit; a backtest lets later cutoffs share their temporary index."""
+        """Fit; a backtest lets cutoffs share the index of the latest."""
         check_parameters(self)
         reader = self._reader
         clean = reader.items(items)
@@ -189,9 +190,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             panel, seen[list(self.attributes)].reset_index(drop=True), self.horizon
         )
         texts, products = reader.texts(seen), reader.products(seen)
-        analogues = AnalogueIndex(self.index, self.encoder, panel, texts, products, shared=shared)
+        collection = None if self.index is None else same_text(self.index, self.text)
+        analogues = AnalogueIndex(collection, self.encoder, panel, texts, products, shared=shared)
         self.launched_, self.training_ = reader.past_launches(
-            self.history_, texts, products, analogues.index.encoder, future
+            self.history_, products, analogues.index, future
         )
         self.engine_ = FittedForecaster.learn(
             self._describer(analogues), self.launched_, self.training_, chosen_model(self)
@@ -430,11 +432,15 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         pools = self._find(self._launches(new_items))
         return self.engine_.novelty.of(pools.best_similarity)
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, *, standalone: bool = False) -> None:
         """Write the fitted forecaster into a folder, in place of the one that may be there.
 
         Plain files with checksums; nothing in them is ever executed. An index of the caller's is
-        named, a temporary one is saved with its items.
+        named, and `load` has to be given it; else the vectors are in the folder.
+
+        Args:
+            path: The folder.
+            standalone: Put the vectors into the folder all the same, so that no index is needed.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -443,7 +449,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         from forecasting.persistence.files import write_forecaster
 
         check_is_fitted(self)
-        write_forecaster(Path(path), self)
+        write_forecaster(Path(path), self, standalone=standalone)
 
     @classmethod
     def load(
@@ -455,7 +461,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
         Args:
             path: The folder.
-            index: Where its items are, if they were in an index of the caller's.
+            index: Where its items' vectors are, if they were in an index of the caller's.
             encoder: Turns texts into vectors; None: the one it was saved with.
 
         Raises:

@@ -16,7 +16,15 @@ from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
 from forecasting.data.plans import plan_array
 from forecasting.data.sales import BeforeLaunch, Repeats, Returns
 from forecasting.updates.first_weeks import Observed
-from retrieval import Encoder, InputError, Offense, TableError, item_texts, validate_items
+from retrieval import (
+    Encoder,
+    InputError,
+    ItemIndex,
+    Offense,
+    TableError,
+    item_texts,
+    validate_items,
+)
 
 _NEW = "new_items"
 _FRAME = "\x1fframe"  # no item's id
@@ -100,18 +108,16 @@ class Reader:
     def past_launches(
         self,
         history: History,
-        texts: pd.Series,
         products: npt.NDArray[np.object_] | None,
-        encoder: Encoder,
+        index: ItemIndex,
         future: pd.DataFrame | None,
     ) -> tuple[Ints, Launches]:
         """Every launch seen, as forecast at the shortest and at the longest lead.
 
         Args:
             history: What had been sold.
-            texts: (items,) in the order of its panel.
-            products: (items,) or None.
-            encoder: Embeds them.
+            products: (items,) in the order of its panel, or None.
+            index: Has the vectors of its items.
             future: The plans with which they began.
 
         Returns:
@@ -129,7 +135,7 @@ class Reader:
         ids, period = panel.ids[position], panel.launch[position]
         return position, Launches(
             ids=ids,
-            vectors=encoder.encode(texts.iloc[unique].tolist())[inverse],
+            vectors=index.vectors(panel.ids[unique].tolist())[inverse],
             period=period,
             standing=np.concatenate(standing),
             attributes=history.attributes.iloc[position].reset_index(drop=True),

@@ -157,14 +157,11 @@ def make_classifier(settings: Settings, index: ItemIndex | None = None) -> Neigh
 
 
 @contextmanager
-def open_index(
-    settings: Settings, *, collection: str | None = None, to_read: bool = False
-) -> Iterator[ItemIndex]:
-    """The collection of the settings, or another one beside it.
+def open_index(settings: Settings, *, to_read: bool = False) -> Iterator[ItemIndex]:
+    """The collection of the settings.
 
     Args:
         settings: `index` and `encoder`.
-        collection: Instead of the settings' own.
         to_read: Refuse a Lite file that does not exist, instead of making it.
 
     Raises:
@@ -177,7 +174,7 @@ def open_index(
     with ItemIndex(
         uri=chosen.uri,
         encoder=encoder_maker(settings),
-        collection=collection or chosen.collection,
+        collection=chosen.collection,
         token=chosen.token.get_secret_value() if chosen.token else None,
         index=chosen.kind,
         index_params=chosen.params,

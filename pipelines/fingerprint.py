@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import importlib.util
 import json
 import platform
+from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,17 @@ _BLOCK = 1 << 20
 
 def engine_versions() -> dict[str, str]:
     """Return the installed versions of what computes."""
-    return {name: importlib.metadata.version(name) for name in ENGINES}
+    return {name: version(name) for name in ENGINES}
+
+
+def made_with() -> dict[str, Any]:
+    """Return what a report tells of its making: likewise, the time, Python and the engines."""
+    return {
+        "likewise": version("likewise"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "versions": engine_versions(),
+    }
 
 
 def fingerprint(settings: Settings, encoder: EncoderIdentity, *tables: pd.DataFrame) -> str:

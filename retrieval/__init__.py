@@ -20,6 +20,15 @@ from retrieval.errors import (
     StoreLockedError,
     StoreUnavailableError,
     TableError,
+    first_few as first_few,
+)
+from retrieval.files import (
+    append_json_lines as append_json_lines,
+    leftovers as leftovers,
+    remove_leftovers as remove_leftovers,
+    replacing as replacing,
+    replacing_files as replacing_files,
+    whole_lines as whole_lines,
 )
 from retrieval.filters import (
     Between,
@@ -34,20 +43,21 @@ from retrieval.items import (
     validate_items as validate_items,
 )
 from retrieval.memory_search import StoredItems
+from retrieval.memory_store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
-from retrieval.private_index import (
-    Finalizer as Finalizer,
-    open_private_index as open_private_index,
-    private_folders as private_folders,
-    remove_private_index as remove_private_index,
-)
 from retrieval.queries import to_vectors as to_vectors
 from retrieval.saved_model import (
+    card_cell as card_cell,
+    card_list as card_list,
+    card_page as card_page,
+    card_versions as card_versions,
     find_encoder as find_encoder,
+    json_ready as json_ready,
     place_in as place_in,
     place_of as place_of,
+    saved_place as saved_place,
     understood as understood,
 )
 from retrieval.versions.examination import Examination as Examination, examine as examine

@@ -23,11 +23,8 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import platform
 import re
-import shutil
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +38,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import ArtifactError, InputError
+from retrieval.files import former_folder, replacing_folder
 
 MANIFEST = "manifest.json"
 _FORMAT: Final = "likewise-artifact"
@@ -153,10 +151,7 @@ def write_artifact(
     """
     target = Path(path).resolve()
     check_replaceable(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        partial.mkdir()
+    with replacing_folder(target) as partial:
         for name, content in files.items():
             _write_file(partial, name, content)
         manifest = _Manifest(
@@ -167,9 +162,6 @@ def write_artifact(
             files={name: _record(partial / name) for name in files},
         )
         (partial / MANIFEST).write_text(manifest.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        _replace(target, partial)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def read_artifact(path: str | Path, *, kind: str) -> Artifact:
@@ -184,8 +176,8 @@ def read_artifact(path: str | Path, *, kind: str) -> Artifact:
             listed, or not as it was written. The message names the file and what to do.
     """
     folder = Path(path).resolve()
-    if not folder.exists() and _former(folder).is_dir():
-        folder = _former(folder)  # a writer was killed, or is, between its two renames
+    if not folder.exists() and former_folder(folder).is_dir():
+        folder = former_folder(folder)  # a writer was killed, or is, between its two renames
     manifest = _manifest(folder)
     if manifest.kind != kind:
         raise ArtifactError(f"{folder} holds a {manifest.kind}, not a {kind}; load it with that")
@@ -277,28 +269,6 @@ def check_replaceable(path: str | Path) -> None:
         raise InputError(
             f"{target} also holds {foreign[0]!r}, which would be lost; move it elsewhere"
         )
-
-
-def _former(target: Path) -> Path:
-    """Return where an artifact lies for the moment in which another takes its place."""
-    return target.with_name(f".{target.name}.former")
-
-
-def _replace(target: Path, new: Path) -> None:
-    for path in new.iterdir():  # on the disk before the former one goes, should the power fail
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
-    former = _former(target)
-    if target.exists():
-        shutil.rmtree(former, ignore_errors=True)  # left by a writer that was killed
-        target.rename(former)
-    try:
-        new.rename(target)
-    except BaseException:
-        if not target.exists() and former.exists():
-            former.rename(target)
-        raise
-    shutil.rmtree(former, ignore_errors=True)
 
 
 # --- reading -------------------------------------------------------------------------------------

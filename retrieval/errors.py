@@ -16,8 +16,11 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Value = TypeVar("_Value")
 
 
 class LikewiseError(Exception):
@@ -62,6 +65,14 @@ class TableError(InputError):
     def __init__(self, message: str, offenses: Sequence[Offense] = ()) -> None:
         super().__init__(message)
         self.offenses = tuple(offenses)
+
+
+def first_few(
+    values: Sequence[_Value], say: Callable[[_Value], str] = str, *, most: int = 5
+) -> list[str]:
+    """Return for a message what is to say of the first values, and how many more there are."""
+    shown = [say(value) for value in values[:most]]
+    return [*shown, f"... and {len(values) - most:,} more"] if len(values) > most else shown
 
 
 class EncoderMismatchError(InputError):

@@ -17,6 +17,7 @@ from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.items import item_texts, validate_items
 from retrieval.memory_search import Snapshot, StoredItems
+from retrieval.memory_store import IN_MEMORY, MemoryStore
 from retrieval.milvus.index_kinds import milvus_index, search_params
 from retrieval.milvus.schema import (
     Layout,
@@ -46,8 +47,8 @@ class ItemIndex:
     when the index is opened.
 
     Args:
-        uri: A path ending in ``.db`` for an embedded Milvus Lite, or the address of a Milvus
-            server.
+        uri: A path ending in ``.db`` for an embedded Milvus Lite, the address of a Milvus server,
+            or ``":memory:"`` for items that go with this object, searched exactly, too.
         encoder: Turns texts into vectors; or makes the one of a given name, and is asked for what
             the collection was filled with. None: `Encoder`.
         collection: Name of the collection.
@@ -82,7 +83,7 @@ class ItemIndex:
     ) -> None:
         check_tenant(tenant)
         self.tenant = tenant
-        self._store = Store(str(uri), collection, token=token, timeout=timeout, tenant=tenant)
+        self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
         self._snapshot: Snapshot | None = None
@@ -321,6 +322,24 @@ class ItemIndex:
         parsed = parse_where(where or {}, self.layout.attributes)
         return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
 
+    def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Read the vectors of some items.
+
+        Args:
+            ids: Of n items.
+
+        Returns:
+            (n, d) unit rows; NaN for ids that the collection does not hold.
+
+        Raises:
+            InputError: The collection is empty.
+        """
+        rows = {one: row for row, one in enumerate(ids)}
+        read = np.full((len(rows), self.layout.encoder.dim), np.nan, dtype=np.float32)
+        for found in self._store.get(ids, ["item_id", "vector"]):
+            read[rows[found["item_id"]]] = found["vector"]
+        return read
+
     def neighbors(
         self,
         queries: pd.DataFrame | pd.Series | Sequence[str] | npt.NDArray[Any],
@@ -443,7 +462,7 @@ class ItemIndex:
         if len(vectors) == 0:
             return Hits.empty(0, limit)
         is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
-        if is_bulk or self._snapshot is not None:
+        if is_bulk or self._snapshot is not None or isinstance(self._store, MemoryStore):
             snapshot = self._in_memory(layout)
             return snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
         clauses = [to_expression(parsed, layout.fields)]
@@ -478,3 +497,13 @@ def made_encoder(
         return encoder
     make = encoder or Encoder
     return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
+
+
+def _open_store(
+    uri: str, collection: str, token: str | None, timeout: float, tenant: str | None
+) -> Store | MemoryStore:
+    if uri != IN_MEMORY:
+        return Store(uri, collection, token=token, timeout=timeout, tenant=tenant)
+    if tenant is not None:
+        raise InputError("an index in memory is one object's own: it cannot be shared by tenants")
+    return MemoryStore(collection)

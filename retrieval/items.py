@@ -13,9 +13,8 @@ import pandera.pandas as pa
 from pandas.api import types as dtypes
 from pandera.errors import SchemaErrors
 
-from retrieval.errors import InputError, Offense, TableError
+from retrieval.errors import InputError, Offense, TableError, first_few
 
-_SHOWN = 5
 _YEARS = (1700, 2261)
 _PANDERA_CHECKS = {"not_nullable": "is missing", "field_uniqueness": "is there more than once"}
 
@@ -258,7 +257,4 @@ def _offender(case: dict[Hashable, object]) -> str:
 
 
 def _message(source: str, what: str, lines: Sequence[str]) -> str:
-    shown = list(lines[:_SHOWN])
-    if len(lines) > _SHOWN:
-        shown.append(f"... and {len(lines) - _SHOWN} more")
-    return "\n  ".join([f"{source}: {what}", *shown])
+    return "\n  ".join([f"{source}: {what}", *first_few(lines)])

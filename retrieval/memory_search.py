@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
+from retrieval.memory_store import MemoryStore
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
@@ -61,8 +62,8 @@ class Snapshot:
     _pools: list[tuple[object, _Pool]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
-    def read(cls, store: Store, layout: Layout) -> Snapshot:
-        """Read a whole collection out of Milvus."""
+    def read(cls, store: Store | MemoryStore, layout: Layout) -> Snapshot:
+        """Read a whole collection."""
         names = ["item_id", "label", "launch_day", *layout.fields.values()]
         columns: dict[str, list[Any]] = {name: [] for name in names}
         parts: list[npt.NDArray[np.float32]] = [np.empty((0, layout.encoder.dim), np.float32)]

@@ -1,13 +1,18 @@
-"""What saving and loading have in common for all models: the index and encoder they work with."""
+"""What saving and loading have in common for all models: index, encoder, JSON and model card."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import importlib.metadata
+import platform
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from retrieval.artifact import Artifact
+import numpy as np
+
+from retrieval.artifact import Artifact, read_artifact
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import ArtifactError, EncoderMismatchError, InputError
@@ -37,6 +42,25 @@ def place_in(document: Mapping[str, Any]) -> dict[str, str] | None:
     if not all(isinstance(value, str) for value in place.values()):
         raise TypeError("the index of its items is not named in words")
     return place
+
+
+def saved_place(path: Path, kind: str, what: str) -> dict[str, str] | None:
+    """Return `uri` and `collection` of the index a saved model works with.
+
+    Args:
+        path: Its folder.
+        kind: What it must be.
+        what: The same in words, which also is the name of its document.
+
+    Returns:
+        None where it holds its items itself.
+
+    Raises:
+        ArtifactError: The folder is not a whole, untouched artifact of this kind.
+    """
+    artifact = read_artifact(path, kind=kind)
+    with understood(artifact, what):
+        return place_in(artifact.json(f"{what}.json"))
 
 
 @contextmanager
@@ -93,6 +117,42 @@ def find_encoder(
         encoder = encoder or _same_encoder(artifact.encoder)
     _check_encoder(artifact, encoder if index is None else index.encoder)
     return encoder
+
+
+def json_ready(value: Any) -> Any:
+    """Return the same of dicts, lists and Python's own numbers; infinity, no JSON, as a string."""
+    if isinstance(value, Mapping):
+        return {key: json_ready(one) for key, one in value.items()}
+    if isinstance(value, np.generic):
+        return json_ready(value.item())
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return [json_ready(one) for one in value]
+    return value
+
+
+def card_page(introduction: str, sections: Mapping[str, str]) -> str:
+    """Return a model card as Markdown, from its sections by title."""
+    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
+    return f"# Model card\n\n{introduction}\n{body}\n"
+
+
+def card_list(rows: Mapping[str, str]) -> str:
+    """Return names with what there is to say of each."""
+    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
+
+
+def card_cell(name: object) -> str:
+    """Return a name that cannot end a cell of a table, nor a line."""
+    return " ".join(str(name).split()).replace("\\", "\\\\").replace("|", "\\|")
+
+
+def card_versions(encoder: EncoderIdentity, library: str) -> str:
+    """Return what made a model: encoder, likewise, the library that trained it and Python."""
+    vector = f"{card_cell(encoder.name)}, revision {encoder.revision}, {encoder.dim} numbers a text"
+    versions = {name: importlib.metadata.version(name) for name in ("likewise", library)}
+    return card_list({"encoder": vector, **versions, "Python": platform.python_version()})
 
 
 def _same_encoder(identity: EncoderIdentity) -> Encoder:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoding.encoder import Encoder, progress_bar
+from retrieval.memory_store import MemoryStore
 from retrieval.milvus.store import UPSERT_ROWS, Store
 
 _LONG_WORK = 2 * UPSERT_ROWS
@@ -32,7 +33,7 @@ class UpsertCounts:
 
 
 def write_rows(
-    store: Store,
+    store: Store | MemoryStore,
     encoder: Encoder,
     rows: Sequence[dict[str, Any]],
     texts: Sequence[str],
@@ -69,7 +70,7 @@ def write_rows(
 
 
 def _write_batch(
-    store: Store,
+    store: Store | MemoryStore,
     encoder: Encoder,
     rows: Sequence[dict[str, Any]],
     texts: Sequence[str],
@@ -108,7 +109,7 @@ def _write_batch(
     )
 
 
-def wait_until_built(store: Store) -> None:
+def wait_until_built(store: Store | MemoryStore) -> None:
     """Wait until all that was written out is indexed.
 
     Where no row more is indexed for five minutes, that is logged as a warning, and the wait ends:

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from pipelines import Settings
 
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
-_REMOVE = """
-import shutil, sys
-for folder in sys.argv[2:]:
-    shutil.rmtree(folder, ignore_errors=True)
-sys.exit(int(sys.argv[1]))
-"""
 
 
 def serve(
@@ -152,16 +146,10 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process without the thread that loads: all else is closed, nothing was accepted.
-
-    The process becomes one that removes what the thread wrote: after that no thread is left that
-    could write more.
-    """
-    from retrieval import private_folders
-
+    """End the process without the thread that loads: all else is closed, nothing was accepted."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-IS", "-c", _REMOVE, str(code), *private_folders()])
+    os._exit(code)
 
 
 def _check_host(settings: "Settings", host: str) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, StratifiedKFold
 
+from classifiers.arrays import Positions
 from classifiers.evaluation.evaluation import Evaluation, score
 from classifiers.evaluation.metrics import group_codes
 from classifiers.evaluation.predictions import Answers, answer, as_rows, one_label_each
@@ -23,8 +23,7 @@ from classifiers.inputs import Labels, LabelTexts, Texts
 from classifiers.neighbor_classifier import NeighborClassifier
 from retrieval import InputError
 
-Rows = npt.NDArray[np.intp]
-Split = tuple[Rows, Rows]
+Split = tuple[Positions, Positions]
 """The rows to learn from, and the rows to answer."""
 
 # Of fewer groups held out, the bootstrap over groups would give too narrow an interval.
@@ -161,7 +160,7 @@ def sample_rows(
     return np.flatnonzero(~is_held), np.flatnonzero(is_held)
 
 
-def _joined(parts: Sequence[Answers], rows: Rows) -> Answers:
+def _joined(parts: Sequence[Answers], rows: Positions) -> Answers:
     """The folds' answers as one, in the order the items had before they were put into folds."""
     back = np.argsort(rows)
     fold = np.repeat(np.arange(1, len(parts) + 1), [len(part.items) for part in parts])

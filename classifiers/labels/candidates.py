@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.arrays import BoolArray, FloatArray
-from retrieval import InputError
+from retrieval import InputError, first_few
 
 Candidates = Sequence[Any] | Sequence[Sequence[Any]]
 """Labels, or a list of labels for each item."""
@@ -61,9 +61,8 @@ def _row(labels: Sequence[Any], position: dict[Any, int], where: str) -> BoolArr
         if label not in position:
             close = difflib.get_close_matches(str(label), map(str, position), n=1)
             hint = f"; did you mean {close[0]!r}?" if close else ""
-            there = ", ".join(map(repr, list(position)[:_SHOWN]))
-            more = ", ..." if len(position) > _SHOWN else ""
-            raise InputError(f"{where}: unknown label {label!r}{hint} (there are: {there}{more})")
+            there = ", ".join(first_few(list(position), repr, most=_SHOWN))
+            raise InputError(f"{where}: unknown label {label!r}{hint} (there are: {there})")
         row[position[label]] = True
     if not row.any():
         raise InputError(f"{where}: no label is left to choose from")

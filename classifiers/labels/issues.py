@@ -12,12 +12,12 @@ from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import LABEL, Labels, Texts, labeled_examples
 from classifiers.scorers.votes import count_votes, vote_weights
 from retrieval import (
+    IN_MEMORY,
     TIE_DIGITS,
     Encoder,
     InputError,
+    ItemIndex,
     item_texts,
-    open_private_index,
-    remove_private_index,
 )
 
 # Chosen on BANKING77 with 5 % of the labels flipped, to any label and to that of a near neighbor.
@@ -152,16 +152,13 @@ def _check_parameters(k: int, duplicate_similarity: float) -> None:
 def _neighbors_of_each(
     texts: pd.Series, encoder: Encoder, k: int
 ) -> tuple[npt.NDArray[np.float32], _Near]:
-    """Embed the texts and search for each among the others, in an index that is then removed."""
+    """Embed the texts and search for each among the others, in an index in memory."""
     rows = [str(row) for row in range(len(texts))]
     items = pd.DataFrame({"item_id": rows, "text": texts.to_numpy(dtype=object)})
-    index, finalizer = open_private_index(encoder, encoder)
-    try:
-        index.upsert(items, text="text")
-        vectors = encoder.encode(items["text"].tolist())
-        found = index.neighbors(vectors, k=k, ids=rows)
-    finally:
-        remove_private_index(finalizer)
+    index = ItemIndex(IN_MEMORY, encoder)
+    index.upsert(items, text="text")
+    vectors = encoder.encode(items["text"].tolist())
+    found = index.neighbors(vectors, k=k, ids=rows)
     positions = np.where(found.valid, found.ids, "-1").astype(np.intp)
     return vectors, _Near(positions, found.similarity.astype(np.float64))
 

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-_SHOWN = 5
+from retrieval import first_few
 
 
 class LabelSpellingWarning(UserWarning):
@@ -58,10 +58,9 @@ def warn_of_similar_spellings(y: Iterable[Any], *, stacklevel: int = 2) -> None:
     groups = similar_spellings(y)
     if not groups:
         return
-    shown = "; ".join(" / ".join(map(repr, group)) for group in groups[:_SHOWN])
-    more = f"; and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else ""
+    shown = "; ".join(first_few(groups, lambda group: " / ".join(map(repr, group))))
     warnings.warn(
-        f"labels differ in nothing but case or blanks and count as different ones: {shown}{more}. "
+        f"labels differ in nothing but case or blanks and count as different ones: {shown}. "
         "classifiers.normalize_labels(y) makes them one",
         LabelSpellingWarning,
         stacklevel=stacklevel,

@@ -32,15 +32,17 @@ from retrieval import (
     Encoder,
     ItemIndex,
     find_encoder,
-    place_in,
+    json_ready,
     place_of,
     read_artifact,
+    saved_place,
     understood,
     write_artifact,
 )
 
 _KIND = "NeighborClassifier"
-_DOCUMENT = "classifier.json"
+_WHAT = "classifier"
+_DOCUMENT = f"{_WHAT}.json"
 _ITEMS = "items.parquet"
 _VECTORS = "vectors.npz"
 _CARD = "README.md"
@@ -155,7 +157,7 @@ def read_classifier(
         InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
     """
     artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "classifier"):
+    with understood(artifact, _WHAT):
         saved, place = _parse(artifact)
     encoder = find_encoder(artifact, place, index, encoder)
     saved.parameters.update(index=index, encoder=encoder)
@@ -163,23 +165,15 @@ def read_classifier(
 
 
 def named_index(path: Path) -> dict[str, str] | None:
-    """Return `uri` and `collection` of the index a saved classifier works with.
-
-    Returns:
-        None where it holds its items itself.
-
-    Raises:
-        ArtifactError: The folder is not a whole, untouched artifact of this kind.
-    """
-    artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "classifier"):
-        return place_in(artifact.json(_DOCUMENT))
+    """Return `uri` and `collection` of a saved classifier's index, as `saved_place` does."""
+    return saved_place(path, _KIND, _WHAT)
 
 
 def _parse(artifact: Artifact) -> tuple[SavedClassifier, dict[str, str] | None]:
     """Return the classifier, and the caller's index it worked with; None for its own."""
     document, knowledge = artifact.json(_DOCUMENT), read_knowledge(artifact)
     parameters = document["parameters"]
+    parameters["temperature"] = float(parameters["temperature"])  # `json_ready` writes "inf"
     if isinstance(parameters["prior"], list):
         parameters["prior"] = dict(parameters["prior"])
     if not knowledge.is_private:
@@ -253,7 +247,7 @@ def read_knowledge(artifact: Artifact) -> FittedState:
     sources = Scorers(
         names=names,
         exclusive=document["exclusive"],
-        temperature=document["temperature"],
+        temperature=float(document["temperature"]),
         prototypes=_read_prototypes(names, arrays),
         head=_read_head(document, arrays),
         scalings={part: Scaling(**one) for part, one in document["scalings"].items()},
@@ -268,15 +262,6 @@ def read_knowledge(artifact: Artifact) -> FittedState:
         options=Options(**document["options"]),
         is_private=document["is_private"],
     )
-
-
-def json_ready(value: Any) -> Any:
-    """Return the same of plain dicts, lists and Python's own numbers."""
-    if isinstance(value, Mapping):
-        return {key: json_ready(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_ready(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _decision_document(decision: Decision) -> dict[str, Any]:

@@ -6,8 +6,6 @@ classifier can know them by itself.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -22,10 +20,10 @@ from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
-from retrieval import ItemIndex
+from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions, first_few
 
 _RARE = 5
-_SHOWN = 5
+_CONFUSIONS = 5
 _MEANING = {
     NEIGHBORS: "the labeled items most like the new one vote",
     PROTOTYPES: "what each label looks like on average",
@@ -48,10 +46,9 @@ def model_card(knowledge: FittedState, index: ItemIndex, parameters: Mapping[str
         "Scores": _scores(knowledge),
         "None of these, and label sets": _doubt(knowledge),
         "Limits": _limits(knowledge),
-        "Versions": _versions(index),
+        "Versions": card_versions(index.encoder.identity, "scikit-learn"),
     }
-    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
-    return f"# Model card\n\n{_introduction(knowledge)}\n{body}\n"
+    return card_page(_introduction(knowledge), sections)
 
 
 def _introduction(knowledge: FittedState) -> str:
@@ -81,7 +78,7 @@ def _data(knowledge: FittedState, index: ItemIndex) -> str:
         "owner's, not in this folder."
     )
     return (
-        f"{_list(rows)}\n\n{where} What the data is, where it comes from and whom it concerns, "
+        f"{card_list(rows)}\n\n{where} What the data is, where it comes from and whom it concerns, "
         "only its owner can say: beside this folder, since `load` refuses one that was changed."
     )
 
@@ -103,7 +100,7 @@ def _answering(knowledge: FittedState, parameters: Mapping[str, Any]) -> str:
         if unknown:
             lines.append(
                 f"- The head does not know {_count(len(unknown), 'label')} yet "
-                f"({_some(unknown)}); `refit_head` teaches it."
+                f"({', '.join(first_few(unknown, card_cell))}); `refit_head` teaches it."
             )
     if parameters["prior"] is not None:
         lines.append("- Probabilities are corrected for how frequent labels are to be (`prior`).")
@@ -163,8 +160,8 @@ def _confusions(answers: pd.DataFrame) -> str:
     pairs = wrong.groupby(["label", "predicted"], as_index=False).size()
     total = answers["label"].value_counts()
     lines = [
-        f"| {_cell(label)} | {_cell(predicted)} | {n} of {total[label]} |"
-        for label, predicted, n in pairs.nlargest(_SHOWN, "size").to_numpy(dtype=object)
+        f"| {card_cell(label)} | {card_cell(predicted)} | {n} of {total[label]} |"
+        for label, predicted, n in pairs.nlargest(_CONFUSIONS, "size").to_numpy(dtype=object)
     ]
     head = "| label | named instead | how often |\n| --- | --- | --- |\n"
     return "\n\nConfused most:\n\n" + head + "\n".join(lines)
@@ -216,30 +213,9 @@ def _limits(knowledge: FittedState) -> str:
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _versions(index: ItemIndex) -> str:
-    encoder = index.encoder.identity
-    versions = {name: importlib.metadata.version(name) for name in ("likewise", "scikit-learn")}
-    vector = f"{_cell(encoder.name)}, revision {encoder.revision}, {encoder.dim} numbers a text"
-    return _list({"encoder": vector, **versions, "Python": platform.python_version()})
-
-
-def _list(rows: Mapping[str, str]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in rows.items())
-
-
 def _table(rows: Mapping[str, str], head: tuple[str, ...]) -> str:
     lines = [head, ["---"] * len(head), *rows.items()]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-
-
-def _some(names: list[str]) -> str:
-    shown = ", ".join(_cell(name) for name in names[:_SHOWN])
-    return f"{shown}, ..." if len(names) > _SHOWN else shown
-
-
-def _cell(name: object) -> str:
-    """Return a name that cannot end a cell of a table, nor a line."""
-    return " ".join(str(name).split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def _count(n: int, what: str) -> str:

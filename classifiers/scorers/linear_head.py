@@ -94,7 +94,7 @@ def _exclusive(
 ) -> LinearHead | None:
     if len(np.unique(targets)) < 2:
         return None
-    model = _fit(LogisticRegression(C=_C, max_iter=_ITERATIONS), vectors, targets, weights)
+    model = _fit(vectors, targets, weights)
     coef, intercept = model.coef_, model.intercept_
     if len(coef) == 1:  # two labels share one line; softmax over it and 0 is its sigmoid
         coef, intercept = np.vstack([0 * coef, coef]), np.append(0.0, intercept)
@@ -111,21 +111,16 @@ def _several(
     learnable = np.flatnonzero(targets.any(axis=0) & ~targets.all(axis=0))
     if not len(learnable):
         return None
-    models = [
-        _fit(LogisticRegression(C=_C, max_iter=_ITERATIONS), vectors, targets[:, label], weights)
-        for label in learnable
-    ]
+    models = [_fit(vectors, targets[:, label], weights) for label in learnable]
     coef = np.vstack([model.coef_ for model in models])
     intercept = np.concatenate([model.intercept_ for model in models])
     return LinearHead(names[learnable], coef, intercept, exclusive=False)
 
 
 def _fit(
-    model: LogisticRegression,
-    vectors: Vectors,
-    targets: npt.NDArray[np.generic],
-    weights: FloatArray,
+    vectors: Vectors, targets: npt.NDArray[np.generic], weights: FloatArray
 ) -> LogisticRegression:
+    model = LogisticRegression(C=_C, max_iter=_ITERATIONS)
     # One thread: small products gain nothing from two, and lose much where another process runs.
     with warnings.catch_warnings(), threadpool_limits(limits=1):
         # That labels are many and examples few is what the head is for, and a solution to the

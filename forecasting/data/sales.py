@@ -12,13 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval import InputError, Offense, TableError
+from retrieval import InputError, Offense, TableError, first_few
 
 Returns = Literal["refuse", "net", "drop"]
 Repeats = Literal["refuse", "sum"]
 BeforeLaunch = Literal["refuse", "drop"]
-
-_SHOWN = 5
 
 
 def validate_sales(
@@ -133,14 +131,14 @@ def check_rows(
     rows = np.flatnonzero(np.asarray(bad, dtype=bool))
     if not len(rows):
         return
-    first = table.iloc[rows[:_SHOWN]][list(show)]
-    lines = [
-        f"row {row + 1}: " + ", ".join(f"{name}={_shown(value)}" for name, value in record.items())
-        for row, record in zip(first.index, first.to_dict("records"), strict=True)
-    ]
-    if len(rows) > _SHOWN:
-        lines.append(f"... and {len(rows) - _SHOWN} more")
-    message = "\n  ".join([f"{source}: {rule}", *lines, *([hint] if hint else [])])
+
+    def said(row: int) -> str:
+        record = table.iloc[[row]][list(show)].to_dict("records")[0]
+        values = ", ".join(f"{name}={_shown(value)}" for name, value in record.items())
+        return f"row {table.index[row] + 1}: {values}"
+
+    lines = [*first_few(rows.tolist(), said), *([hint] if hint else [])]
+    message = "\n  ".join([f"{source}: {rule}", *lines])
     offending = rows if involved is None else np.flatnonzero(involved)
     raise TableError(message, [_offense(table, offending, rule, source)])
 

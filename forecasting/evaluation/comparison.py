@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
 
-from forecasting.data.panel import Floats
+from forecasting.data.panel import Floats, Ints
 from forecasting.evaluation.metrics import pinball
 from retrieval import InputError
 
@@ -75,14 +75,18 @@ def _gaps(
 
 def _bootstrap(gap: Floats, units: Floats, seed: int, draws: int) -> Floats:
     """(draws, methods) gap over units of launches drawn with replacement, where any were sold."""
-    rng = np.random.default_rng(seed)
-    n = len(units)
     made = []
-    for start in range(0, draws, _BLOCK):
-        counts = rng.multinomial(n, np.full(n, 1 / n), size=min(_BLOCK, draws - start))
+    for counts in resamples(len(units), draws, seed):
         sold = counts @ units
         made.append((counts @ gap)[sold > 0] / sold[sold > 0, None])
     return np.concatenate(made)
+
+
+def resamples(n: int, draws: int, seed: int) -> Iterator[Ints]:
+    """How often each of n launches is drawn with replacement, (draws, n), a block at a time."""
+    rng = np.random.default_rng(seed)
+    for start in range(0, draws, _BLOCK):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(_BLOCK, draws - start))
 
 
 def _judged(gap: Floats, units: Floats, drawn: Floats) -> dict[str, object]:

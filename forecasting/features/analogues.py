@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,7 +20,7 @@ import pandas as pd
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
-from retrieval import Encoder, ItemIndex, Neighbors, open_private_index
+from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex, Neighbors
 
 POOLS = ("incumbent", "launch", "sibling")
 ELSEWHERE = "elsewhere"
@@ -150,23 +150,26 @@ class Pools:
 
 
 class AnalogueIndex:
-    """Items of a panel in an `ItemIndex`, each visible from its launch or else its first sale.
+    """Items of a panel, searched in memory, each visible from its launch or else its first sale.
 
     Args:
-        index: Where to keep them; its attribute ``pool`` tells launches from incumbents. None for a
-            temporary one, deleted together with this object.
-        encoder: The encoder of a temporary index; None for the default one.
+        collection: Has their vectors, made of the same columns, and is only read; items that it
+            lacks are encoded. None to encode all of them.
+        encoder: Where there is no collection; None for the default one.
         panel: What they sold.
         texts: (items,) their texts, in the panel's order.
         products: (items,) what each item is, wherever it is sold; None where that is not told.
-        vectors: (items, d) their vectors, where they have been made; None to encode.
-        shared: Another panel's, seen from a later cutoff, whose temporary index is used; as of a
-            date the items that came later cannot be seen.
+        vectors: (items, d) their vectors, where they have been made and there is no collection.
+        shared: Another panel's, seen from a later cutoff, whose index is used; as of a date the
+            items that came later cannot be seen.
+
+    Attributes:
+        index: The items; its attribute ``pool`` tells launches from incumbents.
     """
 
     def __init__(
         self,
-        index: ItemIndex | None,
+        collection: ItemIndex | None,
         encoder: Encoder | None,
         panel: Panel,
         texts: pd.Series,
@@ -174,11 +177,14 @@ class AnalogueIndex:
         vectors: npt.NDArray[np.float32] | None = None,
         shared: AnalogueIndex | None = None,
     ) -> None:
-        self.is_private = index is None
-        self._shared = shared  # the index goes with the object it was made for
-        if index is None and shared is not None:
-            index = shared.index
-        self.index: ItemIndex = open_private_index(self, encoder)[0] if index is None else index
+        self.collection = collection
+        self.index: ItemIndex
+        if shared is not None:
+            self.index = shared.index
+        elif collection is not None:
+            self.index = ItemIndex(IN_MEMORY, collection.encoder)
+        else:
+            self.index = ItemIndex(IN_MEMORY, encoder)
         self.panel = panel
         self.texts = texts.reset_index(drop=True)
         self.products = products
@@ -192,21 +198,19 @@ class AnalogueIndex:
                 _POOL: np.where(panel.launch == NEVER, _INCUMBENT, _LAUNCH),
             }
         )
+        if collection is not None:
+            vectors = _vectors_of(items, collection)
         self.index.upsert(
             items, text="text", launch_date="visible_from", attributes=[_POOL], vectors=vectors
         )
-        if "://" not in self.index.uri:
-            # Milvus Lite's similarities differ from faiss' in their last digits: search the same
-            # way however many items are asked about, so that an item's forecast is always the same.
-            self.index.read()
 
     def find(
         self, rows: Launches, k: int, *, temperature: float, recency: float | None, lately: int
     ) -> Pools:
         """Find what is most like each row, as seen at the end of its standing period.
 
-        Items that share the row's id are left out, as are items of the index that are not in the
-        panel.
+        Items that share the row's id are left out, as are items of a shared index that are not in
+        the panel.
 
         Args:
             rows: The n launches.
@@ -251,6 +255,31 @@ class AnalogueIndex:
             position[row, : len(same)] = same[::-1]
         similarity = np.where(position >= 0, np.float64(1.0), np.float64(np.nan))
         return Pool(position, similarity, 1.0, np.ones(position.shape))
+
+
+def same_text(collection: ItemIndex, text: str | Sequence[str]) -> ItemIndex:
+    """Refuse a collection whose vectors are made of other columns than new items' will be.
+
+    Raises:
+        InputError: They are, or the collection is empty.
+    """
+    columns = (text,) if isinstance(text, str) else tuple(text)
+    if collection.layout.text != columns:
+        raise InputError(
+            f"the vectors of collection {collection.collection!r} are made of "
+            f"{', '.join(collection.layout.text)}, not of {', '.join(columns)}: pass the former as "
+            "text=, or leave index= out"
+        )
+    return collection
+
+
+def _vectors_of(items: pd.DataFrame, collection: ItemIndex) -> npt.NDArray[np.float32]:
+    """(items, d) vectors out of a collection; of items that it lacks, made from their texts."""
+    vectors = collection.vectors(items["item_id"].tolist())
+    is_missing = np.isnan(vectors[:, 0])
+    if is_missing.any():
+        vectors[is_missing] = collection.encoder.encode(items["text"][is_missing].tolist())
+    return vectors
 
 
 def _by_product(products: npt.NDArray[np.object_], visible: Ints) -> dict[object, Ints]:

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from forecasting.features.analogues import AnalogueIndex
+from forecasting.features.analogues import AnalogueIndex, same_text
 from forecasting.forecaster import check_parameters
 from forecasting.persistence.model_card import model_card
-from forecasting.persistence.model_files import engine_files, json_ready, read_engine, read_settings
+from forecasting.persistence.model_files import engine_files, read_engine, read_settings
 from forecasting.persistence.panel_files import panel_files, read_panel
 from retrieval import (
-    Artifact,
     Encoder,
     ItemIndex,
     find_encoder,
+    json_ready,
     place_in,
     place_of,
     read_artifact,
+    saved_place,
     understood,
     write_artifact,
 )
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from forecasting.forecaster import LaunchForecaster
 
 _KIND = "LaunchForecaster"
-_DOCUMENT = "forecaster.json"
+_WHAT = "forecaster"
+_DOCUMENT = f"{_WHAT}.json"
 _VECTORS = "vectors.npz"
 _CARD = "README.md"
 _ENGINES = ("index", "encoder")
@@ -38,14 +39,15 @@ _ENGINES = ("index", "encoder")
 _Forecaster = TypeVar("_Forecaster", bound="LaunchForecaster")
 
 
-def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
+def write_forecaster(path: Path, forecaster: LaunchForecaster, *, standalone: bool) -> None:
     """Write a fitted forecaster, in place of the one that may be there.
 
-    A temporary index is saved with the panel's items and their vectors; any other one is named.
+    The vectors of the panel's items are saved with it, or an index of the caller's is named.
 
     Args:
         path: The folder to write.
         forecaster: A fitted one.
+        standalone: Save the vectors in any case.
 
     Raises:
         InputError: `path` is something else than an artifact.
@@ -57,10 +59,11 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
         "parameters": {name: one for name, one in parameters.items() if name not in _ENGINES}
     }
     files: dict[str, Any] = {}
-    if analogues.is_private:
+    collection = None if standalone else analogues.collection
+    if collection is None:
         files[_VECTORS] = {"vectors": _vectors(analogues)}
     else:
-        document["index"] = place_of(analogues.index)
+        document["index"] = place_of(collection)
     write_artifact(
         path,
         kind=_KIND,
@@ -70,7 +73,7 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster) -> None:
             **panel_files(history, analogues),
             **engine_files(engine),
             **files,
-            _CARD: model_card(engine, parameters),
+            _CARD: model_card(engine, parameters, collection),
         },
     )
 
@@ -86,8 +89,8 @@ def read_forecaster(
     Args:
         cls: What to make.
         path: The folder.
-        index: Where the items are, if they were in an index of the caller's. Items that are no
-            longer there, or have changed, are put back as they were.
+        index: Where the items are, if they were in an index of the caller's; vectors are read out
+            of it, and made anew of items that are no longer there.
         encoder: Turns texts into vectors; None: the one the forecaster was saved with.
 
     Raises:
@@ -96,7 +99,7 @@ def read_forecaster(
         InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
     """
     artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "forecaster"):
+    with understood(artifact, _WHAT):
         document = artifact.json(_DOCUMENT)
         place = place_in(document)
         forecaster = cls(**read_settings(document["parameters"]))
@@ -107,6 +110,8 @@ def read_forecaster(
     encoder = find_encoder(artifact, place, index, encoder)
     check_parameters(forecaster.set_params(index=index, encoder=encoder))
     panel = seen.history.panel
+    if index is not None:
+        same_text(index, forecaster.text)
     analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, vectors)
     forecaster.panel_ = panel
     forecaster.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
@@ -116,20 +121,10 @@ def read_forecaster(
 
 
 def named_index(path: Path) -> dict[str, str] | None:
-    """Return `uri` and `collection` of the index a saved forecaster works with.
-
-    Returns:
-        None where it holds its items itself.
-
-    Raises:
-        ArtifactError: The folder is not a whole, untouched artifact of this kind.
-    """
-    artifact: Artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, "forecaster"):
-        return place_in(artifact.json(_DOCUMENT))
+    """Return `uri` and `collection` of a saved forecaster's index, as `saved_place` does."""
+    return saved_place(path, _KIND, _WHAT)
 
 
 def _vectors(analogues: AnalogueIndex) -> npt.NDArray[np.float32]:
-    """(items, d) vectors of the panel's items; a temporary index may be shared, and hold more."""
-    held = analogues.index.read()
-    return held.vectors[pd.Index(held.ids).get_indexer(pd.Index(analogues.panel.ids))]
+    """(items, d) vectors of the panel's items; an index that is shared holds more."""
+    return analogues.index.vectors(analogues.panel.ids.tolist())

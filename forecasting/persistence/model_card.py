@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 
 from forecasting.forecasts import quantile_names
 from forecasting.models.fitted import FittedForecaster
+from retrieval import ItemIndex, card_list, card_page, card_versions
 
 _MEANING = {
     "lightgbm": "LightGBM over like items: a forest says which past launches a new one is like, "
@@ -20,22 +19,24 @@ _MEANING = {
 }
 
 
-def model_card(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str:
+def model_card(
+    engine: FittedForecaster, parameters: Mapping[str, Any], collection: ItemIndex | None
+) -> str:
     """Return the page as Markdown.
 
     Args:
         engine: What the forecaster knows.
         parameters: Of its constructor.
+        collection: Where the vectors are; None: in the folder of the page.
     """
     sections = {
-        "Data": _data(engine),
+        "Data": _data(engine, collection),
         "How it forecasts": _forecasting(engine, parameters),
-        "How to load it": _loading(engine),
+        "How to load it": _loading(collection),
         "Limits": _limits(engine),
-        "Versions": _versions(engine),
+        "Versions": card_versions(engine.describer.analogues.index.encoder.identity, "lightgbm"),
     }
-    body = "\n".join(f"\n## {title}\n\n{text}" for title, text in sections.items())
-    return f"# Model card\n\n{_introduction(engine)}\n{body}\n"
+    return card_page(_introduction(engine), sections)
 
 
 def _introduction(engine: FittedForecaster) -> str:
@@ -47,8 +48,8 @@ def _introduction(engine: FittedForecaster) -> str:
     )
 
 
-def _data(engine: FittedForecaster) -> str:
-    panel, analogues = engine.describer.history.panel, engine.describer.analogues
+def _data(engine: FittedForecaster, collection: ItemIndex | None) -> str:
+    panel = engine.describer.history.panel
     first = panel.grid.origin
     rows = {
         "items": f"{len(panel.ids):,}",
@@ -57,14 +58,14 @@ def _data(engine: FittedForecaster) -> str:
     }
     where = (
         "This folder holds the items' texts, vectors and sales"
-        if analogues.is_private
-        else f"Vectors are in collection `{analogues.index.collection}` of an index of the "
+        if collection is None
+        else f"Vectors are in collection `{collection.collection}` of an index of the "
         "owner's. This folder holds the items' texts and sales"
     )
     return (
-        f"{_list(rows)}\n\n{where}: share it with those only who may read them. What the data is "
-        "and where it comes from, only its owner can say: beside this folder, since `load` refuses "
-        "one that was changed."
+        f"{card_list(rows)}\n\n{where}: share it with those only who may read them. What the data "
+        "is and where it comes from, only its owner can say: beside this folder, since `load` "
+        "refuses one that was changed."
     )
 
 
@@ -83,11 +84,11 @@ def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str
             "quantiles on launches not trained on; means are multiplied by "
             f"{engine.model.bias:.3f}, by what such launches sold"
         )
-    return _list(rows)
+    return card_list(rows)
 
 
-def _loading(engine: FittedForecaster) -> str:
-    if engine.describer.analogues.is_private:
+def _loading(collection: ItemIndex | None) -> str:
+    if collection is None:
         lines = ["forecaster = LaunchForecaster.load(folder)"]
     else:
         lines = [
@@ -113,17 +114,6 @@ def _limits(engine: FittedForecaster) -> str:
     return "\n".join(f"- {limit}" for limit in limits)
 
 
-def _versions(engine: FittedForecaster) -> str:
-    encoder = engine.describer.analogues.index.encoder.identity
-    vector = f"{encoder.name}, revision {encoder.revision}, {encoder.dim} numbers a text"
-    versions = {name: importlib.metadata.version(name) for name in ("likewise", "lightgbm")}
-    return _list({"encoder": vector, **versions, "Python": platform.python_version()})
-
-
 def _cutoff(engine: FittedForecaster) -> str:
     panel = engine.describer.history.panel
     return f"{panel.grid.dates(np.array([panel.end]))[0]:%Y-%m-%d}"
-
-
-def _list(rows: Mapping[str, str]) -> str:
-    return "\n".join(f"- {name}: {value}" for name, value in rows.items())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 import lightgbm as lgb
-import numpy as np
 import numpy.typing as npt
 
 from forecasting.data.history import History
@@ -20,7 +19,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import PlanEffect
 from forecasting.models.quantile_calibration import Calibration
-from retrieval import Artifact
+from retrieval import Artifact, json_ready
 
 _DOCUMENT = "engine.json"
 _ARRAYS = "engine.npz"
@@ -126,19 +125,6 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         novelty=Novelty(arrays["novelty.known"]),
         calibration=calibration,
     )
-
-
-def json_ready(value: Any) -> Any:
-    """Return the same of dicts, lists and Python's own numbers; infinity, no JSON, as a string."""
-    if isinstance(value, Mapping):
-        return {key: json_ready(one) for key, one in value.items()}
-    if isinstance(value, np.generic):
-        return json_ready(value.item())
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return [json_ready(one) for one in value]
-    return value
 
 
 def read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from retrieval import InputError, TableError
-
-_SHOWN = 5
+from retrieval import InputError, TableError, first_few
 
 
 def checked(
@@ -64,12 +62,13 @@ def choose_item(table: pd.DataFrame, item: object, source: str) -> str:
         InputError: No item has this id, or none is named and there are several.
     """
     ids = table["unique_id"].unique()
+    there = ", ".join(first_few(list(ids)))
     if item is None:
         if len(ids) > 1:
-            raise InputError(f"{source} holds several items; name one of them: {_some(list(ids))}")
+            raise InputError(f"{source} holds several items; name one of them: {there}")
         return str(ids[0])
     if str(item) not in ids:
-        raise InputError(f"{source}: unknown item {str(item)!r}; there are: {_some(list(ids))}")
+        raise InputError(f"{source}: unknown item {str(item)!r}; there are: {there}")
     return str(item)
 
 
@@ -101,9 +100,3 @@ def _converted(found: pd.Series, clean: pd.DataFrame, name: str, source: str) ->
         kind = "a date" if pd.api.types.is_datetime64_any_dtype(found) else "a number"
         raise TableError(f"{source}: {name} holds {value!r}, which is not {kind}")
     return found
-
-
-def _some(ids: Sequence[object]) -> str:
-    """A few of the ids, and how many there are."""
-    shown = ", ".join(map(str, ids[:_SHOWN]))
-    return shown if len(ids) <= _SHOWN else f"{shown}, … ({len(ids):,} in all)"

@@ -16,11 +16,9 @@ from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Ints
 from forecasting.features.analogues import Pool, Pools
 from forecasting.models.sample_paths import Paths
-from retrieval import InputError
+from retrieval import InputError, first_few
 
 ALL = "*"
-
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,7 @@ class Adjustments:
                     raise InputError(f"{name}: give a list of analogues, not {analogues!r} alone")
                 missing = [one for one in map(str, analogues) if one not in position]
                 if missing:
-                    shown = ", ".join(missing[:_SHOWN])
+                    shown = ", ".join(first_few(missing))
                     raise InputError(f"{name}: not among the items seen by the cutoff: {shown}")
         factors = [*self.scale.values()]
         factors += [one for given in self.weights.values() for one in given.values()]
@@ -119,7 +117,7 @@ class Adjustments:
         for one in fields(self):
             missing = [name for name in getattr(self, one.name) if str(name) not in known]
             if missing:
-                shown = ", ".join(map(str, missing[:_SHOWN]))
+                shown = ", ".join(first_few(missing))
                 raise InputError(f"{one.name}: not among the items asked about: {shown}")
 
 

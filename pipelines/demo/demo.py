@@ -49,7 +49,6 @@ from pipelines.tables.output import write_json, write_table
 # Standing at the end of this week, the launches of the next four weeks have eight weeks to score.
 CUTOFF = pd.Timestamp("2017-10-09")
 OUTPUTS = ("items.parquet", "sales.parquet", "labels.parquet", "forecasts.parquet", "report.html")
-_LAUNCHES = "launches"  # the collection of the forecast's analogues
 
 
 def demo_settings(out: Path, *, cache: bool = True) -> Settings:
@@ -125,9 +124,8 @@ def _index(settings: Settings, items: pd.DataFrame, *, keep: bool) -> dict[str, 
 
 
 def _drop(settings: Settings) -> None:
-    for collection in (settings.index.collection, _LAUNCHES):
-        with open_index(settings, collection=collection) as index:
-            index.drop()
+    with open_index(settings) as index:
+        index.drop()
 
 
 def _compute(settings: Settings, data: CompleteJourney, steps: _Steps, out: Path) -> dict[str, Any]:
@@ -138,13 +136,9 @@ def _compute(settings: Settings, data: CompleteJourney, steps: _Steps, out: Path
     ):
         labeling = label_held_out(make_classifier(settings, index), data.items)
         say(f"{len(labeling.labels):,} products labeled")
-    with (
-        steps("forecasts", "launches after the cutoff, by every method") as say,
-        open_index(settings, collection=_LAUNCHES) as index,
-    ):
-        launches = backtest(
-            make_forecaster(settings, index), data.items, data.sales, cutoffs=[CUTOFF]
-        )
+    with steps("forecasts", "launches after the cutoff, by every method") as say:
+        # Not by the vectors of the collection: for a forecast the category is known.
+        launches = backtest(make_forecaster(settings), data.items, data.sales, cutoffs=[CUTOFF])
         say(f"{launches.totals['unique_id'].nunique():,} launches forecast")
         metrics = _metrics(settings, data, labeling, launches)
         write_table(data.items, out / "items.parquet")

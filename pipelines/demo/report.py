@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -16,9 +15,9 @@ from rich.text import Text
 from forecasting import FORECASTER, BacktestResult
 from pipelines.demo.complete_journey import LABEL, TEXT, CompleteJourney
 from pipelines.demo.labeling import CLASSIFIER, EVERY, HARDER, METHODS, Labeling
+from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import comparison_figure, coverage_figure, launch_figure, to_svg
 from pipelines.reports.terminal import comparison_table, emphasized, named, plain_table
-from pipelines.tables.output import write_text
 from retrieval import item_texts
 
 _LABEL_EXAMPLES = 8
@@ -43,12 +42,11 @@ def write_report(
         launches: Forecasts of the launches.
         path: Where to.
     """
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
-    )
     rows = metrics["forecasts"]["compare"]
     keys = ("wape_total", "wape_curve", "wql", "rmse_total")
-    page = environment.get_template("demo.html.j2").render(
+    fill_page(
+        "demo.html.j2",
+        path,
         **metrics,
         classifier=CLASSIFIER,
         n_methods=len(METHODS),
@@ -62,7 +60,6 @@ def write_report(
         launch_svg=Markup(to_svg(launch_examples(launches, data.items))),
         comparison_svg=Markup(to_svg(comparison_figure(launches.compare(), FORECASTER))),
     )
-    write_text(page, path)
 
 
 def launch_examples(launches: BacktestResult, items: pd.DataFrame) -> Figure:

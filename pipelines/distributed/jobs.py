@@ -149,18 +149,16 @@ def forecast_on_ray(
 
     Args:
         settings: `engine`.
-        forecaster: Fitted; its items in a collection on a server, or in an index of its own.
+        forecaster: Fitted; it travels with the vectors of its items.
         new_items: All items to forecast.
         observed: Sales so far.
         observed_until: The last period of which they tell.
         future: Plans.
 
     Raises:
-        InputError: The collection is in a Lite file that is not the forecaster's own.
         TableError: A table is not in order.
     """
-    analogues = forecaster.engine_.describer.analogues
-    settings = _of_workers(settings, analogues.index, analogues.is_private)
+    settings = _encoding_as(settings, forecaster.engine_.describer.analogues.index)
     reader = Reader.of(forecaster)
     reader.items(new_items, "new_items")  # together: no id may be there twice
     if observed is not None:  # together, too: blocks do not know when the others end
@@ -174,7 +172,7 @@ def forecast_on_ray(
         return forecaster.predict_both(new_items, **told)
     files = _files_of(forecaster)
     blocks = in_blocks(new_items.reset_index(drop=True), settings.engine.block_rows)
-    arguments = (settings, files, analogues.is_private, told)
+    arguments = (settings, files, told)
     try:
         with ray_running(settings.engine):
             made = dict(map_blocks(blocks, settings.engine, _predictor, *arguments))
@@ -222,9 +220,12 @@ def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
 
 
 def _files_of(model: NeighborClassifier | LaunchForecaster) -> Files:
-    """The files it is saved to."""
+    """The files it is saved to; a forecaster's vectors among them."""
     with tempfile.TemporaryDirectory() as folder:
-        model.save(Path(folder) / "model")
+        if isinstance(model, LaunchForecaster):
+            model.save(Path(folder) / "model", standalone=True)
+        else:
+            model.save(Path(folder) / "model")
         return {file.name: file.read_bytes() for file in (Path(folder) / "model").iterdir()}
 
 
@@ -268,8 +269,6 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
     with _written(files) as folder:
         if is_private:
             classifier = NeighborClassifier.load(folder, encoder=make_encoder(settings))
-            # All searches in memory, as after `fit`, however many rows a block has.
-            classifier.index_.read()
         else:
             index = _opened.enter_context(open_index(settings, to_read=True))
             classifier = NeighborClassifier.load(folder, index=index)
@@ -282,14 +281,10 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
 
 
 def _predictor(
-    settings: Settings, files: Files, is_private: bool, told: dict[str, Any]
+    settings: Settings, files: Files, told: dict[str, Any]
 ) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame]]:
     with _written(files) as folder:
-        if is_private:
-            forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
-        else:
-            index = _opened.enter_context(open_index(settings, to_read=True))
-            forecaster = LaunchForecaster.load(folder, index=index)
+        forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
 
     def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         assert isinstance(rows, pd.DataFrame)

@@ -29,7 +29,7 @@ from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
 from pipelines.tables.output import write_table
 from pipelines.tables.parquet import parquet_files
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
-from retrieval import InputError, Offense, TableError
+from retrieval import InputError, Offense, TableError, first_few
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -44,7 +44,6 @@ Role = Literal["items", "sales", "future", "new_items", "observed", "test", "out
 _T = TypeVar("_T")
 _SUFFIXES = (".parquet", ".csv")
 _MOST = 0.5
-_SHOWN = 5
 _SHARED = "is there more than once"
 
 
@@ -245,10 +244,9 @@ class _Sieve:
     def _refuse_if_most_are_bad(self) -> None:
         if len(self.bad) <= _MOST * self._total:
             return
-        first = sorted(self.bad)[:_SHOWN]
-        lines = [f"row {row + 1}: {' '.join(_words(self.bad[row]))}" for row in first]
-        if len(self.bad) > _SHOWN:
-            lines.append(f"... and {len(self.bad) - _SHOWN:,} more")
+        lines = first_few(
+            sorted(self.bad), lambda row: f"row {row + 1}: {' '.join(_words(self.bad[row]))}"
+        )
         raise InputError(
             f"{self._name}: {len(self.bad):,} of {self._total:,} rows are bad, more than half; "
             + "\n  ".join(["none is quarantined, and nothing is done", *lines])

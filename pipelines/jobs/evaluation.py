@@ -7,11 +7,8 @@ needs no index.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +19,7 @@ from classifiers import Evaluation, cross_evaluate, evaluate
 from pipelines.components import fitted_classifier, make_classifier, make_encoder, screened_queries
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
-from pipelines.fingerprint import engine_versions
+from pipelines.fingerprint import made_with
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import (
     TableInput,
@@ -319,10 +316,7 @@ def _strings(*columns: str | None) -> dict[str, Kind]:
 
 def _provenance(settings: Settings) -> dict[str, Any]:
     return {
-        "likewise": version("likewise"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "versions": engine_versions(),
+        **made_with(),
         "encoder": make_encoder(settings).identity.as_dict(),
         "classify": settings.classify.model_dump(mode="json"),
     }

@@ -1,14 +1,14 @@
 """The jobs behind ``likewise forecast`` and ``likewise backtest``.
 
 Each takes the `Settings` and its tables, as DataFrames or as what `read_table` reads. The items a
-forecast learns from are kept in a temporary index: that of the settings is for labels.
+forecast learns from are read out of the collection of the settings, where it has the same texts.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from pipelines.inputs.items import TableInput, naming_tables, require_text, sour
 from pipelines.inputs.launches import LaunchTables, ScreenedLaunches, telling_stock
 from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
-from retrieval import InputError, ItemIndex
+from retrieval import InputError, ItemIndex, StoreLockedError
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -44,59 +44,6 @@ class LaunchForecasts:
     curves: pd.DataFrame
     totals: pd.DataFrame
     remarks: tuple[str, ...]
-
-
-def forecast_job(
-    settings: Settings,
-    items: TableInput | None = None,
-    sales: TableInput | None = None,
-    *,
-    new: TableInput | None = None,
-    cutoff: str | pd.Timestamp | None = None,
-    future: TableInput | None = None,
-    observed: TableInput | None = None,
-    observed_until: pd.Timestamp | None = None,
-    model: Path | None = None,
-    save: Path | None = None,
-    totals: bool = False,
-    quarantine: Quarantine | None = None,
-) -> pd.DataFrame:
-    """Forecasts new items; see `forecast_launches`.
-
-    Args:
-        settings: As there, and so the others.
-        items: The items.
-        sales: The sales panel.
-        new: The items to forecast.
-        cutoff: The last period seen.
-        future: Plans.
-        observed: Sales of the new items so far.
-        observed_until: The last period of which they tell.
-        model: A saved forecaster.
-        save: Folder to save the forecaster to.
-        totals: Return a row per item instead of one per item and age.
-        quarantine: What becomes of bad rows.
-
-    Returns:
-        The forecasts table, or that of the totals.
-
-    Raises:
-        InputError: As in `forecast_launches`.
-    """
-    made = forecast_launches(
-        settings,
-        items,
-        sales,
-        new=new,
-        cutoff=cutoff,
-        future=future,
-        observed=observed,
-        observed_until=observed_until,
-        model=model,
-        save=save,
-        quarantine=quarantine,
-    )
-    return made.totals if totals else made.curves
 
 
 def forecast_launches(
@@ -167,7 +114,7 @@ def forecast_launches(
             with named, timed(_log, "forecaster fitted"), _few_launches() as remarks, told:
                 forecaster.fit(known, panel, cutoff=cutoff, future=plan)
         if save is not None:
-            forecaster.save(save)
+            forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
             predict = forecaster.predict_both
@@ -217,19 +164,20 @@ def backtest_job(
     quarantine = quarantine or Quarantine.of(settings, "backtest")
     given = {"items": items, "sales": sales, "future": future}
     refuse_overwriting(settings, quarantine.written, **given)
-    forecaster = make_forecaster(settings)
-    items = source_of(items if items is not None else settings.items.source, "items")
-    sales = source_of(sales if sales is not None else settings.sales.source, "sales")
-    future = future if future is not None else settings.future.source
-    tables = LaunchTables(forecaster)
-    screened = ScreenedLaunches(tables, quarantine)
-    known = screened.items(items)
-    panel, plan = screened.sales(sales, known), screened.plan(future)
-    named = naming_tables(items=items, sales=sales, future=future)
-    told = telling_stock(tables, panel)
-    with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
-        result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
-        fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
+    with _collection(settings) as index:
+        forecaster = make_forecaster(settings, index)
+        items = source_of(items if items is not None else settings.items.source, "items")
+        sales = source_of(sales if sales is not None else settings.sales.source, "sales")
+        future = future if future is not None else settings.future.source
+        tables = LaunchTables(forecaster)
+        screened = ScreenedLaunches(tables, quarantine)
+        known = screened.items(items)
+        panel, plan = screened.sales(sales, known), screened.plan(future)
+        named = naming_tables(items=items, sales=sales, future=future)
+        told = telling_stock(tables, panel)
+        with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
+            result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
+            fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
     return result
 
 
@@ -238,10 +186,10 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
 
     Args:
         settings: `items` and `sales` map the columns, `forecast` says what is forecast.
-        index: Where analogues are kept; None: a temporary one, with the settings' encoder.
+        index: Has their vectors; None: they are made, by the settings' encoder.
     """
     items, sales, options = settings.items, settings.sales, settings.forecast
-    text = items.text if options.text is None else options.text
+    text = _text(settings)
     require_text(items.model_copy(update={"text": text}))
     if items.launch_date is None:
         hint = "set items.launch_date in the config, or give --launch-date-col"
@@ -306,7 +254,8 @@ def _asked(
 def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForecaster]:
     """A forecaster to be fitted, or a saved one; the latter knows where its index is."""
     if model is None:
-        yield make_forecaster(settings)
+        with _collection(settings) as index:
+            yield make_forecaster(settings, index)
         return
     named = "name" in settings.encoder.model_fields_set
     home = named_index(model)
@@ -316,6 +265,42 @@ def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForeca
     its_own = settings.model_copy(update={"index": settings.index.at(**home, said_by=model)})
     with open_index(its_own, to_read=True) as index:
         yield LaunchForecaster.load(model, index=index)
+
+
+@contextmanager
+def _collection(settings: Settings) -> Iterator[ItemIndex | None]:
+    """The collection of the settings, where its vectors are of the texts that are forecast by.
+
+    None where they are not, or there is no collection yet, or a server at work has its Lite file:
+    the items are then embedded for this job alone.
+    """
+    uri = settings.index.uri
+    with ExitStack() as opened:
+        index = None
+        if "://" in uri or Path(uri).exists():
+            try:
+                index = opened.enter_context(open_index(settings))
+            except StoreLockedError as error:
+                _log.warning("items are embedded without the collection", reason=str(error))
+        if index is not None and not _has_texts(index, _text(settings)):
+            index = None
+        yield index
+
+
+def _has_texts(index: ItemIndex, text: Sequence[str]) -> bool:
+    """Whether there are items, and their vectors are made of these columns."""
+    if not index.count():
+        return False
+    if index.layout.text == tuple(text):
+        return True
+    held = ", ".join(index.layout.text)
+    _log.info("items are embedded without the collection", reason=f"it has the texts of {held}")
+    return False
+
+
+def _text(settings: Settings) -> tuple[str, ...]:
+    """The columns of text that items are alike by."""
+    return settings.items.text if settings.forecast.text is None else settings.forecast.text
 
 
 def _refuse_contradictions(

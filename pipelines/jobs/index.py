@@ -29,12 +29,11 @@ from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.parquet import ParquetRows, count_rows, is_parquet, parquet_schema
 from pipelines.tables.reader import Kind
-from retrieval import InputError, ItemIndex
+from retrieval import InputError, ItemIndex, first_few
 
 _log = structlog.stdlib.get_logger(__name__)
 
 _MOST = 0.2
-_SHOWN = 5
 
 
 def fill_by_parts(
@@ -120,11 +119,10 @@ def ids_to_prune(
             f"the collection {index.collection!r}, which it never does"
         )
     if len(gone) > _MOST * len(there) and not confirmed:
-        more = ", ..." if len(gone) > _SHOWN else ""
         raise InputError(
             f"{source}: --prune would remove {len(gone):,} of {len(there):,} items of the "
             f"collection {index.collection!r}, more than {_MOST:.0%}: "
-            f"{', '.join(gone[:_SHOWN])}{more}; give --yes if the table is whole"
+            f"{', '.join(first_few(gone))}; give --yes if the table is whole"
         )
     return gone
 

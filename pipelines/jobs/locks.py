@@ -1,6 +1,5 @@
 """One job at a time on a folder or a collection: locks that end with the process holding them."""
 
-import fcntl
 import hashlib
 import re
 from collections.abc import Callable, Iterator
@@ -9,6 +8,8 @@ from datetime import UTC, datetime
 from os import getpid
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from filelock import FileLock, Timeout
 
 from retrieval import LikewiseError, default_cache_dir
 
@@ -89,16 +90,14 @@ def _hold(path: Path, job: str, refused: Callable[[str], LikewiseError]) -> Exit
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
-        file = held.enter_context(path.open("a+", encoding="utf-8"))
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise refused(file.read(200).strip() or "just started") from None
-        file.truncate(0)
+            # Without flock, the file itself would be the lock, and outlive a holder that is killed.
+            held.enter_context(FileLock(path, blocking=False, fallback_to_soft=False))
+        except Timeout:
+            holder = path.read_text(encoding="utf-8")
+            raise refused(holder[:200].strip() or "just started") from None
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        file.write(f"{job}process {getpid()}, since {now}\n")
-        file.flush()
+        path.write_text(f"{job}process {getpid()}, since {now}\n", encoding="utf-8")
         return held.pop_all()
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, Reader, describe
+from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, Reader, describe, resamples
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, source_of
@@ -40,7 +40,6 @@ _SCORED, _WAITING, _OLDER = "scored", "waiting", "older"
 
 
 _DRAWS = 2000
-_BLOCK = 200  # draws held in memory at once
 _SUMMED = ["units", "mean", "error", "baseline_error", "inside", "interval"]
 
 
@@ -273,11 +272,8 @@ def score_intervals(
         seed: Of the draws.
     """
     table = launches[_SUMMED].to_numpy(dtype=np.float64)
-    rng, n = np.random.default_rng(seed), len(table)
-    drawn = [
-        _scores(rng.multinomial(n, np.full(n, 1 / n), size=_BLOCK) @ table, n)
-        for _ in range(0, _DRAWS, _BLOCK)
-    ]
+    n = len(table)
+    drawn = [_scores(counts @ table, n) for counts in resamples(n, _DRAWS, seed)]
     tail = (1 - level) / 2
     intervals = {}
     for name in drawn[0]:

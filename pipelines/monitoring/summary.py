@@ -14,10 +14,12 @@ from pipelines.monitoring.label_drift import LabelDrift
 from pipelines.monitoring.matured_forecasts import MaturedForecasts, Scores
 from pipelines.monitoring.monitor import MonitorReport
 from pipelines.reports.terminal import plain_table
+from pipelines.reports.words import counted, number
 from pipelines.runs.label_profiles import LEVELS, LabelProfile
 
 _STYLES = {FINE: "green", ALARM: "bold red", FEW: "yellow", CHANCE: "yellow"}
 _CUTOFFS = 12
+_SHARE = "{:.0%}"
 
 
 def show_monitoring(console: Console, report: MonitorReport) -> None:
@@ -105,13 +107,13 @@ _OF_ITEMS = {"unknown_share", "unknown_rise", "novelty_psi", "label_shift"}
 
 
 def _score_cells(scores: Scores) -> Sequence[str]:
-    holds = f"{_share(scores.coverage)} of {_share(scores.interval)}"
+    holds = f"{number(scores.coverage, _SHARE)} of {number(scores.interval, _SHARE)}"
     return (
         f"{scores.launches:,}",
         f"{scores.units:,.0f}",
-        _share(scores.wape),
-        _share(scores.baseline_wape),
-        _share(scores.bias, "+"),
+        number(scores.wape, _SHARE),
+        number(scores.baseline_wape, _SHARE),
+        number(scores.bias, "{:+.0%}"),
         holds if math.isfinite(scores.coverage) else "n/a",
     )
 
@@ -127,16 +129,11 @@ def _rest_in_words(made: MaturedForecasts) -> str:
 
 
 def _run(profile: LabelProfile) -> str:
-    items = "item" if profile.items == 1 else "items"
-    return f"{profile.made[:16].replace('T', ' ')} UTC ({profile.items:,} {items})"
+    return f"{profile.made[:16].replace('T', ' ')} UTC ({counted(profile.items, 'item')})"
 
 
 def _quantile(level: float) -> str:
     return {0.0: "least", 0.5: "median", 1.0: "most"}.get(level, f"{level:g}")
-
-
-def _share(value: float, sign: str = "") -> str:
-    return f"{value:{sign}.0%}" if math.isfinite(value) else "n/a"
 
 
 def _print(console: Console, table: Table) -> None:

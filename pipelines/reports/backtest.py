@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -31,15 +26,17 @@ from forecasting import (
 )
 from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
-from pipelines.fingerprint import engine_versions
+from pipelines.fingerprint import made_with
 from pipelines.inputs.items import TableInput, name_of
+from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
-from pipelines.tables.output import replacing_files, write_json, write_table, write_text
+from pipelines.reports.words import counted, date
+from pipelines.tables.output import write_json, write_table
+from retrieval import first_few, replacing_files
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss
-_LOSSES_SHOWN = 5  # groups
 _LEFT_OUT_SHOWN = 50
 _CUTOFFS_SHOWN = 6
 _OFF = 0.1  # bias from which on it is said in words
@@ -120,11 +117,9 @@ def write_backtest_report(
     compare = result.compare(seed=seed, draws=_DRAWS)
     coverage, width = interval_names(result.quantiles)
     slices = {what: list(_groups(result, what)) for what in _sliced_by(result)}
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
-    )
-    environment.filters |= {"number": _number, "date": _date}
-    page = environment.get_template("backtest.html.j2").render(
+    fill_page(
+        "backtest.html.j2",
+        Path(path),
         title=title,
         headline=backtest_headline(result),
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
@@ -140,28 +135,27 @@ def write_backtest_report(
         left_out=result.left_out.head(_LEFT_OUT_SHOWN).to_dict("records"),
         n_left_out=len(result.left_out),
         reasons=result.left_out["reason"].value_counts().to_dict(),
-        cutoffs=[_date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()],
+        cutoffs=[date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()],
         parameters=_parameters(result),
-        made=_made(seed),
+        made={**made_with(), "draws": _DRAWS, "seed": seed},
         pictures={kind: Markup(_picture(result, kind)) for kind in PLOTS},
     )
-    write_text(page, Path(path))
 
 
 def backtest_headline(result: BacktestResult) -> str:
     """What was tested, as two sentences."""
     forecaster, n = result.forecaster, len(result.items)
     period = period_name(str(forecaster.freq))
-    cutoffs = [_date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()]
+    cutoffs = [date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()]
     if len(cutoffs) > _CUTOFFS_SHOWN:
         when = f"{len(cutoffs)} cutoffs from {cutoffs[0]} to {cutoffs[-1]}"
     else:
         when = f"{', '.join(cutoffs[:-1])} and {cutoffs[-1]}" if cutoffs[1:] else cutoffs[0]
     first = result.predictions.loc[result.predictions["age"] == 0, "ds"]
     return (
-        f"{_launches(n)} from {_date(first.min())} to {_date(first.max())}, each forecast for "
-        f"{forecaster.horizon} {period}s with nothing but what was known at the cutoff before it "
-        f"({when}). None was left out for what it sold."
+        f"{counted(n, 'launch', 'es')} from {date(first.min())} to {date(first.max())}, each "
+        f"forecast for {forecaster.horizon} {period}s with nothing but what was known at the "
+        f"cutoff before it ({when}). None was left out for what it sold."
     )
 
 
@@ -178,17 +172,17 @@ def losses_in_words(compare: pd.DataFrame, groups: list[_Group]) -> list[str]:
             )
     same = others.index[others["verdict"] == NO_DIFFERENCE].tolist()
     if same:
-        lines.append(f"On total WAPE no difference is shown to {_listed(same)}.")
+        lines.append(f"On total WAPE no difference is shown to {', '.join(same)}.")
     lost = [row for row in groups if row.is_lost and row.n_items >= _FEWEST and row.what != "age"]
     lost.sort(key=lambda row: row.rival_wape - row.wape)
     if lost:
-        shown = "; ".join(
-            f"{row.what} {row.name} ({row.rival} {row.rival_wape:.3f}, ours {row.wape:.3f})"
-            for row in lost[:_LOSSES_SHOWN]
-        )
-        more = f"; and {len(lost) - _LOSSES_SHOWN} more" if len(lost) > _LOSSES_SHOWN else ""
-        lines.append(f"Groups in which some baseline has the lower total WAPE: {shown}{more}.")
+        shown = "; ".join(first_few(lost, _lost_group))
+        lines.append(f"Groups in which some baseline has the lower total WAPE: {shown}.")
     return lines
+
+
+def _lost_group(row: _Group) -> str:
+    return f"{row.what} {row.name} ({row.rival} {row.rival_wape:.3f}, ours {row.wape:.3f})"
 
 
 def _lost_intervals(others: pd.DataFrame) -> Iterator[str]:
@@ -227,8 +221,7 @@ def wins_in_words(compare: pd.DataFrame) -> str:
         for measure, column in (("total WAPE", "verdict"), ("WQL", "wql_verdict"))
     }
     return " ".join(
-        f"Beaten on {measure}: {_listed(names) if names else 'none'}."
-        for measure, names in beaten.items()
+        f"Beaten on {measure}: {', '.join(names) or 'none'}." for measure, names in beaten.items()
     )
 
 
@@ -248,7 +241,7 @@ def _groups(result: BacktestResult, what: str) -> Iterator[_Group]:
         known = others.notna().any()
         yield _Group(
             what=what,
-            name=_date(name) if isinstance(name, pd.Timestamp) else str(name),
+            name=date(name) if isinstance(name, pd.Timestamp) else str(name),
             n_items=int(ours["n_items"]),
             wape=float(ours[error]),
             rival=str(others.idxmin()) if known else "",
@@ -273,33 +266,6 @@ def _parameters(result: BacktestResult) -> dict[str, str]:
         for name, value in result.forecaster.get_params(deep=False).items()
         if isinstance(value, plain)
     }
-
-
-def _made(seed: int) -> dict[str, Any]:
-    return {
-        "likewise": importlib.metadata.version("likewise"),
-        "python": platform.python_version(),
-        "versions": engine_versions(),
-        "draws": _DRAWS,
-        "seed": seed,
-    }
-
-
-def _number(value: float, pattern: str = "{:.3f}") -> str:
-    """A number, or that there is none: nothing was sold to relate it to."""
-    return "n/a" if pd.isna(value) else pattern.format(value)
-
-
-def _date(value: pd.Timestamp) -> str:
-    return f"{value:%Y-%m-%d}"
-
-
-def _launches(n: int) -> str:
-    return f"{n:,} launch{'' if n == 1 else 'es'}"
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(map(str, names))
 
 
 def write_backtest(
@@ -343,10 +309,7 @@ def write_backtest(
 def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:
     """How the backtest came about; secrets of the settings are masked."""
     return {
-        "likewise": version("likewise"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "versions": engine_versions(),
+        **made_with(),
         "encoder": make_encoder(settings).identity.as_dict(),
         "settings": settings.model_dump(mode="json", include=_SECTIONS),
         "cutoffs": [f"{cutoff:%Y-%m-%d}" for cutoff in result.items["cutoff"].unique()],
@@ -402,8 +365,8 @@ def backtest_title(result: BacktestResult) -> str:
     """How many launches from how many cutoffs, as a title."""
     launches, cutoffs = len(result.items), result.items["cutoff"].nunique()
     return (
-        f"{launches:,} launch{'' if launches == 1 else 'es'} from {cutoffs} "
-        f"cutoff{'' if cutoffs == 1 else 's'}, {len(result.left_out):,} left out"
+        f"{counted(launches, 'launch', 'es')} from {counted(cutoffs, 'cutoff')}, "
+        f"{len(result.left_out):,} left out"
     )
 
 

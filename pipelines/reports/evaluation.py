@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from rich import box
 from rich.console import Console
@@ -18,13 +17,16 @@ from rich.table import Table
 
 from classifiers import TAIL_EXAMPLES, Evaluation
 from pipelines.jobs.evaluation import EvaluationResult
+from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import (
     confusions_figure,
     coverage_figure,
     reliability_figure,
     to_svg,
 )
-from pipelines.tables.output import replacing_files, write_json, write_table, write_text
+from pipelines.reports.words import counted
+from pipelines.tables.output import write_json, write_table, write_text
+from retrieval import replacing_files
 
 _WORST = 8
 _PAIRS = 8
@@ -130,21 +132,20 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
         ),
         (setup["left_out"], "without a label, left out."),
     ]
-    lines = [f"{_items(n)} {words}" for n, words in said if n]
+    lines = [f"{counted(n, 'item')} {words}" for n, words in said if n]
     if setup["method"] == "held-out sample":
         low, high = evaluation.intervals["accuracy"]
         every, error = counts["items"] + setup["examples"], (high - low) / _ERRORS_WIDE
         lines.append(
-            f"{_items(counts['items'])} of {every:,} are scored, drawn with seed {setup['seed']}; "
-            f"the standard error of the accuracy is {error:.2%}."
+            f"{counted(counts['items'], 'item')} of {every:,} are scored, drawn with seed "
+            f"{setup['seed']}; the standard error of the accuracy is {error:.2%}."
         )
     if counts["tail_items"]:
-        labels = f"{counts['tail_labels']:,} label{'s' if counts['tail_labels'] > 1 else ''}"
-        lines.append(f"{_items(counts['tail_items'])} of {labels} make the tail recall.")
+        labels = counted(counts["tail_labels"], "label")
+        lines.append(f"{counted(counts['tail_items'], 'item')} of {labels} make the tail recall.")
     if counts["outside"]:
-        lines.append(
-            f"{_items(counts['outside'])} of no known label make what is said of strangers."
-        )
+        strangers = counted(counts["outside"], "item")
+        lines.append(f"{strangers} of no known label make what is said of strangers.")
     return lines
 
 
@@ -218,10 +219,6 @@ def _table(title: str, columns: list[str]) -> Table:
     return table
 
 
-def _items(n: int) -> str:
-    return f"{n:,} item{'s' if n != 1 else ''}"
-
-
 def _shown(value: float, kind: _Kind) -> str:
     return f"{value:.1%}" if kind.is_share else f"{value:.3f}"
 
@@ -237,10 +234,9 @@ def write_page(
         pictures: SVG elements `reliability`, `risk_coverage` and `confusions`.
         path: Where to.
     """
-    environment = Environment(
-        loader=PackageLoader("pipelines.reports"), autoescape=True, undefined=StrictUndefined
-    )
-    page = environment.get_template("evaluation.html.j2").render(
+    fill_page(
+        "evaluation.html.j2",
+        path,
         setup=setup,
         counts=evaluation.counts,
         headline=headline(evaluation, setup),
@@ -253,7 +249,6 @@ def write_page(
         worst=worst_labels(evaluation).to_dict("records"),
         pictures={name: Markup(svg) for name, svg in pictures.items()},
     )
-    write_text(page, path)
 
 
 def write_evaluation(result: EvaluationResult, folder: Path) -> None:

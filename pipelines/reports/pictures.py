@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from classifiers import Selective
+from pipelines.reports.words import short
 
 _NAME_WIDTH = 44
 INK, ACCENT, SOFT, WARM = "#1f2933", "#0b7285", "#adb5bd", "#d9480f"
@@ -153,7 +154,7 @@ def confusions_figure(confusions: pd.DataFrame, most: int = 15) -> Figure:
     figure = Figure(figsize=(6.4, 0.42 * max(len(shown), 1) + 0.9), layout="constrained")
     axis = figure.subplots()
     names = [
-        f"{_short(row['label'])}\n  taken for {_short(row['predicted'])}"
+        "\n  taken for ".join(short(row[key], _NAME_WIDTH) for key in ("label", "predicted"))
         for row in shown.to_dict("records")
     ]
     axis.barh(range(len(shown)), shown["n"], color=ACCENT, height=0.62)
@@ -166,11 +167,6 @@ def confusions_figure(confusions: pd.DataFrame, most: int = 15) -> Figure:
     _tidy(axis)
     axis.tick_params(axis="y", labelsize=8)
     return figure
-
-
-def _short(name: object) -> str:
-    text = str(name)
-    return text if len(text) <= _NAME_WIDTH else text[: _NAME_WIDTH - 1] + "…"
 
 
 def _plain(text: str) -> str:

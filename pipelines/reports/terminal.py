@@ -14,6 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipelines.reports.words import known, number, short
+
 if TYPE_CHECKING:
     from pipelines.jobs.reindex import Reindexing
 
@@ -53,10 +55,12 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
     groups = near.groupby("query", sort=False)
     for query, rows in itertools.islice(groups, _ROWS):
         title = texts[int(str(query))] if texts else str(query)
-        table = _table(escape(_short(title)), ["#", "item_id", "similarity", "label", "text"])
+        table = _table(
+            escape(short(title, _TEXT_WIDTH)), ["#", "item_id", "similarity", "label", "text"]
+        )
         for row in rows.to_dict("records"):
             cells = [row["rank"], row["item_id"], f"{row['similarity']:.3f}"]
-            table.add_row(*_cells([*cells, row["label"], _short(str(row["text"]))]))
+            table.add_row(*_cells([*cells, row["label"], short(row["text"], _TEXT_WIDTH)]))
         console.print(table)
     _more(console, groups.ngroups, "queries")
     console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
@@ -210,10 +214,6 @@ def _more(console: Console, count: int, what: str) -> None:
         console.print(f"[dim]  ... and {count - _ROWS:,} {what} more[/]")
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= _TEXT_WIDTH else text[: _TEXT_WIDTH - 1] + "…"
-
-
 def _bar(share: float) -> str:
     return "" if math.isnan(share) else "█" * round(share * 10)
 
@@ -248,16 +248,14 @@ def comparison_table(
     table.add_column("WAPE total - ours\nand 95 % interval", no_wrap=True)
     if detailed:
         table.add_column("than\nours", no_wrap=True)
-    best = {
-        key: min((row[key] for row in rows if _known(row[key])), default=None) for key in scores
-    }
+    best = {key: min((row[key] for row in rows if known(row[key])), default=None) for key in scores}
     for row in rows:
         is_ours = row["method"] == FORECASTER
         cells = [
             named(row["method"], FORECASTER),
             *(emphasized(_short_number(row[key]), row[key] == best[key]) for key in scores),
-            Text(_share(row["bias"], "+.0%")),
-            Text(_share(row[coverage], ".0%")),
+            Text(number(row["bias"], "{:+.0%}")),
+            Text(number(row[coverage], "{:.0%}")),
             Text() if is_ours else _against(row),
         ]
         if detailed:
@@ -294,7 +292,7 @@ def emphasized(text: str, is_best: bool) -> Text:
 
 
 def _against(row: Mapping[Any, Any]) -> Text:
-    if not _known(row["difference"]):
+    if not known(row["difference"]):
         return Text("n/a", style="dim")
     ends = f"{_signed(row['low'])}, {_signed(row['high'])}"
     _, style = _VERDICTS.get(row["verdict"], _NOT_SHOWN)
@@ -302,25 +300,15 @@ def _against(row: Mapping[Any, Any]) -> Text:
 
 
 def _short_number(value: float | None) -> str:
-    if not _known(value):
+    if not known(value):
         return "n/a"
-    assert value is not None
     return f"{value:.3f}"[1:] if value < 0.9995 else f"{value:.2f}"
-
-
-def _share(value: float | None, form: str) -> str:
-    return format(value, form) if _known(value) else "n/a"
 
 
 def _signed(value: float) -> str:
     """Three digits without the zero in front: the table fits a terminal of 80 columns."""
     text = f"{value:+.3f}"
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
-
-
-def _known(value: float | None) -> bool:
-    """Whether there is a number: none where nothing was sold to relate it to (null in JSON)."""
-    return value is not None and not math.isnan(value)
 
 
 def show_reindexing(console: Console, name: str, done: Reindexing) -> None:

@@ -13,12 +13,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from pipelines.config.settings import Settings
+from forecasting import Floats
 from pipelines.jobs.forecasts import LaunchForecasts
 from pipelines.tables.output import write_table
 from retrieval import TableError
-
-Floats = npt.NDArray[np.float64]
 
 _FOLDER = Path("kept") / "forecasts"
 _KEYS = ["cutoff", "unique_id"]
@@ -45,12 +43,11 @@ class KeptCutoff:
     interval: float
 
 
-def keep_forecasts(made: LaunchForecasts, settings: Settings, folder: Path) -> None:
+def keep_forecasts(made: LaunchForecasts, folder: Path) -> None:
     """Keeps curves and totals of one cutoff, in place of those made at the same one before.
 
     Args:
         made: The forecasts of a run.
-        settings: `sales.id` is the column of their ids.
         folder: Of the run.
     """
     cutoffs = pd.to_datetime(made.curves["cutoff"]).unique()

@@ -45,7 +45,8 @@ from pipelines.runs.kept_forecasts import keep_forecasts
 from pipelines.runs.label_profiles import remember_labels
 from pipelines.runs.manifest import FOLDER as MANIFESTS
 from pipelines.runs.steps import Outcome, Step, run_step
-from pipelines.tables.output import leftovers, remove_leftovers, write_table
+from pipelines.tables.output import write_table
+from retrieval import leftovers, remove_leftovers
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -210,7 +211,7 @@ class _Run:
                 _log.warning(str(error))
                 self._forget_forecasts()  # those of an earlier cutoff are not this one's
                 return {"items": 0, **quarantine.counted()}
-            keep_forecasts(made, settings, self._folder)
+            keep_forecasts(made, self._folder)
             self._publish("forecasts_table", made.curves)
             self._publish("totals_table", made.totals)
             write_table(made.totals, self._folder / TOTALS)

@@ -1,16 +1,8 @@
-"""Write results: DataFrames to Parquet, CSV and JSON, files one by one or a folder whole.
-
-Writing is atomic: a reader sees the old file or the whole new one; of a folder all files of one
-run, or those of the run before.
-"""
+"""Write results: DataFrames to Parquet, CSV and JSON; a reader sees the old file or the new one."""
 
 import json
 import math
-import os
-import secrets
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,50 +15,7 @@ from pipelines.tables.csv_files import (
     write_csv,
 )
 from pipelines.tables.parquet import SUFFIX
-from retrieval import InputError
-
-
-@contextmanager
-def replacing_files(folder: Path) -> Iterator[Path]:
-    """A temporary folder whose files move into `folder` if the block succeeds.
-
-    What else is in `folder` stays. Where the block fails, nothing has changed.
-    """
-    is_new = not folder.exists()
-    temporary = folder / f".{secrets.token_hex(4)}.tmp"
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        for made in sorted(temporary.iterdir()):
-            made.replace(folder / made.name)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if is_new:
-            with suppress(OSError):  # it holds the files
-                folder.rmdir()
-
-
-def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
-    """Removes what writers of results left unfinished when they were killed.
-
-    Args:
-        folder: Nobody else may be writing those results now.
-        names: Files and folders in it.
-    """
-    for left in leftovers(folder, names):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
-
-
-def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
-    """What `remove_leftovers` would remove."""
-    return [
-        left
-        for name in names
-        for left in [*folder.glob(f".{name}.*.tmp"), *(folder / name).rglob(".*.tmp")]
-    ]
+from retrieval import InputError, replacing
 
 
 def write_table(frame: pd.DataFrame, path: Path | str) -> None:
@@ -79,7 +28,7 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
     """
     path = Path(path)
     check_writable(path)
-    with _replacing(path) as temporary:
+    with replacing(path) as temporary:
         suffix = csv_suffix(path)
         if suffix is None:
             frame.rename(columns=str).to_parquet(temporary, index=False)
@@ -94,7 +43,7 @@ def write_json(value: object, path: Path | str) -> None:
 
 def write_text(text: str, path: Path | str) -> None:
     """Writes a text file."""
-    with _replacing(Path(path)) as temporary:
+    with replacing(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -111,31 +60,6 @@ def check_suffix(path: Path) -> None:
     if path.suffix != SUFFIX and csv_suffix(path) is None:
         there = ", ".join((SUFFIX, *CSV_SUFFIXES))
         raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
-
-
-# --- writing -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, whole, if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:

@@ -22,11 +22,10 @@ from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv,
 from pipelines.tables.output import check_suffix
 from pipelines.tables.parquet import ParquetRows, parquet_schema, read_parquet
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
-from retrieval import InputError, Offense, TableError
+from retrieval import InputError, Offense, TableError, first_few
 
 Kind = Literal["string", "date", "number", "flag", "any"]
 
-_OFFENDERS = 5
 _DELIMITER = re.compile(r"[,;|\t]")
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 # A moment's time zone is dropped: the local day is the day of the sale.
@@ -158,10 +157,9 @@ class _Place:
         rows = np.flatnonzero(bad)
         if len(rows) == 0:
             return
-        shown = rows[:_OFFENDERS].tolist()
-        lines = [f"{self._row(row)}: {cells.iloc[row]!r} {problem}" for row in shown]
-        if len(rows) > _OFFENDERS:
-            lines.append(f"... and {len(rows) - _OFFENDERS:,} more")
+        lines = first_few(
+            rows.tolist(), lambda row: f"{self._row(row)}: {cells.iloc[row]!r} {problem}"
+        )
         found = [cells.iloc[row] for row in rows]
         offense = Offense(str(self.source), self.rows[rows].tolist(), self.column, problem, found)
         raise TableError("\n".join(lines), [offense])

@@ -12,7 +12,6 @@ and thereby what is late; Milvus has no place for it.
 from __future__ import annotations
 
 import hashlib
-import os
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ import numpy.typing as npt
 
 from retrieval.encoding.encoder import progress_bar
 from retrieval.errors import InputError, LikewiseError
+from retrieval.files import replacing
 from retrieval.milvus.store import Store
 
 _LONG_WORK = 10_000
@@ -185,15 +185,10 @@ class MoveNote:
         Raises:
             LikewiseError: It cannot be written.
         """
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
         try:
-            with temporary.open("wb") as file:
+            with replacing(path) as temporary, temporary.open("wb") as file:
                 np.savez(file, former=self.former, version=self.version, held=self.held)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
         except OSError as error:
-            temporary.unlink(missing_ok=True)
             raise LikewiseError(f"{path}: {error.strerror}; the name was not moved") from error
 
     @classmethod

@@ -176,7 +176,7 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def require_text_column(columns: Columns, settings: ItemsSettings, index: ServedIndex) -> None:
+def require_text_column(settings: ItemsSettings, index: ServedIndex) -> None:
     """Refuse to make a collection of which nobody said what its texts are called."""
     if not index.exists and not settings.text:
         raise ApiError(409, "conflict", "there is no collection yet; set items.text to make one")

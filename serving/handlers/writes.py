@@ -59,7 +59,7 @@ def upsert(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     tenant = calls[0].tenants.loaded(calls[0].tenant)
     items: list[KnownItem] = [one for call in calls for one in call.items]
     columns = Columns.of(tenant.index, tenant.settings.items)
-    require_text_column(columns, tenant.settings.items, tenant.index)
+    require_text_column(tenant.settings.items, tenant.index)
     before, after = _write(tenant, known_table(items, columns), columns)
     return [_counts(call, before, after) for call in calls]
 
@@ -71,7 +71,7 @@ def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     columns = Columns.of(tenant.index, tenant.settings.items)
     if columns.label is None:
         raise ApiError(409, "read-only", "the collection keeps no labels")
-    require_text_column(columns, tenant.settings.items, tenant.index)
+    require_text_column(tenant.settings.items, tenant.index)
     held = _held(tenant, [one.item_id for one in told])
     items = [_corrected(one, held.get(one.item_id), row, columns) for row, one in enumerate(told)]
     before, after = _write(tenant, known_table(items, columns), columns)

@@ -23,9 +23,6 @@ from serving.schemas.items import (
     Where,
 )
 
-# Half a character (a lone surrogate) can be written in JSON and nowhere else.
-_NO_SURROGATE = r"^[^\ud800-\udfff]*$"
-
 
 class _Visible(Message):
     as_of: Day | None = Field(None, description="Only items launched up to then are seen.")

@@ -109,15 +109,6 @@ def test_fitted_twice_it_answers_the_same(
     )
 
 
-def test_a_temporary_index_goes_with_its_forecaster(small: Slice, voting: LaunchForecaster) -> None:
-    brief = clone(voting).fit(small.items, small.sales, cutoff=CUTOFF)
-    path = Path(brief.engine_.describer.analogues.index.uri)
-    assert path.exists()
-    del brief
-    clone(voting).fit(small.items, small.sales, cutoff=CUTOFF)  # the next one cleans up
-    assert not path.exists()
-
-
 def test_items_launched_before_the_cutoff_are_refused(
     grocery: Slice, fitted: LaunchForecaster
 ) -> None:

@@ -38,10 +38,11 @@ def test_corrupting_the_future_changes_no_bit(grocery: Slice, either: LaunchFore
 def test_an_index_that_already_holds_the_future_changes_no_bit(
     grocery: Slice, fitted: LaunchForecaster, encoder: Encoder, tmp_path: Path
 ) -> None:
+    items, sales = corrupted(grocery)
     with ItemIndex(f"{tmp_path}/all.db", encoder) as index:
-        settings = {"index": index, "encoder": None}
-        clone(fitted).set_params(**settings, method="knn").fit(*corrupted(grocery))
-        again = clone(fitted).set_params(**settings).fit(*corrupted(grocery), cutoff=CUTOFF)
+        index.upsert(items, text="text", launch_date="launch_date")
+        again = clone(fitted).set_params(index=index, encoder=None)
+        again.fit(items, sales, cutoff=CUTOFF)
         assert index.count() > len(again.panel_.ids)
         assert_same_answers(again, fitted, grocery.later)
 

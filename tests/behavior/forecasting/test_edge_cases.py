@@ -1,14 +1,13 @@
 """Little data, odd data, other frequencies: an answer all the same, or a clear refusal."""
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from forecasting import FewLaunchesWarning, LaunchForecaster
-from retrieval import Encoder, InputError, ItemIndex
+from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
 
@@ -151,29 +150,19 @@ def test_more_analogues_than_items(small: Slice, encoder: Encoder) -> None:
     check_answers(forecaster, small.later.head(5))
 
 
-def test_an_index_with_no_item_of_the_panel_among_the_nearest(
-    small: Slice, encoder: Encoder, tmp_path: Path
+def test_strangers_in_a_collection_take_no_places(
+    small: Slice, encoder: Encoder, voting: LaunchForecaster
 ) -> None:
-    """Strangers in a shared index take all places: half the forecast is nothing, half anything."""
-    uri = str(tmp_path / "shared.db")
+    """Only items that have been seen to sell are analogues, however alike others are."""
     new = small.later.head(2)
-    strangers = pd.DataFrame(
-        {
-            "item_id": [f"stranger {number}" for number in range(2 * len(new))],
-            "text": [*new["text"], *new["text"]],
-            "visible_from": pd.Timestamp("2016-01-01"),
-            "pool": "launch",
-        }
-    )
-    with ItemIndex(uri, encoder) as index:
-        index.upsert(strangers, text="text", launch_date="visible_from", attributes=["pool"])
-        forecaster = new_forecaster(None, index=index, method="knn", k=1)
-        forecaster.fit(small.items, small.sales, cutoff=CUTOFF)
-        total = check_answers(forecaster, new)
-        assert set(forecaster.explain(new)["pool"]) == {"outcome"}
-    assert total["novel"].all()
-    assert (total["0.1"] == 0).all()
-    assert (total["0.9"] > 0).all()
+    strangers = pd.DataFrame({"item_id": ["stranger 1", "stranger 2"], "text": new["text"]})
+    alone = new_forecaster(encoder, method="knn", k=1)
+    alone.fit(small.items, small.sales, cutoff=CUTOFF)
+    with ItemIndex(IN_MEMORY, encoder) as index:
+        index.upsert(pd.concat([small.items[["item_id", "text"]], strangers]), text="text")
+        among = new_forecaster(None, index=index, method="knn", k=1)
+        among.fit(small.items, small.sales, cutoff=CUTOFF)
+    pd.testing.assert_frame_equal(check_answers(among, new), check_answers(alone, new))
 
 
 def test_days(small: Slice, encoder: Encoder) -> None:

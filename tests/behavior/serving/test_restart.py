@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
 
 from tests.serving.conftest import TEXT, Store, wait_until
@@ -76,19 +75,6 @@ def test_told_to_end_while_it_loads_it_does_not_load_on(store: Store, tmp_path: 
     with _process(config) as (_, http):
         asked = http.post("/v1/classify", json={"items": [{"text": "tortilla chips"}]})
         assert asked.json()["results"][0]["label"] == "BAG SNACKS"
-
-
-def test_told_to_end_while_it_writes_temporary_files_it_removes_them(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, temporary = _config(store, tmp_path), tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
-    with _process(config, ready=False) as (process, _):
-        wait_until(lambda: any(temporary.glob("likewise-*")))  # the forecaster's items
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-    assert not any(temporary.glob("likewise-*"))
 
 
 def test_told_to_end_it_does_not_wait_for_what_may_never_be_loaded(

@@ -46,7 +46,7 @@ def test_what_cannot_be_a_candidate_is_refused(candidates: object, message: str)
 
 def test_of_many_labels_only_some_are_listed() -> None:
     many = np.array([f"label {number}" for number in range(500)], dtype=object)
-    with pytest.raises(InputError, match=r"'label 9', \.\.\.\)") as error:
+    with pytest.raises(InputError, match=r"'label 9', \.\.\. and 490 more\)") as error:
         allowed_labels(["nothing like it"], many, 1)
     assert len(str(error.value)) < 300
 

@@ -62,7 +62,7 @@ def test_the_warning_names_the_first_groups_and_the_way_out() -> None:
         warn_of_similar_spellings(y)
     message = str(caught[0].message)
     assert "'A' / 'a'; 'B' / 'b'" in message
-    assert "'E' / 'e'; and 2 more" in message
+    assert "'E' / 'e'; ... and 2 more" in message
     assert "normalize_labels" in message
     assert caught[0].filename == __file__
 

@@ -4,19 +4,9 @@ import pytest
 from classifiers import NeighborClassifier
 from classifiers.inputs import labeled_examples, stored_label
 from classifiers.training.data import FitRequest, teach, to_rows, to_targets
-from retrieval import Encoder, InputError, ItemIndex
-from retrieval.private_index import open_private_index
+from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex
 
 ITEMS = pd.DataFrame({"item_id": ["t1", "c1"], "text": ["green tea", "espresso coffee"]})
-
-
-class _Owner:
-    """What a private index belongs to."""
-
-
-@pytest.fixture
-def owner() -> _Owner:
-    return _Owner()
 
 
 def _lesson(
@@ -38,10 +28,8 @@ def test_targets_tell_which_label_or_which_labels() -> None:
     ]
 
 
-def test_in_a_private_index_a_description_is_an_item_but_no_example(
-    owner: _Owner, encoder: Encoder
-) -> None:
-    index, _ = open_private_index(owner, encoder)
+def test_in_a_private_index_a_description_is_an_item_but_no_example(encoder: Encoder) -> None:
+    index = ItemIndex(IN_MEMORY, encoder)
     taught = teach(index, _lesson(["tea", "coffee"], {"soap": ["hand soap"]}), is_private=True)
     assert taught.names.tolist() == ["coffee", "soap", "tea"]
     assert taught.examples.ids.tolist() == ["c1", "t1"]
@@ -58,8 +46,8 @@ def test_an_index_of_ones_own_holds_items_only(index: ItemIndex) -> None:
     assert (taught.names[taught.examples.targets] == taught.examples.stored).all()
 
 
-def test_the_order_of_examples_changes_nothing(owner: _Owner, encoder: Encoder) -> None:
-    index, _ = open_private_index(owner, encoder)
+def test_the_order_of_examples_changes_nothing(encoder: Encoder) -> None:
+    index = ItemIndex(IN_MEMORY, encoder)
     taught = teach(index, _lesson(["tea", "coffee"], {}, groups=["gt", "gc"]), is_private=True)
     assert taught.examples.ids.tolist() == ["c1", "t1"]
     assert taught.examples.stored.tolist() == ["coffee", "tea"]
@@ -88,9 +76,9 @@ def test_the_attribute_that_tells_the_group_is_read_item_by_item(index: ItemInde
     ],
 )
 def test_what_does_not_go_together_is_refused(
-    owner: _Owner, encoder: Encoder, y: list[object], others: dict[str, object], message: str
+    encoder: Encoder, y: list[object], others: dict[str, object], message: str
 ) -> None:
-    index, _ = open_private_index(owner, encoder)
+    index = ItemIndex(IN_MEMORY, encoder)
     with pytest.raises(InputError, match=message):
         teach(index, _lesson(y, {}, **others), is_private=True)
 

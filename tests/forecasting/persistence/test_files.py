@@ -160,7 +160,7 @@ def test_what_was_loaded_is_saved_again(saved: Path, encoder: Encoder, tmp_path:
     assert {name for name in files if files[name] != again[name]} <= {"README.md"}  # its date
 
 
-def test_a_temporary_index_that_is_shared_is_saved_with_its_own_items_only(
+def test_an_index_that_is_shared_is_saved_with_its_own_items_only(
     voting: LaunchForecaster, grocery: Slice, encoder: Encoder, tmp_path: Path
 ) -> None:
     latest = clone(voting).fit(grocery.items, grocery.sales)
@@ -213,6 +213,7 @@ def test_another_process_forecasts_the_same_bit_for_bit(
 ) -> None:
     forecasters = {"fitted": fitted, "voting": voting}
     with ItemIndex(str(tmp_path / "items.db"), encoder) as index:
+        index.upsert(grocery.items, text="text")
         indexed = clone(voting).set_params(index=index, encoder=None)
         forecasters["indexed"] = indexed.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
         new_items = grocery.later.head(60)
@@ -241,6 +242,14 @@ def indexed(voting: LaunchForecaster, grocery: Slice, encoder: Encoder, tmp_path
     """A forecaster with an index of the caller's, and where it lies."""
     folder = tmp_path_factory.mktemp("indexed")
     with ItemIndex(str(folder / "items.db"), encoder, collection="launches") as index:
+        # As the labels' task keeps them.
+        index.upsert(
+            grocery.items,
+            text="text",
+            label="department",
+            launch_date="launch_date",
+            attributes=["brand"],
+        )
         forecaster = clone(voting).set_params(index=index, encoder=None)
         forecaster.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
         forecaster.save(folder / "model")
@@ -260,24 +269,57 @@ def test_an_index_of_ones_own_is_named_and_not_copied(indexed: Any, grocery: Sli
     assert_same_answers(loaded, forecaster, grocery.later)
 
 
-def test_loading_writes_nothing_into_an_index_that_is_as_it_was(
-    indexed: Any, monkeypatch: pytest.MonkeyPatch
+def test_a_collection_is_read_as_it_is(
+    indexed: Any,
+    voting: LaunchForecaster,
+    grocery: Slice,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Neither learning nor loading writes into it, and forecasts are those of no collection."""
     forecaster, path = indexed
     before = forecaster.index.digest()
     monkeypatch.setattr(forecaster.index._store, "upsert", None)  # a write would call it
-    loaded = LaunchForecaster.load(path, index=forecaster.index)
-    assert loaded.index.digest() == before
+    assert_same_answers(forecaster, voting, grocery.later)
+    forecaster.save(tmp_path / "model")
+    LaunchForecaster.load(path, index=forecaster.index)
+    assert forecaster.index.digest() == before
 
 
-def test_items_that_an_index_has_lost_are_put_back(
+def test_items_that_a_collection_lacks_are_embedded_and_not_put_there(
     indexed: Any, grocery: Slice, encoder: Encoder, tmp_path: Path
 ) -> None:
     forecaster, path = indexed
-    with ItemIndex(str(tmp_path / "empty.db"), encoder, collection="launches") as index:
+    with ItemIndex(str(tmp_path / "some.db"), encoder, collection="launches") as index:
+        index.upsert(grocery.items[:10], text="text")
         loaded = LaunchForecaster.load(path, index=index)
-        assert index.count() == len(forecaster.panel_.ids)
+        assert index.count() == 10
         assert_same_answers(loaded, forecaster, grocery.later)
+
+
+def test_vectors_of_other_columns_are_refused(
+    indexed: Any, voting: LaunchForecaster, grocery: Slice, encoder: Encoder, tmp_path: Path
+) -> None:
+    with ItemIndex(str(tmp_path / "other.db"), encoder) as index:
+        with pytest.raises(InputError, match="is empty; upsert items first"):
+            LaunchForecaster.load(indexed[1], index=index)
+        index.upsert(grocery.items, text=["product_type", "text"])
+        message = "are made of product_type, text, not of text: pass the former as text="
+        with pytest.raises(InputError, match=message):
+            LaunchForecaster.load(indexed[1], index=index)
+        other = clone(voting).set_params(index=index, encoder=None)
+        with pytest.raises(InputError, match=message):
+            other.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+
+
+def test_a_standalone_folder_needs_no_index(
+    indexed: Any, grocery: Slice, encoder: Encoder, tmp_path: Path
+) -> None:
+    forecaster, _ = indexed
+    forecaster.save(tmp_path / "model", standalone=True)
+    assert named_index(tmp_path / "model") is None
+    loaded = LaunchForecaster.load(tmp_path / "model", encoder=encoder)
+    assert_same_answers(loaded, forecaster, grocery.later)
 
 
 def test_an_address_is_saved_without_password(

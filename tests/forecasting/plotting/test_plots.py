@@ -349,7 +349,7 @@ def test_what_cannot_be_drawn_is_said(
     plot: Callable[..., Axes], table: Callable[..., pd.DataFrame], source: str
 ) -> None:
     several = pd.concat([table(f"item {number}") for number in range(7)])
-    some = r"item 0, item 1, item 2, item 3, item 4, … \(7 in all\)"
+    some = r"item 0, item 1, item 2, item 3, item 4, \.\.\. and 2 more"
     with pytest.raises(InputError, match=f"{source}: unknown item 'x'; there are: {some}"):
         plot(several, "x")
     with pytest.raises(InputError, match=f"{source}: the table has no rows"):

@@ -1,7 +1,6 @@
 import copy
 import io
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from rich.console import Console
 from forecasting import BacktestResult
 from forecasting.evaluation.backtest import FORECASTER as OURS
 from forecasting.evaluation.baselines import BASELINES
-from pipelines.components import open_index
-from pipelines.demo.demo import demo_settings
 from pipelines.demo.labeling import METHODS
 from pipelines.demo.report import (
     automatic_in_words,
@@ -87,11 +84,8 @@ def test_some_labels_are_shown_right_or_wrong(page: Page, demo_run: DemoRun) -> 
 
 
 @pytest.fixture(scope="module")
-def launches(demo_run: DemoRun) -> Iterator[BacktestResult]:
-    """The demo closes its index when it is done; pictures of launches need it open."""
-    with open_index(demo_settings(demo_run.folder), collection="launches") as index:
-        demo_run.launches.forecaster.engine_.describer.analogues.index = index
-        yield demo_run.launches
+def launches(demo_run: DemoRun) -> BacktestResult:
+    return demo_run.launches
 
 
 def test_names_are_escaped(demo_run: DemoRun, launches: BacktestResult, tmp_path: Path) -> None:

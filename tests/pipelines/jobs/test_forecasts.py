@@ -1,5 +1,7 @@
 import inspect
 import json
+import subprocess
+import sys
 import warnings
 from datetime import date
 from pathlib import Path
@@ -22,10 +24,10 @@ from pipelines.jobs.forecasts import (
     _asked,
     _few_launches,
     backtest_job,
-    forecast_job,
     forecast_launches,
     make_forecaster,
 )
+from pipelines.jobs.index import index_job
 from pipelines.reports import backtest as backtest_files
 from pipelines.reports.backtest import FILES as PLANNED, write_backtest
 from retrieval import ArtifactError, InputError, TableError
@@ -143,14 +145,16 @@ def test_new_items_of_their_own_table_get_the_same_forecasts(
 ) -> None:
     new = shop.items[shop.items["launch_date"] > CUTOFF]
     new.to_csv(tmp_path / "new.csv", index=False)
-    again = forecast_job(load_settings(shop.config), new=tmp_path / "new.csv", cutoff=CUTOFF)
+    again = forecast_launches(
+        load_settings(shop.config), new=tmp_path / "new.csv", cutoff=CUTOFF
+    ).curves
     pd.testing.assert_frame_equal(again, forecasts, rtol=1e-3, check_dtype=False)
 
 
 def test_what_sold_after_the_cutoff_changes_nothing(forecasts: pd.DataFrame, shop: Shop) -> None:
     sales = shop.sales.copy()
     sales.loc[sales["ds"] > CUTOFF, "y"] = 10_000.0
-    again = forecast_job(load_settings(shop.config), sales=sales, cutoff=CUTOFF)
+    again = forecast_launches(load_settings(shop.config), sales=sales, cutoff=CUTOFF).curves
     pd.testing.assert_frame_equal(again, forecasts)
 
 
@@ -159,20 +163,20 @@ def test_a_launch_in_the_cutoffs_own_week_is_no_longer_new(shop: Shop) -> None:
     late = items.index[items["launch_date"] > CUTOFF][:2]
     items.loc[late, "launch_date"] = pd.to_datetime(["2017-09-10", "2017-09-11"])
     sales = shop.sales[shop.sales["ds"] <= CUTOFF]
-    forecasts = forecast_job(load_settings(shop.config), items, sales)
+    forecasts = forecast_launches(load_settings(shop.config), items, sales).curves
     names = items.loc[late, "product_id"].tolist()
     assert [name in set(forecasts["unique_id"]) for name in names] == [False, True]
 
 
 def test_without_launches_after_the_cutoff_the_message_says_so(shop: Shop) -> None:
     with pytest.raises(InputError, match="no item launches on 2018-01-08 or later"):
-        forecast_job(load_settings(shop.config), cutoff="2018-01-05")
+        forecast_launches(load_settings(shop.config), cutoff="2018-01-05")
 
 
 def test_without_launch_dates_the_message_says_where_to_name_them(shop: Shop) -> None:
     settings = load_settings(shop.config, {"items": {"launch_date": None}})
     with pytest.raises(InputError, match=r"set items\.launch_date in the config"):
-        forecast_job(settings)
+        forecast_launches(settings)
 
 
 def test_totals_are_a_row_an_item(made: LaunchForecasts, shop: Shop) -> None:
@@ -185,12 +189,11 @@ def test_totals_are_a_row_an_item(made: LaunchForecasts, shop: Shop) -> None:
     assert made.remarks == ()
 
 
-def test_a_job_returns_one_table_or_the_other(shop: Shop) -> None:
+def test_a_job_returns_both_tables(shop: Shop) -> None:
     settings, new = _settings(shop, forecast=KNN), _coming(shop).head(3)
-    curves = forecast_job(settings, new=new, cutoff=CUTOFF)
-    totals = forecast_job(settings, new=new, cutoff=CUTOFF, totals=True)
-    assert (len(curves), len(totals)) == (12, 3)
-    assert totals["method"].eq("knn").all()
+    made = forecast_launches(settings, new=new, cutoff=CUTOFF)
+    assert (len(made.curves), len(made.totals)) == (12, 3)
+    assert made.totals["method"].eq("knn").all()
 
 
 def test_too_few_launches_are_told_in_words(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,8 +217,8 @@ def test_observed_weeks_are_in_the_forecast(shop: Shop, tmp_path: Path) -> None:
     first.to_csv(tmp_path / "observed.csv", index=False)
     settings = _settings(shop, forecast=KNN)
     asked = {"new": new, "cutoff": CUTOFF}
-    before = forecast_job(settings, **asked)
-    after = forecast_job(settings, **asked, observed=tmp_path / "observed.csv")
+    before = forecast_launches(settings, **asked).curves
+    after = forecast_launches(settings, **asked, observed=tmp_path / "observed.csv").curves
     sold = first.set_index("unique_id")["y"]
     began = after[after["age"] == 0].set_index("unique_id")
     assert len(sold) > 3
@@ -247,15 +250,15 @@ def test_plans_of_the_past_and_of_the_new_items_are_read(shop: Shop, tmp_path: P
     plan.to_csv(tmp_path / "plan.csv", index=False)
     config = {"forecast": {"covariates": "price"}, "future": {"path": tmp_path / "plan.csv"}}
     new = _coming(shop).head(20)
-    named = forecast_job(_settings(shop, **config), new=new, cutoff=CUTOFF)
+    named = forecast_launches(_settings(shop, **config), new=new, cutoff=CUTOFF).curves
     plan.loc[plan["unique_id"].isin(new["product_id"]), "price"] = 1.0
-    other = forecast_job(_settings(shop, **config), new=new, cutoff=CUTOFF, future=plan)
+    other = forecast_launches(_settings(shop, **config), new=new, cutoff=CUTOFF, future=plan).curves
     assert not np.allclose(named["mean"], other["mean"])
 
 
 def test_a_plan_without_columns_is_refused(shop: Shop) -> None:
     with pytest.raises(InputError, match=r"future: set forecast\.covariates in the config"):
-        forecast_job(_settings(shop), cutoff=CUTOFF, future=_plan(shop, 0))
+        forecast_launches(_settings(shop), cutoff=CUTOFF, future=_plan(shop, 0))
 
 
 AWKWARD = """unique_id,ds,y,in_stock
@@ -288,20 +291,22 @@ def test_awkward_sales_are_read_as_the_settings_say(shop: Shop, tmp_path: Path) 
         "forecast": KNN,
     }
     coming = items.head(2).assign(product_id=["a", "b"], launch_date="2017-04-03")
-    made = forecast_job(_settings(shop, **flags), tmp_path / "items.csv", path, new=coming)
+    made = forecast_launches(
+        _settings(shop, **flags), tmp_path / "items.csv", path, new=coming
+    ).curves
     assert len(made) == 8
     assert made["cutoff"].eq(pd.Timestamp("2017-03-20")).all()
     for key in sales:
         fewer = {name: value for name, value in sales.items() if name != key}
         with pytest.raises(TableError, match=f"^{path}: "):
-            forecast_job(_settings(shop, **flags | {"sales": fewer}), items, path, new=coming)
+            forecast_launches(_settings(shop, **flags | {"sales": fewer}), items, path, new=coming)
 
 
 @pytest.fixture(scope="module")
 def model(shop: Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The forecaster behind `made`, saved."""
     model = tmp_path_factory.mktemp("forecaster") / "model"
-    forecast_job(load_settings(shop.config), cutoff=CUTOFF, save=model)
+    forecast_launches(load_settings(shop.config), cutoff=CUTOFF, save=model)
     return model
 
 
@@ -321,7 +326,7 @@ def test_a_saved_forecaster_is_brought_up_to_date(model: Path, shop: Shop) -> No
     new = shop.items[shop.items["launch_date"].between("2017-09-11", "2017-09-17")]
     week = shop.sales[shop.sales["ds"].eq("2017-09-11")]
     first = week[week["unique_id"].isin(new["product_id"])]
-    made = forecast_job(load_settings(), new=new, observed=first, model=model)
+    made = forecast_launches(load_settings(), new=new, observed=first, model=model).curves
     began = made[made["age"] == 0].set_index("unique_id")["mean"]
     assert began[first["unique_id"]].tolist() == first["y"].tolist()
 
@@ -333,25 +338,27 @@ def test_a_forecaster_on_an_index_of_its_own_is_found_with_it(
     for name, token in milvus("own").environment_of_models().items():
         monkeypatch.setenv(name, token)
     with open_index(settings) as index:
-        fitted = make_forecaster(settings, index).fit(shop.items, shop.sales, cutoff=CUTOFF)
+        forecaster = make_forecaster(settings, index)
+        index.upsert(shop.items, text=forecaster.text, item_id="product_id")
+        fitted = forecaster.fit(shop.items, shop.sales, cutoff=CUTOFF)
         fitted.save(tmp_path / "model")
         expected = fitted.predict(_coming(shop))
-    made = forecast_job(load_settings(), new=_coming(shop), model=tmp_path / "model")
+    made = forecast_launches(load_settings(), new=_coming(shop), model=tmp_path / "model").curves
     pd.testing.assert_frame_equal(made, expected)
 
 
 def test_what_is_no_saved_forecaster_is_refused(shop: Shop, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="absent"):
-        forecast_job(load_settings(), shop.items, model=tmp_path / "absent")
+        forecast_launches(load_settings(), shop.items, model=tmp_path / "absent")
 
 
 def test_contradictions_are_refused(shop: Shop, tmp_path: Path) -> None:
     settings = _settings(shop)
     with pytest.raises(InputError, match="saved already"):
-        forecast_job(settings, model=tmp_path, save=tmp_path / "other")
+        forecast_launches(settings, model=tmp_path, save=tmp_path / "other")
     for given in ({"cutoff": CUTOFF}, {"sales": shop.sales}):
         with pytest.raises(InputError, match="has learned from the sales up to its own cutoff"):
-            forecast_job(settings, model=tmp_path, **given)
+            forecast_launches(settings, model=tmp_path, **given)
 
 
 # --- backtest ----------------------------------------------------------------------------------
@@ -460,3 +467,33 @@ def test_a_password_is_not_written_down(result: BacktestResult, shop: Shop, tmp_
     text = (tmp_path / "out" / "backtest.json").read_text()
     assert "hush" not in text
     assert json.loads(text)["setup"]["sales"] == "SQL query"
+
+
+_HOLD = """
+import sys
+from retrieval import ItemIndex
+with ItemIndex(sys.argv[1]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_collection_that_a_server_holds_is_done_without(
+    made: LaunchForecasts, shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = str(tmp_path / "held.db")
+    settings = _settings(shop, index={"uri": uri})
+    settings = settings.model_copy(
+        update={"items": settings.items.model_copy(update={"text": settings.forecast.text})}
+    )
+    index_job(settings, shop.items)
+    command = [sys.executable, "-c", _HOLD, uri]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "open\n"
+        found = forecast_launches(settings, shop.items, shop.sales, cutoff=CUTOFF).curves
+        holder.kill()
+    pd.testing.assert_frame_equal(found, made.curves)
+    assert "embedded without the collection" in "".join(capsys.readouterr())

@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 
 from pipelines.components import open_index
 from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.index import index_job
 from pipelines.jobs.locks import CollectionLockedError, FolderLockedError, locked, locked_collection
 from pipelines.runs.inputs import RunInputs
 from pipelines.runs.run import _Run, run_job
-from retrieval import InputError
+from retrieval import Encoder, InputError, item_texts
 from serving.command_line import app
 from tests.pipelines.conftest import CONFIG, CUTOFF, Shop
 
@@ -245,3 +247,40 @@ def test_bad_rows_are_kept_by_step_and_counted_in_its_manifest(job: Path) -> Non
     new.to_parquet(job / "new.parquet", index=False)
     assert "2 quarantined" in CliRunner().invoke(app, command).stdout
     assert not (out / "quarantine/forecast/new_items.parquet").exists()
+
+
+def test_an_item_is_embedded_once_and_written_once(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Labels and forecasts read one collection where they go by the same texts."""
+    for name in ("items.parquet", "new.parquet", "sales.parquet"):
+        shutil.copy(finished / name, tmp_path / name)
+    config = (finished / "job.yaml").read_text()
+    own_text = "  text: [product_type, package_size, brand, product_category]\n  attributes: []\n"
+    assert own_text in config
+    # Without the cache, which would hide what is embedded again.
+    (tmp_path / "job.yaml").write_text(
+        config.replace(own_text, "") + "encoder:\n  cache: false\n", "utf-8"
+    )
+    embedded: list[str] = []
+    original = Encoder._embed
+
+    def counted(self: Encoder, unique: list[str], missing: list[int], *rest: Any, **more: Any):  # type: ignore[no-untyped-def]
+        embedded.extend(unique[one] for one in missing)
+        return original(self, unique, missing, *rest, **more)
+
+    monkeypatch.setattr(Encoder, "_embed", counted)
+    steps = ["index", "classify", "forecast"]
+    assert statuses(tmp_path, steps=steps) == dict.fromkeys(steps, "done")
+    items = pd.read_parquet(tmp_path / "items.parquet")
+    texts = set(item_texts(items, ["product_type", "package_size", "brand"]))
+    new = pd.read_parquet(tmp_path / "new.parquet")
+    texts -= set(item_texts(new, ["product_type", "package_size", "brand"]))
+    assert {text: embedded.count(text) for text in texts} == dict.fromkeys(texts, 1)
+    counts = json.loads((tmp_path / "out" / "manifests" / "index.json").read_text())["counts"]
+    assert (counts["new"], counts["changed"]) == (len(items), 0)
+    embedded.clear()
+    counts = index_job(settings_in(tmp_path))
+    assert (counts["new"], counts["changed"], embedded) == (0, 0, [])
+    assert set(statuses(tmp_path, steps=steps).values()) == {"unchanged"}
+    assert embedded == []

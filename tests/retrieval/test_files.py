@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.tables.output import remove_leftovers, replacing_files
+from retrieval import append_json_lines, remove_leftovers, replacing_files, whole_lines
 
 
 def _write(folder: Path, text: str, *, fail: bool = False) -> None:
@@ -51,3 +51,14 @@ def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -
     files = (path for path in tmp_path.rglob("*") if path.is_file())
     assert sorted(str(path.relative_to(tmp_path)) for path in files) == sorted(kept)
     assert not (tmp_path / "made" / ".0a1b2c3d.tmp").exists()
+
+
+def test_what_a_crash_cut_off_is_removed_before_lines_are_added(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "lines.jsonl"
+    assert whole_lines(path) == []
+    append_json_lines(path, [{"tea": "thé"}, [1]])
+    with path.open("ab") as file:
+        file.write(b'{"cut')
+    assert whole_lines(path) == ['{"tea": "thé"}'.encode(), b"[1]"]
+    append_json_lines(path, [2])
+    assert path.read_text(encoding="utf-8") == '{"tea": "thé"}\n[1]\n2\n'
