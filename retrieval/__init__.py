@@ -42,8 +42,8 @@ from retrieval.items import (
     item_texts as item_texts,
     validate_items as validate_items,
 )
-from retrieval.memory_search import StoredItems
-from retrieval.memory_store import IN_MEMORY as IN_MEMORY
+from retrieval.memory.search import StoredItems
+from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors

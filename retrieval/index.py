@@ -15,9 +15,10 @@ import pandas as pd
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
+from retrieval.guarding import Guard, guarded, unguarded
 from retrieval.items import item_texts, validate_items
-from retrieval.memory_search import Snapshot, StoredItems
-from retrieval.memory_store import IN_MEMORY, MemoryStore
+from retrieval.memory.search import Snapshot, StoredItems
+from retrieval.memory.store import IN_MEMORY, MemoryStore
 from retrieval.milvus.index_kinds import milvus_index, search_params
 from retrieval.milvus.schema import (
     Layout,
@@ -66,6 +67,10 @@ class ItemIndex:
             and none was given, or the reverse.
         EncoderMismatchError: The collection was filled with another encoder.
         StoreError: Milvus cannot be reached or opened.
+
+    Attributes:
+        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`; an index that
+            threads share needs one that locks.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class ItemIndex:
     ) -> None:
         check_tenant(tenant)
         self.tenant = tenant
+        self.guard: Guard = unguarded
         self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
@@ -110,6 +116,16 @@ class ItemIndex:
         """The collection that the name stood for when it was opened, as Milvus calls it."""
         return self._store.collection
 
+    @property
+    def store(self) -> Store | MemoryStore:
+        """The rows as Milvus, or memory, has them."""
+        return self._store
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a collection, as far as is known here; the first upsert makes it."""
+        return self._layout is not None
+
     def is_current(self) -> bool:
         """Whether the name still stands for what was opened, or there is nothing yet.
 
@@ -131,6 +147,7 @@ class ItemIndex:
             )
         return self._layout
 
+    @guarded
     def upsert(
         self,
         items: pd.DataFrame,
@@ -215,6 +232,7 @@ class ItemIndex:
                 settle=settle,
             )
 
+    @guarded
     def refresh(self) -> None:
         """Let go of what was read into memory, so that what others have written since is seen.
 
@@ -235,6 +253,7 @@ class ItemIndex:
         if self._layout is not None:
             wait_until_built(self._store)
 
+    @guarded
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were.
 
@@ -302,6 +321,7 @@ class ItemIndex:
             frame[field] = frame[field].replace(missing, None)
         return frame.rename(columns={field: column for column, field in layout.fields.items()})
 
+    @guarded
     def read(
         self,
         *,
@@ -322,6 +342,7 @@ class ItemIndex:
         parsed = parse_where(where or {}, self.layout.attributes)
         return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
 
+    @guarded
     def vectors(self, ids: Sequence[str]) -> npt.NDArray[np.float32]:
         """Read the vectors of some items.
 
@@ -340,6 +361,7 @@ class ItemIndex:
             read[rows[found["item_id"]]] = found["vector"]
         return read
 
+    @guarded
     def neighbors(
         self,
         queries: pd.DataFrame | pd.Series | Sequence[str] | npt.NDArray[Any],

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoding.encoder import Encoder, progress_bar
-from retrieval.memory_store import MemoryStore
+from retrieval.memory.store import MemoryStore
 from retrieval.milvus.store import UPSERT_ROWS, Store
 
 _LONG_WORK = 2 * UPSERT_ROWS

@@ -28,19 +28,19 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
 
     Args:
         settings: Its section `serve`, and those of items, index, encoder and classify.
-        on_failure: Called once, where the settings cannot work; ``app.state.engines.failure`` says
+        on_failure: Called once, where the settings cannot work; ``app.state.runtime.failure`` says
             why.
     """
-    engines = Runtime(settings, on_failure)
-    jobs = Jobs(engines)
+    runtime = Runtime(settings, on_failure)
+    jobs = Jobs(runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        engines.start()
+        runtime.start()
         jobs.start()
         yield
         await jobs.close()
-        await engines.close()
+        await runtime.close()
 
     app = FastAPI(
         title="likewise",
@@ -50,9 +50,9 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         docs_url="/docs",
         redoc_url=None,
     )
-    app.state.engines = engines
+    app.state.runtime = runtime
     app.state.jobs = jobs
-    app.add_middleware(Requests, engines=engines)
+    app.add_middleware(Requests, runtime=runtime)
     problems.install(app)
     for routes in (labels, forecasts, items, routes_jobs):
         app.include_router(routes.router)

@@ -138,10 +138,10 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         code = 130
     except SystemExit:  # the port is taken, as the log says
         code = 1
-    if api.state.engines.is_loading:
+    if api.state.runtime.is_loading:
         _leave(code)
-    if api.state.engines.failure is not None:
-        raise api.state.engines.failure
+    if api.state.runtime.failure is not None:
+        raise api.state.runtime.failure
     sys.exit(code)
 
 

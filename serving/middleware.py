@@ -28,13 +28,13 @@ class Requests:
 
     Args:
         app: What answers.
-        engines: Keys, metrics and limits.
+        runtime: Keys, metrics and limits.
     """
 
-    def __init__(self, app: ASGIApp, engines: Runtime) -> None:
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
-        self._engines = engines
-        self._most_bytes = int(engines.settings.serve.body_mb * 1e6)
+        self._runtime = runtime
+        self._most_bytes = int(runtime.settings.serve.body_mb * 1e6)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,7 +71,7 @@ class Requests:
 
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         """Who calls, if that may go on."""
-        keys = self._engines.keys
+        keys = self._runtime.keys
         if keys.is_open or not scope["path"].startswith(_GUARDED):
             return LOCAL
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -113,7 +113,7 @@ class Requests:
 
     def _note(self, scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
-        self._engines.metrics.request(route, _known_method(scope["method"]), status, seconds)
+        self._runtime.metrics.request(route, _known_method(scope["method"]), status, seconds)
         if scope["path"] in _QUIET:
             return
         _log.info(

@@ -1,9 +1,9 @@
 """Every failure as a problem (RFC 9457): what it is, in the words of whoever has to act on it.
 
 Status codes: 400 the body is no JSON; 422 JSON that does not fit, with a pointer to each place;
-401, 403 keys; 404, 405, 409, 413, 415, 429 as HTTP means them; 503 not ready or Milvus away, 504
-too late, both worth repeating; 500 a defect, of which the caller learns no more than the request
-id.
+401, 403 keys; 404, 405, 409, 413, 415, 429 as HTTP means them; 503 not ready, Milvus away or jobs
+not to be kept, 504 too late, all worth repeating; 500 a defect, of which the caller learns no more
+than the request id.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class ApiError(Exception):
 
 
 def not_ready(detail: str) -> ApiError:
-    """The answer while engines are loading, or Milvus is away."""
+    """The answer while encoder and models are loading, or Milvus is away."""
     return ApiError(503, "not-ready", detail, retry_after=RETRY_AFTER)
 
 
@@ -255,6 +255,7 @@ _TITLES = {
     "not-ready": "Not ready",
     "milvus-away": "Milvus does not answer",
     "milvus-refused": "Milvus refused",
+    "jobs-away": "Jobs cannot be kept",
     "index-replaced": "The items are being replaced",
     "timeout": "Too late",
     "nothing-learned": "There is nothing to answer from",

@@ -1,4 +1,4 @@
-"""What every route needs of a request: who calls, the engines, and how large it may be."""
+"""What every route needs of a request: who calls, the runtime, and how large it may be."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Session:
     """One request.
 
     Attributes:
-        engines: What answers.
+        runtime: What answers.
         caller: Who asks.
         request_id: Its id.
         state: Of the request, for the log line.
         jobs: What is too long for a call.
     """
 
-    engines: Runtime
+    runtime: Runtime
     caller: Caller
     request_id: str
     state: Any
@@ -47,7 +47,7 @@ class Session:
 
     def allow(self, items: Sequence[Any], what: str = "items") -> None:
         """Refuse more items than a call may have."""
-        cap = self.engines.settings.serve.cap
+        cap = self.runtime.settings.serve.cap
         if len(items) > cap:
             hint = "; POST /v1/jobs takes more" if what == "items" else ""
             raise ApiError(
@@ -57,7 +57,7 @@ class Session:
 
     def audit(self, task: str, answer: Mapping[str, Any]) -> None:
         """Write down what was answered."""
-        log = self.engines.audit
+        log = self.runtime.audit
         if log is not None:
             log.write(audit_entries(task, answer, self.request_id, self.tenant))
 
@@ -65,7 +65,7 @@ class Session:
 def _session(request: Request) -> Session:
     state = request.state
     app = request.app.state
-    return Session(app.engines, state.caller, state.request_id, state, app.jobs)
+    return Session(app.runtime, state.caller, state.request_id, state, app.jobs)
 
 
 def _needing(scope: Scope) -> Any:

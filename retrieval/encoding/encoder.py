@@ -21,6 +21,7 @@ from retrieval.encoding.backends import (
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
+from retrieval.guarding import Guard, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -49,6 +50,7 @@ class Encoder:
         batch_size: Texts in one forward pass.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
             cache.
+        keep_vectors: False: the cache's folder has the model as OpenVINO converted it, no vectors.
 
     Raises:
         InputError: The name is neither a folder nor a known model, or the backend or precision is
@@ -56,6 +58,7 @@ class Encoder:
 
     Attributes:
         precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
+        guard: Entered around `encode`; an encoder that threads share needs one that locks.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class Encoder:
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         batch_size: int = 64,
         cache_dir: str | Path | Literal[False] | None = None,
+        keep_vectors: bool = True,
     ) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, got {batch_size}")
         self.name = name
         self.batch_size = batch_size
+        self.guard: Guard = unguarded
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
@@ -78,7 +83,7 @@ class Encoder:
         self.precision: Precision = resolve_precision(precision, self.identity.backend)
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = None
-        if self._cache_dir is not None:
+        if self._cache_dir is not None and keep_vectors:
             self._cache = VectorCache(self._cache_dir, self.identity, self.precision)
         self._loaded: Backend | None = None
 
@@ -87,6 +92,7 @@ class Encoder:
         """Length of one vector."""
         return self.identity.dim
 
+    @guarded
     def encode(
         self, texts: Sequence[str], *, progress: bool | None = None
     ) -> npt.NDArray[np.float32]:

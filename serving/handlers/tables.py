@@ -12,9 +12,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines import ItemsSettings
-from retrieval import Between, Kind, Where
+from retrieval import Between, ItemIndex, Kind, Where
 from serving.problems import ApiError, unfit
-from serving.runtime.shared_index import ServedIndex
 from serving.schemas.items import Item, KnownItem, Range
 
 # Ids of items that have none: of this process alone, and not to be written by anybody else.
@@ -41,7 +40,7 @@ class Columns:
     attributes: Mapping[str, str]
 
     @classmethod
-    def of(cls, index: ServedIndex, settings: ItemsSettings) -> Columns:
+    def of(cls, index: ItemIndex, settings: ItemsSettings) -> Columns:
         """The columns of an index, or, where it is empty, those of the settings."""
         if index.exists:
             layout = index.layout
@@ -176,7 +175,7 @@ def plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def require_text_column(settings: ItemsSettings, index: ServedIndex) -> None:
+def require_text_column(settings: ItemsSettings, index: ItemIndex) -> None:
     """Refuse to make a collection of which nobody said what its texts are called."""
     if not index.exists and not settings.text:
         raise ApiError(409, "conflict", "there is no collection yet; set items.text to make one")

@@ -83,7 +83,7 @@ def delete(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     tenant = calls[0].tenants.loaded(calls[0].tenant)
     index = tenant.index
     ids = [one for call in calls for one in call.items]
-    there = set(index.held(ids))
+    there = set(tenant.shared.held(ids))
     if there:
         gone = sorted(there)
         nothing = np.zeros((len(gone), index.encoder.dim), dtype=np.float32)

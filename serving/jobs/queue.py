@@ -1,61 +1,59 @@
 """Long jobs: accepted once their request is on disk, finished after any number of restarts.
 
-Each has a folder: ``request.json`` until it is done, ``state.json``, and then ``result.jsonl``, one
-item a line. Every file but the result appears whole, by renaming; of a result that a crash cut off
-the whole lines count, and the job goes on behind them.
+A job is answered in parts, each kept before the next is begun; after a restart it goes on behind
+the last one. While it can be neither answered nor kept, because Milvus is away or the disk is full,
+it waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
-import secrets
-import shutil
-import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, ParamSpec, TypeVar
 
 import structlog
 
 from pipelines import Settings
 from retrieval import StoreError
 from serving.handlers import forecasts, labels
-from serving.jobs.store import JobFolder, KeptJob
+from serving.jobs.store import JobStore, KeptJob
+from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError, Problem, as_api_error
 from serving.runtime.runtime import FORECASTS, LABELS, Runtime
-from serving.runtime.tenants import Tenant, tenant_folder
+from serving.runtime.tenants import Tenant
 from serving.schemas.forecasts import Forecast, Plan, Sale
 from serving.schemas.jobs import ClassifyJob, ForecastJob, JobState
 from serving.schemas.labels import Classify
 
 _log = structlog.stdlib.get_logger(__name__)
-_ID = re.compile(r"[0-9a-f]{32}")
 _CHUNK = 64
-_PAUSE = 1.0  # seconds between attempts while Milvus is away
+_PAUSE = 1.0  # seconds between attempts while Milvus is away or the disk is full
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Jobs:
     """The jobs of all tenants, done one after the other beside the calls.
 
     Args:
-        engines: What answers.
+        runtime: What answers.
     """
 
-    def __init__(self, engines: Runtime) -> None:
-        self._engines = engines
-        self._settings: Settings = engines.settings
-        self._queue: asyncio.Queue[JobFolder] = asyncio.Queue()
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._settings: Settings = runtime.settings
+        self._store = JobStore(self._settings.serve.data_dir / "jobs.db")
+        self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Go on with what was accepted before."""
-        for folder in sorted(self._folders(), key=_accepted):
-            kept = folder.kept()
-            if kept is not None and kept.state.status in ("queued", "running"):
-                self._queue.put_nowait(folder)
+        if former := list(self._settings.serve.data_dir.glob("*/jobs/*/state.json")):
+            where = sorted({str(one.parent.parent) for one in former})
+            _log.warning("jobs of version 0.1 are left alone", jobs=len(former), folders=where)
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -63,33 +61,31 @@ class Jobs:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._store.close)
 
-    def accept(
-        self, job: ClassifyJob | ForecastJob, tenant: str | None, request_id: str
+    async def accept(
+        self, job: ClassifyJob | ForecastJob, caller: Caller, request_id: str
     ) -> JobState:
         """Take a job; from then on it will be done.
 
         Raises:
-            ApiError: Too many wait.
+            ApiError: Too many wait, or it cannot be kept.
         """
-        if self._queue.qsize() >= self._settings.serve.jobs:
-            raise ApiError(429, "busy", f"{self._queue.qsize()} jobs are waiting", retry_after=60)
-        state = JobState(
-            job_id=secrets.token_hex(16),
-            task=job.task,
-            status="queued",
-            items=len(job.request.items),
-            items_done=0,
-            created=datetime.now(UTC),
-        )
-        folder = self._folder(tenant, state.job_id)
-        folder.write("request.json", job.model_dump_json())
-        folder.keep(KeptJob(state=state, tenant=tenant, request_id=request_id))
-        return state
+        loop = asyncio.get_running_loop()
 
-    def enqueue(self, tenant: str | None, job_id: str) -> None:
-        """Let a job that was accepted have its turn."""
-        self._queue.put_nowait(self._folder(tenant, job_id))
+        def add() -> JobState:
+            state = self._store.add(
+                job,
+                tenant=caller.tenant,
+                key=caller.name,
+                request_id=request_id,
+                most=self._settings.serve.jobs,
+            )
+            loop.call_soon_threadsafe(self._arrived.set)  # whether the caller still waits or not
+            return state
+
+        state: JobState = await self._runtime.in_thread(add)
+        return state
 
     def state(self, tenant: str | None, job_id: str) -> JobState:
         """How far a job is.
@@ -97,10 +93,10 @@ class Jobs:
         Raises:
             ApiError: The tenant has no such job.
         """
-        kept = self._folder(tenant, job_id).kept() if _ID.fullmatch(job_id) else None
-        if kept is None:
+        state = self._store.state(tenant, job_id)
+        if state is None:
             raise ApiError(404, "not-found", "no such job")
-        return kept.state
+        return state
 
     def result(self, tenant: str | None, job_id: str) -> Iterator[bytes]:
         """The results of a finished job as one JSON document, piece by piece.
@@ -111,46 +107,46 @@ class Jobs:
         state = self.state(tenant, job_id)
         if state.status != "done":
             raise ApiError(409, "not-finished", f"the job is {state.status}")
-        return _document(self._folder(tenant, job_id).result)
+        return _document(self._store.answers(job_id, state.items))
 
     # --- doing them ------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
-            folder = await self._queue.get()
-            kept = folder.kept()
-            if kept is None:
+            self._arrived.clear()
+            job = await _patiently(self._store.next)
+            if job is None:
+                await self._arrived.wait()
                 continue
+            problem = None
             try:
-                await self._do(folder, kept)
+                await self._do(job)
             except Exception as error:
-                problem = _problem(error, kept)
-                _log.error("job failed", job_id=kept.state.job_id, kind=problem.type)
-                _change(folder, kept, status="failed", problem=problem)
-            self._purge()
+                problem = _problem(error, job)
+                _log.error("job failed", job_id=job.job_id, kind=problem.type)
+            await _patiently(self._store.finish, job.number, problem)
+            oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
+            await _patiently(self._store.remove_ended, oldest)
 
-    async def _do(self, folder: JobFolder, kept: KeptJob) -> None:
-        job = await asyncio.to_thread(folder.job)
-        done = folder.whole_lines()
-        for part in await asyncio.to_thread(_parts, job.request, done):
-            answer = await self._answer(kept.tenant, job.task, part)
-            await asyncio.to_thread(folder.append, answer["results"])
-            if self._engines.audit is not None:
-                entries = audit_entries(job.task, answer, kept.request_id, kept.tenant)
-                self._engines.audit.write(entries)
+    async def _do(self, job: KeptJob) -> None:
+        asked = await _patiently(self._store.request, job.number)
+        done = job.items_done
+        for part in await asyncio.to_thread(_parts, asked.request, done):
+            answer = await self._answer(job.tenant, job.task, part)
+            await _patiently(self._store.append, job.number, done, answer["results"])
+            if self._runtime.audit is not None:
+                entries = audit_entries(job.task, answer, job.request_id, job.tenant)
+                await _patiently(self._runtime.audit.write, entries)
             done += len(answer["results"])
-            _change(folder, kept, status="running", items_done=done)
-        _change(folder, kept, status="done", items_done=done)
-        (folder.path / "request.json").unlink(missing_ok=True)
-        _log.info("job done", job_id=kept.state.job_id, task=job.task, items=done)
+        _log.info("job done", job_id=job.job_id, task=job.task, items=done)
 
     async def _answer(self, tenant: str | None, task: str, part: Any) -> dict[str, Any]:
         """Answer a part, however long Milvus is away."""
         while True:
             try:
-                async with self._engines.tenant(tenant) as found:
+                async with self._runtime.tenant(tenant) as found:
                     lane, call, answer = _call(found, task, part)
-                    result: dict[str, Any] = await self._engines.ask(
+                    result: dict[str, Any] = await self._runtime.ask(
                         lane, call, answer, patient=True
                     )
                     return result
@@ -161,20 +157,18 @@ class Jobs:
                     raise
             await asyncio.sleep(_PAUSE)
 
-    def _purge(self) -> None:
-        """Remove what finished long ago."""
-        oldest = time.time() - self._settings.serve.job_days * 86_400
-        for folder in self._folders():
-            kept = folder.kept()
-            if kept and kept.state.status in ("done", "failed") and _accepted(folder) < oldest:
-                shutil.rmtree(folder.path, ignore_errors=True)
 
-    def _folder(self, tenant: str | None, job_id: str) -> JobFolder:
-        return JobFolder(tenant_folder(self._settings, tenant) / "jobs" / job_id)
-
-    def _folders(self) -> list[JobFolder]:
-        found = self._settings.serve.data_dir.glob("*/jobs/*/state.json")
-        return [JobFolder(path.parent) for path in found]
+async def _patiently(action: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+    """Read or write in a thread, however long the disk is full or the database locked."""
+    while True:
+        try:
+            return await asyncio.to_thread(action, *args, **options)
+        except OSError as error:
+            _log.warning("a job waits for the disk", reason=str(error))
+        except ApiError as error:  # which the store has logged
+            if error.status != 503:
+                raise
+        await asyncio.sleep(_PAUSE)
 
 
 def checked_job(
@@ -227,39 +221,20 @@ def _call(tenant: Tenant, task: str, part: Any) -> tuple[str, Any, Any]:
     return LABELS, labels.ClassifyCall(tenant, part), labels.classify
 
 
-def _change(
-    folder: JobFolder,
-    kept: KeptJob,
-    *,
-    status: Literal["running", "done", "failed"],
-    items_done: int | None = None,
-    problem: Problem | None = None,
-) -> None:
-    done = kept.state.items_done if items_done is None else items_done
-    update = {"status": status, "items_done": done, "problem": problem}
-    kept.state = kept.state.model_copy(update=update)
-    folder.keep(kept)
-
-
-def _problem(error: Exception, kept: KeptJob) -> Problem:
+def _problem(error: Exception, job: KeptJob) -> Problem:
     found = as_api_error(error)
     return Problem(
         type=f"/problems/{found.kind}",
         title="The job failed",
         status=found.status,
         detail=found.detail,
-        instance=f"/v1/jobs/{kept.state.job_id}",
-        request_id=kept.request_id,
+        instance=f"/v1/jobs/{job.job_id}",
+        request_id=job.request_id,
     )
 
 
-def _accepted(folder: JobFolder) -> float:
-    return folder.path.stat().st_mtime
-
-
-def _document(path: Path) -> Iterator[bytes]:
+def _document(parts: Iterable[bytes]) -> Iterator[bytes]:
     yield b'{"results":['
-    with path.open("rb") as file:
-        for number, line in enumerate(file):
-            yield (b"," if number else b"") + line.rstrip(b"\n")
+    for number, part in enumerate(parts):
+        yield (b"," if number else b"") + part
     yield b"]}"

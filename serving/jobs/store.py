@@ -1,81 +1,291 @@
-"""Keep jobs and their results in files that outlive the process."""
+"""Keep jobs, what they ask and what they came to, in one SQLite database that outlives the process.
+
+A request and each part of a result are rows of their own: how far a job is changes often, and
+SQLite writes a row anew as a whole. A part and how far the job is by it are one transaction, so
+that no kill lets them differ.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Sequence
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+import structlog
+from pydantic import TypeAdapter
 
+from serving.problems import ApiError, Problem
 from serving.schemas.jobs import ClassifyJob, ForecastJob, Job, JobState
 
+_log = structlog.stdlib.get_logger(__name__)
+
 _JOB: TypeAdapter[ClassifyJob | ForecastJob] = TypeAdapter(Job)
-
-
-class KeptJob(BaseModel):
-    """A job's state as it is kept; `tenant` so that it can go on after a restart."""
-
-    state: JobState
-    tenant: str | None
-    request_id: str
+_LOCKED_SECONDS = 5.0  # how long to wait for another process that has locked the database
+_RETRY_AFTER = 10
+# What is removed is zeroed or cut off: the texts of a request do not stay behind. A commit is on
+# disk, not in a cache, before it is acknowledged.
+_SETTINGS = """
+PRAGMA auto_vacuum = FULL;
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA secure_delete = FAST;
+PRAGMA foreign_keys = ON;
+"""
+_TABLES = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS jobs (
+    number INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL UNIQUE,
+    tenant TEXT,
+    key TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    task TEXT NOT NULL,
+    status TEXT NOT NULL,
+    items INTEGER NOT NULL,
+    items_done INTEGER NOT NULL DEFAULT 0,
+    created TEXT NOT NULL,
+    started TEXT,
+    ended TEXT,
+    problem TEXT
+);
+CREATE TABLE IF NOT EXISTS requests (
+    number INTEGER PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
+    body BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS results (
+    number INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    first INTEGER NOT NULL,
+    items INTEGER NOT NULL,
+    answers BLOB NOT NULL,
+    PRIMARY KEY (number, first)
+);
+COMMIT;
+"""
+_STATE = ("job_id", "task", "status", "items", "items_done", "created", "problem")
 
 
 @dataclass(frozen=True)
-class JobFolder:
-    """The files of one job."""
+class KeptJob:
+    """A job whose turn it is.
 
-    path: Path
+    Attributes:
+        number: In the order of acceptance.
+        job_id: As the caller knows it.
+        tenant: Whose it is.
+        request_id: Of the call that brought it.
+        task: What is to be done.
+        items_done: How many items are answered.
+    """
 
-    def write(self, name: str, content: str) -> None:
-        """Write a file for good, as a whole."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        target = self.path / name
-        fresh = target.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)
+    number: int
+    job_id: str
+    tenant: str | None
+    request_id: str
+    task: str
+    items_done: int
 
-    def job(self) -> ClassifyJob | ForecastJob:
-        """What is to be done."""
-        return _JOB.validate_json((self.path / "request.json").read_text("utf-8"))
 
-    def keep(self, kept: KeptJob) -> None:
-        """Write how far the job is."""
-        self.write("state.json", kept.model_dump_json())
+class JobStore:
+    """The jobs of all tenants.
 
-    def kept(self) -> KeptJob | None:
-        """How far the job is; None where it was never accepted, or is gone."""
-        try:
-            return KeptJob.model_validate_json((self.path / "state.json").read_text("utf-8"))
-        except FileNotFoundError:
+    Whatever keeps the database from being read or written, a full disk or another process, is an
+    `ApiError` 503: it may be over in a moment.
+
+    Args:
+        path: The database; made with the first job.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._opened: sqlite3.Connection | None = None
+        self._is_away = False
+
+    def add(
+        self,
+        job: ClassifyJob | ForecastJob,
+        *,
+        tenant: str | None,
+        key: str,
+        request_id: str,
+        most: int,
+    ) -> JobState:
+        """Take a job; from then on it will be done.
+
+        Args:
+            job: What is to be done.
+            tenant: Whose it is.
+            key: The name of the key that brought it.
+            request_id: Of the call that brought it.
+            most: How many may wait.
+
+        Raises:
+            ApiError: So many wait, or the database cannot be written.
+        """
+        state = JobState(
+            job_id=secrets.token_hex(16),
+            task=job.task,
+            status="queued",
+            items=len(job.request.items),
+            items_done=0,
+            created=datetime.now(UTC),
+        )
+        body = job.model_dump_json().encode()
+        names = "job_id, task, status, items, created, tenant, key, request_id"
+        values = (state.job_id, state.task, state.status, state.items, state.created.isoformat())
+        with self._connection() as database:
+            waiting = "SELECT count(*) FROM jobs WHERE status = 'queued'"
+            (number,) = database.execute(waiting).fetchone()
+            if number >= most:
+                raise ApiError(429, "busy", f"{number} jobs are waiting", retry_after=60)
+            made = database.execute(
+                f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (*values, tenant, key, request_id),
+            )
+            database.execute("INSERT INTO requests VALUES (?, ?)", (made.lastrowid, body))
+        return state
+
+    def next(self) -> KeptJob | None:
+        """Begin, or go on with, the job that was accepted first of those not finished."""
+        if not self._path.exists():
             return None
+        names = "number, job_id, tenant, request_id, task, items_done"
+        with self._connection() as database:
+            found = database.execute(
+                f"SELECT {names} FROM jobs WHERE status IN ('queued', 'running') "
+                "ORDER BY number LIMIT 1"
+            ).fetchone()
+            if found is None:
+                return None
+            database.execute(
+                "UPDATE jobs SET status = 'running', started = coalesce(started, ?) "
+                "WHERE number = ?",
+                (_now(), found[0]),
+            )
+        return KeptJob(*found)
 
-    @property
-    def result(self) -> Path:
-        """Where its results are."""
-        return self.path / "result.jsonl"
+    def request(self, number: int) -> ClassifyJob | ForecastJob:
+        """What a job asks."""
+        with self._connection() as database:
+            query = "SELECT body FROM requests WHERE number = ?"
+            (body,) = database.execute(query, (number,)).fetchone()
+        return _JOB.validate_json(body)
 
-    def whole_lines(self) -> int:
-        """How many results are there; what a crash cut off is removed."""
-        if not self.result.exists():
-            return 0
-        content = self.result.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with self.result.open("r+b") as file:
-                file.truncate(len(whole))
-        return whole.count(b"\n")
+    def append(self, number: int, first: int, answers: Sequence[Any]) -> None:
+        """Add the answers to a job's items from one on, for good."""
+        lines = (json.dumps(one, default=str, ensure_ascii=False) for one in answers)
+        part = (number, first, len(answers), ",".join(lines).encode())
+        with self._connection() as database:
+            database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", part)
+            database.execute(
+                "UPDATE jobs SET items_done = ? WHERE number = ?", (first + len(answers), number)
+            )
 
-    def append(self, results: Sequence[Any]) -> None:
-        """Add results for good."""
-        with self.result.open("ab") as file:
-            for one in results:
-                file.write(json.dumps(one, default=str, ensure_ascii=False).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+    def finish(self, number: int, problem: Problem | None = None) -> None:
+        """Let a job be done, or, with a problem, have failed; what it asked is removed."""
+        status = "done" if problem is None else "failed"
+        told = None if problem is None else problem.model_dump_json()
+        with self._connection() as database:
+            database.execute(
+                "UPDATE jobs SET status = ?, problem = ?, ended = ? WHERE number = ?",
+                (status, told, _now(), number),
+            )
+            database.execute("DELETE FROM requests WHERE number = ?", (number,))
+        self._settle()
+
+    def remove_ended(self, before: datetime) -> None:
+        """Remove the jobs that ended before a moment, and their results."""
+        with self._connection() as database:
+            query = "DELETE FROM jobs WHERE ended < ?"
+            removed = database.execute(query, (before.isoformat(),)).rowcount
+        if removed:
+            self._settle()
+
+    def state(self, tenant: str | None, job_id: str) -> JobState | None:
+        """How far a tenant's job is; None where it has no such job."""
+        if not self._path.exists():
+            return None
+        query = f"SELECT {', '.join(_STATE)} FROM jobs WHERE job_id = ? AND tenant IS ?"
+        with self._connection() as database:
+            found = database.execute(query, (job_id, tenant)).fetchone()
+        if found is None:
+            return None
+        told = dict(zip(_STATE, found, strict=True))
+        problem = told["problem"] and Problem.model_validate_json(told["problem"])
+        return JobState.model_validate({**told, "problem": problem})
+
+    def answers(self, job_id: str, items: int) -> Iterator[bytes]:
+        """The answers of a job, part by part, each as JSON without the brackets of a list.
+
+        Raises:
+            ApiError: It was removed in between.
+        """
+        query = (
+            "SELECT answers, results.items FROM results JOIN jobs USING (number) "
+            "WHERE job_id = ? AND first = ?"
+        )
+        first = 0
+        while first < items:
+            with self._connection() as database:
+                found = database.execute(query, (job_id, first)).fetchone()
+            if found is None:
+                raise ApiError(404, "not-found", "the job has been removed")
+            yield found[0]
+            first += found[1]
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened.close()
+                self._opened = None
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, of one thread at a time."""
+        with self._lock:
+            try:
+                if self._opened is None:
+                    self._opened = _open(self._path)
+                with self._opened as database:
+                    yield database
+            except (sqlite3.Error, OSError) as error:
+                if not self._is_away:
+                    _log.error("jobs cannot be kept", path=str(self._path), reason=str(error))
+                self._is_away = True
+                raise ApiError(
+                    503, "jobs-away", "jobs cannot be read or kept now", retry_after=_RETRY_AFTER
+                ) from error
+            if self._is_away:
+                _log.warning("jobs can be kept again")
+            self._is_away = False
+
+    def _settle(self) -> None:
+        """Empty the log of writes, in which there is still what was removed."""
+        with self._connection() as database:
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    database = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
+    try:
+        database.executescript(_SETTINGS)
+        database.executescript(_TABLES)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -10,8 +10,9 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 _NAME = "predictions"
 
@@ -30,7 +31,7 @@ class AuditLog:
         self._most_bytes = int(megabytes * 1e6)
         self._most_seconds = days * 86_400
         self._lock = threading.Lock()
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def write(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Append entries; each gets the time it was written at."""
@@ -41,8 +42,7 @@ class AuditLog:
         ]
         with self._lock:
             file = self._open()
-            file.write("".join(f"{line}\n" for line in lines).encode())
-            file.flush()
+            _append(file, "".join(f"{line}\n" for line in lines).encode())
             if file.tell() >= self._most_bytes:
                 self._rotate()
 
@@ -57,11 +57,11 @@ class AuditLog:
     def _path(self) -> Path:
         return self._folder / f"{_NAME}.jsonl"
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._remove_old()
-            self._file = self._path.open("ab")
+            self._file = self._path.open("ab", buffering=0)
         return self._file
 
     def _rotate(self) -> None:
@@ -76,6 +76,17 @@ class AuditLog:
         for path in self._folder.glob(f"{_NAME}-*.jsonl"):
             if time.time() - path.stat().st_mtime > self._most_seconds:
                 path.unlink(missing_ok=True)
+
+
+def _append(file: FileIO, content: bytes) -> None:
+    """Write all of it, or nothing: half a line would spoil the next one."""
+    start, rest = file.tell(), memoryview(content)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(start)
+        raise
 
 
 def audit_entries(

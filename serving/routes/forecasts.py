@@ -25,10 +25,10 @@ _ASKING = documented(400, 409, 413, 415, 422)
 async def forecast(session: Reading, request: Forecast) -> Any:
     """Forecast launches, period by period and in total."""
     session.allow(request.items)
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         forecasts.check_launches(request, tenant)
         call = forecasts.ForecastCall(tenant, request)
-        answer = await session.engines.ask(FORECASTS, call, forecasts.forecast)
+        answer = await session.runtime.ask(FORECASTS, call, forecasts.forecast)
     session.audit("forecast", answer)
     return answer
 
@@ -42,7 +42,7 @@ async def forecast(session: Reading, request: Forecast) -> Any:
 async def explain_forecast(session: Reading, request: ExplainForecast) -> Any:
     """Tell which like items a forecast leans on, and what moves its level."""
     session.allow(request.items)
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         forecasts.check_launches(request, tenant)
         call = forecasts.ExplainForecastCall(tenant, request)
-        return await session.engines.ask(FORECASTS, call, forecasts.explain)
+        return await session.runtime.ask(FORECASTS, call, forecasts.explain)

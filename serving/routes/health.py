@@ -22,13 +22,13 @@ async def livez() -> Health:
 )
 async def readyz(request: Request, response: Response) -> Health:
     """Encoder, Milvus and models answer."""
-    engines = request.app.state.engines
-    reasons = engines.reasons
+    runtime = request.app.state.runtime
+    reasons = runtime.reasons
     if not reasons:
         return Health(status="ok")
     response.status_code = 503
     response.headers["Retry-After"] = "2"
-    return Health(status="unavailable" if engines.is_away else "starting", reasons=reasons)
+    return Health(status="unavailable" if runtime.is_away else "starting", reasons=reasons)
 
 
 @router.get(
@@ -39,5 +39,5 @@ async def readyz(request: Request, response: Response) -> Health:
 )
 async def metrics(request: Request) -> Response:
     """Measures in Prometheus' format."""
-    text = request.app.state.engines.metrics.text()
+    text = request.app.state.runtime.metrics.text()
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

@@ -30,13 +30,13 @@ async def upsert_items(session: Writing, request: Items) -> Any:
     session.allow(request.items)
     if len({one.item_id for one in request.items}) < len(request.items):
         raise ApiError(422, "invalid-request", "an item_id is there more than once")
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         columns = Columns.of(tenant.index, tenant.settings.items)
         check_texts(request.items, columns.text)
         known_table(request.items, columns)
-        engines = session.engines
-        call = writes.WriteCall(engines.tenants, session.tenant, "upsert", request.items)
-        return await engines.ask(WRITES, call, writes.upsert)
+        runtime = session.runtime
+        call = writes.WriteCall(runtime.tenants, session.tenant, "upsert", request.items)
+        return await runtime.ask(WRITES, call, writes.upsert)
 
 
 @router.get(
@@ -45,9 +45,9 @@ async def upsert_items(session: Writing, request: Items) -> Any:
 async def get_items(session: Reading, item_ids: Ids) -> Any:
     """Read items as they are kept; those that do not exist are left out."""
     session.allow(item_ids, "ids")
-    session.engines.require_milvus()
-    async with session.engines.tenant(session.tenant) as tenant:
-        found = await session.engines.in_thread(writes.stored_items, tenant, item_ids)
+    session.runtime.require_milvus()
+    async with session.runtime.tenant(session.tenant) as tenant:
+        found = await session.runtime.in_thread(writes.stored_items, tenant, item_ids)
         return {"items": found}
 
 
@@ -57,9 +57,9 @@ async def get_items(session: Reading, item_ids: Ids) -> Any:
 async def delete_items(session: Writing, item_ids: Ids) -> Any:
     """Remove items; those that do not exist do not matter."""
     session.allow(item_ids, "ids")
-    async with session.engines.tenant(session.tenant):
-        engines = session.engines
+    async with session.runtime.tenant(session.tenant):
+        runtime = session.runtime
         call = writes.WriteCall(
-            engines.tenants, session.tenant, "delete", list(dict.fromkeys(item_ids))
+            runtime.tenants, session.tenant, "delete", list(dict.fromkeys(item_ids))
         )
-        return await engines.ask(WRITES, call, writes.delete)
+        return await runtime.ask(WRITES, call, writes.delete)

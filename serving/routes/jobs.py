@@ -28,13 +28,12 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="From the answ
 )
 async def start_job(session: Reading, job: Annotated[Job, Body()], response: Response) -> Any:
     """Label or forecast more items than a call may have; accepted, it survives a restart."""
-    engines = session.engines
-    async with engines.tenant(session.tenant) as tenant:
-        cap = engines.settings.serve.job_cap
-        job = await engines.in_thread(checked_job, job, tenant, cap)
+    runtime = session.runtime
+    async with runtime.tenant(session.tenant) as tenant:
+        cap = runtime.settings.serve.job_cap
+        job = await runtime.in_thread(checked_job, job, tenant, cap)
     session.state.items = len(job.request.items)
-    state = await engines.in_thread(session.jobs.accept, job, session.tenant, session.request_id)
-    session.jobs.enqueue(session.tenant, state.job_id)
+    state = await session.jobs.accept(job, session.caller, session.request_id)
     response.headers["Location"] = f"/v1/jobs/{state.job_id}"
     return state
 
@@ -44,7 +43,7 @@ async def start_job(session: Reading, job: Annotated[Job, Body()], response: Res
 )
 async def get_job(session: Reading, job_id: JobId) -> Any:
     """Tell how far a job is."""
-    return await session.engines.in_thread(session.jobs.state, session.tenant, job_id)
+    return await session.runtime.in_thread(session.jobs.state, session.tenant, job_id)
 
 
 @router.get(
@@ -58,5 +57,5 @@ async def get_job(session: Reading, job_id: JobId) -> Any:
 )
 async def get_job_result(session: Reading, job_id: JobId) -> StreamingResponse:
     """Fetch the results of a finished job."""
-    pieces = await session.engines.in_thread(session.jobs.result, session.tenant, job_id)
+    pieces = await session.runtime.in_thread(session.jobs.result, session.tenant, job_id)
     return StreamingResponse(pieces, media_type="application/json")

@@ -33,10 +33,10 @@ _ASKING = documented(400, 409, 413, 415, 422)
 async def classify(session: Reading, request: Classify) -> Any:
     """Label items by the labeled items most like them."""
     session.allow(request.items)
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         label_calls.check(tenant, request)
         call = label_calls.ClassifyCall(tenant, request)
-        answer = await session.engines.ask(LABELS, call, label_calls.classify)
+        answer = await session.runtime.ask(LABELS, call, label_calls.classify)
     session.audit("classify", answer)
     return answer
 
@@ -50,26 +50,26 @@ async def classify(session: Reading, request: Classify) -> Any:
 async def explain_classify(session: Reading, request: ExplainClassify) -> Any:
     """Tell what the most probable labels of items rest on."""
     session.allow(request.items)
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         label_calls.check(tenant, request)
         call = label_calls.ExplainCall(tenant, request)
-        return await session.engines.ask(LABELS, call, label_calls.explain)
+        return await session.runtime.ask(LABELS, call, label_calls.explain)
 
 
 @router.post("/similar", operation_id="similar", response_model=SimilarResult, responses=_ASKING)
 async def similar(session: Reading, request: Similar) -> Any:
     """Find the items most like others."""
     session.allow(request.items)
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         label_calls.check(tenant, request)
         call = label_calls.SimilarCall(tenant, request)
-        return await session.engines.ask(LABELS, call, label_calls.similar)
+        return await session.runtime.ask(LABELS, call, label_calls.similar)
 
 
 @router.get("/labels", operation_id="list_labels", responses=documented())
 async def list_labels(session: Reading) -> Labels:
     """List the labels that can be named."""
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         state = tenant.labeler.state
         if state.classifier is None:
             return Labels(labels=[], model_version=None)
@@ -91,7 +91,7 @@ async def list_labels(session: Reading) -> Labels:
 )
 async def add_label(session: Writing, request: NewLabel, response: Response) -> Any:
     """Let a label be named by its description, without an example."""
-    async with session.engines.tenant(session.tenant):
+    async with session.runtime.tenant(session.tenant):
         is_new = await _write(session, "label", [writes.NamedLabel(request)], writes.add_label)
     response.status_code = 201 if is_new else 200
     return KnownLabel(label=request.label.strip(), examples=0, described=True)
@@ -103,13 +103,13 @@ async def give_feedback(session: Writing, request: Feedback) -> Any:
     session.allow(request.corrections, "corrections")
     if len({one.item_id for one in request.corrections}) < len(request.corrections):
         raise ApiError(422, "invalid-request", "an item_id is there more than once")
-    async with session.engines.tenant(session.tenant) as tenant:
+    async with session.runtime.tenant(session.tenant) as tenant:
         columns = Columns.of(tenant.index, tenant.settings.items)
         check_texts(request.corrections, columns.text, "/corrections")
         return await _write(session, "correct", request.corrections, writes.correct)
 
 
 async def _write(session: Session, kind: str, items: list[Any], answer: Any) -> Any:
-    engines = session.engines
-    call = writes.WriteCall(engines.tenants, session.tenant, kind, items)
-    return await engines.ask(WRITES, call, answer)
+    runtime = session.runtime
+    call = writes.WriteCall(runtime.tenants, session.tenant, kind, items)
+    return await runtime.ask(WRITES, call, answer)

@@ -25,7 +25,7 @@ from pipelines import Settings, make_classifier, read_label_texts
 from retrieval import InputError
 from serving.problems import ApiError
 from serving.runtime.label_journal import LabelJournal
-from serving.runtime.shared_index import Held, ServedIndex, mark_of
+from serving.runtime.shared_index import Held, SharedIndex, mark_of
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -61,21 +61,21 @@ class LiveClassifier:
 
     Args:
         settings: `classify` says how, `items` names the columns.
-        index: The tenant's items.
+        shared: The tenant's items.
         journal: Its labels in words.
         model: A saved classifier to begin with; None: fitted on the index.
     """
 
     def __init__(
-        self, settings: Settings, index: ServedIndex, journal: LabelJournal, model: Path | None
+        self, settings: Settings, shared: SharedIndex, journal: LabelJournal, model: Path | None
     ) -> None:
         self._settings = settings
-        self._index = index
+        self._shared, self._index = shared, shared.index
         self._journal = journal
         self._model = model
         self._lock = threading.RLock()
         self._is_behind = False
-        self._follows = index.is_shared and (model is None or named_index(model) is not None)
+        self._follows = shared.is_shared and (model is None or named_index(model) is not None)
         self._mark = 0
         self._stamp, self._changes = "", 0
         self._origin: NeighborClassifier | None = None
@@ -143,7 +143,7 @@ class LiveClassifier:
             Those of the items that were there before, and those that are afterwards.
         """
         with self._lock:
-            before = self._index.held(ids)
+            before = self._shared.held(ids)
             if self._is_behind or self._is_new(before):
                 self.catch_up()
             state = self._state
@@ -159,10 +159,10 @@ class LiveClassifier:
                     later = copy.copy(state.classifier)
                     later.follow(ids, labels, vectors, action)
                     self._put(later)
-                    after = self._index.held(ids)
+                    after = self._shared.held(ids)
                     self._mark += mark_of(after) - mark_of(before)
                     return before, after
-                return before, self._index.held(ids)
+                return before, self._shared.held(ids)
             except BaseException:
                 self._is_behind = True  # how much of it Milvus has is not known
                 raise
@@ -232,7 +232,7 @@ class LiveClassifier:
 
     def _read_mark(self) -> int:
         """What the labeled items of the index add up to; of no use where nobody else writes."""
-        return self._index.mark() if self._follows else self._mark
+        return self._shared.mark() if self._follows else self._mark
 
     def _is_new(self, held: Mapping[str, Held]) -> bool:
         """Whether others have given one of these items a label that is not known here."""

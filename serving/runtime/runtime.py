@@ -24,7 +24,7 @@ from serving.observability.audit import AuditLog
 from serving.observability.metrics import Metrics
 from serving.problems import ApiError, not_ready
 from serving.runtime.lanes import Answer, Call, Lane, Limits
-from serving.runtime.shared_index import ServedEncoders
+from serving.runtime.shared_index import SharedEncoders
 from serving.runtime.tenants import Tenant, Tenants, load_tenant
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -52,7 +52,7 @@ class Runtime:
         self.keys = KeyRing(settings.serve.keys, settings.serve.rate)
         self.failure: InputError | None = None
         self._on_failure = on_failure
-        self._encoders = ServedEncoders(settings, self.metrics)
+        self._encoders = SharedEncoders(settings, self.metrics)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="likewise-load")
         self._watch_pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-watch")
         self.tenants = Tenants(self._load_tenant, self._pool, settings.serve.tenants)
@@ -276,4 +276,4 @@ class _Swap:
 
 
 def _is_current(tenant: Tenant) -> bool:
-    return tenant.index.is_current() and not tenant.labeler.wants_fit
+    return tenant.shared.is_current() and not tenant.labeler.wants_fit

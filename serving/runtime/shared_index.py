@@ -7,43 +7,16 @@ to: both need a lock that a job, which is alone, can do without.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
 from pipelines import Settings
-from retrieval import Encoder, ItemIndex, Neighbors, StoredItems, UpsertCounts
+from retrieval import Encoder, ItemIndex
 from serving.observability.metrics import Metrics
 
 _OF_HELD = ("item_id", "content_hash", "label")
-
-
-class ServedEncoder(Encoder):
-    """An encoder for several threads.
-
-    Questions are not kept on disk: a cache of them would grow for as long as the server runs.
-
-    Args:
-        metrics: Told the seconds.
-        name: As in `Encoder`; so the others.
-    """
-
-    def __init__(self, metrics: Metrics, name: str, **options: Any) -> None:
-        super().__init__(name, **options)
-        self._cache = None
-        self._metrics = metrics
-        self._lock = threading.Lock()
-
-    def encode(
-        self, texts: Sequence[str], *, progress: bool | None = None
-    ) -> npt.NDArray[np.float32]:
-        """Embed texts, one call at a time."""
-        with self._lock, self._metrics.engine("encoder"):
-            return super().encode(texts, progress=False if progress is None else progress)
 
 
 class Held(NamedTuple):
@@ -53,73 +26,53 @@ class Held(NamedTuple):
     label: str
 
 
-class ServedIndex(ItemIndex):
+class SharedIndex:
     """An index for several threads: whoever reads waits while somebody writes.
 
     Args:
+        index: Is guarded from now on.
         metrics: Told the seconds.
-        options: As in `ItemIndex`.
+
+    Attributes:
+        index: For whoever asks and writes.
     """
 
-    def __init__(self, metrics: Metrics, **options: Any) -> None:
+    def __init__(self, index: ItemIndex, metrics: Metrics) -> None:
+        self.index = index
         self._metrics = metrics
         self._lock = threading.RLock()
-        super().__init__(**options)
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a collection; the first upsert makes it."""
-        return self._layout is not None
+        index.guard = self._turn
 
     @property
     def is_shared(self) -> bool:
         """Whether other processes may write to it: to a Lite file none can."""
-        return not self._store.is_lite
+        return not self.index.store.is_lite
 
     def is_current(self) -> bool:
         """Whether what was opened, or that there was nothing, still holds."""
-        if self.exists:
-            return super().is_current()
+        if self.index.exists:
+            return self.index.is_current()
         with self._lock:  # an upsert of one's own may just be making it
-            return self.exists or not self._store.exists()
+            return self.index.exists or not self.index.store.exists()
 
     def held(self, ids: Sequence[str]) -> dict[str, Held]:
         """Id → what is kept of it, for those of the ids that exist."""
-        if not self.exists:
+        if not self.index.exists:
             return {}
-        return _held(self._store.get([str(one) for one in ids], _OF_HELD))
+        return _held(self.index.store.get([str(one) for one in ids], _OF_HELD))
 
     def mark(self) -> int:
         """Read all items; return a number by which to tell whether labeled ones have changed."""
-        if not self.exists:
+        if not self.index.exists:
             return 0
-        return sum(mark_of(_held(page)) for page in self._store.pages(_OF_HELD))
+        return sum(mark_of(_held(page)) for page in self.index.store.pages(_OF_HELD))
 
-    def neighbors(self, *args: Any, **options: Any) -> Neighbors:
-        """Find like items; see `ItemIndex.neighbors`."""
-        with self._lock, self._metrics.engine("milvus"):
-            return super().neighbors(*args, **options)
-
-    def read(self, **options: Any) -> StoredItems:
-        """Read the items; see `ItemIndex.read`."""
+    @contextmanager
+    def _turn(self, verb: str) -> Iterator[None]:
         # Of a server's items nothing is kept in memory that a write would put out of date.
-        with nullcontext() if self.is_shared else self._lock, self._metrics.engine("milvus"):
-            return super().read(**options)
-
-    def upsert(self, *args: Any, **options: Any) -> UpsertCounts:
-        """Write items; see `ItemIndex.upsert`. Their vectors had better be made before."""
-        with self._lock, self._metrics.engine("milvus"):
-            return super().upsert(*args, **options)
-
-    def refresh(self) -> None:
-        """Let go of what is in memory; see `ItemIndex.refresh`."""
-        with self._lock:
-            super().refresh()
-
-    def delete(self, ids: Sequence[str]) -> int:
-        """Remove items; see `ItemIndex.delete`."""
-        with self._lock, self._metrics.engine("milvus"):
-            return super().delete(ids)
+        turn = nullcontext() if verb == "read" and self.is_shared else self._lock
+        with turn, nullcontext() if verb == "refresh" else self._metrics.engine("milvus"):
+            yield
 
 
 def mark_of(held: Mapping[str, Held]) -> int:
@@ -131,8 +84,8 @@ def mark_of(held: Mapping[str, Held]) -> int:
     )
 
 
-class ServedEncoders:
-    """Makes encoders, each once: for the settings that name none, those the collections ask for.
+class SharedEncoders:
+    """Makes encoders for several threads, each once: where the settings name none, as asked for.
 
     Args:
         settings: `encoder` says how.
@@ -143,7 +96,7 @@ class ServedEncoders:
         self._settings = settings.encoder
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._made: dict[str, ServedEncoder] = {}
+        self._made: dict[str, Encoder] = {}
 
     def __call__(self, name: str) -> Encoder:
         """The encoder of the settings, or else of that name, ready to answer."""
@@ -151,29 +104,41 @@ class ServedEncoders:
         name = chosen.name if "name" in chosen.model_fields_set else name
         with self._lock:
             if name not in self._made:
-                encoder = ServedEncoder(
-                    self._metrics,
+                encoder = Encoder(
                     name,
                     backend=chosen.backend,
                     precision=chosen.precision,
                     batch_size=chosen.batch_size,
                     cache_dir=chosen.cache_dir if chosen.cache else False,
+                    keep_vectors=False,  # of questions they would grow for as long as it runs
                 )
+                encoder.guard = _in_turn(self._metrics)
                 encoder.encode(["ready?"])  # loads it
                 self._made[name] = encoder
             return self._made[name]
+
+
+def _in_turn(metrics: Metrics) -> Callable[[str], AbstractContextManager[None]]:
+    lock = threading.Lock()
+
+    @contextmanager
+    def turn(_: str) -> Iterator[None]:
+        with lock, metrics.engine("encoder"):
+            yield
+
+    return turn
 
 
 def _held(rows: Sequence[Mapping[str, Any]]) -> dict[str, Held]:
     return {row["item_id"]: Held(row["content_hash"], row["label"]) for row in rows}
 
 
-def open_served_index(
+def open_shared_index(
     settings: Settings,
     encoder: Callable[[str], Encoder],
     metrics: Metrics,
     tenant: str | None,
-) -> ServedIndex:
+) -> SharedIndex:
     """Open the collection of the settings.
 
     Args:
@@ -187,8 +152,7 @@ def open_served_index(
         InputError: The collection was made for tenants, or for none, or with another encoder.
     """
     chosen = settings.index
-    return ServedIndex(
-        metrics,
+    index = ItemIndex(
         encoder=encoder,
         uri=chosen.uri,
         collection=chosen.collection,
@@ -199,3 +163,4 @@ def open_served_index(
         timeout=settings.serve.milvus_timeout,
         tenant=tenant,
     )
+    return SharedIndex(index, metrics)

@@ -25,7 +25,7 @@ from serving.observability.metrics import Metrics
 from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
 from serving.runtime.live_classifier import LiveClassifier
-from serving.runtime.shared_index import ServedIndex, open_served_index
+from serving.runtime.shared_index import open_shared_index
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -40,7 +40,8 @@ class Tenant:
         name: None where there are no tenants.
         settings: Of the server.
         metrics: Told what happens.
-        index: Its items.
+        shared: Its items, and what others do to them.
+        index: The same, for whoever asks and writes.
         labeler: Its classifier.
         forecaster: None where there is none.
         forecaster_version: Names it in answers.
@@ -58,11 +59,12 @@ class Tenant:
         self.forecaster: LaunchForecaster | None = None
         self.forecaster_version = ""
         self._more: list[ItemIndex] = []
-        self.index: ServedIndex = open_served_index(settings, encoders, metrics, name)
+        self.shared = open_shared_index(settings, encoders, metrics, name)
+        self.index = self.shared.index
         try:
             journal = LabelJournal(tenant_folder(settings, name) / "labels.jsonl")
             model = _path_for(settings.serve.model_labels, name)
-            self.labeler = LiveClassifier(settings, self.index, journal, model)
+            self.labeler = LiveClassifier(settings, self.shared, journal, model)
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
                 self.forecaster = self._load_forecaster(forecaster, encoders)
@@ -85,7 +87,7 @@ class Tenant:
                 return LaunchForecaster.load(path)
         there = self.settings.index.at(**home, said_by=path)
         elsewhere = self.settings.model_copy(update={"index": there})
-        index = open_served_index(elsewhere, encoders, self.metrics, self.name)
+        index = open_shared_index(elsewhere, encoders, self.metrics, self.name).index
         self._more.append(index)
         return LaunchForecaster.load(path, index=index)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import socket
 import threading
@@ -142,8 +143,8 @@ def running(settings: Settings, *, ready: bool = True) -> Iterator[Served]:
 
 def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
     """The answers to calls of which all but the first arrive while the engine is at work on it."""
-    engines = served.app.state.engines
-    encoder = engines.tenants.all()[0].index.encoder
+    runtime = served.app.state.runtime
+    encoder = runtime.tenants.all()[0].index.encoder
     begun, may_go, encode = threading.Event(), threading.Event(), encoder.encode
 
     def held(texts: Sequence[str], **options: Any) -> Any:
@@ -156,7 +157,7 @@ def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
         first = pool.submit(calls[0])
         assert begun.wait(60)
         others = [pool.submit(one) for one in calls[1:]]
-        wait_until(lambda: len(engines._lanes[lane]) == len(others))
+        wait_until(lambda: len(runtime._lanes[lane]) == len(others))
         may_go.set()
         return [one.result() for one in (first, *others)]
 
@@ -166,6 +167,17 @@ def wait_until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.05)
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process may grow beyond a page, as on a disk that is full."""
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_096, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
 
 
 def _is_ready(http: httpx.Client) -> bool:

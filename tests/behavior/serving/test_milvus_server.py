@@ -91,7 +91,7 @@ def test_a_server_does_not_take_its_own_writes_for_those_of_others(
     milvus: Places, tmp_path: Path
 ) -> None:
     with running(_settings(milvus, tmp_path, serve={"follow_seconds": None})) as served:
-        (tenant,) = served.app.state.engines.tenants.all()
+        (tenant,) = served.app.state.runtime.tenants.all()
         _put(served, *ITEMS)
         _put(served, {"item_id": "1", "text": "raw milk", "label": "DAIRY"}, ITEMS[1])
         _put(served, {"item_id": "5", "text": "garden hose"})

@@ -106,9 +106,9 @@ def test_no_reader_sees_a_gap_and_no_acknowledged_write_is_lost(
 def test_what_is_written_while_a_tenant_is_loaded_anew_counts(store: Store, tmp_path: Path) -> None:
     hose = {"item_id": "hose", "text": "garden hose 50 feet", "label": "GARDEN"}
     with running(store.settings(tmp_path)) as served, pytest.MonkeyPatch.context() as patch:
-        engines = served.app.state.engines
-        (former,) = engines.tenants.all()
-        load = engines.tenants.made_anew
+        runtime = served.app.state.runtime
+        (former,) = runtime.tenants.all()
+        load = runtime.tenants.made_anew
 
         async def loaded(name: str | None) -> Any:
             made = await load(name)
@@ -117,10 +117,10 @@ def test_what_is_written_while_a_tenant_is_loaded_anew_counts(store: Store, tmp_
             )
             return made
 
-        patch.setattr(engines.tenants, "made_anew", loaded)
-        loop = engines._tasks[0].get_loop()
-        asyncio.run_coroutine_threadsafe(engines._reload(former), loop).result(60)
-        (latter,) = engines.tenants.all()
+        patch.setattr(runtime.tenants, "made_anew", loaded)
+        loop = runtime._tasks[0].get_loop()
+        asyncio.run_coroutine_threadsafe(runtime._reload(former), loop).result(60)
+        (latter,) = runtime.tenants.all()
         assert latter is not former
         assert "GARDEN" in str(served.http.get("/v1/labels").json())
         near = {"items": [{"text": hose["text"]}], "k": 1}

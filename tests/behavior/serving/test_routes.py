@@ -18,7 +18,7 @@ LAUNCH = {"item_id": "n", "text": "tortilla chips", "launch_date": "2017-09-18"}
 
 def test_classify_answers_as_the_library_does(served: Served, store: Store) -> None:
     questions = ["tortilla chips", "chocolate bar", "candy bag 5 oz"]
-    (tenant,) = served.app.state.engines.tenants.all()
+    (tenant,) = served.app.state.runtime.tenants.all()
     table = tenant.labeler.state.classifier.classify(questions)
     answers = served.classify(*questions, neighbors=20)
     assert [one["label"] for one in answers] == table["label"].tolist()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrieval import Encoder, InputError, ItemIndex, writing
-from retrieval.memory_search import Snapshot
+from retrieval.memory.search import Snapshot
 from retrieval.milvus.index_kinds import INDEX_KINDS, milvus_index, search_params
 from tests.milvus_places import Places
 

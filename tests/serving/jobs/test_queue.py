@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,17 @@ from pipelines.config.settings import Settings
 from retrieval import Encoder
 from serving.client import Client
 from serving.client.rows import curve_table, launches_body, rows_of, total_table
-from tests.serving.conftest import CUTOFF, TEXT, Served, Store, read_tables, running, wait_until
+from serving.jobs.store import JobStore
+from tests.serving.conftest import (
+    CUTOFF,
+    TEXT,
+    Served,
+    Store,
+    full_disk,
+    read_tables,
+    running,
+    wait_until,
+)
 
 COLUMNS = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}
 
@@ -101,17 +113,48 @@ def test_a_job_that_was_stopped_in_the_middle_is_answered_as_one_call(
     with running(settings) as served:
         path = _start(served, asked.body)
         wait_until(lambda: served.http.get(path).json()["items_done"] > 0)
-    (result,) = settings.serve.data_dir.glob("*/jobs/*/result.jsonl")
-    lines = result.read_bytes().splitlines(keepends=True)
-    assert 0 < len(lines) < len(asked.items)
-    result.write_bytes(b"".join(lines[:-7]) + lines[-7][:100])  # as if it had been killed
+    kept = JobStore(settings.serve.data_dir / "jobs.db").state(None, path.rpartition("/")[2])
+    assert kept is not None
+    assert 0 < kept.items_done < len(asked.items)
     with running(settings) as served:
         wait_until(lambda: served.http.get(path).json()["status"] == "done")
         asked.assert_is(served.http.get(f"{path}/result").json()["results"])
 
 
-def _start(served: Served, request: dict[str, Any]) -> str:
-    answer = served.http.post("/v1/jobs", json={"task": "forecast", "request": request})
+def test_a_full_disk_is_told_and_the_jobs_wait_until_there_is_room(own: Served) -> None:
+    many = {"items": [{"text": f"green tea {number}"} for number in range(1_500)]}
+    first = _start(own, many, "classify")
+    wait_until(lambda: own.http.get(first).json()["items_done"] > 0)
+    with full_disk():
+        job = {"task": "classify", "request": many}
+        refused = own.http.post("/v1/jobs", json=job)
+        assert (refused.status_code, refused.json()["type"]) == (503, "/problems/jobs-away")
+        assert "Retry-After" in refused.headers
+        time.sleep(2)
+        assert own.http.get(first).json()["status"] == "running"
+        assert own.http.get(f"{first}/result").status_code == 409
+    second = _start(own, {"items": [{"text": "soda"}]}, "classify")
+    for path, count in ((first, 1_500), (second, 1)):
+        wait_until(lambda path=path: own.http.get(path).json()["status"] == "done")
+        assert len(own.http.get(f"{path}/result").json()["results"]) == count
+    (log,) = (own.settings.serve.data_dir / "audit").glob("*.jsonl")
+    assert len([json.loads(line) for line in log.read_text("utf-8").splitlines()]) == 1_501
+
+
+def test_what_version_0_1_kept_is_left_alone(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = store.settings(tmp_path)
+    state = settings.serve.data_dir / "shared" / "jobs" / ("0" * 32) / "state.json"
+    state.parent.mkdir(parents=True)
+    state.write_text("{}")
+    with running(settings):
+        assert "jobs of version 0.1 are left alone" in capsys.readouterr().out
+    assert state.read_text() == "{}"
+
+
+def _start(served: Served, request: dict[str, Any], task: str = "forecast") -> str:
+    answer = served.http.post("/v1/jobs", json={"task": task, "request": request})
     assert answer.status_code == 202, answer.text
     path: str = answer.headers["Location"]
     return path

@@ -6,8 +6,20 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from serving.observability.audit import AuditLog
-from tests.serving.conftest import Served
+from tests.serving.conftest import Served, full_disk
+
+
+def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, megabytes=1, days=1)
+    log.write([{"item_id": "first"}])
+    with full_disk(), pytest.raises(OSError):
+        log.write([{"item_id": "x" * 10_000}])
+    log.write([{"item_id": "last"}])
+    log.close()
+    assert [one["item_id"] for one in _lines(tmp_path / "predictions.jsonl")] == ["first", "last"]
 
 
 def test_old_files_are_begun_anew_and_removed(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
-from retrieval.memory_store import MemoryStore
+from retrieval.memory.store import MemoryStore
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
 from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day

@@ -13,7 +13,7 @@ class MemoryStore:
     """Rows by their id, and one line of metadata about them.
 
     It has the verbs of `retrieval.milvus.store.Store` that an `ItemIndex` needs, all but the
-    search: what is searched is a `retrieval.memory_search.Snapshot` of it, exactly.
+    search: what is searched is a `retrieval.memory.search.Snapshot` of it, exactly.
 
     Attributes:
         uri: `IN_MEMORY`.

@@ -1,0 +1,1 @@
+"""Keep a collection in memory, and search it exactly."""
