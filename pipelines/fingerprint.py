@@ -69,7 +69,7 @@ def code_digest() -> str:
 
 @cache  # what is loaded does not change, whatever becomes of the files
 def versions() -> dict[str, str]:
-    """What computes: likewise, its code, Python, libraries."""
+    """Return what computes: likewise, its code, Python, libraries."""
     ours = {"likewise": version("likewise"), "code": code_digest()[:16]}
     return {**ours, "python": platform.python_version(), **engine_versions()}
 

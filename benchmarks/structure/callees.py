@@ -36,7 +36,7 @@ class Callee:
     function: Function | None
 
     def parameter(self, position: int | None, keyword: str | None) -> str:
-        """The name under which an argument arrives; empty where it goes into a container."""
+        """Return the name under which an argument arrives; empty where it goes into a container."""
         if self.function is None:
             return ""
         args = self.function.args
@@ -59,7 +59,7 @@ class Callees:
         self._tree = tree
 
     def named(self, module: Module, name: str) -> Callee | None:
-        """What a name, or `first.second`, means in a module."""
+        """Return what a name, or `first.second`, means in a module."""
         first, _, second = name.partition(".")
         if first in module.imported and first not in module.defined:
             home = self._tree.home(*module.imported[first])
@@ -71,7 +71,7 @@ class Callees:
         return Callee(module, None, node) if isinstance(node, Function) and not second else None
 
     def method(self, held: Class, name: str) -> Callee | None:
-        """A method of a class, or of a base of it."""
+        """Return a method of a class, or of a base of it."""
         module, owner = held
         for node in owner.body:
             if isinstance(node, Function) and node.name == name:
@@ -83,7 +83,7 @@ class Callees:
         return Callee(module, owner, None) if name == "__init__" else None
 
     def called(self, place: Callee, function: ast.expr, depth: int = _DEPTH) -> Callee | None:
-        """The function that is called at a place; None where it is not ours, or not to be told."""
+        """Return the function called at a place; None where it is not ours, or not to be told."""
         if isinstance(function, ast.Name):
             if function.id == "cls" and place.owner:
                 return self.method((place.module, place.owner), "__init__")
@@ -116,7 +116,7 @@ class Callees:
         return methods
 
     def _class_of(self, place: Callee, value: ast.expr, depth: int) -> Class | None:
-        """The class of ours that a value is of."""
+        """Return the class of ours that a value is of."""
         if depth == 0:
             return None
         if isinstance(value, ast.Call):
@@ -142,7 +142,7 @@ class Callees:
         return None
 
     def _kept(self, holder: Class, name: str, depth: int) -> Class | None:
-        """The class of what an object keeps under a name: a field, property or own attribute."""
+        """Return the class of what an object keeps as a name: field, property or own attribute."""
         module, owner = holder
         for node in owner.body:
             if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == name:
@@ -168,7 +168,7 @@ class Callees:
         return None if returns is None else self._annotated(called.module, returns)
 
     def _annotated(self, module: Module, annotation: ast.expr) -> Class | None:
-        """The first class of ours that an annotation names."""
+        """Return the first class of ours that an annotation names."""
         for node in ast.walk(annotation):
             if isinstance(node, ast.Name):
                 found = self.named(module, node.id)
@@ -181,7 +181,7 @@ Source = tuple[str, ast.expr]
 
 
 def _sources(function: Function, name: str) -> Iterator[Source]:
-    """What tells of which class a name is: annotations, and values that it is assigned."""
+    """Yield what tells of which class a name is: annotations, and values that it is assigned."""
     args = function.args
     for one in (*args.posonlyargs, *args.args, *args.kwonlyargs):
         if one.arg == name and one.annotation is not None:

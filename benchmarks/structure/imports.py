@@ -17,7 +17,7 @@ Graph = dict[str, set[str]]
 
 
 def import_graph(tree: Tree) -> Graph:
-    """Module → modules that it imports."""
+    """Return for each module those that it imports."""
     return {module.name: _homes(tree, module) - {module.name} for module in tree.counted}
 
 
@@ -33,7 +33,7 @@ def _names(node: ast.Import | ast.ImportFrom) -> list[tuple[str, str]]:
 
 
 def past_faces(tree: Tree) -> tuple[int, int]:
-    """Imports of another package: those that go past its face, and all; one a statement."""
+    """Count imports of another package: those that go past its face, and all; one a statement."""
     named = [
         node.module or ""
         for module in tree.modules.values()
@@ -55,7 +55,7 @@ def single_importer(graph: Graph) -> list[str]:
 
 
 def circles(graph: Graph) -> list[list[str]]:
-    """Groups of modules each of which reaches the others."""
+    """Return groups of modules each of which reaches the others."""
     reached = {name: _reached(graph, name) for name in graph}
     groups = {
         frozenset(other for other in seen if name in reached[other])
@@ -75,7 +75,7 @@ def _reached(graph: Graph, name: str) -> set[str]:
 
 
 def longest_chain(graph: Graph) -> list[str]:
-    """The longest way down from import to import; the modules of a circle are all on it."""
+    """Return the longest way down from import to import; the modules of a circle are all on it."""
     group = {name: tuple(circle) for circle in circles(graph) for name in circle}
 
     @cache

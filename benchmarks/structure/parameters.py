@@ -74,7 +74,7 @@ def _handed(callees: Callees, place: Callee, variable: str) -> Iterator[tuple[Ca
 
 
 def _aliases(callees: Callees, place: Callee, function: Function, variable: str) -> set[str]:
-    """The names under which the variable goes in a function."""
+    """Return the names under which the variable goes in a function."""
     names = {variable}
     for node in ast.walk(function):
         if not isinstance(node, ast.Assign):

@@ -80,7 +80,7 @@ def folder_lines(tree: Tree) -> list[str]:
 
 
 def import_lines(tree: Tree) -> list[str]:
-    """What the imports say."""
+    """Return what the imports say."""
     graph = import_graph(tree)
     chain, found = longest_chain(graph), circles(graph)
     past, between = past_faces(tree)
@@ -95,7 +95,7 @@ def import_lines(tree: Tree) -> list[str]:
 
 
 def piece_lines(tree: Tree) -> list[str]:
-    """The longest function, without its docstring, and the longest file."""
+    """Return the longest function, without its docstring, and the longest file."""
     functions = [
         (_length(node), f"{module.path.as_posix()}: {node.name}")
         for module in tree.counted

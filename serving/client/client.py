@@ -215,7 +215,7 @@ class Client:
             self._call("POST", "/v1/feedback", {"corrections": part})
 
     def labels(self) -> pd.DataFrame:
-        """The labels: label, examples, described."""
+        """Return the labels: label, examples, described."""
         found = self._call("GET", "/v1/labels")["labels"]
         return pd.DataFrame(found, columns=["label", "examples", "described"])
 
