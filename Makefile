@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-processors test-server lint format examples bench milvus milvus-stop constraints clean
+.PHONY: help install demo test test-processors test-server lint format docs examples bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ lint: $(STAMP)  ## check style, types and layers
 format: $(STAMP)  ## sort imports, format, and fix what can be fixed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## build the guides and the API reference as pages, build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 examples: $(STAMP)  ## run the notebooks, and keep what they show
 	$(BIN)/python -m pytest tests/test_examples.py

@@ -462,6 +462,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 named.
 
         Returns:
+            One row an item, in the order given, of columns
+
             - `item_id`: the item's id; else its label in the pandas index, else its position.
             - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
               any number of labels, lists.
@@ -495,7 +497,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             **options: `as_of`, `where`, `candidates` as in `predict_proba`.
 
         Returns:
-            One row an item, label and part: `item_id`, `rank` (of the label, from 1), `label`,
+            One row an item, label and part, of `item_id`, `rank` (of the label, from 1), `label`,
             `probability`, `part`, `contribution` (NaN where the head does not know the label).
         """
         parts = [contributions_table(one, labels) for one in self._answers(X, **options)]

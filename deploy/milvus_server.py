@@ -304,7 +304,7 @@ def _is_free(port: int) -> bool:
 
 
 def _pid(state: Path) -> int | None:
-    """The process that keeps the server, if it is alive."""
+    """Return the process that keeps the server, if it is alive."""
     try:
         pid = int((state / "pid").read_text())
     except (FileNotFoundError, ValueError):

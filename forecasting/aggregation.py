@@ -100,5 +100,5 @@ class Sums:
 
 
 def summed(came: Floats, groups: pd.Series) -> pd.Series:
-    """What came, summed as `Sums.table` does for whole horizons: by group, in order of names."""
+    """Sum what came as `Sums.table` does for whole horizons: by group, in order of names."""
     return pd.Series(came.sum(axis=1), index=groups.index).groupby(groups, sort=True).sum()

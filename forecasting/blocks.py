@@ -17,7 +17,7 @@ _MOST_THREADS = 8  # each holds a block in memory
 
 
 def by_block(rows: int, size: int, work: Callable[[slice], _Made]) -> list[_Made]:
-    """What `work` makes of each block of at most `size` rows, in order; no row is one block."""
+    """Return what `work` makes of each block of at most `size` rows; no row is one block."""
     size = max(1, size)
     blocks = [slice(start, start + size) for start in range(0, max(rows, 1), size)]
     if len(blocks) == 1:

@@ -60,7 +60,7 @@ def analogue_table(
     origin: Ints,
     vectors: npt.NDArray[np.float32] | None,
 ) -> pd.DataFrame:
-    """The analogues of n launches; the columns are those of `LaunchForecaster.explain`.
+    """Return the analogues of n launches; the columns are those of `LaunchForecaster.explain`.
 
     Args:
         history: What had been sold.
@@ -107,7 +107,7 @@ def contribution_table(
 
 
 def plain_name(feature: str, covariates: Sequence[str] = ()) -> str:
-    """A feature's name in plain words."""
+    """Return a feature's name in plain words."""
     if feature in _PLAIN:
         return _PLAIN[feature]
     number, _, what = feature.removeprefix("plan_").partition("_")

@@ -222,7 +222,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             adjustments: What a planner knows better.
 
         Returns:
-            The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile, named
+            The forecasts table of unique_id, cutoff, ds, age, mean and a column per quantile, named
             by its level; items in the order given, ages ascending from 0, the period of launch.
             Periods observed are as observed.
 
@@ -386,7 +386,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Show the analogues each forecast leans on.
 
         Returns:
-            A row per new item and analogue: unique_id, analogue, pool (``incumbent``, ``launch``,
+            A row a new item and analogue, of unique_id, analogue, pool (``incumbent``, ``launch``,
             ``sibling``, ``elsewhere``: what the features are made of; ``outcome``: the past
             launches whose courses the forecast is drawn from), similarity, weight (sums to 1 over
             an item's pool; of the outcomes the heaviest are shown), level (mean units over the last
@@ -406,7 +406,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Show what moves the level of each forecast.
 
         Returns:
-            A row per new item and feature: unique_id, feature, name (in plain words), value,
+            A row per new item and feature, of unique_id, feature, name (in plain words), value,
             contribution (what it adds to the logarithm of the level; 0.1 is about 10 % more).
 
         Raises:

@@ -35,7 +35,7 @@ class Forecasts:
         return total
 
     def ordered(self) -> Forecasts:
-        """The same with nothing below zero and quantiles ascending."""
+        """Return the same with nothing below zero and quantiles ascending."""
         return Forecasts(
             mean=np.maximum(self.mean, 0.0),
             quantiles=np.sort(np.maximum(self.quantiles, 0.0), axis=-1),
@@ -44,7 +44,7 @@ class Forecasts:
 
 
 def quantile_names(quantiles: Sequence[float]) -> list[str]:
-    """The columns of the quantiles: ``0.1``, ``0.5``, ``0.9``."""
+    """Return the columns of the quantiles: ``0.1``, ``0.5``, ``0.9``."""
     return [f"{level:g}" for level in quantiles]
 
 
@@ -56,7 +56,7 @@ def curve_table(
     cutoff: pd.Timestamp,
     quantiles: Sequence[float],
 ) -> pd.DataFrame:
-    """The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile."""
+    """Return the forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile."""
     n, horizon = forecasts.mean.shape
     age = np.tile(np.arange(horizon), n)
     levels = forecasts.quantiles.reshape(n * horizon, len(quantiles))

@@ -87,7 +87,7 @@ def screened_queries(
 def fitted_classifier(
     settings: Settings, model: Path | None = None
 ) -> Iterator[NeighborClassifier]:
-    """A classifier that is ready to answer.
+    """Provide a classifier that is ready to answer.
 
     It learns from the labeled items of the index, and from the labels in words, if
     `classify.labels` has them. Where it does and there is no index (none is named, and the default
@@ -121,7 +121,7 @@ def fitted_classifier(
 
 @contextmanager
 def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClassifier]:
-    """A saved classifier; what the settings name goes before what it was saved with."""
+    """Provide a saved classifier; what the settings name goes before what it was saved with."""
     home = named_index(model)
     if home is None:
         named = "name" in settings.encoder.model_fields_set
@@ -135,7 +135,7 @@ def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClas
 
 
 def make_classifier(settings: Settings, index: ItemIndex | None = None) -> NeighborClassifier:
-    """An unfitted classifier with the settings' options.
+    """Return an unfitted classifier with the settings' options.
 
     Args:
         settings: `classify` has its parameters.
@@ -158,7 +158,7 @@ def make_classifier(settings: Settings, index: ItemIndex | None = None) -> Neigh
 
 @contextmanager
 def open_index(settings: Settings, *, to_read: bool = False) -> Iterator[ItemIndex]:
-    """The collection of the settings.
+    """Provide the collection of the settings.
 
     Args:
         settings: `index` and `encoder`.
@@ -195,13 +195,13 @@ def _names_index(settings: Settings) -> bool:
 
 
 def encoder_maker(settings: Settings) -> Callable[[str], Encoder]:
-    """Makes the encoder of the settings; of those that name none, the one that is asked for."""
+    """Make the encoder of the settings; of those that name none, the one that is asked for."""
     named = "name" in settings.encoder.model_fields_set
     return lambda name: make_encoder(settings, None if named else name)
 
 
 def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
-    """The encoder of the settings, or one of another name."""
+    """Return the encoder of the settings, or one of another name."""
     chosen = settings.encoder
     return Encoder(
         name or chosen.name,

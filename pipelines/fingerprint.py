@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
+import importlib.util
 import json
 import platform
 from datetime import UTC, datetime
@@ -59,8 +59,9 @@ def code_digest() -> str:
     """Hash our own modules and templates: between two releases the version does not tell."""
     digest = hashlib.sha256()
     for name in _OURS:
-        package = importlib.import_module(name)
-        files = Path(str(package.__file__)).parent.rglob("*")
+        package = importlib.util.find_spec(name)
+        assert package is not None and package.origin is not None
+        files = Path(package.origin).parent.rglob("*")
         for path in sorted(file for file in files if file.suffix in _WRITTEN):
             digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -68,7 +69,7 @@ def code_digest() -> str:
 
 @cache  # what is loaded does not change, whatever becomes of the files
 def versions() -> dict[str, str]:
-    """What computes: likewise, its code, Python, libraries."""
+    """Return what computes: likewise, its code, Python, libraries."""
     ours = {"likewise": version("likewise"), "code": code_digest()[:16]}
     return {**ours, "python": platform.python_version(), **engine_versions()}
 

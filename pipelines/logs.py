@@ -20,7 +20,7 @@ _SECRET_NAMES = {"token", "tokens", "password", "secret", "url"}
 
 
 def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> None:
-    """Sends the logs of likewise, and the warnings of the libraries it uses, to stderr.
+    """Send the logs of likewise, and the warnings of the libraries it uses, to stderr.
 
     Args:
         log_format: "auto" is "console" if stderr is a terminal, else "json".
@@ -70,7 +70,7 @@ def _tidy(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 def timed(
     logger: structlog.stdlib.BoundLogger, event: str, **fields: object
 ) -> Iterator[dict[str, object]]:
-    """Logs `event` with the seconds its block took; the block may add fields to the dict."""
+    """Log `event` with the seconds its block took; the block may add fields to the dict."""
     start = perf_counter()
     yield fields
     logger.info(event, **fields, seconds=round(perf_counter() - start, 2))

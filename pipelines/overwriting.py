@@ -57,7 +57,7 @@ class Write:
 
     @classmethod
     def index(cls, settings: Settings) -> Write | None:
-        """The Lite file of the settings, for jobs that write it; None where it is a server."""
+        """Return the settings' Lite file, for jobs that write it; None where it is a server."""
         uri = settings.index.uri
         return None if "://" in uri else cls(_INDEX_URI, Path(uri))
 
@@ -144,7 +144,7 @@ class _Read:
 
 
 def _key(path: Path) -> _Key:
-    """What all paths of one file have in common: its number; of what is not there, its path."""
+    """Return what all paths of a file have in common: its number; if it is not there, its path."""
     try:
         found = path.stat()
     except OSError:
@@ -153,18 +153,18 @@ def _key(path: Path) -> _Key:
 
 
 def _lineage(path: Path) -> frozenset[_Key]:
-    """The keys of a path and of all folders that it lies in."""
+    """Return the keys of a path and of all folders that it lies in."""
     whole = path.resolve()
     return frozenset(map(_key, (whole, *whole.parents)))
 
 
 def _is_usual(write: Write, relation: str, read: _Read) -> bool:
-    """An index is read by whoever writes it, and may lie beside the files of a table."""
+    """Say if that is fine: an index is read by its writer, and may lie beside a table's files."""
     return write.option == _INDEX_URI and (read.what == _INDEX or relation == "lies in")
 
 
 def _named(settings: Settings) -> Iterator[_Read]:
-    """What the settings name, and their own file."""
+    """Yield what the settings name, and their own file."""
     if settings.file is not None:
         yield _Read("the config file", settings.file)
     yield from _given({section: getattr(settings, section).source for section in _TABLES})
@@ -217,19 +217,19 @@ def _reads(query: SqlQuery, target: DatabaseTable) -> bool:
 
 
 def _tables(query: str) -> Iterable[str]:
-    """The names after FROM and JOIN, but for those in texts and comments."""
+    """Yield the names after FROM and JOIN, but for those in texts and comments."""
     for listed in _FROM.findall(_SAID.sub(" ", query)):
         for aliased in re.findall(_ALIASED, listed, re.IGNORECASE):
             yield re.match(_DOTTED, aliased)[0]  # type: ignore[index]
 
 
 def _parts(name: str) -> list[str]:
-    """Schema and table of a name, as databases that mind no letters compare them."""
+    """Return schema and table of a name, as databases that mind no letters compare them."""
     return [part.strip('"`[]').lower() for part in re.findall(_NAME, name)]
 
 
 def _database(url: str) -> object:
-    """What all URLs of one database have in common; the text itself where it is no URL."""
+    """Return what all URLs of one database have in common; the text itself where it is no URL."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:

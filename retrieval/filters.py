@@ -157,7 +157,7 @@ def to_mask(parsed: ParsedWhere, columns: Mapping[str, pd.Series]) -> npt.NDArra
 def parse_conditions(
     conditions: Sequence[str], kinds: Mapping[str, Literal["number", "string"]]
 ) -> dict[str, ParsedCondition]:
-    """What `ItemIndex.neighbors` takes as ``where``; all conditions must hold.
+    """Return what `ItemIndex.neighbors` takes as ``where``; all conditions must hold.
 
     Args:
         conditions: ``col=value``; ``col=a,b`` for one of several; ``col=1..3`` for a range with

@@ -23,7 +23,7 @@ R = TypeVar("R")
 
 
 def unguarded(_: str) -> AbstractContextManager[object]:
-    """The guard of whoever is alone."""
+    """Return the guard of whoever is alone."""
     return nullcontext()
 
 

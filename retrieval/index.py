@@ -514,7 +514,7 @@ class ItemIndex:
 def made_encoder(
     encoder: Encoder | Callable[[str], Encoder] | None, layout: Layout | None
 ) -> Encoder:
-    """The encoder itself, or the one that a collection was filled with."""
+    """Return the encoder itself, or the one that a collection was filled with."""
     if isinstance(encoder, Encoder):
         return encoder
     make = encoder or Encoder

@@ -233,7 +233,7 @@ def _require_order(
 
 
 def _offenses(cases: Sequence[dict[Hashable, object]], source: str) -> list[Offense]:
-    """The failure cases of pandera by rule."""
+    """Return the failure cases of pandera by rule."""
     rules: dict[tuple[str, str], dict[int, object]] = {}
     for case in cases:
         column, check = str(case["column"]), str(case["check"])

@@ -64,7 +64,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
 
 
 def _document(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document, with problems in place of FastAPI's own errors."""
+    """Return the OpenAPI document, with problems in place of FastAPI's own errors."""
     if app.openapi_schema is None:
         document = FastAPI.openapi(app)
         schemas = document["components"]["schemas"]

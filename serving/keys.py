@@ -39,7 +39,7 @@ def make_key() -> tuple[str, str]:
 
 
 def hash_key(key: str) -> str:
-    """The hash by which a key is known; a key has too many bits to need a slow one."""
+    """Return the hash by which a key is known; a key has too many bits to need a slow one."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -75,7 +75,7 @@ class KeyRing:
         return list(found) or [None]
 
     def caller(self, key: str) -> Caller | None:
-        """The owner of a key, or None; found or not, all keys are compared."""
+        """Return the owner of a key, or None; found or not, all keys are compared."""
         given = hash_key(key)
         found = None
         for known, caller in self._keys:

@@ -138,5 +138,5 @@ def _too_large(most: int) -> ApiError:
 
 
 def _known_method(method: str) -> str:
-    """A method that no client can make up: metrics must not grow with what is sent."""
+    """Return a method that no client can make up: metrics must not grow with what is sent."""
     return method if method in {"GET", "PUT", "POST", "DELETE", "PATCH", "HEAD"} else "OTHER"

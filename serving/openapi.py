@@ -11,7 +11,7 @@ from serving.app import create_app
 
 
 def openapi_text() -> str:
-    """The document of the API with default settings, as it is kept in ``docs/``."""
+    """Return the document of the API with default settings, as it is kept in ``docs/``."""
     return json.dumps(create_app(Settings()).openapi(), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -104,12 +104,12 @@ class ApiError(Exception):
 
 
 def not_ready(detail: str) -> ApiError:
-    """The answer while encoder and models are loading, or Milvus is away."""
+    """Return the answer while encoder and models are loading, or Milvus is away."""
     return ApiError(503, "not-ready", detail, retry_after=RETRY_AFTER)
 
 
 def unfit(pointer: str, detail: str) -> ApiError:
-    """The answer to a request with one place that does not fit."""
+    """Return the answer to a request with one place that does not fit."""
     return ApiError(
         422, "invalid-request", detail, errors=[Violation(pointer=pointer, detail=detail)]
     )
@@ -181,7 +181,7 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The problems a route may answer with, for the OpenAPI document."""
+    """Return the problems a route may answer with, for the OpenAPI document."""
     schema = {"$ref": "#/components/schemas/Problem"}
     return {
         status: {
@@ -210,7 +210,7 @@ def _of_validation(error: RequestValidationError) -> ApiError:
 
 
 def _pointer(location: tuple[Any, ...], body: Any) -> str:
-    """A JSON pointer where the body is meant, else the name of the parameter.
+    """Return a JSON pointer where the body is meant, else the name of the parameter.
 
     pydantic's location also names which of several kinds it tried: what leads nowhere is left out,
     but for a field that is missing.

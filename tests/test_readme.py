@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("retrieval", "classifiers", "forecasting", "pipelines", "serving")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-DOCS = sorted((ROOT / "docs").glob("*.md"))
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
 GUIDE = (ROOT / "docs" / "classification.md").read_text(encoding="utf-8")
 # What the last lines print, in order.
 EXPECTED = [
@@ -44,8 +46,34 @@ def test_the_guide_to_labels_runs_and_prints_what_it_says(
     assert re.search(r"0 +7 .*\n1 +31 ", printed)
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in DOCS)])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        *(path.relative_to(ROOT).as_posix() for path in DOCS),
+    ],
+)
 def test_links_lead_somewhere(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
         assert ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("package", ["retrieval", "classifiers", "forecasting"])
+def test_the_reference_has_every_public_name(package: str) -> None:
+    page = (ROOT / "docs" / "reference" / f"{package}.md").read_text(encoding="utf-8")
+    named = re.findall(r"^::: ([\w.]+)$", page, flags=re.MULTILINE)
+    assert sorted(named) == sorted(
+        f"{package}.{name}" for name in importlib.import_module(package).__all__
+    )
+
+
+def test_contributing_names_places_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./]+/(?:\w+\.\w+)?)`", text)
+    assert len(named) > 30
+    # A room in the table stands beside its package.
+    rooms = {path.name for package in PACKAGES for path in (ROOT / package).iterdir()}
+    assert [one for one in named if not (ROOT / one).exists() and one[:-1] not in rooms] == []

@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def accuracy(setting: Setting) -> None:
-    """Launches after each cutoff and before the next, beside every baseline."""
+    """Score launches after each cutoff and before the next, beside every baseline."""
     trial = complete_journey(setting)
     results = {}
     for seed in setting.seeds:
@@ -62,7 +62,7 @@ def report(title: str, results: Mapping[int, BacktestResult]) -> None:
 
 
 def departments(setting: Setting) -> None:
-    """Launches of departments in which nothing had ever been launched.
+    """Score launches of departments in which nothing had ever been launched.
 
     Departments are dealt into four groups in the order of their launches before the first cutoff.
     The two largest hold four fifths of all launches; held out together they leave few to learn
@@ -92,7 +92,7 @@ def departments(setting: Setting) -> None:
 
 
 def _by_launches(items: pd.DataFrame, cutoff: str) -> list[str]:
-    """The departments, those with most launches up to a cutoff first."""
+    """Return the departments, those with most launches up to a cutoff first."""
     earlier = items["launch_date"] <= pd.Timestamp(cutoff)
     counts = earlier.groupby(items["department"]).sum().sort_index()
     return list(counts.sort_values(ascending=False, kind="stable").index)

@@ -28,7 +28,7 @@ _NOWHERE = "0"
 
 
 def plans(setting: Setting) -> None:
-    """The same launches, forecast without plans, with each, and with both."""
+    """Score the same launches, forecast without plans, with each, and with both."""
     trial = complete_journey(setting)
     future = promotions(trial)
     variants = {WITHOUT: (), "display": ("display",), "mailer": ("mailer",), "both": COVARIATES}
@@ -58,7 +58,7 @@ def plans(setting: Setting) -> None:
 
 
 def promotions(trial: Trial) -> pd.DataFrame:
-    """Stores with a display, and stores with a place in the mailer, for the weeks from launch on.
+    """Return stores with a display, and with a place in the mailer, for the weeks from launch on.
 
     Returns:
         unique_id, ds, display, mailer.

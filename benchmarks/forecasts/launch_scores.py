@@ -34,7 +34,7 @@ _COLUMNS = {
 
 
 def comparison_table(compared: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """What `BacktestResult.compare` says, for reading.
+    """Return what `BacktestResult.compare` says, for reading.
 
     Args:
         compared: One for each seed. Over several seeds scores are mean ± standard deviation, a
@@ -74,7 +74,7 @@ def ratios(compared: Sequence[pd.DataFrame]) -> str:
 
 
 def goals(results: Sequence[BacktestResult], compared: Sequence[pd.DataFrame]) -> list[str]:
-    """A line for each goal: met or not, and by how much."""
+    """Return a line for each goal: met or not, and by how much."""
     return [
         *_below_every_baseline(compared),
         *_shown(compared),
@@ -90,7 +90,7 @@ def show(title: str, table: pd.DataFrame) -> None:
 
 
 def frame(rows: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
-    """A row for each name, empty where there is nothing to say."""
+    """Return a row for each name, empty where there is nothing to say."""
     return pd.DataFrame.from_dict(dict(rows), orient="index").fillna("")
 
 

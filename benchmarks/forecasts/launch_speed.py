@@ -121,7 +121,7 @@ def measure(size: Size, seed: int) -> dict[str, dict[str, object]]:
 
 @contextmanager
 def _describing(seconds: Seconds) -> Iterator[Seconds]:
-    """What the description of training rows adds to the engines' seconds, and its own."""
+    """Measure what the description of training rows adds to the engines' seconds, and its own."""
     begun: Seconds = {}
     taken = dict.fromkeys([*seconds, "seconds"], 0.0)
     describe = FeatureMaker.describe

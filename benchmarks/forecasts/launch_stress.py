@@ -55,17 +55,17 @@ def as_it_is(trial: Trial) -> Trial:
 
 
 def growing(trial: Trial) -> Trial:
-    """The market grows fourfold over the year."""
+    """Let the market grow fourfold over the year."""
     return _thinned(trial, _through_the_year(trial, 0.25, 1.0))
 
 
 def shrinking(trial: Trial) -> Trial:
-    """The market loses half over the year."""
+    """Let the market lose half over the year."""
     return _thinned(trial, _through_the_year(trial, 1.0, 0.5))
 
 
 def first_christmas(trial: Trial) -> Trial:
-    """The market doubles in weeks 47 to 51, as has never been seen before."""
+    """Let the market double in weeks 47 to 51, as has never been seen before."""
     moved = trial.later(TO_CHRISTMAS)
     return _thinned(moved, np.where(_week(moved).between(*PEAK), 1.0, 0.5))
 
@@ -154,7 +154,7 @@ def _week(trial: Trial) -> pd.Series:
 
 
 def _with_year_before(trial: Trial) -> tuple[Trial, Trial]:
-    """The year before, and the year, with each launch in one of them."""
+    """Return the year before, and the year, with each launch in one of them."""
     items, year = trial.items, pd.Timedelta(weeks=YEAR)
     odd = items["product_id"].map(lambda name: bucket(f"year:{name}", 2) == 1)
     launch = items["launch_date"]

@@ -60,7 +60,7 @@ class Trial:
     encoder: Encoder = field(default_factory=Encoder)
 
     def forecaster(self, seed: int, **changed: Any) -> LaunchForecaster:
-        """An unfitted forecaster; in all that is not given it has its defaults."""
+        """Return an unfitted forecaster; in all that is not given it has its defaults."""
         given = {} if "index" in changed else {"encoder": self.encoder}
         return LaunchForecaster(
             **given,
@@ -84,7 +84,7 @@ class Trial:
         )
 
     def cohorts(self) -> list[Cohort]:
-        """The launches that `backtest` scores, with what they sold."""
+        """Return the launches that `backtest` scores, with what they sold."""
         ids, dates = self.items["product_id"], self.items["launch_date"]
         panel = build_panel(self.sales, ids, dates, freq="W-MON")
         return make_cohorts(
@@ -92,11 +92,11 @@ class Trial:
         )
 
     def launches(self, cohort: Cohort) -> pd.DataFrame:
-        """The items of a cohort, in its order."""
+        """Return the items of a cohort, in its order."""
         return self.items.set_index("product_id").loc[cohort.came.index].reset_index()
 
     def without(self, ids: pd.Series) -> Trial:
-        """The same as if some items had never been."""
+        """Return the same as if some items had never been."""
         return replace(
             self,
             items=self.items[~self.items["product_id"].isin(ids)].reset_index(drop=True),
@@ -104,7 +104,7 @@ class Trial:
         )
 
     def later(self, weeks: int) -> Trial:
-        """The same, moved in the calendar."""
+        """Return the same, moved in the calendar."""
         shift = pd.Timedelta(weeks=weeks)
         return replace(
             self,
@@ -115,7 +115,7 @@ class Trial:
         )
 
     def windows(self) -> list[Trial]:
-        """The same, a trial for each cutoff."""
+        """Return the same, a trial for each cutoff."""
         ends = [*self.cutoffs[1:], self.last]
         return [
             replace(self, cutoffs=(cutoff,), last=end)
@@ -124,7 +124,7 @@ class Trial:
 
 
 def complete_journey(setting: Setting, *, on: str | None = None) -> Trial:
-    """True introductions of Complete Journey; with ``--quick`` those after the first cutoff only.
+    """Return true introductions of Complete Journey; with ``--quick`` those after one cutoff only.
 
     Args:
         setting: As asked for.

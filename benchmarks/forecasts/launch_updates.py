@@ -43,7 +43,7 @@ SumMethod = Callable[[Cohort, str | None], pd.DataFrame]
 
 
 def warmup(setting: Setting) -> None:
-    """What the first weeks of sales are worth: forecasts of the others, by weeks seen.
+    """Tell what the first weeks of sales are worth: forecasts of the others, by weeks seen.
 
     Beside ours: the rate seen so far carried on; our curve before launch raised or lowered to what
     was seen; and our forecast as it was before launch, of which the weeks to come have the share
@@ -61,7 +61,7 @@ def warmup(setting: Setting) -> None:
 
 
 def _warm_forecasts(trial: Trial, seed: int, setting: Setting) -> pd.DataFrame:
-    """A row for each launch and number of weeks seen: sold, came, and forecasts of what came."""
+    """Return a row a launch and number of weeks seen: sold, came, and forecasts of what came."""
     windows = slice(None) if setting.quick else WINDOWS
     tables = []
     for cohort in _cohorts(trial, seed, windows):
@@ -91,7 +91,7 @@ def _after(cohort: Cohort, weeks: int, median: Floats, mean: Floats) -> pd.DataF
 
 
 def _observed(cohort: Cohort, weeks: int) -> pd.DataFrame | None:
-    """The first weeks as a sales table, weeks without a sale included."""
+    """Return the first weeks as a sales table, weeks without a sale included."""
     if not weeks:
         return None
     age = np.tile(np.arange(weeks), len(cohort.items))
@@ -124,7 +124,7 @@ def _warm_row(tables: list[pd.DataFrame], whole: bool) -> dict[str, str]:
 
 
 def sums(setting: Setting) -> None:
-    """What launches sell together: the sum's own quantiles beside those of its parts added up."""
+    """Score what launches sell together: the sum's own quantiles beside those of its parts."""
     trial = complete_journey(setting)
     methods = {"predict_sum": _summed, "quantiles added up": _added}
     tables = [_sums(trial, seed, methods) for seed in setting.seeds]
@@ -138,7 +138,7 @@ def sums(setting: Setting) -> None:
 def _sums(
     trial: Trial, seed: int, methods: Mapping[str, SumMethod]
 ) -> dict[tuple[str | None, str], pd.DataFrame]:
-    """The sums of every cohort, by grouping and method; only one forecaster is kept at a time."""
+    """Return every cohort's sums, by grouping and method; one forecaster is kept at a time."""
     found: dict[tuple[str | None, str], list[pd.DataFrame]] = {}
     for cohort in _cohorts(trial, seed, slice(None)):
         for by in GROUPINGS:
@@ -148,7 +148,7 @@ def _sums(
 
 
 def _summed(cohort: Cohort, by: str | None) -> pd.DataFrame:
-    """A row a group: n, y, mean and quantiles, by `LaunchForecaster.predict_sum`."""
+    """Return a row a group: n, y, mean and quantiles, by `LaunchForecaster.predict_sum`."""
     table = cohort.forecaster.predict_sum(cohort.items, by=by).set_index("group")
     came = pd.Series(cohort.came.sum(axis=1)).groupby(_groups(cohort, by)).sum()
     assert table.index.equals(came.index)
@@ -156,7 +156,7 @@ def _summed(cohort: Cohort, by: str | None) -> pd.DataFrame:
 
 
 def _added(cohort: Cohort, by: str | None) -> pd.DataFrame:
-    """The same with the totals' quantiles added up, as if all launches had the same luck."""
+    """Return the same with the totals' quantiles added up, as if all launches had the same luck."""
     totals = cohort.totals[["mean", *LEVELS]].assign(n=1, y=cohort.came.sum(axis=1))
     return totals.groupby(_groups(cohort, by)).sum().reset_index(drop=True)
 

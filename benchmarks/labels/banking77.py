@@ -62,7 +62,7 @@ class Task:
     unlabeled: list[str]
 
     def vectors(self, table: pd.DataFrame) -> npt.NDArray[np.float32]:
-        """Unit vectors of a table's texts, (n, d)."""
+        """Return unit vectors of a table's texts, (n, d)."""
         return self.encoder.encode(table["text"].tolist(), progress=False)
 
 

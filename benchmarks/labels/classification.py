@@ -91,7 +91,7 @@ def names_only(setting: Setting) -> None:
 
 
 def few_shot(setting: Setting) -> None:
-    """A few examples of each label."""
+    """Score a few examples of each label."""
     goals = dict(zip(SHOTS, (71, 81, 86.5), strict=True))
     for shots in SHOTS:
         contestants = {
@@ -168,7 +168,7 @@ def _conformal_sets(task: Task) -> list[list[Any]]:
 
 
 def _summed_sets(task: Task) -> list[list[Any]]:
-    """What is done without conformal prediction: take labels until their probabilities suffice."""
+    """Take labels until their probabilities suffice, as is done without conformal prediction."""
     fitted = fit_logistic(task)
     probabilities = fitted.predict_proba(task.vectors(task.test))
     order = np.argsort(-probabilities, axis=1)

@@ -101,7 +101,7 @@ def fit_likewise(
 
 
 def nearest_name(task: Task) -> Answers:
-    """The label whose name, in words, is the most similar text."""
+    """Return the label whose name, in words, is the most similar text."""
     names = task.encoder.encode([name.replace("_", " ") for name in task.labels])
     nearest = (task.vectors(task.test) @ names.T).argmax(axis=1)
     return Answers(np.array(task.labels, dtype=object)[nearest], None)

@@ -40,7 +40,7 @@ def over_seeds(values: list[float], digits: int = 1) -> str:
 
 
 def interval(edges: Iterable[float], form: str = ".1f") -> str:
-    """The edges of an interval, to be written behind its middle."""
+    """Return the edges of an interval, to be written behind its middle."""
     low, high = edges
     return f" [{low:{form}}, {high:{form}}]"
 

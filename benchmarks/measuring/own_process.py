@@ -20,7 +20,7 @@ def alone(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
 
 
 def peak_memory() -> float:
-    """The most memory this process has held at a time, in MiB."""
+    """Return the most memory this process has held at a time, in MiB."""
     status = Path("/proc/self/status")
     if status.exists():  # on Linux `getrusage` would also count the parent, up to the fork
         lines = status.read_text(encoding="utf-8").splitlines()

@@ -111,12 +111,12 @@ def compare(n: int, raw: dict[str, Callable[[], object]], ours: Callable[[], obj
 
 
 def raw_milvus(client: MilvusClient, queries: Vectors) -> object:
-    """What a user of pymilvus would call."""
+    """Call what a user of pymilvus would."""
     return client.search("items", data=list(queries), limit=K, output_fields=["label"])
 
 
 def raw_faiss(vectors: Vectors, queries: Vectors) -> object:
-    """What a user of faiss would call."""
+    """Call what a user of faiss would."""
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
     return index.search(queries, K)

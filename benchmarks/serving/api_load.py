@@ -21,7 +21,7 @@ _KINDS = ["pizza", "chips", "tea", "soup", "yogurt", "cookies", "shampoo", "brea
 
 
 def text_of(number: int) -> str:
-    """A text that no other number has."""
+    """Return a text that no other number has."""
     word, kind = _WORDS[number % len(_WORDS)], _KINDS[number % len(_KINDS)]
     return f"{word} {kind} {number} oz"
 
@@ -99,7 +99,7 @@ def call_once(port: int, route: str, calls: int) -> float:
 
 @contextmanager
 def process(config: Path) -> Iterator[tuple[int, int]]:
-    """A server as a process of its own: its id, and its port."""
+    """Provide a server as a process of its own: its id, and its port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

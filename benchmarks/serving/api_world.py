@@ -32,7 +32,7 @@ class World:
     items: int
 
     def config(self, *, batching: bool = True) -> Path:
-        """The settings of a server."""
+        """Return the settings of a server."""
         path = self.folder / f"serve-{batching}.yaml"
         settings = {
             "items": {"id": "product_id", "text": TEXT, "label": "label"},

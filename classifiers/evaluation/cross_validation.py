@@ -161,7 +161,7 @@ def sample_rows(
 
 
 def _joined(parts: Sequence[Answers], rows: Positions) -> Answers:
-    """The folds' answers as one, in the order the items had before they were put into folds."""
+    """Return the folds' answers as one, in the order of the items before they were put in folds."""
     back = np.argsort(rows)
     fold = np.repeat(np.arange(1, len(parts) + 1), [len(part.items) for part in parts])
     items = pd.concat([part.items for part in parts]).assign(fold=fold)

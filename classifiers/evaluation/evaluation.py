@@ -183,7 +183,7 @@ def thinned(curve: pd.DataFrame) -> pd.DataFrame:
 
 
 def _label_statistics(items: pd.DataFrame, groups: Sequence[Any] | None) -> dict[str, Statistic]:
-    """What the labels are worth: of the classifier as of the baseline."""
+    """Score the labels: those of the classifier as those of the baseline."""
     label, names = pd.factorize(items["label"])
     correct, top = items["correct"].to_numpy(), items[f"in_top_{TOP}"].to_numpy()
     group = None if groups is None else group_codes(groups)
@@ -202,7 +202,7 @@ def _label_statistics(items: pd.DataFrame, groups: Sequence[Any] | None) -> dict
 
 
 def _baseline_statistics(answers: Answers, groups: Sequence[Any] | None) -> dict[str, Statistic]:
-    """The same of the baseline; it calls nothing unknown, so it is asked what the classifier is."""
+    """Score the baseline; it calls nothing unknown, so it is asked what the classifier is."""
     correct, known = answers.baseline["correct"], answers.items["known"]
     return _label_statistics(answers.baseline, groups) | {
         "accuracy_known": mean(correct.to_numpy(), known.to_numpy(dtype=bool))
@@ -227,7 +227,7 @@ def _certainty_statistics(items: pd.DataFrame) -> dict[str, Statistic]:
 
 
 def _at_once(statistics: Mapping[str, Statistic], n: int) -> dict[str, float]:
-    """The scores themselves: every item counts once."""
+    """Return the scores themselves: every item counts once."""
     return {name: statistic(np.ones(n)) for name, statistic in statistics.items()}
 
 

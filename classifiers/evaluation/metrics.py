@@ -96,7 +96,7 @@ def hits(
 
 
 def majority_proba(y_train: Sequence[Any] | Array, classes: Array, n: int) -> FloatArray:
-    """The baseline that looks at no item: every item gets the label shares of the training items.
+    """Answer as the baseline that looks at no item: with the label shares of the training items.
 
     Args:
         y_train: Labels of the training items, all among `classes`.
@@ -177,7 +177,7 @@ def calibration_statistic(
 
 
 def group_codes(groups: Sequence[Any]) -> npt.NDArray[np.intp]:
-    """Number the distinct groups from 0; what has none is one group."""
+    """Give the distinct groups numbers from 0; what has none is one group."""
     codes: npt.NDArray[np.intp] = pd.factorize(pd.Series(list(groups)), use_na_sentinel=False)[0]
     return codes
 

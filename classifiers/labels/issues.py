@@ -65,7 +65,7 @@ def label_issues(
         item_id: Id column of a DataFrame, if it has one.
 
     Returns:
-        One row a doubtful example, empty where there is none:
+        One row a doubtful example, empty where there is none, of columns
 
         - `row`: position in X; `item_id`: only if X has ids; `text`; `label`: as given.
         - `suggested_label`: the label with the most support. It is the given one where a nearly

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def likewise(params: dict[str, Any], arguments: tuple[str, ...]) -> int:
-    """Runs a verb of likewise; its exit code, where that is 0 or an alarm."""
+    """Run a verb of likewise and return its exit code, where that is 0 or an alarm."""
     command = [params["command"], *arguments]
     done = subprocess.run(command, cwd=params["folder"], capture_output=True, text=True)
     log.info(done.stdout)

@@ -24,7 +24,7 @@ def may_go_by(_task: Any, _run: Any, state: State) -> bool:
 
 @task(retries=3, retry_delay_seconds=600, retry_condition_fn=may_go_by)
 def likewise(folder: Path, command: str, arguments: tuple[str, ...]) -> int:
-    """Runs a verb of likewise; its exit code, where that is 0 or an alarm."""
+    """Run a verb of likewise and return its exit code, where that is 0 or an alarm."""
     done = subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True)
     logger = get_run_logger()
     logger.info(done.stdout)

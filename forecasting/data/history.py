@@ -40,7 +40,7 @@ class Windows:
 
     @classmethod
     def of(cls, freq: str) -> Windows:
-        """The windows of a pandas frequency."""
+        """Return the windows of a pandas frequency."""
         a_year = len(pd.date_range(*_SPAN, freq=freq, inclusive="left")) / 4
         recent, longer, base = (max(1, round(a_year * weeks / 52)) for weeks in (4, 8, 12))
         days = 364.0 if a_year > 50 else 365.25
@@ -96,7 +96,7 @@ class History:
         return self._as_of(self.even_curves, items, standing)
 
     def raw_curve(self, items: Ints, standing: Ints) -> Floats:
-        """The same as it was sold."""
+        """Return the same as it was sold."""
         return self._as_of(self.curves, items, standing)
 
     def market(self, standing: Ints, window: int) -> Floats:
@@ -106,7 +106,7 @@ class History:
         return ratio(self._market[end] - self._market[start], end - start)
 
     def unit(self, standing: Ints) -> Floats:
-        """What an item on sale sold a period lately: the unit in which levels are compared.
+        """Return what an item on sale sold a period lately: the unit in which levels are compared.
 
         Units over the last eight weeks of all items that sold in them, by item and period; 1 where
         nothing sold.
@@ -114,7 +114,7 @@ class History:
         return self._by_period(self._unit_at, standing)
 
     def outlook(self, standing: Ints, periods: Ints) -> Floats:
-        """What an item on sale may be expected to sell in each of (n, h) later periods.
+        """Return what an item on sale may be expected to sell in each of (n, h) later periods.
 
         The unit as of ``standing``, moved as the same market moved a year before, where it had been
         seen for more than a year by then, and by weekday where periods are days.
@@ -180,7 +180,7 @@ class History:
         return units / sellers / (last - first + 1) if sellers else 0.0
 
     def _by_period(self, function: Callable[[int], Floats], standing: Ints) -> Floats:
-        """A function of one period, called once for each."""
+        """Return a function of one period, called once for each."""
         periods, inverse = np.unique(standing, return_inverse=True)
         if not len(periods):  # some period stands in, for the shape
             return np.array([function(self.panel.end)])[:0]
@@ -207,7 +207,7 @@ def _sums(units: npt.NDArray[np.float32]) -> Floats:
 
 
 def _counts(true: Bools) -> npt.NDArray[np.int32]:
-    """The same of what is true."""
+    """Return the same of what is true."""
     out = np.zeros((true.shape[0], true.shape[1] + 1), dtype=np.int32)
     np.cumsum(true, axis=1, dtype=np.int32, out=out[:, 1:])
     return out

@@ -40,7 +40,7 @@ class Grid:
     origin: pd.Timestamp
 
     def index(self, dates: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ints:
-        """The period each date falls into, from the origin; ``NEVER`` for missing dates."""
+        """Return the period each date falls into, from the origin; ``NEVER`` for missing dates."""
         local = local_dates(dates)
         known = local.notna()
         out = np.full(len(local), NEVER, dtype=np.int64)
@@ -54,7 +54,7 @@ class Grid:
         return out
 
     def dates(self, periods: Ints) -> pd.DatetimeIndex:
-        """The first day of each period; the inverse of `index`."""
+        """Return the first day of each period; the inverse of `index`."""
         unique, inverse = np.unique(periods, return_inverse=True)
         offset = pd.tseries.frequencies.to_offset(self.freq)
         starts = pd.DatetimeIndex([self.origin + int(period) * offset for period in unique])
@@ -208,7 +208,7 @@ def item_lives(
     launch_dates: "pd.Series[pd.Timestamp]",
     delisted: "pd.Series[pd.Timestamp] | None",
 ) -> pd.DataFrame:
-    """The items by id: id, launch and delisted, the first and the last day on sale.
+    """Return the items by id: id, launch and delisted, the first and the last day on sale.
 
     Args:
         ids: the items, each once.
@@ -273,7 +273,7 @@ def _inside_life(
 
 
 def _last_seen(periods: Ints, grid: Grid, cutoff: "pd.Timestamp | str | None") -> int:
-    """The last period that has a row by the cutoff; what no row reaches is unknown, not zero."""
+    """Return the last period with a row by the cutoff; what no row reaches is unknown, not zero."""
     if cutoff is None:
         return int(periods.max())
     day = local_dates(pd.DatetimeIndex([pd.Timestamp(cutoff)]))
@@ -288,7 +288,7 @@ def _last_seen(periods: Ints, grid: Grid, cutoff: "pd.Timestamp | str | None") -
 def _lay_out(
     rows: Ints, periods: Ints, sold: Floats, shape: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """Sums by item and period, at least zero; NaN where one of the numbers is."""
+    """Return sums by item and period, at least zero; NaN where one of the numbers is."""
     cell = rows * shape[1] + periods
     order = np.lexsort((sold, cell))  # the sum of floats depends on their order; this one is fixed
     cell, sold = cell[order], sold[order]
@@ -299,17 +299,17 @@ def _lay_out(
 
 
 def _first_sale(units: npt.NDArray[np.float32]) -> Ints:
-    """The first period (n,) with known units; ``NEVER`` without any."""
+    """Return the first period (n,) with known units; ``NEVER`` without any."""
     selling = units > 0
     return np.where(selling.any(axis=1), selling.argmax(axis=1), NEVER)
 
 
 @lru_cache(maxsize=32)
 def _starts(freq: str, low: pd.Timestamp, last_year: int) -> pd.DatetimeIndex:
-    """The grid's points from the last one on or before a date to the end of a year."""
+    """Return the grid's points from the last one on or before a date to the end of a year."""
     return pd.date_range(_floor(low, freq), f"{last_year:04}-12-31", freq=freq, unit="s")
 
 
 def _floor(date: pd.Timestamp, freq: str) -> pd.Timestamp:
-    """The grid's last point on or before a date."""
+    """Return the grid's last point on or before a date."""
     return pd.Timestamp(pd.tseries.frequencies.to_offset(freq).rollback(date.normalize()))

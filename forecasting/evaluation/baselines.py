@@ -90,7 +90,7 @@ class Case:
         ]
 
     def codes(self, name: str) -> tuple[Ints, Ints]:
-        """A category of all items and of the rows as numbers; -1 where it is missing."""
+        """Return a category of all items and of the rows as numbers; -1 where it is missing."""
         known = self.forecaster.history_.attributes[name]
         own = self.rows.attributes[name]
         codes = pd.factorize(pd.concat([known, own], ignore_index=True))[0].astype(np.int64)
@@ -119,12 +119,12 @@ def zeros(case: Case) -> Forecasts:
 
 
 def global_mean(case: Case) -> Forecasts:
-    """The curves of all earlier launches, age by age."""
+    """Forecast the curves of all earlier launches, age by age."""
     return take(case.everything, np.zeros(len(case.rows), dtype=np.int64))
 
 
 def category_mean(case: Case) -> Forecasts:
-    """The curves of earlier launches of the same category, age by age.
+    """Forecast the curves of earlier launches of the same category, age by age.
 
     The category is the first attribute that is not a number. Where fewer than 5 of them have
     finished, and without such an attribute, those of all launches.
@@ -145,7 +145,7 @@ def category_mean(case: Case) -> Forecasts:
 
 
 def attribute_knn(case: Case) -> Forecasts:
-    """The 20 finished launches that share most categories, the most recent among equals.
+    """Forecast by the 20 finished launches that share most categories, the latest among equals.
 
     As long as none has finished, those that have begun.
     """
@@ -162,13 +162,13 @@ def attribute_knn(case: Case) -> Forecasts:
 
 
 def embedding_knn(case: Case) -> Forecasts:
-    """The curves of the most similar earlier launches, weighted by similarity."""
+    """Forecast the curves of the most similar earlier launches, weighted by similarity."""
     pool = case.launches
     return case.describe(np.maximum(pool.position, 0), pool.softmax(_TEMPERATURE))
 
 
 def incumbents_level(case: Case) -> Forecasts:
-    """What the most similar items on sale sold in the last horizon of periods, as if it went on.
+    """Forecast what the most similar items on sale sold in the last horizon, as if it went on.
 
     The mean is their level, weighted by similarity, at every age. The total's quantiles are those
     of the levels times the horizon, an age's those of what they sold period by period.
@@ -198,7 +198,7 @@ def incumbents_level(case: Case) -> Forecasts:
 
 
 def without_neighbors(case: Case) -> Forecasts:
-    """The same model on attributes and text components, without analogues."""
+    """Forecast by the same model on attributes and text components, without analogues."""
     forecaster, training = case.forecaster, case.forecaster.training_
     curves = case.curves[forecaster.launched_]
     if not len(case.rows) or not np.isfinite(curves).all(axis=1).any():
@@ -243,7 +243,7 @@ def _nothing(case: Case, n: int) -> Forecasts:
 
 
 def _filled(forecasts: Forecasts, default: Forecasts) -> Forecasts:
-    """The forecasts, and the default's only row where they are NaN."""
+    """Return the forecasts, and the default's only row where they are NaN."""
 
     def fill(values: Floats, instead: Floats) -> Floats:
         return np.where(np.isnan(values), instead, values)

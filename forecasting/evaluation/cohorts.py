@@ -74,7 +74,7 @@ def make_cohorts(
 
 
 def _periods(grid: Grid, dates: Sequence[pd.Timestamp | str], name: str) -> Ints:
-    """The periods in which dates lie, each once and in order."""
+    """Return the periods in which dates lie, each once and in order."""
     stamps = []
     for date in dates:
         try:

@@ -104,7 +104,7 @@ def pinball(table: pd.DataFrame, quantiles: Sequence[float]) -> pd.Series:
 
 
 def interval_names(quantiles: Sequence[float]) -> tuple[str, str]:
-    """The columns of the outer interval's coverage and width: ``coverage_80``, ``width_80``."""
+    """Name the outer interval's coverage and width: ``coverage_80``, ``width_80``."""
     nominal = round(100 * (quantiles[-1] - quantiles[0]))
     return f"coverage_{nominal}", f"width_{nominal}"
 

@@ -37,13 +37,13 @@ def plot_result(result: BacktestResult, ours: str, kind: str, ax: Axes | None) -
 
 
 def best_baseline(compare: pd.DataFrame, ours: str) -> str:
-    """The other method with the lowest error of the total."""
+    """Return the other method with the lowest error of the total."""
     others = compare.drop(index=ours)["wape_total"]
     return str(others.idxmin()) if others.notna().any() else str(others.index[0])
 
 
 def period_name(freq: str) -> str:
-    """What a frequency counts: weeks for ``W-MON``, months for ``MS``, else periods."""
+    """Return what a frequency counts: weeks for ``W-MON``, months for ``MS``, else periods."""
     return _PERIODS.get(freq[:1].upper(), "period")
 
 

@@ -15,7 +15,7 @@ _BANDS = 4
 
 
 def by_category(items: pd.DataFrame) -> pd.Series:
-    """The category of each item, largest first; those with fewer than 20 items are pooled."""
+    """Return each item's category, largest first; those with fewer than 20 items are pooled."""
     category = items["category"].astype(object).where(items["category"].notna(), MISSING)
     size = category.groupby(category).transform("size")
     pooled = category.where(size >= _FEWEST, OTHER)
@@ -50,7 +50,7 @@ def by_level(items: pd.DataFrame) -> pd.Series:
 
 
 def by_cohort(items: pd.DataFrame) -> pd.Series:
-    """The cutoff before each launch, earliest first."""
+    """Return the cutoff before each launch, earliest first."""
     return _ordered(items["cutoff"], sorted(items["cutoff"].unique()))
 
 

@@ -256,7 +256,7 @@ class FeatureMaker:
     quantiles: Sequence[float]
 
     def find(self, rows: Launches) -> Pools:
-        """The analogues of launches, in all pools."""
+        """Return the analogues of launches, in all pools."""
         return self.analogues.find(
             rows,
             self.k,

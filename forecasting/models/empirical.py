@@ -80,7 +80,7 @@ def stack(parts: Sequence[Forecasts]) -> Forecasts:
 
 
 def take(forecasts: Forecasts, rows: Ints) -> Forecasts:
-    """The forecasts of some rows, in that order, each as often as it is named."""
+    """Return the forecasts of some rows, in that order, each as often as it is named."""
     return Forecasts(
         forecasts.mean[rows], forecasts.quantiles[rows], forecasts.total_quantiles[rows]
     )

@@ -84,12 +84,12 @@ class FittedForecaster:
         return np.pad(self.reference, (0, beyond), constant_values=-1)
 
     def voters(self, votes: Paths) -> Ints:
-        """The same for the courses of a vote."""
+        """Return the same for the courses of a vote."""
         beyond = len(votes.curves) - len(self.votes.items)
         return np.pad(self.votes.items, (0, beyond), constant_values=-1)
 
     def courses(self, described: Description) -> Paths:
-        """The courses that launches may take; any at all where they are too novel."""
+        """Return the courses that launches may take; any at all where they are too novel."""
         if self.model is None:
             paths = self.vote(described)
         else:
@@ -99,7 +99,7 @@ class FittedForecaster:
         return self.novelty.widened(paths, novelty, len(self.reference))
 
     def vote(self, described: Description) -> Paths:
-        """The courses by the vote of the analogues alone."""
+        """Return the courses by the vote of the analogues alone."""
         return self.votes.predict(described.pools, described.scale, described.level)
 
     def read(self, paths: Paths) -> Forecasts:
@@ -110,7 +110,7 @@ class FittedForecaster:
 def make_lessons(
     describer: FeatureMaker, launched: Ints, rows: Launches, features: pd.DataFrame
 ) -> TrainingRows:
-    """What past launches teach.
+    """Return what past launches teach.
 
     Args:
         describer: Knows what they sold.

@@ -88,7 +88,7 @@ class LaunchForest:
         return cls(booster, leaves.reshape(len(matrix), -1), weight)
 
     def like(self, matrix: Floats) -> tuple[Ints, Floats]:
-        """The past launches that n new ones are like: rows (n, m), and weights that sum to 1."""
+        """Find the past launches that n new ones are like: rows (n, m), weights that sum to 1."""
         most = min(_MOST, len(self.leaves))
         if len(matrix) == 0:  # LightGBM divides by it
             return np.empty((0, most), np.int64), np.empty((0, most))

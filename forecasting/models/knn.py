@@ -45,7 +45,7 @@ class LaunchVotes:
         self._counts = bool((sold[np.isfinite(sold)] % 1 == 0).all())
 
     def predict(self, pools: Pools, scale: Floats, level: Floats) -> Paths:
-        """The courses of n launches.
+        """Return the courses of n launches.
 
         Args:
             pools: Their analogues, standing at the panel's end.

@@ -150,7 +150,7 @@ class LaunchModel:
         vectors: npt.NDArray[np.float32],
         plan: Floats,
     ) -> Paths:
-        """The courses of n launches.
+        """Return the courses of n launches.
 
         Args:
             features: (n, f) as in `TrainingRows`.

@@ -67,7 +67,7 @@ class PlanEffect:
         return cls(spread, slope)
 
     def applied(self, paths: Paths, plan: Floats) -> Paths:
-        """The courses as the plans of their launches move them, each mean total as it was."""
+        """Move the courses as the plans of their launches do, each mean total as it was."""
         if not self.slope.any():
             return paths
         tilt = _tilt(_deviations(plan) / self.spread, self.slope)

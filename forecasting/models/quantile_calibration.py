@@ -110,7 +110,7 @@ class Calibration:
 
 
 def _levels(below: Floats, up_to: Floats, weight: Floats, nominal: Floats) -> Floats:
-    """The levels under which the nominal shares of what came lie, drawn to nominal if few came."""
+    """Find the levels at which the nominal shares of what came lie, nearer nominal if few came."""
     if not len(below):
         return nominal
     share = _reached(below, up_to, weight)

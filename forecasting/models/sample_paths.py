@@ -51,7 +51,7 @@ class Paths:
         )
 
     def scaled(self, factor: Floats | float) -> Paths:
-        """The same with all courses of a launch multiplied by (n,) numbers, or by one."""
+        """Return the same with all courses of a launch multiplied by (n,) numbers, or by one."""
         by_row = np.broadcast_to(np.asarray(factor, dtype=np.float64), (len(self),))
         return replace(self, factor=self.factor * by_row[:, None])
 

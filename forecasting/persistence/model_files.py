@@ -53,7 +53,7 @@ class SavedEngine:
     calibration: Calibration
 
     def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
-        """The engine, ready to answer."""
+        """Return the engine, ready to answer."""
         return FittedForecaster(
             describer=FeatureMaker(history=history, analogues=analogues, **self.settings),
             votes=self.votes,

@@ -45,7 +45,7 @@ _REST = "everything else"
 
 
 def heaviest(mine: pd.DataFrame, most: int) -> pd.DataFrame:
-    """The rows to draw, pool by pool, heaviest first; the pools take turns until there are enough.
+    """Choose the rows to draw, by pool, heaviest first; pools take turns until there are enough.
 
     Args:
         mine: One item's analogues.
@@ -214,7 +214,7 @@ def _draw_sparkline(ax: Axes, ages: Floats, heights: Floats, row: int, color: st
 
 
 def _names(shown: pd.DataFrame) -> pd.Series:
-    """The analogues' names where there are any, else their ids."""
+    """Return the analogues' names where there are any, else their ids."""
     ids = shown["analogue"].astype(str)
     return shown["name"].astype(object).fillna(ids) if "name" in shown else ids
 

@@ -27,7 +27,7 @@ _DAYS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (89, 92), 
 
 
 def quantile_levels(forecasts: pd.DataFrame) -> dict[str, float]:
-    """The columns named by a quantile's level, ascending."""
+    """Return the columns named by a quantile's level, ascending."""
     found = {}
     for name in getattr(forecasts, "columns", ()):
         try:
@@ -53,7 +53,7 @@ def units_sold(
 
 
 def launch_curves(analogues: pd.DataFrame | None, item: str) -> list[tuple[float, Floats]]:
-    """The heaviest launches' weights, as shares of the largest one, and curves by age."""
+    """Return the heaviest launches' weights, as shares of the largest one, and curves by age."""
     if analogues is None:
         return []
     columns = ["unique_id", "pool", "weight", "curve"]
@@ -73,7 +73,7 @@ def as_curve(curve: object) -> Floats:
 
 
 def largest(numbers: Floats) -> float:
-    """The largest of the numbers that are known; 0 if none is."""
+    """Return the largest of the numbers that are known; 0 if none is."""
     return float(numbers[np.isfinite(numbers)].max(initial=0.0))
 
 
@@ -234,7 +234,7 @@ def _unit(forecast: pd.DatetimeIndex) -> str:
 
 
 def _before(forecast: pd.DatetimeIndex, periods: int, unit: str) -> pd.DatetimeIndex:
-    """That many periods before the first one, if the forecast shows how long a period is."""
+    """Go that many periods before the first one, if the forecast shows how long a period is."""
     if periods <= 0 or len(forecast) < 2:
         return forecast[:0]
     months = {"month": 1, "quarter": 3, "year": 12}.get(unit)

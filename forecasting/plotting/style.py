@@ -20,7 +20,7 @@ _TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def axes_or_new(ax: Axes | None, height: float) -> Axes:
-    """The axes to draw into; a figure of its own, of that height in inches, if there are none."""
+    """Return the axes to draw into; those of a new figure, so high in inches, if there are none."""
     if ax is None:
         from matplotlib import pyplot
 
@@ -47,20 +47,20 @@ def entitle(ax: Axes, title: str, pad: float = 8.0) -> None:
 
 
 def short(text: object, width: int) -> str:
-    """The beginning of a text that is longer than that many letters."""
+    """Return the beginning of a text that is longer than that many letters."""
     words = " ".join(str(text).split())
     return words if len(words) <= width else words[: width - 1].rstrip() + "…"
 
 
 def factor_text(contribution: float) -> str:
-    """A contribution in log units as the factor it is: 0.2 is "times 1.22"."""
+    """Return a contribution in log units as the factor it is: 0.2 is "times 1.22"."""
     factor = float(np.exp(contribution))
     plain = _LEAST_SHOWN <= factor < _MOST_SHOWN
     return _TIMES + (f"{factor:.2f}" if plain else f"{factor:.2g}")
 
 
 def value_text(value: object, width: int) -> str:
-    """A number or a text, short enough to stand beside a name."""
+    """Return a number or a text, short enough to stand beside a name."""
     if value is None or value != value:  # NaN, and pandas' missing date
         return "unknown"
     if not isinstance(value, (int, float, np.number)) or isinstance(value, bool):

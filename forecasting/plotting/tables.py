@@ -18,7 +18,7 @@ def checked(
     numbers: Sequence[str] = (),
     dates: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """A copy with ids as text, dates as timestamps and numbers as floats.
+    """Return a copy with ids as text, dates as timestamps and numbers as floats.
 
     Args:
         table: What the caller passed.
@@ -56,7 +56,7 @@ def checked(
 
 
 def choose_item(table: pd.DataFrame, item: object, source: str) -> str:
-    """The item to draw: the one named, or the only one there is.
+    """Return the item to draw: the one named, or the only one there is.
 
     Raises:
         InputError: No item has this id, or none is named and there are several.
@@ -73,7 +73,7 @@ def choose_item(table: pd.DataFrame, item: object, source: str) -> str:
 
 
 def rows_of(table: pd.DataFrame, item: str) -> pd.DataFrame:
-    """The rows of one item, numbered anew."""
+    """Return the rows of one item, numbered anew."""
     return table[table["unique_id"] == item].reset_index(drop=True)
 
 
@@ -93,7 +93,7 @@ def check_most(most: int) -> None:
 
 
 def _converted(found: pd.Series, clean: pd.DataFrame, name: str, source: str) -> pd.Series:
-    """The column as converted; a value that was there and could not be is an error."""
+    """Return the column as converted; a value that was there and could not be is an error."""
     lost = clean[name].notna() & found.isna()
     if lost.any():
         value = clean.loc[lost, name].iloc[0]

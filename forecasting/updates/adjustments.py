@@ -59,7 +59,7 @@ class Adjustments:
             object.__setattr__(self, one.name, {str(key): told[key] for key in told})
 
     def changed(self, items: pd.DataFrame, item_id: str) -> pd.DataFrame:
-        """The item table with the changes to try.
+        """Return the item table with the changes to try.
 
         Raises:
             InputError: An item or column is not there.
@@ -81,7 +81,7 @@ class Adjustments:
         return table
 
     def on(self, ids: npt.NDArray[np.object_], history: History) -> Hand:
-        """The same for n items, ready to be applied.
+        """Return the same for n items, ready to be applied.
 
         Raises:
             InputError: An analogue is not among the items seen by the cutoff, or a factor is
@@ -103,7 +103,7 @@ class Adjustments:
         return Hand(self, ids, history, position)
 
     def of(self, name: str, item: object) -> list[tuple[str, object]]:
-        """What one of the attributes says about an item: pairs, the value None in collections."""
+        """Tell what one of the attributes says of an item: pairs, the value None in collections."""
         told = getattr(self, name)
         out: list[tuple[str, object]] = []
         for key in (ALL, str(item)):
@@ -138,7 +138,7 @@ class Hand:
     position: pd.Index
 
     def edit(self, rows: Launches, pools: Pools) -> Pools:
-        """The analogues as the planner wants them."""
+        """Return the analogues as the planner wants them."""
         launch = self.history.panel.launch
         lately = rows.standing - self.history.windows.longer
         added = [np.union1d(self._at(row, "include"), self._at(row, "pin")) for row in self._rows()]
@@ -155,7 +155,7 @@ class Hand:
     def paths(
         self, courses: Paths, votes: Paths, origin: Ints, voters: Ints, *, voted: bool
     ) -> tuple[Paths, Ints]:
-        """The courses as the planner wants them.
+        """Return the courses as the planner wants them.
 
         Args:
             courses: As forecast from the edited analogues.
@@ -220,7 +220,7 @@ class Hand:
         return self.position.get_indexer(pd.Index(names, dtype=object)).astype(np.int64)
 
     def _weighed(self, pool: Pool) -> Pool:
-        """The pool without what must not count, gaps closed, and with weights."""
+        """Return the pool without what must not count, gaps closed, and with weights."""
         factor, chosen = np.ones(pool.position.shape), pool.valid
         order = np.tile(np.arange(pool.position.shape[1]), (len(pool.position), 1))
         for row in self._rows():
@@ -244,7 +244,7 @@ class Hand:
 
 
 def _with(pool: Pool, added: list[npt.NDArray[np.int64]]) -> Pool:
-    """A pool with more analogues in front, each as similar as the most similar one.
+    """Return a pool with more analogues in front, each as similar as the most similar one.
 
     They take the places of the least similar ones: the pool of a row without any stays as it is.
     """
@@ -288,7 +288,7 @@ def _with_courses(paths: Paths, more: list[tuple[int, int, float]]) -> Paths:
 
 
 def _normed(paths: Paths, rows: npt.NDArray[np.bool_]) -> Paths:
-    """The same with the weights of some rows made to sum to 1, where there are any."""
+    """Return the same with the weights of some rows made to sum to 1, where there are any."""
     total = paths.weight.sum(axis=1, keepdims=True)
     usable = rows[:, None] & (total > 0)
     weight = np.where(usable, paths.weight / np.where(usable, total, 1.0), paths.weight)
@@ -296,7 +296,7 @@ def _normed(paths: Paths, rows: npt.NDArray[np.bool_]) -> Paths:
 
 
 def _either(one: Paths, other: Paths, take_other: npt.NDArray[np.bool_]) -> Paths:
-    """The rows of one, or of the other where chosen."""
+    """Return the rows of one, or of the other where chosen."""
     if not take_other.any():
         return one
     width = max(one.position.shape[1], other.position.shape[1])

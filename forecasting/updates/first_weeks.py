@@ -51,7 +51,7 @@ class Observed:
         return total
 
     def update(self, paths: Paths) -> Paths:
-        """The courses of the periods not observed; observed ones count nothing."""
+        """Return the courses of the periods not observed; observed ones count nothing."""
         seen = self.seen
         if not seen.any():
             return paths

@@ -235,7 +235,7 @@ def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":
 
 
 def _refuse_flags(flags: dict[str, object]) -> None:
-    """A saved forecaster has its own columns and options: flags beside it would do nothing."""
+    """Refuse flags beside a saved forecaster, which has its own columns and options."""
     names = {
         "id": "--id-col",
         "launch_date": "--launch-date-col",

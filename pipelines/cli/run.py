@@ -87,7 +87,7 @@ def run(
 
 
 def run_folder(out: Path | None) -> Path:
-    """The folder of a run; InputError where neither the flag nor the settings name one."""
+    """Return the folder of a run; InputError where neither the flag nor the settings name one."""
     from retrieval import InputError
 
     if out is None:

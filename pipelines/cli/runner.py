@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
-    """Sets up the logs; turns an error into a clear message and its exit code."""
+    """Set up the logs; turn an error into a clear message and its exit code."""
     configure_logs(log_format, debug=debug)
     try:
         yield
@@ -39,7 +39,7 @@ def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
 
 
 def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
-    """The settings of a verb, whose flags win where they were given."""
+    """Return the settings of a verb, whose flags win where they were given."""
     from pipelines.config.settings import load_settings
 
     given = {
@@ -50,25 +50,25 @@ def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
 
 
 def index_section(uri: str | None, collection: str | None) -> dict[str, str | None]:
-    """The flags that name a collection, as settings."""
+    """Return the flags that name a collection, as settings."""
     return {"uri": uri, "collection": collection}
 
 
 def bad_rows_section(on_bad_rows: str | None, folder: Path | None) -> dict[str, Any]:
-    """The flags that tell what becomes of bad rows, as settings; a folder is for keeping them."""
+    """Turn the flags that tell what becomes of bad rows into settings; a folder is to keep them."""
     action = on_bad_rows or (None if folder is None else "quarantine")
     return {"action": action, "folder": folder}
 
 
 def show_quarantine(quarantine: "Quarantine") -> None:
-    """A line for each table with bad rows: how many, and where they are."""
+    """Print a line for each table with bad rows: how many, and where they are."""
     for table, file in quarantine.files.items():
         rows = quarantine.counts[table]
         typer.echo(f"{rows:,} bad row{'' if rows == 1 else 's'} of {table} left out, see {file}")
 
 
 def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
-    """The date an option holds; InputError where it holds something else."""
+    """Return the date an option holds; InputError where it holds something else."""
     if text is None:
         return None
     import pandas as pd
@@ -101,7 +101,7 @@ def check_out(
 def check_table_out(
     settings: "Settings", out: Path | None, out_table: str | None = None, **reads: object
 ) -> "DatabaseTable | None":
-    """The same for a table, which must be writable, too; returns that of the database."""
+    """Check the same for a table, which must be writable, too; return that of the database."""
     from pipelines.overwriting import refuse_replacing
     from pipelines.tables.output import check_writable
 
@@ -124,7 +124,7 @@ def check_folder(out: Path | None) -> None:
 def write_result(
     table: "pd.DataFrame", out: Path | None, database: "DatabaseTable | None" = None
 ) -> None:
-    """Writes a table to a file, to a database or to both, as asked for, and says so."""
+    """Write a table to a file, to a database or to both, as asked for, and say so."""
     if database is not None:
         database.replace(table)
         typer.echo(f"written to {database}")

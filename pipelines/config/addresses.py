@@ -31,7 +31,7 @@ class Address(NamedTuple):
 
 
 def address_of(uri: str) -> Address:
-    """What a server's `uri` means; a user and password in it are left out.
+    """Return what a server's `uri` means; a user and password in it are left out.
 
     Raises:
         ValueError: It is none.
@@ -49,5 +49,5 @@ def address_of(uri: str) -> Address:
 
 
 def with_database(uri: str, database: str) -> str:
-    """The address as it is written, with its user and password, but another database."""
+    """Return the address as it is written, with its user and password, but another database."""
     return urlsplit(uri)._replace(path=database and f"/{database}", query="", fragment="").geturl()

@@ -39,12 +39,12 @@ def _parse_json(value: object) -> object:
 
 
 def _parse_mapping(value: object) -> object:
-    """A mapping comes out of the environment as JSON; other text stays as it is."""
+    """Read a mapping that the environment has as JSON; leave other text as it is."""
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
 def _by_server(tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
-    """The tokens by the address that all spellings of a server's have in common."""
+    """Return the tokens by the address that all spellings of a server's have in common."""
     servers = [address_of(uri) for uri in tokens]
     if any("@" in uri for uri in tokens) or any(one.database for one in servers):
         raise ValueError("write addresses as scheme://host:port; user and password are the token")
@@ -132,7 +132,7 @@ class _TableSection(_Section):
         return SqlQuery(self.sql, self.url.get_secret_value())
 
     def at(self, path: Path | None) -> Path | CsvFile | None:
-        """A file in place of the section's own; CSV is read as the section says."""
+        """Return a file in place of the section's own; CSV is read as the section says."""
         if path is None or csv_suffix(path) is None or not self.csv.model_fields_set:
             return path
         return CsvFile(path, CsvFormat(**self.csv.model_dump()))
@@ -207,11 +207,11 @@ class SinkSettings(_Section):
     totals_table: str = "likewise_totals"
 
     def table(self, key: str) -> DatabaseTable | None:
-        """The table of one of these keys; None without a database."""
+        """Return the table of one of these keys; None without a database."""
         return None if self.url is None else self.named(getattr(self, key))
 
     def named(self, name: str) -> DatabaseTable:
-        """A table of the database by its name.
+        """Return a table of the database by its name.
 
         Raises:
             InputError: There is no database.
@@ -256,7 +256,7 @@ class IndexSettings(_Section):
         return bool(self.model_fields_set & {"uri", "collection"})
 
     def at(self, uri: str, collection: str, *, said_by: object) -> Self:
-        """The settings of an index that not they have named, but a saved model.
+        """Return the settings of an index that not they have named, but a saved model.
 
         What is secret goes only to the server that it is for: `token`, and user and password in
         `uri`, to that of `uri`; one of `tokens` to that of its address.

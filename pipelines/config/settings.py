@@ -105,7 +105,7 @@ class Settings(BaseSettings):
 def load_settings(
     path: Path | str | None = None, flags: Mapping[str, Mapping[str, object]] | None = None
 ) -> Settings:
-    """Reads the settings of a job.
+    """Read the settings of a job.
 
     Args:
         path: A YAML file; None: defaults, environment and flags alone.
@@ -129,7 +129,7 @@ def load_settings(
 
 
 def _parse_yaml(path: Path) -> yaml.Node | None:
-    """The file's node tree, which still knows the line of each key."""
+    """Return the file's node tree, which still knows the line of each key."""
     try:
         root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except (FileNotFoundError, IsADirectoryError):
@@ -145,7 +145,7 @@ def _parse_yaml(path: Path) -> yaml.Node | None:
 
 
 def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
-    """The file's values, its relative paths made absolute, empty sections made empty mappings."""
+    """Return the file's values, relative paths made absolute, empty sections empty mappings."""
     if root is None:
         return {}
     _refuse_duplicate_keys(root, path)
@@ -160,7 +160,7 @@ def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
 
 
 def _anchored(key: str, value: str, folder: Path) -> str:
-    """The value of a key, absolute if it is a relative path (see the module's docstring)."""
+    """Return the value of a key, absolute if it is a relative path (see the module's docstring)."""
     if key == "url":
         file = value.removeprefix(_SQLITE)
         is_file = value.startswith(_SQLITE) and file not in ("", ":memory:")
@@ -232,7 +232,7 @@ def _unknown(key: str, known: Sequence[str]) -> str:
 
 
 def _keys_at(keys: Sequence[str]) -> list[str]:
-    """The keys that exist at one level of the settings."""
+    """Return the keys that exist at one level of the settings."""
     model: type[BaseModel] = Settings
     for key in keys:
         annotation = model.model_fields[key].annotation if key in model.model_fields else None
@@ -253,7 +253,7 @@ def _origin(keys: Sequence[str], path: Path | str | None, root: yaml.Node | None
 
 
 def _line(node: yaml.Node | None, keys: Sequence[str]) -> int | None:
-    """The 1-based line of a key, or None if the file does not have its section."""
+    """Return the 1-based line of a key, or None if the file does not have its section."""
     line = None
     for key in keys:
         pairs = node.value if isinstance(node, yaml.MappingNode) else ()

@@ -103,7 +103,7 @@ def _weekly(bought: pd.DataFrame) -> pd.DataFrame:
 
 
 def monday(week: pd.Series) -> pd.Series:
-    """The Mondays on which the numbered weeks begin."""
+    """Return the Mondays on which the numbered weeks begin."""
     return _FIRST_MONDAY + pd.to_timedelta(7 * (week - 1), unit="D")
 
 

@@ -44,14 +44,14 @@ class Failure:
 
     @classmethod
     def of(cls, error: Exception) -> Self:
-        """What travels of an error."""
+        """Return what travels of an error."""
         if isinstance(error, LikewiseError):
             return cls(type(error).__name__, str(error))
         message = f"a worker failed: {type(error).__name__}: {error}"
         return cls("LikewiseError", message, traceback.format_exc())
 
     def error(self) -> LikewiseError:
-        """The error itself."""
+        """Return the error itself."""
         if self.trace:
             _log.error("a worker failed", trace=self.trace)
         known = getattr(retrieval, self.kind, LikewiseError)
@@ -75,7 +75,7 @@ class Worker:
             self._failed = Failure.of(error)
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Does one block."""
+        """Do one block."""
         number, rows = batch["number"][0], batch["rows"][0]
         return {"number": [number], "made": [self._failed or self._done(rows)]}
 
@@ -98,7 +98,7 @@ def map_blocks(
     prepare: Callable[..., Callable[[Rows], Any]],
     *arguments: Any,
 ) -> Iterator[tuple[int, Any]]:
-    """What workers make of blocks, each with its number, in the order they are done.
+    """Yield what workers make of blocks, each with its number, in the order they are done.
 
     Args:
         blocks: Of a table, in order.

@@ -36,7 +36,7 @@ _LONGEST_FOLDER = 40
 
 @contextlib.contextmanager
 def ray_running(engine: EngineSettings) -> Iterator[None]:
-    """Connects to Ray, or starts it; a Ray that the caller has connected to is used as it is.
+    """Connect to Ray, or start it; use a Ray that the caller has connected to as it is.
 
     Raises:
         InputError: Ray is not installed, or the cluster is too small for the workers.

@@ -84,7 +84,7 @@ class Quarantine:
 
     @classmethod
     def of(cls, settings: Settings, job: str, beside: Path | None = None) -> Quarantine:
-        """What the settings say; each job has a folder of its own, because each has its rules.
+        """Take what the settings say; each job has a folder of its own, because each has its rules.
 
         Args:
             settings: They may name the folder of all jobs.
@@ -123,7 +123,7 @@ class Quarantine:
         id_col: str | None = None,
         ignore: Callable[[pd.DataFrame], pd.Series[bool]] | None = None,
     ) -> Screened[_T]:
-        """Reads a table and uses it, without its bad rows if they are not to be refused.
+        """Read a table and use it, without its bad rows if they are not to be refused.
 
         Args:
             role: What the table is to the job; its file of bad rows is called so.
@@ -152,7 +152,7 @@ class Quarantine:
         return Screened(table, result, bad, frozenset(_ids(bad, id_col)))
 
     def _keep(self, role: Role, bad: pd.DataFrame | None, suffix: str) -> None:
-        """Writes bad rows in place of those of an earlier run; None: there are none."""
+        """Write bad rows in place of those of an earlier run; None: there are none."""
         assert self.folder is not None
         self.counts[role] = 0 if bad is None else len(bad)
         if bad is not None:
@@ -186,7 +186,7 @@ class _Sieve:
     def read(
         self, read: Read, ignore: Callable[[pd.DataFrame], pd.Series[bool]] | None
     ) -> pd.DataFrame:
-        """The table without the rows that cannot be read."""
+        """Return the table without the rows that cannot be read."""
         while True:
             try:
                 frame = read(self._source, self.bad.keys())
@@ -207,7 +207,7 @@ class _Sieve:
     def use(
         self, frame: pd.DataFrame, use: Callable[[pd.DataFrame], _T]
     ) -> tuple[pd.DataFrame, _T]:
-        """The table without the rows that cannot be used, and what was made of it."""
+        """Return the table without the rows that cannot be used, and what was made of it."""
         while True:
             try:
                 return frame, use(frame)
@@ -222,7 +222,7 @@ class _Sieve:
             frame = self._without_namesakes(frame, namesakes)
 
     def _note(self, error: TableError, to_source: Callable[[int], int]) -> None:
-        """Counts the rows that an error is about; raises one that is about none, or no new one."""
+        """Count the rows that an error is about; raise it if it is about none, or no new one."""
         before = len(self.bad)
         for offense in error.offenses:
             for position in offense.rows:
@@ -231,7 +231,7 @@ class _Sieve:
             raise error
 
     def _without_namesakes(self, frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
-        """The table without rows whose id a bad row has, too."""
+        """Return the table without rows whose id a bad row has, too."""
         if self._id_col is None or self._id_col not in frame or not ids:
             return frame
         shared = frame[self._id_col].astype(str).isin(ids).to_numpy()
@@ -264,7 +264,7 @@ def _words(problem: _Problem) -> list[str]:
 
 
 def _ids(rows: pa.Table, id_col: str | None) -> set[str]:
-    """The ids of some rows, as text."""
+    """Return the ids of some rows, as text."""
     if id_col is None or id_col not in rows.column_names:
         return set()
     return {one for one in texts_of(rows, id_col) if one is not None}
@@ -285,19 +285,19 @@ def _with_problems(rows: pa.Table, problems: Mapping[int, _Problem]) -> pd.DataF
 
 
 def held(source: TableInput) -> TableInput:
-    """The same table, which can be read twice: a query's rows are fetched now, once for all."""
+    """Return the table so that it can be read twice: a query's rows are fetched now."""
     return FetchedRows(source, fetch(source)) if isinstance(source, SqlQuery) else source
 
 
 def suffix_of(source: TableInput) -> str:
-    """What a file of such rows is called: ``.csv`` where the cells are text, else ``.parquet``."""
+    """Name a file of such rows: ``.csv`` where the cells are text, else ``.parquet``."""
     path = source.path if isinstance(source, CsvFile) else source
     is_csv = isinstance(path, Path | str) and csv_suffix(Path(path)) is not None
     return ".csv" if is_csv else ".parquet"
 
 
 def whole_rows(source: TableInput, rows: Sequence[int]) -> pa.Table:
-    """Some rows with all their columns.
+    """Return some rows with all their columns.
 
     Args:
         source: The table; one that `held` returned, if it is a query.
@@ -315,7 +315,7 @@ def whole_rows(source: TableInput, rows: Sequence[int]) -> pa.Table:
 
 
 def texts_of(rows: pa.Table, column: str) -> list[str | None]:
-    """A column (n,) of such rows as the text it is read as; None where a cell is empty."""
+    """Return a column (n,) of such rows as the text it is read as; None where a cell is empty."""
     cells = rows[column].to_pylist()
     if pa.types.is_floating(rows[column].type):  # integers with gaps between them; 7.0 was 7
         cells = [
@@ -326,7 +326,7 @@ def texts_of(rows: pa.Table, column: str) -> list[str | None]:
 
 
 def _parts(source: TableInput) -> Iterator[pa.Table]:
-    """The table in pieces, so that a large file is never whole in memory."""
+    """Yield the table in pieces, so that a large file is never whole in memory."""
     if isinstance(source, pd.DataFrame):
         yield _arrow(source)
     elif isinstance(source, FetchedRows):
@@ -343,7 +343,7 @@ def _parts(source: TableInput) -> Iterator[pa.Table]:
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
-    """A frame whose cells may be of any kind; a column of several kinds becomes text."""
+    """Return a frame whose cells may be of any kind; a column of several kinds becomes text."""
     columns = {}
     for place, name in enumerate(frame.columns):
         cells = frame.iloc[:, place]  # by place: a name may stand twice

@@ -39,7 +39,7 @@ def read_input(
     optional: Collection[str] = (),
     skip: Collection[int] = (),
 ) -> pd.DataFrame:
-    """Reads some columns of a table; a DataFrame stays as it is.
+    """Read some columns of a table; a DataFrame stays as it is.
 
     Args:
         table: The table.
@@ -57,7 +57,7 @@ def read_input(
 
 
 def remaining(total: int, skip: Collection[int]) -> npt.NDArray[np.intp]:
-    """The positions that are left of `total` rows without some."""
+    """Return the positions that are left of `total` rows without some."""
     return np.setdiff1d(np.arange(total, dtype=np.intp), np.array(list(skip), dtype=np.intp))
 
 
@@ -68,7 +68,7 @@ def read_items(
     *,
     skip: Collection[int] = (),
 ) -> pd.DataFrame:
-    """Reads items to be indexed or learned from; ids are made if there are none.
+    """Read items to be indexed or learned from; ids are made if there are none.
 
     Args:
         items: The table.
@@ -94,7 +94,7 @@ def read_queries(
     *,
     skip: Collection[int] = (),
 ) -> pd.DataFrame:
-    """Reads items to ask about, in the columns the collection was filled from.
+    """Read items to ask about, in the columns the collection was filled from.
 
     Args:
         items: The table.
@@ -110,7 +110,7 @@ def read_queries(
 
 
 def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = ()) -> pd.DataFrame:
-    """Calls items without ids ``row 1``, ``row 2`` and so on, as messages do.
+    """Call items without ids ``row 1``, ``row 2`` and so on, as messages do.
 
     Args:
         table: The items.
@@ -125,7 +125,7 @@ def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = (
 
 
 def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, Kind]:
-    """What the columns hold.
+    """Return what the columns hold.
 
     Attributes are what they are `known` to be: those of a few new rows may all be missing, or look
     like numbers by chance. A column that is also text, label or date is read as that.
@@ -140,7 +140,7 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
 
 
 def column_arguments(columns: ItemsSettings) -> dict[str, Any]:
-    """The columns of items as the arguments of `ItemIndex.upsert` and `validate_items`."""
+    """Return the columns of items as the arguments of `ItemIndex.upsert` and `validate_items`."""
     return {
         "text": columns.text,
         "item_id": columns.id,
@@ -157,7 +157,7 @@ def in_blocks(table: pd.DataFrame, size: int) -> list[pd.DataFrame]:
 
 
 def source_of(source: TableInput | None, section: str) -> TableInput:
-    """The table that is given or named by a section of the settings; InputError without one."""
+    """Return the table that is given, or named by a section of the settings; else InputError."""
     if source is None:
         raise InputError(f"no {section} table: name one, or set {section}.path in the config")
     return source
@@ -170,13 +170,13 @@ def require_text(columns: ItemsSettings) -> None:
 
 
 def name_of(table: object, default: str) -> str:
-    """What a table is called in messages: its file, or, for a DataFrame, its role."""
+    """Return what a table is called in messages: its file, or, for a DataFrame, its role."""
     return str(table) if isinstance(table, _NAMED) else default
 
 
 @contextmanager
 def naming(role: str, table: object) -> Iterator[None]:
-    """Puts a table's file into messages of those who know only its role."""
+    """Put a table's file into messages of those who know only its role."""
     try:
         yield
     except TableError as error:
@@ -189,7 +189,7 @@ def naming(role: str, table: object) -> Iterator[None]:
 
 @contextmanager
 def naming_tables(**tables: object) -> Iterator[None]:
-    """The same for several, by their roles."""
+    """Provide the same for several, by their roles."""
     with ExitStack() as stack:
         for role, table in tables.items():
             stack.enter_context(naming(role, table))

@@ -23,7 +23,7 @@ class Acceptance:
     loss: float = 0.02
 
     def unmet(self, items: int, before: Examination, after: Examination) -> list[str]:
-        """What a version falls short of.
+        """Return what a version falls short of.
 
         Args:
             items: How many it should hold.

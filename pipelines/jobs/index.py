@@ -75,7 +75,7 @@ def fill_by_parts(
 def fill_collection(
     settings: Settings, index: ItemIndex, table: pd.DataFrame, source: str
 ) -> dict[str, int]:
-    """Writes items to the collection; returns what that did, in rows.
+    """Write items to the collection; return what that did, in rows.
 
     Args:
         settings: `engine` says who does it, `items` maps the columns.
@@ -97,7 +97,7 @@ def fill_collection(
 def ids_to_prune(
     index: ItemIndex, kept: Collection[str], *, source: str, confirmed: bool = False
 ) -> list[str]:
-    """The items of a collection that are not to be kept; nothing is removed yet.
+    """Return the items of a collection that are not to be kept; nothing is removed yet.
 
     Args:
         index: The collection; of a tenant, its own items.
@@ -134,7 +134,7 @@ def index_job(
     confirmed: bool = False,
     quarantine: Quarantine | None = None,
 ) -> dict[str, int]:
-    """Encodes an items table into the collection; running it again changes only what changed.
+    """Encode an items table into the collection; running it again changes only what changed.
 
     Ends when a server has indexed what was written.
 
@@ -186,7 +186,7 @@ def index_job(
 
 @contextmanager
 def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
-    """The collection, which no other job writes meanwhile.
+    """Provide the collection, which no other job writes meanwhile.
 
     Where the first table is refused, no empty Lite file stays behind.
     """
@@ -209,7 +209,7 @@ def _opened_to_fill(settings: Settings) -> Iterator[ItemIndex]:
 def _to_prune(
     index: ItemIndex, items: TableInput, columns: ItemsSettings, *, confirmed: bool
 ) -> list[str]:
-    """The items of the collection that the table no longer has, not even in a bad row."""
+    """Return the items of the collection that the table no longer has, not even in a bad row."""
     narrowed = columns.model_copy(update={"label": None, "launch_date": None, "attributes": ()})
     ids = read_items(items, narrowed)[columns.id].dropna().astype(str)
     return ids_to_prune(index, set(ids), source=name_of(items, "items"), confirmed=confirmed)

@@ -35,7 +35,7 @@ def similar_job(
     as_of: str | pd.Timestamp | None = None,
     where: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Finds the like items of new ones.
+    """Find the like items of new ones.
 
     Args:
         settings: `index` names the collection.

@@ -26,7 +26,7 @@ class CollectionLockedError(LikewiseError):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of a folder, which is made if there is none.
+    """Hold the lock of a folder, which is made if there is none.
 
     Raises:
         FolderLockedError: Another process holds it; the message says which, and since when.
@@ -44,7 +44,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_collection(uri: str, collection: str, job: str) -> Iterator[None]:
-    """Holds the lock of a collection among the jobs that write it.
+    """Hold the lock of a collection among the jobs that write it.
 
     It is a file in the user's cache folder: one user's jobs on one machine see it, others do not.
     Milvus itself has no lock that would end with its holder.
@@ -77,7 +77,7 @@ def locked_collection(uri: str, collection: str, job: str) -> Iterator[None]:
 
 
 def collection_file(uri: str, collection: str, suffix: str = "") -> Path:
-    """The file of a collection's lock; with a suffix, one beside it for its holder to write."""
+    """Return a collection's lock file; with a suffix, one beside it for its holder to write."""
     name = hashlib.sha256(f"{_place(uri)} {collection}".encode()).hexdigest()[:32]
     return default_cache_dir() / "locks" / f"{name}{suffix}"
 

@@ -62,7 +62,7 @@ def reindex_job(
     switch: bool = True,
     drop_old: bool = False,
 ) -> Reindexing:
-    """Builds the collection anew with the settings' encoder and vector index.
+    """Build the collection anew with the settings' encoder and vector index.
 
     The items come from the live version, so that what was written through the API is there, too.
     Killed and run again, it goes on where it was; if the name had been moved already, all that is
@@ -118,7 +118,7 @@ def rollback_job(
 
 @contextmanager
 def _versions(settings: Settings, job: str) -> Iterator[Versions]:
-    """The versions of the settings' collection, which no other job writes meanwhile."""
+    """Provide the versions of the settings' collection, which no other job writes meanwhile."""
     require_index(settings)
     refuse_overwriting(settings, Write.index(settings))
     chosen = settings.index
@@ -132,7 +132,7 @@ def _versions(settings: Settings, job: str) -> Iterator[Versions]:
 
 
 def _finished(versions: Versions, settings: Settings) -> Reindexing | None:
-    """What was left to do of a move that was killed, done; None where there was nothing."""
+    """Do what was left to do of a move that was killed; None where there was nothing."""
     finished = versions.finish(partial(make_encoder, settings))
     if finished is None:
         return None

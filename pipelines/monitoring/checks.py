@@ -83,7 +83,7 @@ class Check:
 
 
 def label_checks(drift: LabelDrift | None, limits: MonitorSettings) -> list[Check]:
-    """The checks of the labels; None where a run made none."""
+    """Return the checks of the labels; None where a run made none."""
     if drift is None:
         return []
     least = limits.min_items
@@ -105,7 +105,7 @@ def label_checks(drift: LabelDrift | None, limits: MonitorSettings) -> list[Chec
 def forecast_checks(
     scores: Scores | None, intervals: Mapping[str, tuple[float, float]], limits: MonitorSettings
 ) -> list[Check]:
-    """The checks of the matured launches.
+    """Return the checks of the matured launches.
 
     Args:
         scores: None where none has matured.

@@ -76,7 +76,7 @@ class LabelDrift:
 
 
 def label_drift(table: pd.DataFrame, now: LabelProfile, last: LabelProfile | None) -> LabelDrift:
-    """Compares a run with the one before.
+    """Compare a run with the one before.
 
     Args:
         table: The labels of this run, as `pipelines.runs.label_profiles.read_labels` reads them.
@@ -108,7 +108,7 @@ def _counts(numbers: Sequence[int]) -> Ints:
 def _difference(
     now: Ints, last: Ints, measure: Callable[[Floats, Floats], Floats]
 ) -> Difference | None:
-    """A measure of two sets of counts, and how often chance alone makes it as large."""
+    """Return a measure of two sets of counts, and how often chance alone makes it as large."""
     n, m = int(now.sum()), int(last.sum())
     if not n or not m:
         return None
@@ -138,7 +138,7 @@ def _shift(now: Floats, last: Floats) -> Floats:
 
 
 def _stability(now: Floats, last: Floats) -> Floats:
-    """Population stability index (Siddiqi 2006), with half an item added to every bin."""
+    """Compute the population stability index (Siddiqi 2006), half an item added to every bin."""
     a, b = _shares(now + _SMOOTHING), _shares(last + _SMOOTHING)
     index: Floats = ((a - b) * np.log(a / b)).sum(axis=1)
     return index

@@ -71,7 +71,7 @@ class MonitorReport:
         return tuple(check for check in self.checks if check.verdict == ALARM)
 
     def as_dict(self) -> dict[str, Any]:
-        """The report for JSON."""
+        """Return the report for JSON."""
         return {
             "folder": self.folder,
             "made": self.made,
@@ -109,7 +109,7 @@ def monitor_job(
     new: TableInput | None = None,
     quarantine: Quarantine | None = None,
 ) -> MonitorReport:
-    """Holds the results of a run against the last run and against the sales since.
+    """Hold the results of a run against the last run and against the sales since.
 
     Args:
         settings: Columns, tables, and the thresholds of the section `monitor`.
@@ -169,7 +169,7 @@ def _scored(
 
 
 def _labels(folder: Path, keep: int) -> LabelDrift | None:
-    """The labels of the run beside those of the last one; None where it made none."""
+    """Return the labels of the run beside those of the last one; None where it made none."""
     path = folder / LABELS
     if not path.exists():
         return None

@@ -119,7 +119,7 @@ def _score_cells(scores: Scores) -> Sequence[str]:
 
 
 def _rest_in_words(made: MaturedForecasts) -> str:
-    """The launches that are not in the scores."""
+    """Return the launches that are not in the scores."""
     parts = [
         f"{made.waiting:,} not over yet",
         *([f"{made.older:,} matured before the window"] if made.older else []),

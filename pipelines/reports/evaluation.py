@@ -79,7 +79,7 @@ _SCORES = {
 
 
 def score_rows(evaluation: Evaluation) -> list[Score]:
-    """The scores in reading order, without those that rest on no item."""
+    """Return the scores in reading order, without those that rest on no item."""
     rows = []
     for key, kind in _SCORES.items():
         value = evaluation.scores.get(key, math.nan)
@@ -100,7 +100,7 @@ def score_rows(evaluation: Evaluation) -> list[Score]:
 
 
 def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
-    """What was done and what came of it, in two sentences."""
+    """Return what was done and what came of it, in two sentences."""
     counts, scores = evaluation.counts, evaluation.scores
     low, high = evaluation.intervals["accuracy"]
     how = (
@@ -121,7 +121,7 @@ def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
 
 
 def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
-    """What a reader must know to take the scores for what they are."""
+    """Return what a reader must know to take the scores for what they are."""
     counts = evaluation.counts
     said = [
         (counts["unknown_label_items"], "with a label that no labeled item had: errors, all."),
@@ -161,7 +161,7 @@ def automatic_shares(curve: pd.DataFrame, targets: tuple[float, ...] = (0.9, 0.9
 
 
 def worst_labels(evaluation: Evaluation) -> pd.DataFrame:
-    """The labels found least, among those with enough items to say so."""
+    """Return the labels found least, among those with enough items to say so."""
     table = evaluation.per_label
     worst: pd.DataFrame = table[table["n"] >= min(_LEAST_ITEMS, table["n"].max())].head(_WORST)
     return worst
@@ -252,7 +252,7 @@ def write_page(
 
 
 def write_evaluation(result: EvaluationResult, folder: Path) -> None:
-    """Writes the page, its numbers, its pictures, and each item's answer.
+    """Write the page, its numbers, its pictures, and each item's answer.
 
     They are `FILES`, all of them or none.
     """

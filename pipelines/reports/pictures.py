@@ -170,7 +170,7 @@ def confusions_figure(confusions: pd.DataFrame, most: int = 15) -> Figure:
 
 
 def _plain(text: str) -> str:
-    """A dollar begins a formula."""
+    """Keep a dollar from beginning a formula."""
     return text.replace("$", r"\$")
 
 

@@ -33,7 +33,7 @@ _LOWER_IS_BETTER = ("wape_total", "wape_curve", "rmse_total")
 
 
 def make_console() -> Console:
-    """Standard output; wide where it is no terminal, so that a pipe loses nothing to wrapping."""
+    """Return standard output, wide where it is no terminal: a pipe loses nothing to wrapping."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
@@ -45,7 +45,7 @@ def show_counts(console: Console, title: str, counts: Mapping[str, int]) -> None
 
 
 def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -> None:
-    """The like items of the first queries.
+    """Print the like items of the first queries.
 
     Args:
         console: Where to.
@@ -67,7 +67,7 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
 
 
 def show_labels(console: Console, labels: pd.DataFrame) -> None:
-    """The first labels with the neighbors that explain them, and what came of all items.
+    """Print the first labels with the neighbors that explain them, and what came of all items.
 
     Args:
         console: Where to.
@@ -119,14 +119,14 @@ def _labels_in_short(labels: pd.DataFrame) -> list[str]:
 
 
 def _in_words(label: object) -> str:
-    """A label, or several."""
+    """Return a label, or several."""
     if isinstance(label, list | tuple):
         return ", ".join(map(str, label)) or "(none)"
     return str(label)
 
 
 def _most(probability: Any) -> float:
-    """The probability of the label; of several the highest, of none NaN."""
+    """Return the probability of the label; of several the highest, of none NaN."""
     if isinstance(probability, list | tuple):
         return max(probability, default=math.nan)
     return math.nan if probability is None else float(probability)
@@ -135,7 +135,7 @@ def _most(probability: Any) -> float:
 def show_forecasts(
     console: Console, curves: pd.DataFrame, totals: pd.DataFrame, remarks: Sequence[str] = ()
 ) -> None:
-    """The first launches: their totals with interval, and the course of the mean.
+    """Print the first launches: their totals with interval, and the course of the mean.
 
     Args:
         console: Where to.
@@ -186,7 +186,7 @@ def _forecasts_in_short(curves: pd.DataFrame, totals: pd.DataFrame) -> str:
 
 
 def _outer_levels(totals: pd.DataFrame) -> tuple[str, str]:
-    """The columns of the lowest and the highest quantile."""
+    """Return the columns of the lowest and the highest quantile."""
     levels = [name for name in totals.columns if name.replace(".", "", 1).isdigit()]
     return levels[0], levels[-1]
 
@@ -312,7 +312,7 @@ def _signed(value: float) -> str:
 
 
 def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
-    """What was done, and how the versions compare.
+    """Print what was done, and how the versions compare.
 
     Args:
         console: Where to.

@@ -14,12 +14,12 @@ def known(value: float | None) -> TypeGuard[float]:
 
 
 def number(value: float | None, pattern: str = "{:.3f}") -> str:
-    """A number, or that there is none."""
+    """Return a number, or that there is none."""
     return pattern.format(value) if known(value) else "n/a"
 
 
 def date(value: pd.Timestamp) -> str:
-    """A day: 2024-12-31."""
+    """Return a day: 2024-12-31."""
     return f"{value:%Y-%m-%d}"
 
 
@@ -29,6 +29,6 @@ def counted(n: int, what: str, many: str = "s") -> str:
 
 
 def short(text: object, width: int) -> str:
-    """A text, or its beginning where it is longer than that."""
+    """Return a text, or its beginning where it is longer than that."""
     words = str(text)
     return words if len(words) <= width else words[: width - 1] + "…"

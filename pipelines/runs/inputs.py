@@ -48,7 +48,7 @@ class RunInputs:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def table(self, section: str) -> TableInput | None:
-        """The table of a section, for a job; None where the section names none."""
+        """Return the table of a section, for a job; None where the section names none."""
         source: TableInput | None = getattr(self._settings, section).source
         return self._rows_of(section, source) if isinstance(source, SqlQuery) else source
 

@@ -44,7 +44,7 @@ class KeptCutoff:
 
 
 def keep_forecasts(made: LaunchForecasts, folder: Path) -> None:
-    """Keeps curves and totals of one cutoff, in place of those made at the same one before.
+    """Keep curves and totals of one cutoff, in place of those made at the same one before.
 
     Args:
         made: The forecasts of a run.
@@ -81,7 +81,7 @@ def _read(path: Path) -> pd.DataFrame:
 
 
 def _arranged(path: Path, totals_path: Path | None) -> KeptCutoff:
-    """The tables of one cutoff as arrays."""
+    """Return the tables of one cutoff as arrays."""
     curves = _whole(path, [*_KEYS, "ds", "age", "mean", "0.5"]).sort_values(["unique_id", "age"])
     ids = curves["unique_id"].unique()
     horizon = int(curves["age"].max()) + 1

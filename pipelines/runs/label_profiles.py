@@ -69,7 +69,7 @@ class LabelProfile:
 
     @classmethod
     def of(cls, table: pd.DataFrame, digest: str) -> Self:
-        """The profile of labels as `read_labels` reads them, with that SHA-256."""
+        """Return the profile of labels as `read_labels` reads them, with that SHA-256."""
         known = table["known"].to_numpy(dtype=bool)
         distance = finite(table["distance"])
         levels = np.arange(1, _BINS) / _BINS
@@ -88,7 +88,7 @@ class LabelProfile:
 
 
 def read_labels(path: Path) -> pd.DataFrame:
-    """The columns of a labels table that are watched: label, known, novelty, distance.
+    """Return the columns of a labels table that are watched: label, known, novelty, distance.
 
     Distance, one minus the similarity of the nearest like item, is NaN where none voted.
 
@@ -108,7 +108,7 @@ def read_labels(path: Path) -> pd.DataFrame:
 
 
 def finite(values: pd.Series) -> Floats:
-    """The values that are numbers."""
+    """Return the values that are numbers."""
     numbers: Floats = values.to_numpy(dtype=np.float64)
     return numbers[np.isfinite(numbers)]
 
@@ -120,7 +120,7 @@ def binned(values: Floats, edges: Sequence[float] | Floats) -> Ints:
 
 
 def remember_labels(file: Path, folder: Path, keep: int) -> None:
-    """Keeps a profile of labels, unless the newest one is of the same, and at most `keep` in all.
+    """Keep a profile of labels, unless the newest one is of the same, and at most `keep` in all.
 
     Args:
         file: The labels table.
@@ -141,7 +141,7 @@ def remember_labels(file: Path, folder: Path, keep: int) -> None:
 
 
 def kept_profiles(folder: Path) -> list[LabelProfile]:
-    """The two newest profiles at most, the older one first: the run before, and this one.
+    """Return the two newest profiles at most, the older one first: the run before, and this one.
 
     Raises:
         TableError: One of them is not whole.

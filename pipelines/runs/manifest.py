@@ -63,7 +63,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path, step: str) -> Self | None:
-        """The manifest of a step; None where there is none that can be read."""
+        """Return the manifest of a step; None where there is none that can be read."""
         try:
             made = json.loads(_path(folder, step).read_text(encoding="utf-8"))
             return cls(**{**made, "basis": Basis(**made["basis"])})
@@ -71,7 +71,7 @@ class Manifest:
             return None
 
     def write(self, folder: Path) -> None:
-        """Writes it, in place of the step's last one."""
+        """Write it, in place of the step's last one."""
         write_json(asdict(self), _path(folder, self.step))
 
     def holds(self, basis: Basis, outputs: dict[str, str]) -> bool:

@@ -70,7 +70,7 @@ def run_job(
     confirmed: bool = False,
     told: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Does the steps of a run, one after the other, except those that are done already.
+    """Do the steps of a run, one after the other, except those that are done already.
 
     Args:
         settings: Which tables there are, and what to make of them; a step whose tables or columns
@@ -288,7 +288,7 @@ class _Run:
                 target.clear()
 
     def _publish(self, key: str, table: pd.DataFrame) -> None:
-        """Writes a result into the database as well, if there is one."""
+        """Write a result into the database as well, if there is one."""
         target = self._settings.sink.table(key)
         if target is not None:
             with timed(_log, "result written", table=target.name, rows=len(table)):
@@ -329,7 +329,7 @@ class _Run:
         return {name: sha256_of(self._folder / name) for name in names}
 
     def _kept(self, step: str) -> dict[str, str]:
-        """The bad rows of a step, where they are not refused."""
+        """Return the bad rows of a step, where they are not refused."""
         folder = self._quarantines[step].folder
         return {} if folder is None else {"quarantine": sha256_of(folder)}
 
@@ -343,7 +343,7 @@ class _Run:
         }
 
     def _collection(self) -> str:
-        """What the index holds; "" where there is none, which then is not made either."""
+        """Return what the index holds; "" where there is none, which then is not made either."""
         uri = self._settings.index.uri
         if "://" not in uri and not Path(uri).exists():
             return ""

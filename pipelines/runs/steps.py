@@ -69,7 +69,7 @@ def run_step(
     encoder: dict[str, Any],
     force: bool = False,
 ) -> Outcome:
-    """Does a step and writes its manifest, unless an earlier run has done it.
+    """Do a step and write its manifest, unless an earlier run has done it.
 
     Args:
         step: The step.

@@ -52,12 +52,12 @@ class CsvFile:
 
 
 def csv_suffix(path: Path) -> str | None:
-    """The suffix that tells that a file is CSV, and how it is compressed; None for another file."""
+    """Return the suffix that says CSV, and how it is compressed; None for another file."""
     return next((known for known in CSV_SUFFIXES if path.name.endswith(known)), None)
 
 
 def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Table:
-    """Reads columns of a CSV file as text; empty cells are missing.
+    """Read columns of a CSV file as text; empty cells are missing.
 
     Args:
         file: The file.
@@ -100,7 +100,7 @@ def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Tabl
 
 
 def write_csv(frame: pd.DataFrame, path: Path, suffix: str) -> None:
-    """Writes a table as UTF-8 with commas, compressed as the suffix says."""
+    """Write a table as UTF-8 with commas, compressed as the suffix says."""
     compression = CSV_SUFFIXES[suffix]
     with pa.output_stream(path, compression=compression) as stream:
         frame.to_csv(stream, index=False, mode="wb", encoding="utf-8")
@@ -122,7 +122,7 @@ def _header(file: CsvFile) -> list[str]:
 
 
 def _check_quotes(file: CsvFile) -> None:
-    """A quote that is never closed swallows the rest of the file, and Arrow does not mind."""
+    """Refuse a quote that is never closed: it swallows the file's rest, and Arrow does not mind."""
     with _text(file) as text:
         quotes = sum(block.count('"') for block in iter(lambda: text.read(_BLOCK), ""))
     if quotes % 2 == 0:
@@ -138,7 +138,7 @@ def _check_quotes(file: CsvFile) -> None:
 
 
 def _undecodable_row(file: CsvFile) -> str:
-    """The first row that is not in the file's encoding, in words; "" where rows cannot be told."""
+    """Name the first row that is not in the file's encoding; "" where rows cannot be told."""
     if file.format.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return ""  # the end of a line is no byte of its own there
     with pa.input_stream(file.path, compression=_compression(file.path)) as stream:
@@ -152,7 +152,7 @@ def _undecodable_row(file: CsvFile) -> str:
 
 @contextmanager
 def _text(file: CsvFile, errors: str = "replace") -> Iterator[io.TextIOWrapper]:
-    """The file's characters, without a byte order mark; Arrow tells the row of undecodable ones."""
+    """Provide the file's characters without byte order mark; Arrow names the row of bad ones."""
     codec = file.format.encoding.lower().replace("_", "-")
     encoding = "utf-8-sig" if codec in ("utf-8", "utf8") else codec
     with (

@@ -20,7 +20,7 @@ LabelTexts = dict[str, list[str]]
 
 
 def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts:
-    """Reads what describes each label; one that nothing describes, by its name.
+    """Read what describes each label; one that nothing describes, by its name.
 
     Args:
         source: Label → description, or several; or a file. A YAML file holds such a mapping, a CSV

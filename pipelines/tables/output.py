@@ -19,7 +19,7 @@ from retrieval import InputError, replacing
 
 
 def write_table(frame: pd.DataFrame, path: Path | str) -> None:
-    """Writes a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
+    """Write a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
 
     CSV is UTF-8 with commas and decimal points, compressed where the suffix says so.
 
@@ -37,12 +37,12 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
 
 
 def write_json(value: object, path: Path | str) -> None:
-    """Writes JSON, indented; numpy values as plain ones, NaN as null."""
+    """Write JSON, indented; numpy values as plain ones, NaN as null."""
     write_text(_json(value, indent=2) + "\n", path)
 
 
 def write_text(text: str, path: Path | str) -> None:
-    """Writes a text file."""
+    """Write a text file."""
     with replacing(Path(path)) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -63,7 +63,7 @@ def check_suffix(path: Path) -> None:
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with its nested cells as JSON."""
+    """Return the table with its nested cells as JSON."""
     nested = [
         name
         for name in frame.columns

@@ -55,7 +55,7 @@ def count_rows(path: Path) -> int:
 
 
 def parquet_schema(path: Path) -> pa.Schema:
-    """The columns and their types.
+    """Return the columns and their types.
 
     Raises:
         InputError: There is no such file, or no Parquet file in the folder.
@@ -73,7 +73,7 @@ def parquet_schema(path: Path) -> pa.Schema:
 def read_parquet(
     path: Path, columns: list[str], start: int = 0, stop: int | None = None
 ) -> pa.Table:
-    """Some columns of some rows, of which only the row groups they lie in are read.
+    """Return some columns of some rows, of which only the row groups they lie in are read.
 
     Args:
         path: A file, or a folder of files.
@@ -111,7 +111,7 @@ def _slice(file: pq.ParquetFile, columns: list[str], start: int, stop: int) -> p
 
 
 def _aligned(table: pa.Table, wanted: pa.Schema) -> pa.Table:
-    """The columns in their order and types; one that a file lacks is missing in all its rows."""
+    """Return the columns in order and type; one that a file lacks is missing in all its rows."""
     columns = [
         table[field.name].cast(field.type)
         if field.name in table.column_names
@@ -122,7 +122,7 @@ def _aligned(table: pa.Table, wanted: pa.Schema) -> pa.Table:
 
 
 def parquet_files(path: Path) -> list[Path]:
-    """The files of a table, in order.
+    """Return the files of a table, in order.
 
     Raises:
         InputError: There is no such file, or no Parquet file in the folder.

@@ -43,7 +43,7 @@ def read_table(
     optional: Collection[str] = (),
     skip: Collection[int] = (),
 ) -> pd.DataFrame:
-    """Reads a table, or some columns of it.
+    """Read a table, or some columns of it.
 
     Args:
         source: A ``.parquet`` file, a folder of these, a ``.csv`` file (also ``.csv.gz``,
@@ -87,7 +87,7 @@ def read_table(
 def _load(
     source: Source, wanted: list[str] | None, optional: Collection[str]
 ) -> tuple[pa.Table, bool]:
-    """The table, and whether its cells are untyped text (CSV)."""
+    """Return the table, and whether its cells are untyped text (CSV)."""
     if isinstance(source, SqlQuery | FetchedRows):
         table = fetch(source) if isinstance(source, SqlQuery) else source.rows
         return table.select(_chosen(source, table.column_names, wanted, optional)), False
@@ -117,7 +117,7 @@ def _load_parquet(
 def _chosen(
     source: Source, names: list[str], wanted: list[str] | None, optional: Collection[str]
 ) -> list[str]:
-    """The columns to read: those wanted, without the optional ones that are not there."""
+    """Return the columns to read: those wanted, without the optional ones that are not there."""
     twice = sorted({name for name in names if names.count(name) > 1} & set(wanted or names))
     if twice:
         raise TableError(f"{source}: column {twice[0]!r} appears twice")
@@ -153,7 +153,7 @@ class _Place:
         return self.source.format.decimal if isinstance(self.source, CsvFile) else "."
 
     def refuse(self, bad: np.ndarray, cells: pd.Series, problem: str) -> None:
-        """Raises a TableError that lists the first cells marked `bad`, if any is."""
+        """Raise a TableError that lists the first cells marked `bad`, if any is."""
         rows = np.flatnonzero(bad)
         if len(rows) == 0:
             return

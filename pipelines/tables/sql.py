@@ -40,11 +40,11 @@ class DatabaseTable:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        """What it is called in messages."""
+        """Return what it is called in messages."""
         return f"database table {self.name}"
 
     def replace(self, frame: pd.DataFrame) -> None:
-        """Puts a table's rows in place of those there are; nested cells become JSON.
+        """Put a table's rows in place of those there are; nested cells become JSON.
 
         Raises:
             InputError: The URL is wrong, or the driver is not installed.
@@ -65,7 +65,7 @@ class DatabaseTable:
             )
 
     def clear(self) -> None:
-        """Removes its rows; nothing happens where there is no table.
+        """Remove its rows; nothing happens where there is no table.
 
         Raises:
             InputError: As in `replace`.
@@ -123,7 +123,7 @@ class DatabaseError(LikewiseError):
 
 @contextmanager
 def connected(url: str, what: str, *, to_write: bool = False) -> Iterator[sa.Connection]:
-    """A connection to a database; what is written is committed where the block succeeds.
+    """Provide a connection to a database; what is written is committed where the block succeeds.
 
     Args:
         url: SQLAlchemy URL; ``postgresql://`` is spoken by psycopg.
@@ -145,7 +145,7 @@ def connected(url: str, what: str, *, to_write: bool = False) -> Iterator[sa.Con
 
 
 def sqlite_file(url: str) -> Path | None:
-    """The file of a SQLite database; None of another one, and where the URL is wrong."""
+    """Return the file of a SQLite database; None of another one, and where the URL is wrong."""
     try:
         parsed = sa.make_url(url)
     except sa.exc.ArgumentError:
@@ -213,7 +213,7 @@ class SqlQuery:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        """What the table is called in messages; the URL may hold a password."""
+        """Return what the table is called in messages; the URL may hold a password."""
         return "SQL query"
 
 
@@ -230,7 +230,7 @@ class FetchedRows:
 
 
 def fetch(query: SqlQuery) -> pa.Table:
-    """Runs a query and returns its rows, read in parts so that no second copy of all is made.
+    """Run a query and return its rows, read in parts so that no second copy of all is made.
 
     Raises:
         InputError: The URL or the query is wrong, or the driver is not installed.

@@ -124,7 +124,7 @@ class Snapshot:
         return hits
 
     def _pool(self, labeled: bool | None, where: ParsedWhere) -> _Pool:
-        """The rows that pass the filters; those of the last filters are at hand.
+        """Return the rows that pass the filters; those of the last filters are at hand.
 
         Question after question comes with the same ones, and their vectors are not small.
         """

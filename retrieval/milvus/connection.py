@@ -57,7 +57,7 @@ _users_lock = threading.Lock()
 
 
 def lite_path(uri: str) -> Path:
-    """The file of a Lite.
+    """Return the file of a Lite.
 
     Raises:
         InputError: It is neither that nor a server.

@@ -105,7 +105,7 @@ class Store:
         return self._meant() == self.collection
 
     def _meant(self) -> str | None:
-        """The collection that the name stands for; None where there is none."""
+        """Return the collection that the name stands for; None where there is none."""
         if not self._call("has_collection", self.name):
             return None
         return str(self._call("describe_collection", self.name)["collection_name"])
@@ -217,7 +217,7 @@ class Store:
                 self._call("drop_collection", name)
 
     def versions(self) -> list[str]:
-        """The collections of the name, the oldest first, the one it stands for among them."""
+        """Return the collections of the name, oldest first, the one it stands for among them."""
         named = re.compile(rf"{re.escape(self.name)}_v(\d+)")
         found = map(named.fullmatch, self._call("list_collections"))
         return [one[0] for one in sorted(filter(None, found), key=lambda one: int(one[1]))]
@@ -392,7 +392,7 @@ class Store:
 
 
 def _both(*expressions: str) -> str:
-    """What holds where all of these do; an empty one always does."""
+    """Return what holds where all of these do; an empty one always does."""
     return " and ".join(expression for expression in expressions if expression)
 
 

@@ -143,7 +143,7 @@ def _agreement(store: Store, layout: Layout, ids: list[str], k: int) -> float:
 def _neighbors(
     store: Store, layout: Layout, rows: list[dict[str, Any]], k: int, expression: str = ""
 ) -> Neighbors:
-    """The k nearest of each row but itself."""
+    """Return the k nearest of each row but itself."""
     hits = store.search(
         _vectors(rows),
         k + 1,

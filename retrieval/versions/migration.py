@@ -107,7 +107,7 @@ class Carrier:
         return Carried(copied, self.new.delete(gone))
 
     def _read(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows as they are now, whole, with the vectors they are to have."""
+        """Return the rows as they are now, whole, with the vectors they are to have."""
         if not rows:
             return []
         vector = [] if self.encode else ["vector"]
@@ -193,7 +193,7 @@ class MoveNote:
 
     @classmethod
     def noted(cls, path: Path) -> MoveNote | None:
-        """The one that was written down; None where none was.
+        """Return the one that was written down; None where none was.
 
         Raises:
             LikewiseError: The note cannot be read.

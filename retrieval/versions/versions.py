@@ -77,7 +77,7 @@ class Versions:
         return self._live.versions()
 
     def previous(self) -> str:
-        """The version before the live one.
+        """Return the version before the live one.
 
         Raises:
             InputError: There is none.
@@ -89,7 +89,7 @@ class Versions:
         return earlier[-1]
 
     def layout(self, version: str) -> Layout:
-        """What a version holds.
+        """Return what a version holds.
 
         Raises:
             InputError: There is no such version.
@@ -101,7 +101,7 @@ class Versions:
         return Layout.from_json(self.store(version).read_metadata(), version)
 
     def store(self, version: str) -> Store:
-        """The rows of a version, of all tenants."""
+        """Return the rows of a version, of all tenants."""
         if version not in self._stores:
             self._stores[version] = self._live.beside(version)
         return self._stores[version]
@@ -257,7 +257,7 @@ class Versions:
     def _wanted(
         self, encoder: Encoder, index: str, params: Mapping[str, Any] | None
     ) -> tuple[dict[str, Any], Layout]:
-        """The vector index, and the layout, of a version made of these."""
+        """Return the vector index, and the layout, of a version made of these."""
         chosen = milvus_index(index, params, is_lite=self._live.is_lite)
         layout = replace(
             self.layout(self.live),

@@ -137,7 +137,7 @@ class Client:
         """Forecast launches; arguments as in `forecasts`.
 
         Returns:
-            The forecasts table: unique_id, cutoff, ds, age, mean and a column per quantile.
+            The forecasts table of unique_id, cutoff, ds, age, mean and a column per quantile.
         """
         return curve_table(self.forecasts(items, **options))
 
@@ -215,7 +215,7 @@ class Client:
             self._call("POST", "/v1/feedback", {"corrections": part})
 
     def labels(self) -> pd.DataFrame:
-        """The labels: label, examples, described."""
+        """Return the labels: label, examples, described."""
         found = self._call("GET", "/v1/labels")["labels"]
         return pd.DataFrame(found, columns=["label", "examples", "described"])
 

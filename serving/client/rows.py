@@ -27,7 +27,7 @@ def rows_of(
     launch_date: str | None,
     attributes: Sequence[str],
 ) -> list[dict[str, Any]]:
-    """The rows of a table as the API takes items."""
+    """Return the rows of a table as the API takes items."""
     columns = [text] if isinstance(text, str) else list(text)
     rows = []
     for one in items.to_dict("records"):
@@ -51,7 +51,7 @@ def launches_body(
     observed_until: Any,
     future: pd.DataFrame | None,
 ) -> dict[str, Any]:
-    """Launches with their sales and plans as the API takes them."""
+    """Return launches with their sales and plans as the API takes them."""
     body: dict[str, Any] = {"items": rows}
     if observed is not None:
         body["observed"] = _sales(observed)
@@ -65,7 +65,7 @@ def launches_body(
 
 
 def part_of(body: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The same of some of the launches."""
+    """Return the same of some of the launches."""
     ids = {one["item_id"] for one in rows}
     own = {
         name: [one for one in body[name] if one["item_id"] in ids]
@@ -76,7 +76,7 @@ def part_of(body: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, An
 
 
 def curve_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The curves of forecasts as the library has them."""
+    """Return the curves of forecasts as the library has them."""
     table = pd.DataFrame(
         [
             {
@@ -94,7 +94,7 @@ def curve_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """The totals of forecasts as the library has them."""
+    """Return the totals of forecasts as the library has them."""
     return pd.DataFrame(
         [
             {

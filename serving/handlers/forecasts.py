@@ -84,7 +84,7 @@ def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
 
 
 def settled(request: Forecast, tenant: Tenant) -> Forecast:
-    """A request that will be answered in parts, once its sales and plans fit as a whole.
+    """Return a request that will be answered in parts, once its sales and plans fit as a whole.
 
     Returns:
         The request; it says until when sales are observed, which no part can tell.

@@ -41,7 +41,7 @@ class Columns:
 
     @classmethod
     def of(cls, index: ItemIndex, settings: ItemsSettings) -> Columns:
-        """The columns of an index, or, where it is empty, those of the settings."""
+        """Return the columns of an index, or, where it is empty, those of the settings."""
         if index.exists:
             layout = index.layout
             return cls(
@@ -57,7 +57,7 @@ class Columns:
 
 
 def nameless_id() -> str:
-    """An id that no item has."""
+    """Return an id that no item has."""
     return f"{_NAMELESS}{next(_numbers)}"
 
 
@@ -147,7 +147,7 @@ def launch_table(
     launch_date: str,
     kinds: Mapping[str, str],
 ) -> pd.DataFrame:
-    """Launches to forecast, with the attributes of the forecaster."""
+    """Return launches to forecast, with the attributes of the forecaster."""
     check_attributes(items, kinds)
     table = _strings({item_id: [one.item_id for one in items], **text_columns(items, text)})
     table[launch_date] = _days([one.launch_date for one in items])
@@ -157,7 +157,7 @@ def launch_table(
 
 
 def where_of(told: Mapping[str, Any] | None) -> Where | None:
-    """A filter as the index takes it."""
+    """Return a filter as the index takes it."""
     if told is None:
         return None
     return {
@@ -167,7 +167,7 @@ def where_of(told: Mapping[str, Any] | None) -> Where | None:
 
 
 def plain(value: Any) -> Any:
-    """A value of a table as JSON has it: no NaN, no numpy."""
+    """Return a value of a table as JSON has it: no NaN, no numpy."""
     if isinstance(value, float | np.floating):
         return float(value) if np.isfinite(value) else None
     if value is None or value is pd.NaT:

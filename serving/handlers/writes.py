@@ -152,7 +152,7 @@ def _write(
 def _corrected(
     told: Correction, held: Mapping[str, Any] | None, row: int, columns: Columns
 ) -> KnownItem:
-    """The item with its label corrected."""
+    """Return the item with its label corrected."""
     text: Any = told.text
     if text is None:
         text = held["text"] if held is not None else None

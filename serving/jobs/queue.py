@@ -91,7 +91,7 @@ class Jobs:
         return state
 
     def result(self, tenant: str | None, job_id: str) -> Iterator[bytes]:
-        """The results of a finished job as one JSON document, piece by piece.
+        """Yield the results of a finished job as one JSON document, piece by piece.
 
         Raises:
             ApiError: There is no such job, or it has not finished, or failed.
@@ -169,7 +169,7 @@ class Jobs:
 def checked_job(
     job: ClassifyJob | ForecastJob, tenant: Tenant, cap: int
 ) -> ClassifyJob | ForecastJob:
-    """A job as it is to be accepted.
+    """Return a job as it is to be accepted.
 
     Raises:
         ApiError: It has too many items, or one that does not fit.
@@ -185,7 +185,7 @@ def checked_job(
 
 
 def _parts(request: Classify | Forecast, start: int) -> Iterator[Any]:
-    """A request from an item on, in parts, each with the sales and plans of its own items."""
+    """Yield a request from an item on, in parts, each with the sales and plans of its items."""
     by_item = {
         name: _by_item(rows)
         for name in ("observed", "future")

@@ -176,7 +176,7 @@ class JobStore:
         return KeptJob(*found)
 
     def request(self, number: int) -> ClassifyJob | ForecastJob:
-        """What a job asks."""
+        """Return what a job asks."""
         with self._connection() as database:
             query = "SELECT body FROM requests WHERE number = ?"
             (body,) = database.execute(query, (number,)).fetchone()
@@ -226,7 +226,7 @@ class JobStore:
         return JobState.model_validate({**told, "problem": problem})
 
     def answers(self, job_id: str, items: int) -> Iterator[bytes]:
-        """The answers of a job, part by part, each as JSON without the brackets of a list.
+        """Yield the answers of a job, part by part, each as JSON without the brackets of a list.
 
         Raises:
             ApiError: It was removed in between.

@@ -11,7 +11,7 @@ router = APIRouter(tags=["operation"])
 
 @router.get("/livez", operation_id="livez")
 async def livez() -> Health:
-    """The process answers."""
+    """Tell that the process answers."""
     return Health(status="ok")
 
 
@@ -21,7 +21,7 @@ async def livez() -> Health:
     responses={503: {"model": Health, "description": "Not ready, and why."}},
 )
 async def readyz(request: Request, response: Response) -> Health:
-    """Encoder, Milvus and models answer."""
+    """Tell whether encoder, Milvus and models answer."""
     runtime = request.app.state.runtime
     reasons = runtime.reasons
     if not reasons:

@@ -161,7 +161,7 @@ class Lane:
                 return
 
     def _take(self) -> list[_Waiting]:
-        """The first call that still waits, and those behind it that go with it, in their order.
+        """Take the first call that still waits, and those behind it that go with it, in order.
 
         Once a call that shares an id stays behind, so do later ones that share an id with it: what
         was written to an item later must not be overtaken.
@@ -191,7 +191,7 @@ class Lane:
 
 
 def _answered(calls: list[Any], answer: Answer) -> list[Any]:
-    """The answer to each call; the exception where there is none. One bad call spoils no other."""
+    """Answer each call, with the exception where one fails. One bad call spoils no other."""
     try:
         return list(answer(calls))
     except Exception as error:

@@ -231,7 +231,7 @@ class LiveClassifier:
         _log.info("caught up with the index", examples=len(later.knowledge_.example_ids))
 
     def _read_mark(self) -> int:
-        """What the labeled items of the index add up to; of no use where nobody else writes."""
+        """Add up the labeled items of the index; of no use where nobody else writes."""
         return self._shared.mark() if self._follows else self._mark
 
     def _is_new(self, held: Mapping[str, Held]) -> bool:
@@ -292,7 +292,7 @@ class LiveClassifier:
 
 
 def _caught_up(state: State) -> NeighborClassifier | None:
-    """The classifier as the index teaches it now; None where one has to be fitted."""
+    """Return the classifier as the index teaches it now; None where one has to be fitted."""
     if state.classifier is None or state.is_private:
         return None
     try:

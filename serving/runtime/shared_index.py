@@ -76,7 +76,7 @@ class SharedIndex:
 
 
 def mark_of(held: Mapping[str, Held]) -> int:
-    """A number that stands for those of the items that have a label; those of parts add up."""
+    """Return a number that stands for the items that have a label; those of parts add up."""
     return sum(
         int.from_bytes(blake2b(f"{item_id} {one.content_hash}".encode(), digest_size=8).digest())
         for item_id, one in held.items()
@@ -99,7 +99,7 @@ class SharedEncoders:
         self._made: dict[str, Encoder] = {}
 
     def __call__(self, name: str) -> Encoder:
-        """The encoder of the settings, or else of that name, ready to answer."""
+        """Return the encoder of the settings, or else of that name, ready to answer."""
         chosen = self._settings
         name = chosen.name if "name" in chosen.model_fields_set else name
         with self._lock:

@@ -122,7 +122,7 @@ class Tenants:
             return list(self._loaded.values())
 
     def loaded(self, name: str | None) -> Tenant:
-        """The tenant that answers to a name now.
+        """Return the tenant that answers to a name now.
 
         Raises:
             ApiError: It was put away in between.
@@ -224,7 +224,7 @@ def tenant_folder(settings: Settings, name: str | None) -> Path:
 
 
 def _path_for(path: Path | None, tenant: str | None) -> Path | None:
-    """The path of a saved model; None where the tenant has none."""
+    """Return the path of a saved model; None where the tenant has none."""
     if path is None:
         return None
     own = Path(str(path).replace("{tenant}", tenant or "shared"))
@@ -232,7 +232,7 @@ def _path_for(path: Path | None, tenant: str | None) -> Path | None:
 
 
 def _fingerprint(folder: Path) -> str:
-    """A short hash of a saved model's manifest, which has hashes of all its files."""
+    """Return a short hash of a saved model's manifest, which has hashes of all its files."""
     digest = hashlib.sha256()
     for path in sorted(folder.glob("*.json")):
         digest.update(path.read_bytes())

@@ -139,5 +139,5 @@ class StoredItems(Message):
 
 
 def ids_of(items: Sequence[Item]) -> list[str]:
-    """The ids that items have."""
+    """Return the ids that items have."""
     return [one.item_id for one in items if one.item_id is not None]
