@@ -45,8 +45,11 @@ PUBLIC_NAMES = {
     "forecasting": {
         "Adjustments",
         "BacktestResult",
+        "Columns",
         "FewLaunchesWarning",
         "LaunchForecaster",
+        "ModelOptions",
+        "SalesRules",
         "backtest",
         "plot_analogues",
         "plot_forecast",
