@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,24 +13,29 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecasting.aggregation import Sums
+from forecasting.checks import check_choice, check_levels, check_whole
+from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
-from forecasting.data.sales import BeforeLaunch, Repeats, Returns, check_choice
 from forecasting.explanation import analogue_table, contribution_table
-from forecasting.features.analogues import POOLS, AnalogueIndex, Pools, same_text
+from forecasting.features.analogues import AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
 from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.models.fitted import FittedForecaster
-from forecasting.models.launch_model import LaunchModel, Similarity
+from forecasting.models.fitted import FittedForecaster, chosen_model
+from forecasting.models.launch_model import LaunchModel
+from forecasting.models.options import Method, ModelOptions
 from forecasting.models.sample_paths import Paths
+from forecasting.parameters import check_groups, refuse_former, refusing_strangers
+from forecasting.persistence.files import (
+    open_forecaster,
+    read_fitted,
+    read_parameters,
+    write_forecaster,
+)
 from forecasting.reader import Reader
 from forecasting.updates.adjustments import Adjustments
-from retrieval import Encoder, InputError, ItemIndex, TableError
-
-Method = Literal["auto", "lightgbm", "knn"]
-
-_FEWEST_LAUNCHES = 100  # finished ones that training needs
+from retrieval import Encoder, InputError, ItemIndex, TableError, find_encoder, understood
 
 
 class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -53,34 +57,18 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         text: Columns of the item table to embed.
         attributes: Further columns to learn from, known before launch: numbers, or categories.
         launch_date: Column of launch dates; missing for items that have always been there.
-        delist_date: Column of last days on sale; None without one. See docs/sales-data.md for it
-            and for ``in_stock``, ``returns``, ``repeats`` and ``before_launch``.
-        elsewhere: Column that names the product, where an item is a product in one store or
-            channel: the same product in other places then is an analogue of its own kind.
-        covariates: Columns of the plan (``future`` in `fit` and `predict`): price, promotion,
-            number of stores in the weeks to come.
         item_id: Column of item ids.
-        id_col: Column of item ids in the sales table.
-        time_col: Column of periods in the sales table.
-        target_col: Column of units in the sales table.
-        in_stock: Column of the sales table that is false where an item was sold out.
-        returns: What negative units are: ``"refuse"``, ``"net"`` or ``"drop"``.
-        repeats: Several rows of an item in a period: ``"refuse"`` or ``"sum"``.
-        before_launch: Sales before the launch date: ``"refuse"`` or ``"drop"``.
+        columns: What else the tables hold, and what the columns of the sales table are called.
+        sales: What to do with awkward rows of the sales table.
         method: ``"lightgbm"``; ``"knn"``: the analogues vote, without training; ``"auto"``:
             ``"lightgbm"`` if at least 100 launches have finished, else ``"knn"``.
         k: Analogues per pool.
-        pools: Pools to learn from: ``"incumbent"``, ``"launch"``, ``"sibling"``.
-        temperature: Of the softmax that turns similarity into an analogue's weight.
-        similarity: Which past launches the courses of a forecast are taken from: ``"learned"``
-            from how launches sold, or ``"text"``.
-        recency: Periods after which a past launch counts half; None: they all count alike.
-        calibrate: Correct the bias and calibrate the quantiles on launches not trained on.
-        max_lead: Largest number of unseen periods between the cutoff and a launch to prepare for.
+        options: What the models learn from, and how; few forecasts need another.
         seed: Of all sampling.
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
     """
 
+    @refusing_strangers
     def __init__(
         self,
         index: ItemIndex | None = None,
@@ -92,25 +80,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         text: str | Sequence[str] = ("name", "description"),
         attributes: Sequence[str] = (),
         launch_date: str = "launch_date",
-        delist_date: str | None = None,
-        elsewhere: str | None = None,
-        covariates: Sequence[str] = (),
         item_id: str = "item_id",
-        id_col: str = "unique_id",
-        time_col: str = "ds",
-        target_col: str = "y",
-        in_stock: str | None = None,
-        returns: Returns = "refuse",
-        repeats: Repeats = "refuse",
-        before_launch: BeforeLaunch = "refuse",
+        columns: Columns = Columns(),
+        sales: SalesRules = SalesRules(),
         method: Method = "auto",
         k: int = 50,
-        pools: Sequence[str] = POOLS,
-        temperature: float = 0.05,
-        similarity: Similarity = "learned",
-        recency: float | None = 26.0,
-        calibrate: bool = True,
-        max_lead: int = 3,
+        options: ModelOptions = ModelOptions(),
         seed: int = 0,
         n_jobs: int | None = None,
     ) -> None:
@@ -122,27 +97,40 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.text = text
         self.attributes = attributes
         self.launch_date = launch_date
-        self.delist_date = delist_date
-        self.elsewhere = elsewhere
-        self.covariates = covariates
         self.item_id = item_id
-        self.id_col = id_col
-        self.time_col = time_col
-        self.target_col = target_col
-        self.in_stock = in_stock
-        self.returns = returns
-        self.repeats = repeats
-        self.before_launch = before_launch
+        self.columns = columns
+        self.sales = sales
         self.method = method
         self.k = k
-        self.pools = pools
-        self.temperature = temperature
-        self.similarity = similarity
-        self.recency = recency
-        self.calibrate = calibrate
-        self.max_lead = max_lead
+        self.options = options
         self.seed = seed
         self.n_jobs = n_jobs
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, as in every estimator of scikit-learn; a group is set as a whole.
+
+        Raises:
+            InputError: One is in a group by now; the message says how to write it.
+            ValueError: There is no such parameter.
+        """
+        refuse_former(params)
+        changed: Self = super().set_params(**params)
+        return changed
+
+    @property
+    def reader(self) -> Reader:
+        """Reads tables as the parameters say."""
+        return Reader(
+            freq=self.freq,
+            horizon=self.horizon,
+            text=self.text,
+            attributes=self.attributes,
+            launch_date=self.launch_date,
+            item_id=self.item_id,
+            columns=self.columns,
+            sales=self.sales,
+            max_lead=self.options.max_lead,
+        )
 
     def fit(
         self,
@@ -161,8 +149,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             items: One row an item: id, texts, launch date, attributes.
             sales: Long table of units by item and period; periods without a row are zeros.
             cutoff: The last period seen; None for the last one of the sales table.
-            future: The plans with which past launches began, in the columns of `covariates`:
-                ``unique_id, ds`` and a number each. What had been planned, not what then happened.
+            future: The plans with which past launches began: ``unique_id, ds`` and a number in
+                each of `Columns.covariates`. What had been planned, not what then happened.
 
         Raises:
             TableError: A table is not in order; the message lists the first offenders.
@@ -179,16 +167,13 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         shared: AnalogueIndex | None = None,
     ) -> Self:
         """Fit; a backtest lets cutoffs share the index of the latest."""
-        check_parameters(self)
-        reader = self._reader
+        self._check()
+        reader = self.reader
         clean = reader.items(items)
         panel = reader.panel(clean, sales, cutoff)
         seen = clean.set_index(self.item_id).loc[list(panel.ids)]
-        self.panel_ = panel
-        self.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
-        self.history_ = History(
-            panel, seen[list(self.attributes)].reset_index(drop=True), self.horizon
-        )
+        attributes = seen[list(self.attributes)].reset_index(drop=True)
+        self._remember(History(panel, attributes, self.horizon))
         texts, products = reader.texts(seen), reader.products(seen)
         collection = None if self.index is None else same_text(self.index, self.text)
         analogues = AnalogueIndex(collection, self.encoder, panel, texts, products, shared=shared)
@@ -196,7 +181,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.history_, products, analogues.index, future
         )
         self.engine_ = FittedForecaster.learn(
-            self._describer(analogues), self.launched_, self.training_, chosen_model(self)
+            self._describer(analogues),
+            self.launched_,
+            self.training_,
+            chosen_model(self._untrained(), self.method, self.history_),
         )
         return self
 
@@ -308,7 +296,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if observed is None:
             forecasts = self.engine_.read(paths)
         else:
-            seen = self._reader.observed(new_items, described.rows, observed, observed_until)
+            seen = self.reader.observed(new_items, described.rows, observed, observed_until)
             forecasts = seen.completed(self.engine_.read(seen.update(paths)))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
@@ -400,7 +388,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         described, paths, origin = self._paths(new_items, None, adjustments)
         model = self.engine_.model
         vectors = None if model is None else model.trained.vectors
-        return analogue_table(self.history_, described, self.pools, paths, origin, vectors)
+        return analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
 
     def contributions(self, new_items: pd.DataFrame) -> pd.DataFrame:
         """Show what moves the level of each forecast.
@@ -419,7 +407,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
                 "method knn has no features that contribute; explain() shows its votes"
             )
         added = self.engine_.model.contributions(described.features)
-        return contribution_table(described, added, self.covariates)
+        return contribution_table(described, added, self.columns.covariates)
 
     def novelty(self, new_items: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Share (n,) of past launches that had something more similar, when they were new.
@@ -446,10 +434,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: `path` is something else than a saved model.
         """
-        from forecasting.persistence.files import write_forecaster
-
         check_is_fitted(self)
-        write_forecaster(Path(path), self, standalone=standalone)
+        parameters = self.get_params(deep=False)
+        write_forecaster(Path(path), parameters, self.engine_, standalone=standalone)
 
     @classmethod
     def load(
@@ -469,10 +456,18 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             EncoderMismatchError: The encoder is another one.
             InputError: An index is missing, or one too many.
         """
-        from forecasting.persistence.files import read_forecaster
-
-        loaded: Self = read_forecaster(cls, Path(path), index, encoder)
-        return loaded
+        artifact = open_forecaster(Path(path))
+        with understood(artifact, "forecaster"):
+            forecaster = cls(**read_parameters(artifact))
+            forecaster._check()
+            saved = read_fitted(artifact)
+        encoder = find_encoder(artifact, saved.place, index, encoder)
+        if index is not None:
+            same_text(index, forecaster.text)
+        forecaster.set_params(index=index, encoder=encoder)._check()
+        forecaster._remember(saved.seen.history)
+        forecaster.engine_ = saved.over(index, encoder)
+        return forecaster
 
     # --- answering -------------------------------------------------------------------------------
 
@@ -504,15 +499,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         )
         return described, paths, origin
 
-    @property
-    def _reader(self) -> Reader:
-        return Reader.of(self)
-
     def _launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
         """Validate new items and stand them at the cutoff."""
         check_is_fitted(self)
         encoder = self.engine_.describer.analogues.index.encoder
-        return self._reader.new_launches(new_items, self.panel_, encoder, future)
+        return self.reader.new_launches(new_items, self.panel_, encoder, future)
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
@@ -531,76 +522,42 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- preparing -------------------------------------------------------------------------------
 
+    def _check(self) -> None:
+        """Refuse parameters that cannot be right; scikit-learn's constructors check nothing.
+
+        Raises:
+            InputError: One cannot; the message says what it has to be.
+        """
+        check_levels(self.quantiles)
+        check_whole("horizon", self.horizon, 1)
+        check_whole("k", self.k, 1)
+        check_choice("method", self.method, get_args(Method))
+        check_groups(columns=self.columns, sales=self.sales, options=self.options)
+        if self.index is not None and self.encoder not in (None, self.index.encoder):
+            raise InputError("index and encoder are both given; an index brings its own encoder")
+
+    def _remember(self, history: History) -> None:
+        """Keep what had been seen at the cutoff."""
+        self.history_, self.panel_ = history, history.panel
+        self.cutoff_ = self.panel_.grid.dates(np.array([self.panel_.end]))[0]
+
     def _describer(self, analogues: AnalogueIndex) -> FeatureMaker:
         return FeatureMaker(
             history=self.history_,
             analogues=analogues,
-            pools=tuple(self.pools),
+            pools=tuple(self.options.pools),
             k=self.k,
-            temperature=self.temperature,
-            recency=self.recency,
+            temperature=self.options.temperature,
+            recency=self.options.recency,
             quantiles=tuple(self.quantiles),
         )
 
-
-class FewLaunchesWarning(UserWarning):
-    """There are too few finished launches to train on: the analogues vote instead."""
-
-
-def check_parameters(forecaster: LaunchForecaster) -> None:
-    """Refuse parameters that cannot be right.
-
-    Raises:
-        InputError: One cannot; the message says what it has to be.
-    """
-    levels = list(forecaster.quantiles)
-    if levels != sorted(set(levels)) or 0.5 not in levels or not all(0 < q < 1 for q in levels):
-        raise InputError(f"quantiles must ascend between 0 and 1 with 0.5 among them, got {levels}")
-    for name, least in (("horizon", 1), ("k", 1), ("max_lead", 0)):
-        value = getattr(forecaster, name)
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
-    for name in ("temperature", "recency"):
-        value = getattr(forecaster, name)
-        if (name == "temperature" or value is not None) and not (value and value > 0):
-            raise InputError(f"{name} must be above 0, got {value}")
-    check_choice("method", forecaster.method, get_args(Method))
-    check_choice("similarity", forecaster.similarity, get_args(Similarity))
-    unknown = [name for name in forecaster.pools if name not in POOLS]
-    if unknown:
-        raise InputError(f"pools: unknown {', '.join(unknown)}; there are: {', '.join(POOLS)}")
-    if forecaster.index is not None and forecaster.encoder not in (None, forecaster.index.encoder):
-        raise InputError("index and encoder are both given; an index brings its own encoder")
-
-
-def chosen_model(forecaster: LaunchForecaster) -> LaunchModel | None:
-    """The model to train, by what had been sold; None where the analogues are to vote.
-
-    Raises:
-        InputError: Training was asked for, and no launch is over.
-    """
-    finished = int(np.isfinite(forecaster.history_.curves).all(axis=1).sum())
-    if forecaster.method == "knn":
-        return None
-    if forecaster.method == "auto" and finished < _FEWEST_LAUNCHES:
-        warnings.warn(
-            f"only {finished} launches had sold for {forecaster.horizon} periods by "
-            f"{forecaster.cutoff_:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
-            'instead (method="knn")',
-            FewLaunchesWarning,
-            stacklevel=4,  # who called fit
+    def _untrained(self) -> LaunchModel:
+        return LaunchModel(
+            self.quantiles,
+            seed=self.seed,
+            n_jobs=self.n_jobs,
+            recency=self.options.recency,
+            calibrate=self.options.calibrate,
+            similarity=self.options.similarity,
         )
-        return None
-    if not finished:
-        raise InputError(
-            f"no launch had sold for {forecaster.horizon} periods by "
-            f'{forecaster.cutoff_:%Y-%m-%d}; method="knn" needs none'
-        )
-    return LaunchModel(
-        forecaster.quantiles,
-        seed=forecaster.seed,
-        n_jobs=forecaster.n_jobs,
-        recency=forecaster.recency,
-        calibrate=forecaster.calibrate,
-        similarity=forecaster.similarity,
-    )

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Self
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History, launched
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
 from forecasting.data.plans import plan_array
-from forecasting.data.sales import BeforeLaunch, Repeats, Returns
 from forecasting.updates.first_weeks import Observed
 from retrieval import (
     Encoder,
@@ -32,50 +31,50 @@ _FRAME = "\x1fframe"  # no item's id
 
 @dataclass(frozen=True)
 class Reader:
-    """Reads tables whose columns mean what a forecaster's parameters of the same names say."""
+    """Reads tables; its attributes are what parameters of the same names say.
+
+    Attributes:
+        freq: As in `LaunchForecaster`, and so the others.
+        horizon: Periods to forecast.
+        text: Columns to embed.
+        attributes: Columns to learn from.
+        launch_date: Column of launch dates.
+        item_id: Column of item ids.
+        columns: What the other columns are called.
+        sales: What awkward rows of sales mean.
+        max_lead: The longest lead at which `past_launches` are described.
+    """
 
     freq: str
     horizon: int
     text: str | Sequence[str]
     attributes: Sequence[str]
     launch_date: str
-    delist_date: str | None
-    elsewhere: str | None
-    covariates: Sequence[str]
     item_id: str
-    id_col: str
-    time_col: str
-    target_col: str
-    in_stock: str | None
-    returns: Returns
-    repeats: Repeats
-    before_launch: BeforeLaunch
+    columns: Columns
+    sales: SalesRules
     max_lead: int
-
-    @classmethod
-    def of(cls, forecaster: Any) -> Self:
-        """The reader of a `LaunchForecaster`'s tables."""
-        return cls(**{field.name: getattr(forecaster, field.name) for field in fields(cls)})
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""
+        elsewhere, delist_date = self.columns.elsewhere, self.columns.delist_date
         clean = validate_items(
             items,
             item_id=self.item_id,
             text=self.text,
             launch_date=self.launch_date,
-            attributes=[*self.attributes, *([] if self.elsewhere is None else [self.elsewhere])],
+            attributes=[*self.attributes, *([] if elsewhere is None else [elsewhere])],
             source=source,
         )
-        if self.delist_date is None:
+        if delist_date is None:
             return clean
-        if self.delist_date in items.columns:
-            last_days = items[self.delist_date].to_numpy()
+        if delist_date in items.columns:
+            last_days = items[delist_date].to_numpy()
         elif source == _NEW:  # what has not begun need not say when it ends
             last_days = np.full(len(items), np.datetime64("NaT"), dtype="datetime64[ns]")
         else:
-            raise TableError(f"{source}: missing column {self.delist_date}")
-        return clean.assign(**{self.delist_date: last_days})
+            raise TableError(f"{source}: missing column {delist_date}")
+        return clean.assign(**{delist_date: last_days})
 
     def panel(
         self, items: pd.DataFrame, sales: pd.DataFrame, cutoff: pd.Timestamp | str | None
@@ -87,14 +86,14 @@ class Reader:
             items[self.launch_date],
             freq=self.freq,
             cutoff=cutoff,
-            delisted=None if self.delist_date is None else items[self.delist_date],
-            returns=self.returns,
-            repeats=self.repeats,
-            in_stock=self.in_stock,
-            before_launch=self.before_launch,
-            id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
+            delisted=None if self.columns.delist_date is None else items[self.columns.delist_date],
+            returns=self.sales.returns,
+            repeats=self.sales.repeats,
+            in_stock=self.columns.in_stock,
+            before_launch=self.sales.before_launch,
+            id_col=self.columns.id_col,
+            time_col=self.columns.time_col,
+            target_col=self.columns.target_col,
         )
 
     def texts(self, items: pd.DataFrame) -> pd.Series:
@@ -103,7 +102,8 @@ class Reader:
 
     def products(self, items: pd.DataFrame) -> npt.NDArray[np.object_] | None:
         """(n,) what each item is, wherever it is sold; None where that is not told."""
-        return None if self.elsewhere is None else items[self.elsewhere].to_numpy(dtype=object)
+        column = self.columns.elsewhere
+        return None if column is None else items[column].to_numpy(dtype=object)
 
     def past_launches(
         self,
@@ -236,11 +236,13 @@ class Reader:
             last = offset.rollback(pd.Timestamp(until).tz_localize(None).normalize())
             days = {min(*days, last), last}
         item = {self.item_id: [_FRAME], self.launch_date: [min(days)]}
+        columns = self.columns
         rows = pd.DataFrame(
-            {self.id_col: _FRAME, self.time_col: sorted(days), self.target_col: 0.0}
+            {columns.id_col: _FRAME, columns.time_col: sorted(days), columns.target_col: 0.0}
         )
         if observed.empty:
-            rows = rows if self.in_stock is None else rows.assign(**{self.in_stock: True})
+            flag = columns.in_stock
+            rows = rows if flag is None else rows.assign(**{flag: True})
         else:  # a column that is not there is to be missed
             there = [name for name in rows if name in observed.columns]
             rows = pd.concat([observed, rows[there]], ignore_index=True)
@@ -268,15 +270,17 @@ class Reader:
         period: Ints,
         grid: Grid,
     ) -> Floats:
-        if future is not None and not self.covariates:
-            raise InputError("future: name its columns as covariates of the forecaster")
+        if future is not None and not self.columns.covariates:
+            raise InputError(
+                "future: name its columns as covariates, columns=Columns(covariates=[...])"
+            )
         return plan_array(
             future,
             ids,
             period,
             grid,
             self.horizon,
-            covariates=self.covariates,
-            id_col=self.id_col,
-            time_col=self.time_col,
+            covariates=self.columns.covariates,
+            id_col=self.columns.id_col,
+            time_col=self.columns.time_col,
         )

@@ -21,9 +21,6 @@ PACKAGES = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
 
 # As many as a person takes in at a glance; __init__ and conftest are not counted.
 MOST_MODULES = 12
-# To go: what is read is checked by the forecaster's own rules. Once they have a module of their
-# own, this circle is removed here and from the contract "Rooms of forecasting".
-CIRCLE_TO_OPEN = ("forecasting.persistence.files", "forecasting.forecaster")
 
 # The public face. A change here changes the contract: docs and CHANGELOG go with it.
 PUBLIC_NAMES = {
@@ -54,8 +51,11 @@ PUBLIC_NAMES = {
     "forecasting": {
         "Adjustments",
         "BacktestResult",
+        "Columns",
         "FewLaunchesWarning",
         "LaunchForecaster",
+        "ModelOptions",
+        "SalesRules",
         "backtest",
         "plot_analogues",
         "plot_forecast",
@@ -108,8 +108,6 @@ def test_no_folder_is_crowded() -> None:
 
 def test_no_files_import_each_other_in_a_circle(imports: grimp.ImportGraph) -> None:
     imported = {name: imports.find_modules_directly_imported_by(name) for name in imports.modules}
-    importer, named = CIRCLE_TO_OPEN
-    imported[importer].discard(named)
     try:
         TopologicalSorter(imported).prepare()
     except CycleError as error:

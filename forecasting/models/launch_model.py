@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -22,11 +22,10 @@ import pandas as pd
 
 from forecasting.data.panel import Floats, Ints
 from forecasting.models.forest import LaunchForest, heaviest
+from forecasting.models.options import Similarity
 from forecasting.models.plan_effect import PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths, ranks
-
-Similarity = Literal["learned", "text"]
 
 _FOLDS = 3
 _ROUNDS = 200

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from forecasting.features.analogues import AnalogueIndex, same_text
-from forecasting.forecaster import check_parameters
+from forecasting.features.analogues import AnalogueIndex
+from forecasting.models.fitted import FittedForecaster
+from forecasting.parameters import GROUPS
 from forecasting.persistence.model_card import model_card
-from forecasting.persistence.model_files import engine_files, read_engine, read_settings
-from forecasting.persistence.panel_files import panel_files, read_panel
+from forecasting.persistence.model_files import (
+    SavedEngine,
+    engine_files,
+    read_engine,
+    read_settings,
+)
+from forecasting.persistence.panel_files import SeenItems, panel_files, read_panel
 from retrieval import (
+    Artifact,
     Encoder,
+    InputError,
     ItemIndex,
-    find_encoder,
     json_ready,
     place_in,
     place_of,
     read_artifact,
     saved_place,
-    understood,
     write_artifact,
 )
-
-if TYPE_CHECKING:
-    from forecasting.forecaster import LaunchForecaster
 
 _KIND = "LaunchForecaster"
 _WHAT = "forecaster"
@@ -36,27 +41,61 @@ _VECTORS = "vectors.npz"
 _CARD = "README.md"
 _ENGINES = ("index", "encoder")
 
-_Forecaster = TypeVar("_Forecaster", bound="LaunchForecaster")
+
+@dataclass(frozen=True)
+class SavedForecaster:
+    """What a forecaster knew, as it was read; without the index in which it finds analogues.
+
+    It has all that forecasts are made of, and nothing that only baselines learn from.
+
+    Attributes:
+        seen: The items it had seen, and what they had sold.
+        engine: What it had learned.
+        vectors: (items, d) of the items; None where an index of the caller's has them.
+        place: `uri` and `collection` of that index; None where the items are here.
+    """
+
+    seen: SeenItems
+    engine: SavedEngine
+    vectors: npt.NDArray[np.float32] | None
+    place: dict[str, str] | None
+
+    def over(self, index: ItemIndex | None, encoder: Encoder | None) -> FittedForecaster:
+        """Return what it knew, ready to answer.
+
+        Args:
+            index: Where the items' vectors are, if they were in an index of the caller's; those of
+                items that are no longer there are made anew.
+            encoder: Turns texts into vectors, where there is no index.
+        """
+        seen, panel = self.seen, self.seen.history.panel
+        analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, self.vectors)
+        return self.engine.over(seen.history, analogues)
 
 
-def write_forecaster(path: Path, forecaster: LaunchForecaster, *, standalone: bool) -> None:
+def write_forecaster(
+    path: Path, parameters: Mapping[str, Any], engine: FittedForecaster, *, standalone: bool
+) -> None:
     """Write a fitted forecaster, in place of the one that may be there.
 
     The vectors of the panel's items are saved with it, or an index of the caller's is named.
 
     Args:
         path: The folder to write.
-        forecaster: A fitted one.
+        parameters: Of the forecaster.
+        engine: What it knows.
         standalone: Save the vectors in any case.
 
     Raises:
         InputError: `path` is something else than an artifact.
     """
-    engine, history = forecaster.engine_, forecaster.history_
     analogues = engine.describer.analogues
-    parameters = forecaster.get_params(deep=False)
     document: dict[str, Any] = {
-        "parameters": {name: one for name, one in parameters.items() if name not in _ENGINES}
+        "parameters": {
+            name: asdict(one) if name in GROUPS else one
+            for name, one in parameters.items()
+            if name not in _ENGINES
+        }
     }
     files: dict[str, Any] = {}
     collection = None if standalone else analogues.collection
@@ -70,7 +109,7 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster, *, standalone: bo
         encoder=analogues.index.encoder.identity,
         files={
             _DOCUMENT: json_ready(document),
-            **panel_files(history, analogues),
+            **panel_files(engine.describer.history, analogues),
             **engine_files(engine),
             **files,
             _CARD: model_card(engine, parameters, collection),
@@ -78,46 +117,45 @@ def write_forecaster(path: Path, forecaster: LaunchForecaster, *, standalone: bo
     )
 
 
-def read_forecaster(
-    cls: type[_Forecaster], path: Path, index: ItemIndex | None, encoder: Encoder | None
-) -> _Forecaster:
-    """Read a forecaster.
-
-    It has all that forecasts are made of, and nothing that only baselines learn from: a backtest
-    fits its clone anew.
-
-    Args:
-        cls: What to make.
-        path: The folder.
-        index: Where the items are, if they were in an index of the caller's; vectors are read out
-            of it, and made anew of items that are no longer there.
-        encoder: Turns texts into vectors; None: the one the forecaster was saved with.
+def open_forecaster(path: Path) -> Artifact:
+    """Check the folder of a saved forecaster.
 
     Raises:
         ArtifactError: The folder is not a whole, untouched artifact of this kind.
-        EncoderMismatchError: The encoder is another one.
-        InputError: An index is missing, or one too many; or the encoder is nowhere to be found.
     """
-    artifact = read_artifact(path, kind=_KIND)
-    with understood(artifact, _WHAT):
-        document = artifact.json(_DOCUMENT)
-        place = place_in(document)
-        forecaster = cls(**read_settings(document["parameters"]))
-        check_parameters(forecaster)
-        seen = read_panel(artifact)
-        engine = read_engine(artifact, seen.history)
-        vectors = None if place is not None else artifact.arrays(_VECTORS)["vectors"]
-    encoder = find_encoder(artifact, place, index, encoder)
-    check_parameters(forecaster.set_params(index=index, encoder=encoder))
-    panel = seen.history.panel
-    if index is not None:
-        same_text(index, forecaster.text)
-    analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, vectors)
-    forecaster.panel_ = panel
-    forecaster.cutoff_ = panel.grid.dates(np.array([panel.end]))[0]
-    forecaster.history_ = seen.history
-    forecaster.engine_ = engine.over(seen.history, analogues)
-    return forecaster
+    return read_artifact(path, kind=_KIND)
+
+
+def read_parameters(artifact: Artifact) -> dict[str, Any]:
+    """Read the parameters of a saved forecaster, all but index and encoder.
+
+    Raises:
+        InputError: There are no groups: whoever saved it did not know of them.
+        KeyError: Something is missing; TypeError or ValueError: it is something else.
+    """
+    parameters = read_settings(artifact.json(_DOCUMENT)["parameters"])
+    missing = [name for name in GROUPS if name not in parameters]
+    if missing:
+        raise InputError(f"its parameters are of another version, without {', '.join(missing)}")
+    groups = {name: kind(**read_settings(parameters[name])) for name, kind in GROUPS.items()}
+    return parameters | groups
+
+
+def read_fitted(artifact: Artifact) -> SavedForecaster:
+    """Read what a saved forecaster knew.
+
+    Raises:
+        ArtifactError: A file is missing or is none of its kind.
+        KeyError: Something in a file is missing; TypeError or ValueError: it is something else.
+    """
+    place = place_in(artifact.json(_DOCUMENT))
+    seen = read_panel(artifact)
+    return SavedForecaster(
+        seen=seen,
+        engine=read_engine(artifact, seen.history),
+        vectors=None if place is not None else artifact.arrays(_VECTORS)["vectors"],
+        place=place,
+    )
 
 
 def named_index(path: Path) -> dict[str, str] | None:

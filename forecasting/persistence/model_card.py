@@ -76,9 +76,11 @@ def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str
         "quantile levels": levels,
         "horizon": f"{engine.describer.history.horizon} periods, the one of launch included",
     }
-    for name, columns in (("attributes", "attributes"), ("covariates (plans)", "covariates")):
-        if len(parameters[columns]):
-            rows[name] = ", ".join(f"`{column}`" for column in parameters[columns])
+    named = {"attributes": parameters["attributes"]}
+    named["covariates (plans)"] = parameters["columns"].covariates
+    for name, columns in named.items():
+        if len(columns):
+            rows[name] = ", ".join(f"`{column}`" for column in columns)
     if engine.model is not None and engine.model.calibrate:
         rows["calibrated"] = (
             "quantiles on launches not trained on; means are multiplied by "

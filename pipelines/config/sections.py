@@ -5,10 +5,12 @@ the settings must not take as long as loading LightGBM. A test keeps the two ali
 """
 
 import codecs
+import inspect
 import json
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pandas.tseries.frequencies import to_offset
 from pydantic import (
@@ -24,6 +26,18 @@ from pydantic import (
     model_validator,
 )
 
+from forecasting import (
+    BeforeLaunch,
+    Columns,
+    LaunchForecaster,
+    Method,
+    ModelOptions,
+    PoolName,
+    Repeats,
+    Returns,
+    SalesRules,
+    Similarity,
+)
 from pipelines.config.addresses import address_of, with_database
 from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
 from pipelines.tables.sql import DatabaseTable, SqlQuery
@@ -73,6 +87,10 @@ def _listed(value: object) -> object:
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 """Column names: a list, or one comma-separated string."""
 
+_Part = TypeVar("_Part", SalesRules, ModelOptions)
+
+_OWN = inspect.signature(LaunchForecaster).parameters
+
 StepName = Literal["index", "classify", "forecast", "evaluate", "backtest"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -98,6 +116,11 @@ def _check_freq(value: str) -> str:
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _part_of(section: _Section, kind: type[_Part]) -> _Part:
+    """Return a group of parameters whose fields a section has under the same names."""
+    return kind(**{field.name: getattr(section, field.name) for field in fields(kind)})
 
 
 class CsvSettings(_Section):
@@ -150,20 +173,25 @@ class ItemsSettings(_TableSection):
     label: str | None = None
     launch_date: str | None = None
     attributes: Names = ()
-    delist_date: str | None = None
-    elsewhere: str | None = None
+    delist_date: str | None = Columns.delist_date
+    elsewhere: str | None = Columns.elsewhere
 
 
 class SalesSettings(_TableSection):
     """The sales panel, the meaning of its columns, and what to do with awkward rows."""
 
-    id: str = "unique_id"
-    time: str = "ds"
-    target: str = "y"
-    in_stock: str | None = None
-    returns: Literal["refuse", "net", "drop"] = "refuse"
-    repeats: Literal["refuse", "sum"] = "refuse"
-    before_launch: Literal["refuse", "drop"] = "refuse"
+    id: str = Columns.id_col
+    time: str = Columns.time_col
+    target: str = Columns.target_col
+    in_stock: str | None = Columns.in_stock
+    returns: Returns = SalesRules.returns
+    repeats: Repeats = SalesRules.repeats
+    before_launch: BeforeLaunch = SalesRules.before_launch
+
+    @property
+    def rules(self) -> SalesRules:
+        """What awkward rows mean."""
+        return _part_of(self, SalesRules)
 
 
 class FutureSettings(_TableSection):
@@ -359,30 +387,35 @@ class EvaluateSettings(_Section):
 
 
 class ForecastSettings(_Section):
-    """What is forecast, and how; the parameters of `forecasting.LaunchForecaster`.
+    """What is forecast, and how; `forecasting` says what each key means and is by default.
+
+    They are parameters of `LaunchForecaster`, its `ModelOptions`, and `Columns.covariates`.
 
     `text` and `attributes` null: those of the items section; `recency` none: no launch counts less
     for its age; `n_jobs` null: as many threads as the data is worth.
     """
 
-    freq: Annotated[str, AfterValidator(_check_freq)] = "W-MON"
-    horizon: PositiveInt = 12
-    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = (0.1, 0.5, 0.9)
+    freq: Annotated[str, AfterValidator(_check_freq)] = _OWN["freq"].default
+    horizon: PositiveInt = _OWN["horizon"].default
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = _OWN["quantiles"].default
     text: Names | None = None
     attributes: Names | None = None
-    covariates: Names = ()
-    method: Literal["auto", "lightgbm", "knn"] = "auto"
-    k: PositiveInt = 50
-    pools: Annotated[
-        tuple[Literal["incumbent", "launch", "sibling"], ...], BeforeValidator(_split)
-    ] = ("incumbent", "launch", "sibling")
-    temperature: PositiveFloat = 0.05
-    similarity: Literal["learned", "text"] = "learned"
-    recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = 26.0
-    calibrate: bool = True
-    max_lead: NonNegativeInt = 3
-    seed: NonNegativeInt = 0
-    n_jobs: PositiveInt | None = None
+    covariates: Names = tuple(Columns.covariates)
+    method: Method = _OWN["method"].default
+    k: PositiveInt = _OWN["k"].default
+    pools: Annotated[tuple[PoolName, ...], BeforeValidator(_split)] = tuple(ModelOptions.pools)
+    temperature: PositiveFloat = ModelOptions.temperature
+    similarity: Similarity = ModelOptions.similarity
+    recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
+    calibrate: bool = ModelOptions.calibrate
+    max_lead: NonNegativeInt = ModelOptions.max_lead
+    seed: NonNegativeInt = _OWN["seed"].default
+    n_jobs: PositiveInt | None = _OWN["n_jobs"].default
+
+    @property
+    def options(self) -> ModelOptions:
+        """What the models learn from, and how."""
+        return _part_of(self, ModelOptions)
 
 
 class BacktestSettings(_Section):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -56,12 +56,12 @@ class LaunchTables:
 
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """A panel of sales."""
-        made = self.forecaster
-        kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
-        kinds[made.target_col] = "number"
-        if made.in_stock is not None:
-            kinds[made.in_stock] = "flag"
-        return read_input(source, kinds, made.id_col, skip=skip)
+        columns = self.forecaster.columns
+        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds[columns.target_col] = "number"
+        if columns.in_stock is not None:
+            kinds[columns.in_stock] = "flag"
+        return read_input(source, kinds, columns.id_col, skip=skip)
 
     def plan(self, source: TableInput | None, skip: Collection[int] = ()) -> pd.DataFrame | None:
         """The plans, if there are any.
@@ -69,19 +69,19 @@ class LaunchTables:
         Raises:
             InputError: There are, and no column of them is named.
         """
-        made = self.forecaster
+        columns = self.forecaster.columns
         if source is None:
-            if made.covariates:
-                _log.warning("no table of plans", covariates=list(made.covariates))
+            if columns.covariates:
+                _log.warning("no table of plans", covariates=list(columns.covariates))
             return None
-        if not made.covariates:
+        if not columns.covariates:
             name = name_of(source, "future")
             raise InputError(
                 f"{name}: set forecast.covariates in the config, the columns of the plan to use"
             )
-        kinds: dict[str, Kind] = {made.id_col: "string", made.time_col: "date"}
-        kinds |= dict.fromkeys(made.covariates, "number")
-        return read_input(source, kinds, made.id_col, skip=skip)
+        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds |= dict.fromkeys(columns.covariates, "number")
+        return read_input(source, kinds, columns.id_col, skip=skip)
 
     def new(
         self,
@@ -119,11 +119,12 @@ class LaunchTables:
         Raises:
             TableError: There is none.
         """
-        last = panel[self.forecaster.time_col].max()
+        time_col = self.forecaster.columns.time_col
+        last = panel[time_col].max()
         if panel.empty:
             raise TableError(f"{name_of(source, 'sales')}: the table has no rows")
         if pd.isna(last):
-            raise TableError(f"{name_of(source, 'sales')}: no date in {self.forecaster.time_col}")
+            raise TableError(f"{name_of(source, 'sales')}: no date in {time_col}")
         return pd.Timestamp(last)
 
     def _items(
@@ -137,10 +138,10 @@ class LaunchTables:
             attributes=tuple(made.attributes),
         )
         kinds = item_kinds(columns, known)
-        if made.elsewhere is not None:
-            kinds.setdefault(made.elsewhere, "string")
-        if made.delist_date is not None:
-            kinds[made.delist_date] = "date"
+        if made.columns.elsewhere is not None:
+            kinds.setdefault(made.columns.elsewhere, "string")
+        if made.columns.delist_date is not None:
+            kinds[made.columns.delist_date] = "date"
         return read_input(source, kinds, made.item_id, skip=skip)
 
     def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:
@@ -175,7 +176,7 @@ class ScreenedLaunches:
 
         def use(table: pd.DataFrame) -> None:
             clean = reader.items(table)
-            ends = None if made.delist_date is None else clean[made.delist_date]
+            ends = None if made.columns.delist_date is None else clean[made.columns.delist_date]
             item_lives(clean[made.item_id], clean[made.launch_date], ends)
 
         screened = self._screen("items", source, self.tables.items, use, id_col=made.item_id)
@@ -200,7 +201,7 @@ class ScreenedLaunches:
                 reader.panel(known, table, None)
 
         def ignore(table: pd.DataFrame) -> pd.Series[bool]:
-            orphans: pd.Series[bool] = table[made.id_col].astype(str).isin(self._left_out)
+            orphans: pd.Series[bool] = table[made.columns.id_col].astype(str).isin(self._left_out)
             if orphans.any():
                 _log.warning("sales of quarantined items left out", rows=int(orphans.sum()))
             return orphans
@@ -226,11 +227,11 @@ class ScreenedLaunches:
                 table,
                 np.empty(0, dtype=object),
                 np.empty(0, dtype=np.int64),
-                self._grid(table[made.time_col]),
+                self._grid(table[made.columns.time_col]),
                 made.horizon,
-                covariates=made.covariates,
-                id_col=made.id_col,
-                time_col=made.time_col,
+                covariates=made.columns.covariates,
+                id_col=made.columns.id_col,
+                time_col=made.columns.time_col,
             )
 
         return self._screen("future", source, read, use).table
@@ -287,7 +288,7 @@ class ScreenedLaunches:
 
     @property
     def _reader(self) -> Reader:
-        return Reader.of(self.tables.forecaster)
+        return self.tables.forecaster.reader
 
     def _grid(self, dates: pd.Series[pd.Timestamp]) -> Grid:
         """The periods, from that of the first of some dates on."""
@@ -297,7 +298,7 @@ class ScreenedLaunches:
 
     def _last_seen(self, panel: pd.DataFrame, cutoff: pd.Timestamp | str | None) -> pd.Timestamp:
         """The last period with sales by the cutoff, as the forecaster will find it."""
-        days = pd.Series(local_dates(panel[self.tables.forecaster.time_col]))
+        days = pd.Series(local_dates(panel[self.tables.forecaster.columns.time_col]))
         grid = self._grid(days)
         periods = grid.index(days)
         if cutoff is not None:
@@ -308,36 +309,38 @@ class ScreenedLaunches:
     def _with_unknown(self, good: pd.DataFrame, bad: pa.Table, known: pd.DataFrame) -> pd.DataFrame:
         """The good rows, and a row out of stock for each period that bad ones were about."""
         made = self.tables.forecaster
-        grid = self._grid(good[made.time_col])
+        columns = made.columns
+        grid = self._grid(good[columns.time_col])
         launch = pd.Series(
             grid.index(known[made.launch_date]), index=known[made.item_id].to_numpy()
         )
         rows = pd.DataFrame(
             {
-                made.id_col: texts_of(bad, made.id_col),
-                "period": grid.index(local_dates(bad[made.time_col].to_pandas())),
+                columns.id_col: texts_of(bad, columns.id_col),
+                "period": grid.index(local_dates(bad[columns.time_col].to_pandas())),
             }
         ).drop_duplicates()
-        rows = rows[rows[made.id_col].isin(launch.index)]
-        begun = launch[rows[made.id_col]].to_numpy()
-        last = grid.index(good[made.time_col]).max()
+        rows = rows[rows[columns.id_col].isin(launch.index)]
+        begun = launch[rows[columns.id_col]].to_numpy()
+        last = grid.index(good[columns.time_col]).max()
         inside = (rows["period"] >= np.where(begun == NEVER, 0, begun)) & (rows["period"] <= last)
         rows = rows[inside & (rows["period"] >= 0)]
-        rows[made.time_col] = _like(good[made.time_col], grid.dates(rows["period"].to_numpy()))
+        dates = grid.dates(rows["period"].to_numpy())
+        rows[columns.time_col] = _like(good[columns.time_col], dates)
         told = pd.DataFrame(
             {
-                made.id_col: good[made.id_col].astype(str).to_numpy(),
-                "period": grid.index(good[made.time_col]),
+                columns.id_col: good[columns.id_col].astype(str).to_numpy(),
+                "period": grid.index(good[columns.time_col]),
             }
         )
-        rows = rows.merge(told, how="left", on=[made.id_col, "period"], indicator="there")
+        rows = rows.merge(told, how="left", on=[columns.id_col, "period"], indicator="there")
         rows = rows[rows["there"] == "left_only"].drop(columns=["there", "period"])
         if rows.empty:
             return good
-        flag = made.in_stock or _KNOWN
+        flag = columns.in_stock or _KNOWN
         _log.info("periods of bad sales rows count as unknown", rows=len(rows))
         stocked = good if flag in good else good.assign(**{flag: True})
-        unknown = rows.assign(**{made.target_col: np.nan, flag: False})
+        unknown = rows.assign(**{columns.target_col: np.nan, flag: False})
         unknown = unknown.reindex(columns=stocked.columns)
         both: pd.DataFrame = pd.concat([stocked, unknown], ignore_index=True)
         return both
@@ -358,10 +361,10 @@ def _like(column: pd.Series[pd.Timestamp], dates: pd.DatetimeIndex) -> pd.Index[
 def telling_stock(tables: LaunchTables, sales: pd.DataFrame | None) -> Iterator[None]:
     """Lets the forecaster read the column that tells unknown periods, if the sales have one."""
     forecaster = tables.forecaster
-    before = forecaster.in_stock
-    if before is None and sales is not None and _KNOWN in sales:
-        forecaster.in_stock = _KNOWN
+    before = forecaster.columns
+    if before.in_stock is None and sales is not None and _KNOWN in sales:
+        forecaster.columns = replace(before, in_stock=_KNOWN)
     try:
         yield
     finally:
-        forecaster.in_stock = before
+        forecaster.columns = before

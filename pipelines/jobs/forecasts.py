@@ -17,7 +17,14 @@ from typing import Any
 import pandas as pd
 import structlog
 
-from forecasting import BacktestResult, FewLaunchesWarning, LaunchForecaster, backtest, named_index
+from forecasting import (
+    BacktestResult,
+    Columns,
+    FewLaunchesWarning,
+    LaunchForecaster,
+    backtest,
+    named_index,
+)
 from pipelines.components import check_saving, make_encoder, open_index
 from pipelines.config.sections import BacktestSettings
 from pipelines.config.settings import Settings
@@ -188,7 +195,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         settings: `items` and `sales` map the columns, `forecast` says what is forecast.
         index: Has their vectors; None: they are made, by the settings' encoder.
     """
-    items, sales, options = settings.items, settings.sales, settings.forecast
+    items, options = settings.items, settings.forecast
     text = _text(settings)
     require_text(items.model_copy(update={"text": text}))
     if items.launch_date is None:
@@ -203,27 +210,27 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         text=text,
         attributes=items.attributes if options.attributes is None else options.attributes,
         launch_date=items.launch_date,
-        delist_date=items.delist_date,
-        elsewhere=items.elsewhere,
-        covariates=options.covariates,
         item_id=items.id,
-        id_col=sales.id,
-        time_col=sales.time,
-        target_col=sales.target,
-        in_stock=sales.in_stock,
-        returns=sales.returns,
-        repeats=sales.repeats,
-        before_launch=sales.before_launch,
+        columns=_columns(settings),
+        sales=settings.sales.rules,
         method=options.method,
         k=options.k,
-        pools=options.pools,
-        temperature=options.temperature,
-        similarity=options.similarity,
-        recency=options.recency,
-        calibrate=options.calibrate,
-        max_lead=options.max_lead,
+        options=options.options,
         seed=options.seed,
         n_jobs=options.n_jobs,
+    )
+
+
+def _columns(settings: Settings) -> Columns:
+    """What the settings call the columns; each is in the section of its table."""
+    return Columns(
+        delist_date=settings.items.delist_date,
+        elsewhere=settings.items.elsewhere,
+        covariates=settings.forecast.covariates,
+        id_col=settings.sales.id,
+        time_col=settings.sales.time,
+        target_col=settings.sales.target,
+        in_stock=settings.sales.in_stock,
     )
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, Reader, describe, resamples
+from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, describe, resamples
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, source_of
@@ -128,7 +128,7 @@ def _what_came(
     sales = source_of(sales if sales is not None else settings.sales.source, "sales")
     new = new if new is not None else settings.new_items.source
     forecaster = make_forecaster(settings)
-    tables, reader = LaunchTables(forecaster), Reader.of(forecaster)
+    tables, reader = LaunchTables(forecaster), forecaster.reader
     screened = ScreenedLaunches(tables, quarantine)
     with naming_tables(items=items, sales=sales, new_items=new):
         known = reader.items(screened.items(items))
@@ -138,7 +138,7 @@ def _what_came(
             known = known.drop_duplicates(reader.item_id, ignore_index=True)
         sold = screened.sales(sales, known)
         with telling_stock(tables, sold):
-            truth = Reader.of(forecaster).panel(known, sold, None)
+            truth = forecaster.reader.panel(known, sold, None)
     return known.set_index(reader.item_id)[reader.launch_date], truth
 
 
@@ -146,7 +146,7 @@ def _new_items(
     source: TableInput, known: pd.DataFrame, tables: LaunchTables, quarantine: Quarantine
 ) -> pd.DataFrame:
     """The new items as they are now: some may have launched since they were forecast."""
-    reader = Reader.of(tables.forecaster)
+    reader = tables.forecaster.reader
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
         return tables.new(there, known, None, skip)

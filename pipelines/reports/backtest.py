@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -261,9 +261,13 @@ def _picture(result: BacktestResult, kind: str) -> str:
 def _parameters(result: BacktestResult) -> dict[str, str]:
     """The forecaster's parameters that are plain, as text."""
     plain = (str, int, float, tuple, list)
+    parameters: dict[str, Any] = {}
+    for name, value in result.forecaster.get_params(deep=False).items():
+        group = is_dataclass(value) and not isinstance(value, type)
+        parameters |= asdict(value) if group else {name: value}
     return {
         name: ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-        for name, value in result.forecaster.get_params(deep=False).items()
+        for name, value in parameters.items()
         if isinstance(value, plain)
     }
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from forecasting import LaunchForecaster, Reader, plan_array, quantile_names
+from forecasting import LaunchForecaster, plan_array, quantile_names
 from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.runtime.tenants import Tenant
@@ -100,15 +100,15 @@ def settled(request: Forecast, tenant: Tenant) -> Forecast:
             np.empty(0, dtype=np.int64),
             forecaster.panel_.grid,
             forecaster.horizon,
-            covariates=forecaster.covariates,
-            id_col=forecaster.id_col,
-            time_col=forecaster.time_col,
+            covariates=forecaster.columns.covariates,
+            id_col=forecaster.columns.id_col,
+            time_col=forecaster.columns.time_col,
         )
     observed = _observed(forecaster, request)
     if observed is None or observed.empty:
         return request
     items = _table(forecaster, request.items)
-    last = Reader.of(forecaster).last_observed(items, observed, _until(request))
+    last = forecaster.reader.last_observed(items, observed, _until(request))
     assert last is not None
     return request.model_copy(update={"observed_until": last.date()})
 
@@ -169,8 +169,8 @@ def _kinds(forecaster: LaunchForecaster) -> dict[str, str]:
     kinds = {
         name: "number" if is_float_dtype(held[name]) else "string" for name in forecaster.attributes
     }
-    if forecaster.elsewhere is not None:
-        kinds[forecaster.elsewhere] = "string"
+    if forecaster.columns.elsewhere is not None:
+        kinds[forecaster.columns.elsewhere] = "string"
     return {name: kind for name, kind in kinds.items() if name not in text}
 
 
@@ -182,8 +182,8 @@ def _table(forecaster: LaunchForecaster, items: Sequence[Launch]) -> pd.DataFram
         launch_date=forecaster.launch_date,
         kinds=_kinds(forecaster),
     )
-    if forecaster.delist_date is not None:
-        table[forecaster.delist_date] = pd.NaT
+    if forecaster.columns.delist_date is not None:
+        table[forecaster.columns.delist_date] = pd.NaT
     return table
 
 
@@ -192,13 +192,13 @@ def _observed(forecaster: LaunchForecaster, request: Forecast) -> pd.DataFrame |
         return None
     table = pd.DataFrame(
         {
-            forecaster.id_col: [one.item_id for one in request.observed],
-            forecaster.time_col: pd.to_datetime([one.ds for one in request.observed]),
-            forecaster.target_col: [float(one.y) for one in request.observed],
+            forecaster.columns.id_col: [one.item_id for one in request.observed],
+            forecaster.columns.time_col: pd.to_datetime([one.ds for one in request.observed]),
+            forecaster.columns.target_col: [float(one.y) for one in request.observed],
         }
     )
-    if forecaster.in_stock is not None:
-        table[forecaster.in_stock] = True
+    if forecaster.columns.in_stock is not None:
+        table[forecaster.columns.in_stock] = True
     return table
 
 
@@ -209,11 +209,11 @@ def _until(request: Forecast) -> pd.Timestamp | None:
 def _future(forecaster: LaunchForecaster, plans: Sequence[Plan]) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            forecaster.id_col: [one.item_id for one in plans],
-            forecaster.time_col: pd.to_datetime([one.ds for one in plans]),
+            forecaster.columns.id_col: [one.item_id for one in plans],
+            forecaster.columns.time_col: pd.to_datetime([one.ds for one in plans]),
             **{
                 name: pd.Series([one.values.get(name) for one in plans], dtype="float64")
-                for name in forecaster.covariates
+                for name in forecaster.columns.covariates
             },
         }
     )
@@ -228,11 +228,11 @@ def _check_own(request: Forecast, name: str) -> None:
 
 
 def _check_plans(request: Forecast, forecaster: LaunchForecaster) -> None:
-    if not forecaster.covariates:
+    if not forecaster.columns.covariates:
         raise unfit("/future", "the forecaster was made without covariates")
     for row, one in enumerate(request.future or ()):
-        if set(one.values) != set(forecaster.covariates):
-            there = ", ".join(forecaster.covariates)
+        if set(one.values) != set(forecaster.columns.covariates):
+            there = ", ".join(forecaster.columns.covariates)
             raise unfit(f"/future/{row}/values", f"holds exactly: {there}")
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster, ModelOptions
 from forecasting.explanation import plain_name
 from forecasting.models.launch_model import _matrix
 from retrieval import Encoder
@@ -22,7 +22,7 @@ def planned(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
     plan = pd.DataFrame(
         {"unique_id": plan["item_id"], "ds": plan["launch_date"], "n_shops": plan["shop"] * 1.0}
     )
-    forecaster = new_forecaster(encoder, elsewhere="shop", covariates=["n_shops"])
+    forecaster = new_forecaster(encoder, columns=Columns(elsewhere="shop", covariates=["n_shops"]))
     return forecaster.fit(items, grocery.sales, cutoff=CUTOFF, future=plan)
 
 
@@ -85,7 +85,7 @@ def test_curves_and_levels_are_as_they_had_been_seen(
 
 
 def test_only_the_pools_in_use_are_shown(grocery: Slice, voting: LaunchForecaster) -> None:
-    fewer = clone(voting).set_params(pools=("launch",))
+    fewer = clone(voting).set_params(options=ModelOptions(pools=("launch",)))
     fewer.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
     assert set(fewer.explain(grocery.later.head(3))["pool"]) == {"launch", "outcome"}
 

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster, ModelOptions, SalesRules
 from retrieval import Encoder, InputError, ItemIndex, TableError
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice
 
@@ -93,6 +93,12 @@ def test_the_input_is_left_as_it_was(grocery: Slice, fitted: LaunchForecaster) -
 def test_it_is_a_scikit_learn_estimator(fitted: LaunchForecaster) -> None:
     assert clone(fitted).get_params() == fitted.get_params()
     assert clone(fitted).set_params(horizon=9).horizon == 9
+    columns, options = Columns(covariates=["price"]), ModelOptions(pools=["launch"])
+    told = LaunchForecaster(columns=columns, options=options)
+    assert told.columns is columns  # as it was given
+    assert clone(told).get_params() == told.get_params()
+    assert clone(told).set_params(columns=Columns()).columns == Columns()
+    assert repr(told).startswith("LaunchForecaster(columns=Columns(")
     for ask in ("predict", "predict_total", "predict_sum", "explain", "contributions", "novelty"):
         with pytest.raises(NotFittedError):
             getattr(clone(fitted), ask)(pd.DataFrame())
@@ -146,13 +152,9 @@ def test_an_item_asked_about_twice_is_refused(grocery: Slice, fitted: LaunchFore
         ({"horizon": 0}, "horizon must be a whole number of at least 1, got 0"),
         ({"k": 0}, "k must be a whole number of at least 1, got 0"),
         ({"k": 2.5}, "k must be a whole number of at least 1, got 2.5"),
-        ({"max_lead": -1}, "max_lead must be a whole number of at least 0, got -1"),
-        ({"temperature": 0}, "temperature must be above 0, got 0"),
-        ({"temperature": None}, "temperature must be above 0, got None"),
-        ({"recency": -1.0}, "recency must be above 0"),
         ({"method": "arima"}, "unknown method 'arima'; there are: auto, lightgbm, knn"),
-        ({"similarity": "cosine"}, "unknown similarity 'cosine'; there are: learned, text"),
-        ({"pools": ["launch", "cousin"]}, "pools: unknown cousin; there are: incumbent, launch"),
+        ({"columns": {"in_stock": "ok"}}, r"columns must be Columns\(\.\.\.\), got a dict"),
+        ({"options": SalesRules()}, r"options must be ModelOptions\(\.\.\.\), got a SalesRules"),
     ],
 )
 def test_a_parameter_that_cannot_be_right(

@@ -50,7 +50,7 @@ def test_an_index_that_already_holds_the_future_changes_no_bit(
 def test_the_training_rows_see_only_what_came_before_them(fitted: LaunchForecaster) -> None:
     rows = fitted.training_
     assert (rows.standing < rows.period).all()
-    assert {0, fitted.max_lead} == set(rows.period - rows.standing - 1)
+    assert {0, fitted.options.max_lead} == set(rows.period - rows.standing - 1)
     for name, pool in fitted._find(rows).named().items():
         analogue = pool.position[pool.valid]
         query = np.nonzero(pool.valid)[0]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import FewLaunchesWarning, LaunchForecaster
+from forecasting import FewLaunchesWarning, LaunchForecaster, SalesRules
 from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
@@ -101,7 +101,7 @@ def test_all_launches_in_one_week(small: Slice, encoder: Encoder) -> None:
     launch = small.items["launch_date"]
     past = launch <= CUTOFF
     items = small.items.assign(launch_date=launch.mask(past, pd.Timestamp("2017-05-01")))
-    forecaster = new_forecaster(encoder, before_launch="drop")
+    forecaster = new_forecaster(encoder, sales=SalesRules(before_launch="drop"))
     forecaster.fit(items, small.sales, cutoff=CUTOFF)
     assert forecaster.engine_.method == "lightgbm"
     check_answers(forecaster, small.later)

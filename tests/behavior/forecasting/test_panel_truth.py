@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster, SalesRules
 from retrieval import Encoder, TableError
 from tests.forecasting.conftest import CUTOFF, Slice, new_forecaster
 
@@ -32,9 +32,9 @@ def second_week(small: Slice, launch: str) -> pd.Series:
 
 
 def fit(
-    encoder: Encoder, items: pd.DataFrame, sales: pd.DataFrame, **told: str
+    encoder: Encoder, items: pd.DataFrame, sold: pd.DataFrame, **told: object
 ) -> LaunchForecaster:
-    return new_forecaster(encoder, method="knn", **told).fit(items, sales, cutoff=CUTOFF)
+    return new_forecaster(encoder, method="knn", **told).fit(items, sold, cutoff=CUTOFF)
 
 
 def curve_of(forecaster: LaunchForecaster, item: str) -> np.ndarray:
@@ -56,7 +56,7 @@ def test_a_week_without_stock_is_unknown_not_low(
     second_week: pd.Series,
 ) -> None:
     sales = small.sales.assign(there=~second_week, y=small.sales["y"].mask(second_week, 0))
-    told = fit(encoder, small.items, sales, in_stock="there")
+    told = fit(encoder, small.items, sales, columns=Columns(in_stock="there"))
     silent = fit(encoder, small.items, sales)
     assert np.isnan(curve_of(told, launch)[1])
     assert curve_of(silent, launch)[1] == 0
@@ -72,7 +72,10 @@ def test_an_item_taken_off_sale_stops_being_zero(
     kept = small.sales[~((small.sales["unique_id"] == launch) & (small.sales["ds"] > gone))]
     items = small.items.assign(last_day=pd.NaT)
     items.loc[items["item_id"] == launch, "last_day"] = gone
-    told, silent = fit(encoder, items, kept, delist_date="last_day"), fit(encoder, items, kept)
+    told, silent = (
+        fit(encoder, items, kept, columns=Columns(delist_date="last_day")),
+        fit(encoder, items, kept),
+    )
     np.testing.assert_array_equal(np.isnan(curve_of(told, launch)), [False] * 3 + [True] * 3)
     np.testing.assert_array_equal(curve_of(silent, launch)[3:], 0)
     np.testing.assert_array_equal(curve_of(told, launch)[:3], curve_of(plain, launch)[:3])
@@ -80,9 +83,9 @@ def test_an_item_taken_off_sale_stops_being_zero(
     without = coming.drop(columns="last_day")  # what has not begun need not say when it ends
     pd.testing.assert_frame_equal(told.predict(coming), told.predict(without))
     with pytest.raises(TableError, match="items: missing column last_day"):
-        fit(encoder, small.items, kept, delist_date="last_day")
+        fit(encoder, small.items, kept, columns=Columns(delist_date="last_day"))
     with pytest.raises(TableError, match="ds lies after the item's delisting date"):
-        fit(encoder, items, small.sales, delist_date="last_day")
+        fit(encoder, items, small.sales, columns=Columns(delist_date="last_day"))
 
 
 def test_returns_are_subtracted_or_left_out(
@@ -93,8 +96,8 @@ def test_returns_are_subtracted_or_left_out(
     sold = small.sales.loc[second_week, "y"].iloc[0]
     with pytest.raises(TableError, match="sales: y is negative"):
         fit(encoder, small.items, sales)
-    net = fit(encoder, small.items, sales, returns="net", repeats="sum")
-    dropped = fit(encoder, small.items, sales, returns="drop")
+    net = fit(encoder, small.items, sales, sales=SalesRules(returns="net", repeats="sum"))
+    dropped = fit(encoder, small.items, sales, sales=SalesRules(returns="drop"))
     assert curve_of(net, launch)[1] == sold - 1
     assert curve_of(dropped, launch)[1] == sold
     assert forecast_like(net, small, launch) < forecast_like(dropped, small, launch)
@@ -109,7 +112,7 @@ def test_receipts_by_day_are_the_same_as_sums_by_week(
     receipts = pd.concat([single, more])
     with pytest.raises(TableError, match="ds is not on the grid"):
         fit(encoder, small.items, receipts)
-    summed = fit(encoder, small.items, receipts, repeats="sum")
+    summed = fit(encoder, small.items, receipts, sales=SalesRules(repeats="sum"))
     pd.testing.assert_frame_equal(
         summed.predict(small.later), plain.predict(small.later), check_exact=True
     )
@@ -122,7 +125,7 @@ def test_an_earlier_life_is_refused_or_left_out(
     sales = pd.concat([small.sales, before])
     with pytest.raises(TableError, match="ds lies before the item's launch date"):
         fit(encoder, small.items, sales)
-    dropped = fit(encoder, small.items, sales, before_launch="drop")
+    dropped = fit(encoder, small.items, sales, sales=SalesRules(before_launch="drop"))
     pd.testing.assert_frame_equal(
         dropped.predict(small.later), plain.predict(small.later), check_exact=True
     )
@@ -145,10 +148,10 @@ def test_columns_may_be_called_anything(
 ) -> None:
     items = small.items.rename(columns={"item_id": "sku", "launch_date": "from", "text": "name"})
     sales = small.sales.rename(columns={"unique_id": "sku", "ds": "week", "y": "units"})
-    names = {"item_id": "sku", "launch_date": "from", "text": ["name"], "id_col": "sku"}
-    forecaster = new_forecaster(
-        encoder, method="knn", time_col="week", target_col="units", **names
-    ).fit(items, sales, cutoff=CUTOFF)
+    names = {"item_id": "sku", "launch_date": "from", "text": ["name"]}
+    columns = Columns(id_col="sku", time_col="week", target_col="units")
+    forecaster = new_forecaster(encoder, method="knn", columns=columns, **names)
+    forecaster.fit(items, sales, cutoff=CUTOFF)
     pd.testing.assert_frame_equal(
         forecaster.predict(items[items["from"] > CUTOFF]),
         plain.predict(small.later),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster, ModelOptions
 from forecasting.data.panel import NEVER
 from forecasting.features.analogues import Pool
 from retrieval import Encoder, TableError
@@ -50,7 +50,9 @@ def shops(grocery: Slice) -> Slice:
 
 @pytest.fixture(scope="module")
 def chain(shops: Slice, encoder: Encoder) -> LaunchForecaster:
-    forecaster = new_forecaster(encoder, attributes=["brand", "shop"], elsewhere="product")
+    forecaster = new_forecaster(
+        encoder, attributes=["brand", "shop"], columns=Columns(elsewhere="product")
+    )
     return forecaster.fit(shops.items, shops.sales, cutoff=CUTOFF)
 
 
@@ -76,7 +78,7 @@ def test_who_is_in_the_pools(grocery: Slice, fitted: LaunchForecaster) -> None:
 
 def test_a_launch_counts_half_after_the_recency(small: Slice, encoder: Encoder) -> None:
     kept, fading = (
-        new_forecaster(encoder, method="knn", recency=recency).fit(
+        new_forecaster(encoder, method="knn", options=ModelOptions(recency=recency)).fit(
             small.items, small.sales, cutoff=CUTOFF
         )
         for recency in (None, 10.0)
@@ -96,7 +98,7 @@ def test_a_launch_counts_half_after_the_recency(small: Slice, encoder: Encoder) 
 def test_features_come_from_the_pools_in_use(
     small: Slice, fitted: LaunchForecaster, pools: tuple[str, ...]
 ) -> None:
-    fewer = clone(fitted).set_params(pools=pools)
+    fewer = clone(fitted).set_params(options=ModelOptions(pools=pools))
     fewer.fit(small.items, small.sales, cutoff=CUTOFF)
     names = fewer.engine_.model.names
     for pool in ("incumbent", "launch", "sibling"):

@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import retrieval.artifact
-from forecasting import LaunchForecaster, backtest
+from forecasting import Columns, LaunchForecaster, ModelOptions, SalesRules, backtest
 from forecasting.persistence.files import named_index
 from forecasting.updates.adjustments import Adjustments
 from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
@@ -35,23 +35,21 @@ WEEK = pd.Timedelta(days=7)
 # In each another part is learned, left out, or more than JSON can hold.
 SETTINGS: dict[str, dict[str, Any]] = {
     "like texts, not calibrated": {
-        "similarity": "text",
-        "calibrate": False,
-        "temperature": np.float32(0.07),
-        "recency": np.inf,
+        "options": ModelOptions(
+            similarity="text", calibrate=False, temperature=np.float32(0.07), recency=np.inf
+        ),
         "quantiles": (0.05, 0.5, 0.95, 0.99),
     },
     "elsewhere, votes": {
         "method": "knn",
-        "elsewhere": "product_type",
+        "columns": Columns(elsewhere="product_type"),
         "attributes": [],
-        "recency": None,
+        "options": ModelOptions(recency=None),
     },
     "elsewhere, plans": {
-        "elsewhere": "product_type",
-        "covariates": ["price", "stores"],
+        "columns": Columns(elsewhere="product_type", covariates=("price", "stores")),
         "quantiles": np.array([0.2, 0.5, 0.8]),
-        "pools": ["launch", "incumbent"],
+        "options": ModelOptions(pools=("launch", "incumbent")),
         "horizon": np.int64(4),
     },
 }
@@ -85,7 +83,7 @@ def first_weeks(new_items: pd.DataFrame) -> pd.DataFrame:
 
 def answers(forecaster: LaunchForecaster, new_items: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Everything that can be asked."""
-    future = plans(new_items) if forecaster.covariates else None
+    future = plans(new_items) if forecaster.columns.covariates else None
     known = forecaster.panel_.ids[-1]
     hand = Adjustments(exclude={"*": [known]}, scale={new_items["item_id"].iloc[0]: 1.5})
     observed = first_weeks(new_items)
@@ -143,7 +141,7 @@ def test_whatever_it_was_told_to_do(
     case: str, grocery: Slice, encoder: Encoder, tmp_path: Path
 ) -> None:
     forecaster = new_forecaster(encoder, **SETTINGS[case])
-    future = plans(grocery.items) if forecaster.covariates else None
+    future = plans(grocery.items) if forecaster.columns.covariates else None
     forecaster.fit(grocery.items, grocery.sales, CUTOFF, future=future)
     new_items = grocery.later.head(30)
     before = answers(forecaster, new_items)
@@ -151,6 +149,43 @@ def test_whatever_it_was_told_to_do(
     loaded = LaunchForecaster.load(tmp_path / "model", encoder=encoder)
     assert_equal(answers(loaded, new_items), before)
     assert saved_parameters(loaded) == saved_parameters(forecaster)
+
+
+def test_every_parameter_is_saved(
+    voting: LaunchForecaster, grocery: Slice, encoder: Encoder, tmp_path: Path
+) -> None:
+    told = clone(voting).set_params(
+        freq="W-MON",
+        quantiles=(0.25, 0.5),
+        columns=Columns(
+            delist_date="last_day",
+            elsewhere="brand",
+            covariates=("price", "stores"),
+            id_col="sku",
+            time_col="week",
+            target_col="units",
+            in_stock="there",
+        ),
+        sales=SalesRules(returns="net", repeats="sum", before_launch="drop"),
+        k=7,
+        options=ModelOptions(
+            pools=("launch",),
+            temperature=0.1,
+            similarity="text",
+            recency=13.0,
+            calibrate=False,
+            max_lead=1,
+        ),
+        seed=3,
+    )
+    items = grocery.items.assign(last_day=pd.NaT)
+    names = {"unique_id": "sku", "ds": "week", "y": "units"}
+    sales = grocery.sales.rename(columns=names).assign(there=True)
+    future = plans(grocery.items).rename(columns=names)
+    told.fit(items, sales, CUTOFF, future=future).save(tmp_path / "model")
+    loaded = LaunchForecaster.load(tmp_path / "model", encoder=encoder)
+    assert saved_parameters(loaded) == saved_parameters(told)
+    assert_same_answers(loaded, told, grocery.later.head(9))
 
 
 def test_what_was_loaded_is_saved_again(saved: Path, encoder: Encoder, tmp_path: Path) -> None:
@@ -472,6 +507,9 @@ def test_no_folder_is_refused(tmp_path: Path) -> None:
         lambda files: files["forecaster.json"].pop("parameters"),
         lambda files: files["forecaster.json"]["parameters"].update(later="version"),
         lambda files: files["forecaster.json"]["parameters"].update(quantiles=[0.9]),
+        lambda files: files["forecaster.json"]["parameters"].pop("sales"),
+        lambda files: files["forecaster.json"]["parameters"]["columns"].update(later="version"),
+        lambda files: files["forecaster.json"]["parameters"]["options"].update(max_lead=-1),
         lambda files: files.update({"forecaster.json": ["another"]}),
         lambda files: files["engine.json"]["settings"].pop("k"),
         lambda files: files["engine.json"]["settings"].update(recency="soon"),
@@ -487,6 +525,19 @@ def test_a_foreign_artifact_is_refused(
     change(files)
     write_artifact(tmp_path / "model", kind=KIND, encoder=encoder.identity, files=files)
     with pytest.raises(ArtifactError):
+        LaunchForecaster.load(tmp_path / "model", encoder=encoder)
+
+
+def test_a_forecaster_saved_before_there_were_groups_is_to_be_saved_anew(
+    saved: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    files = contents(saved)
+    parameters = files["forecaster.json"]["parameters"]
+    for group in ("columns", "sales", "options"):
+        parameters |= parameters.pop(group)
+    write_artifact(tmp_path / "model", kind=KIND, encoder=encoder.identity, files=files)
+    message = r"of another version, without columns, sales, options\); save it anew"
+    with pytest.raises(ArtifactError, match=message):
         LaunchForecaster.load(tmp_path / "model", encoder=encoder)
 
 

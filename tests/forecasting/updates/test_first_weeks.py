@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster, SalesRules
 from forecasting.models.sample_paths import Paths
 from forecasting.updates.first_weeks import Observed
 from retrieval import Encoder, InputError, TableError
@@ -123,7 +123,12 @@ def test_what_is_observed_may_end_before_or_behind_the_last_row(
 def test_sales_before_the_launch_may_be_all_there_is(
     grocery: Slice, small: Slice, encoder: Encoder
 ) -> None:
-    forecaster = new_forecaster(encoder, method="knn", before_launch="drop", in_stock="there")
+    forecaster = new_forecaster(
+        encoder,
+        method="knn",
+        columns=Columns(in_stock="there"),
+        sales=SalesRules(before_launch="drop"),
+    )
     forecaster.fit(small.items, small.sales.assign(there=True), cutoff=CUTOFF)
     waiting = grocery.later[grocery.later["launch_date"] > FIRST].head(3)
     early = sold(waiting, 1, 3)
@@ -213,7 +218,7 @@ def test_what_was_observed_makes_the_rest_more_certain_than_it_was(
 def test_a_week_out_of_stock_is_forecast_still(
     grocery: Slice, young: pd.DataFrame, encoder: Encoder
 ) -> None:
-    forecaster = new_forecaster(encoder, method="knn", in_stock="there")
+    forecaster = new_forecaster(encoder, method="knn", columns=Columns(in_stock="there"))
     forecaster.fit(grocery.items, grocery.sales.assign(there=True), cutoff=CUTOFF)
     one = young.head(1)
     observed = sold(one, 3, [4, 0, 2]).assign(there=[True, False, True])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import LaunchForecaster
+from forecasting import Columns, LaunchForecaster
 from pipelines.config.settings import Settings
 from retrieval import Encoder
 from serving.client import Client
@@ -69,7 +69,7 @@ def asked(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Asked:
         horizon=4,
         text=TEXT,
         attributes=["brand"],
-        covariates=["promoted"],
+        columns=Columns(covariates=["promoted"]),
         item_id="product_id",
         n_jobs=1,
     ).fit(items, sales, cutoff=CUTOFF, future=_plans(launched))
