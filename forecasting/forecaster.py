@@ -477,7 +477,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         future: pd.DataFrame | None,
         adjustments: Adjustments | None,
     ) -> tuple[Description, Paths, Ints]:
-        """The launches, their courses, and which launch of the panel each curve is of."""
+        """Return the launches, their courses, and which launch of the panel each curve is of."""
         check_is_fitted(self)
         engine = self.engine_
         if adjustments is not None:
@@ -513,7 +513,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return self.engine_.describer.find(rows)
 
     def _tables(self, rows: Launches, forecasts: Forecasts) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The forecasts table, by age, and that of the totals."""
+        """Return the forecasts table, by age, and that of the totals."""
         grid, cutoff, levels = self.panel_.grid, self.cutoff_, self.quantiles
         return (
             curve_table(forecasts, rows.ids, rows.period, grid, cutoff, levels),

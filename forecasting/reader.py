@@ -79,7 +79,7 @@ class Reader:
     def panel(
         self, items: pd.DataFrame, sales: pd.DataFrame, cutoff: pd.Timestamp | str | None
     ) -> Panel:
-        """What validated items sold until the cutoff; None: until the last row."""
+        """Return what validated items sold until the cutoff; None: until the last row."""
         return build_panel(
             sales,
             items[self.item_id],
@@ -97,7 +97,7 @@ class Reader:
         )
 
     def texts(self, items: pd.DataFrame) -> pd.Series:
-        """What is embedded of each item."""
+        """Return what is embedded of each item."""
         return item_texts(items, self.text)
 
     def products(self, items: pd.DataFrame) -> npt.NDArray[np.object_] | None:
@@ -180,7 +180,7 @@ class Reader:
         observed: pd.DataFrame,
         until: pd.Timestamp | str | None = None,
     ) -> Observed:
-        """The first periods of new items, up to `until`, or else the table's last period."""
+        """Return the first periods of new items, up to `until`, or else the table's last period."""
         if observed.empty and until is None:
             return Observed(np.full((len(rows), self.horizon), np.nan))
         panel = self.observed_panel(new_items, observed, until)
@@ -194,7 +194,7 @@ class Reader:
         observed: pd.DataFrame,
         until: pd.Timestamp | str | None = None,
     ) -> Panel:
-        """What new items sold so far, up to `until`, or else the table's last period.
+        """Return what new items sold so far, up to `until`, or else the table's last period.
 
         Raises:
             TableError: A table is not in order; the message calls them `observed` and `new_items`.
@@ -213,7 +213,7 @@ class Reader:
         observed: pd.DataFrame,
         until: pd.Timestamp | str | None = None,
     ) -> pd.Timestamp | None:
-        """The last period of which sales so far tell, for whoever asks about parts of the items.
+        """Find the last period of which sales so far tell, for who asks about parts of the items.
 
         Raises:
             TableError: As in `observed_panel`.

@@ -32,7 +32,7 @@ def validate_sales(
     time_col: str = "ds",
     target_col: str = "y",
 ) -> pd.DataFrame:
-    """A clean copy of a sales table.
+    """Return a clean copy of a sales table.
 
     Args:
         sales: long table ``id_col, time_col, target_col``.
@@ -139,7 +139,7 @@ def check_rows(
 
 
 def _offense(table: pd.DataFrame, rows: npt.NDArray[np.int64], rule: str, source: str) -> Offense:
-    """The rows that break a rule; a rule begins with the column it is about, or with several."""
+    """Return the rows that break a rule; a rule begins with the column, or columns, it is about."""
     column = next((name for name in map(str, table.columns) if rule.startswith(f"{name} ")), "")
     values = table[column].iloc[rows].tolist() if column else []
     if rule.startswith("("):

@@ -78,11 +78,11 @@ class Pool:
         )
 
     def weighted(self, factor: Floats) -> Pool:
-        """The same with (n, k) weights multiplied."""
+        """Return the same with (n, k) weights multiplied."""
         return replace(self, factor=self.factor * factor)
 
     def only(self, chosen: Bools) -> Pool:
-        """The same without the analogues not chosen; their places are padded."""
+        """Return the same without the analogues not chosen; their places are padded."""
         return replace(
             self,
             position=np.where(chosen, self.position, -1),
@@ -131,7 +131,7 @@ class Pools:
         return self.each(lambda pool: pool[rows])
 
     def each(self, change: Callable[[Pool], Pool]) -> Pools:
-        """The same with every pool changed."""
+        """Return the same with every pool changed."""
         return Pools(
             change(self.incumbents),
             change(self.launches),
@@ -140,7 +140,7 @@ class Pools:
         )
 
     def named(self) -> dict[str, Pool]:
-        """The pools by the names that a user reads."""
+        """Return the pools by the names that a user reads."""
         three = (self.incumbents, self.launches, self.siblings)
         pools: dict[str, Pool] = dict(zip(POOLS, three, strict=True))
         return pools if self.elsewhere is None else {**pools, ELSEWHERE: self.elsewhere}
@@ -249,7 +249,7 @@ class AnalogueIndex:
         return Pool(position.astype(np.int64), similarity, temperature, np.ones(position.shape))
 
     def _find_elsewhere(self, rows: Launches) -> Pool:
-        """The latest items that are the same product, visible by then."""
+        """Return the latest items that are the same product, visible by then."""
         position = np.full((len(rows), _MOST_ELSEWHERE), -1, dtype=np.int64)
         nothing = np.empty(0, dtype=np.int64)
         for row, (product, name) in enumerate(zip(rows.product, rows.ids, strict=True)):

@@ -197,7 +197,7 @@ def _refuse_lite(index: ItemIndex) -> None:
 
 
 def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Settings:
-    """The settings of workers that read this collection, unless it is a model's own.
+    """Return the settings of workers that read this collection, unless it is a model's own.
 
     Raises:
         InputError: They cannot all read it.
@@ -212,7 +212,7 @@ def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Setti
 
 
 def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
-    """The same encoder, engine and precision: with another one vectors differ."""
+    """Return the same encoder, engine and precision: with another one vectors differ."""
     identity, precision = index.encoder.identity, index.encoder.precision
     same = {"name": identity.name, "backend": identity.backend, "precision": precision}
     made = type(settings.encoder)(**{**settings.encoder.model_dump(), **same})
@@ -220,7 +220,7 @@ def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
 
 
 def _files_of(model: NeighborClassifier | LaunchForecaster) -> Files:
-    """The files it is saved to; a forecaster's vectors among them."""
+    """Return the files it is saved to; a forecaster's vectors among them."""
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(model, LaunchForecaster):
             model.save(Path(folder) / "model", standalone=True)
@@ -242,7 +242,7 @@ def _written(files: Files) -> Iterator[Path]:
 
 def _checker(settings: Settings, kinds: Mapping[str, Kind]) -> Callable[[Rows], bytes]:
     def check(rows: Rows) -> bytes:
-        """A number of 8 bytes for each id, if all is in order."""
+        """Return a number of 8 bytes for each id, if all is in order."""
         assert isinstance(rows, ParquetRows)
         table = read_items(rows, settings.items, kinds)
         clean = validate_items(table, **column_arguments(settings.items))

@@ -51,11 +51,11 @@ class LaunchTables:
     forecaster: LaunchForecaster
 
     def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
-        """The items to learn from; in all methods, `skip` are positions of rows to leave out."""
+        """Read the items to learn from; in all methods, `skip`: positions of rows to leave out."""
         return self._items(source, {}, skip)
 
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
-        """A panel of sales."""
+        """Return a panel of sales."""
         columns = self.forecaster.columns
         kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
         kinds[columns.target_col] = "number"
@@ -64,7 +64,7 @@ class LaunchTables:
         return read_input(source, kinds, columns.id_col, skip=skip)
 
     def plan(self, source: TableInput | None, skip: Collection[int] = ()) -> pd.DataFrame | None:
-        """The plans, if there are any.
+        """Return the plans, if there are any.
 
         Raises:
             InputError: There are, and no column of them is named.
@@ -90,7 +90,7 @@ class LaunchTables:
         cutoff: pd.Timestamp | str | None,
         skip: Collection[int] = (),
     ) -> pd.DataFrame:
-        """The items to forecast.
+        """Return the items to forecast.
 
         Args:
             source: Their table; None: those of `known` that launch after the cutoff's period.
@@ -114,7 +114,7 @@ class LaunchTables:
         return self._items(source, kinds, skip)
 
     def last_period(self, panel: pd.DataFrame, source: TableInput) -> pd.Timestamp:
-        """The last day of a panel of sales that was read from `source`.
+        """Return the last day of a panel of sales that was read from `source`.
 
         Raises:
             TableError: There is none.
@@ -171,7 +171,7 @@ class ScreenedLaunches:
     _left_out: set[str] = field(default_factory=set)
 
     def items(self, source: TableInput) -> pd.DataFrame:
-        """The items to learn from."""
+        """Return the items to learn from."""
         made, reader = self.tables.forecaster, self._reader
 
         def use(table: pd.DataFrame) -> None:
@@ -184,7 +184,7 @@ class ScreenedLaunches:
         return screened.table
 
     def sales(self, source: TableInput, items: pd.DataFrame, role: Role = "sales") -> pd.DataFrame:
-        """A panel of sales.
+        """Return a panel of sales.
 
         Args:
             source: The table. Sales of items in quarantine are left out, too.
@@ -212,7 +212,7 @@ class ScreenedLaunches:
         return self._with_unknown(screened.table, screened.bad, known)
 
     def plan(self, source: TableInput | None) -> pd.DataFrame | None:
-        """The plans, if there are any."""
+        """Return the plans, if there are any."""
         if source is None or not self.quarantine.is_on:
             return self.tables.plan(source)
         made = self.tables.forecaster
@@ -243,7 +243,7 @@ class ScreenedLaunches:
         cutoff: pd.Timestamp | str | None,
         panel: pd.DataFrame | None,
     ) -> pd.DataFrame:
-        """The items to forecast.
+        """Return the items to forecast.
 
         Args:
             source: As in `LaunchTables.new`, like the next two.
@@ -291,13 +291,13 @@ class ScreenedLaunches:
         return self.tables.forecaster.reader
 
     def _grid(self, dates: pd.Series[pd.Timestamp]) -> Grid:
-        """The periods, from that of the first of some dates on."""
+        """Return the periods, from that of the first of some dates on."""
         first, freq = local_dates(dates).min(), self.tables.forecaster.freq
         first = pd.Timestamp(0) if pd.isna(first) else first.normalize()
         return Grid(freq, pd.Timestamp(to_offset(freq).rollback(first)))
 
     def _last_seen(self, panel: pd.DataFrame, cutoff: pd.Timestamp | str | None) -> pd.Timestamp:
-        """The last period with sales by the cutoff, as the forecaster will find it."""
+        """Return the last period with sales by the cutoff, as the forecaster will find it."""
         days = pd.Series(local_dates(panel[self.tables.forecaster.columns.time_col]))
         grid = self._grid(days)
         periods = grid.index(days)
@@ -307,7 +307,7 @@ class ScreenedLaunches:
         return grid.dates(np.array([end]))[0]
 
     def _with_unknown(self, good: pd.DataFrame, bad: pa.Table, known: pd.DataFrame) -> pd.DataFrame:
-        """The good rows, and a row out of stock for each period that bad ones were about."""
+        """Return the good rows, and a row out of stock for each period that bad ones were about."""
         made = self.tables.forecaster
         columns = made.columns
         grid = self._grid(good[columns.time_col])

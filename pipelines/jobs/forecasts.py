@@ -189,7 +189,7 @@ def backtest_job(
 
 
 def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> LaunchForecaster:
-    """An unfitted forecaster with the settings' columns and options.
+    """Return an unfitted forecaster with the settings' columns and options.
 
     Args:
         settings: `items` and `sales` map the columns, `forecast` says what is forecast.
@@ -222,7 +222,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
 
 
 def _columns(settings: Settings) -> Columns:
-    """What the settings call the columns; each is in the section of its table."""
+    """Return what the settings call the columns; each is in the section of its table."""
     return Columns(
         delist_date=settings.items.delist_date,
         elsewhere=settings.items.elsewhere,
@@ -259,7 +259,7 @@ def _asked(
 
 @contextmanager
 def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForecaster]:
-    """A forecaster to be fitted, or a saved one; the latter knows where its index is."""
+    """Provide a forecaster to be fitted, or a saved one; the latter knows where its index is."""
     if model is None:
         with _collection(settings) as index:
             yield make_forecaster(settings, index)
@@ -276,7 +276,7 @@ def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForeca
 
 @contextmanager
 def _collection(settings: Settings) -> Iterator[ItemIndex | None]:
-    """The collection of the settings, where its vectors are of the texts that are forecast by.
+    """Provide the settings' collection, where its vectors are of the texts that are forecast by.
 
     None where they are not, or there is no collection yet, or a server at work has its Lite file:
     the items are then embedded for this job alone.
@@ -306,7 +306,7 @@ def _has_texts(index: ItemIndex, text: Sequence[str]) -> bool:
 
 
 def _text(settings: Settings) -> tuple[str, ...]:
-    """The columns of text that items are alike by."""
+    """Return the columns of text that items are alike by."""
     return settings.items.text if settings.forecast.text is None else settings.forecast.text
 
 

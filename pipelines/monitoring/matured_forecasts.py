@@ -78,7 +78,7 @@ def matured_forecasts(
     sales: TableInput | None = None,
     new: TableInput | None = None,
 ) -> MaturedForecasts | None:
-    """Holds the forecasts kept in a run's folder against the sales as they are now.
+    """Hold the forecasts kept in a run's folder against the sales as they are now.
 
     Args:
         settings: Columns and tables; `monitor` says what is measured.
@@ -123,7 +123,7 @@ def _what_came(
     sales: TableInput | None,
     new: TableInput | None,
 ) -> tuple[pd.Series, Panel]:
-    """The launch date of each item by its id, and what all of them sold."""
+    """Return the launch date of each item by its id, and what all of them sold."""
     items = source_of(items if items is not None else settings.items.source, "items")
     sales = source_of(sales if sales is not None else settings.sales.source, "sales")
     new = new if new is not None else settings.new_items.source
@@ -145,7 +145,7 @@ def _what_came(
 def _new_items(
     source: TableInput, known: pd.DataFrame, tables: LaunchTables, quarantine: Quarantine
 ) -> pd.DataFrame:
-    """The new items as they are now: some may have launched since they were forecast."""
+    """Return the new items as they are now: some may have launched since they were forecast."""
     reader = tables.forecaster.reader
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
@@ -158,7 +158,7 @@ def _new_items(
 
 
 def _measured(one: KeptCutoff, truth: Panel, ages: int | None) -> pd.DataFrame:
-    """The forecasts of a cutoff beside what came; NaN where that is not known.
+    """Return the forecasts of a cutoff beside what came; NaN where that is not known.
 
     Returns:
         The columns of `MaturedForecasts.launches` but the last, and over: the first day of the last
@@ -193,7 +193,7 @@ def _measured(one: KeptCutoff, truth: Panel, ages: int | None) -> pd.DataFrame:
 
 
 def _baseline(truth: Panel, cutoff: pd.Timestamp, ages: int) -> tuple[Floats, float]:
-    """The median launch by age (ages,), and that of the total, as seen at a cutoff.
+    """Return the median launch by age (ages,), and that of the total, as seen at a cutoff.
 
     It is that of `forecasting.evaluation.baselines.global_mean`, which wants a fitted forecaster.
     """
@@ -208,7 +208,7 @@ def _baseline(truth: Panel, cutoff: pd.Timestamp, ages: int) -> tuple[Floats, fl
 
 
 def _status(measured: pd.DataFrame, launch: pd.Series, truth: Panel, window: int) -> pd.Series:
-    """What became of each forecast: scored, waiting, older, or why it cannot be measured."""
+    """Return what became of each forecast: scored, waiting, older, or why it cannot be measured."""
     index = truth.grid.index
     is_known = measured["unique_id"].isin(launch.index)
     begins = index(pd.DatetimeIndex(measured["unique_id"].map(launch)))
@@ -254,7 +254,7 @@ class Scores:
 
 
 def scores_of(launches: pd.DataFrame) -> Scores:
-    """The scores of launches, as `pipelines.monitoring.matured_forecasts` lists them."""
+    """Return the scores of launches, as `pipelines.monitoring.matured_forecasts` lists them."""
     n = len(launches)
     sums = launches[_SUMMED].to_numpy(dtype=np.float64).sum(axis=0)[None, :]
     made = {name: float(value[0]) for name, value in _scores(sums, n).items()}

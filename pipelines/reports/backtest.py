@@ -143,7 +143,7 @@ def write_backtest_report(
 
 
 def backtest_headline(result: BacktestResult) -> str:
-    """What was tested, as two sentences."""
+    """Return what was tested, as two sentences."""
     forecaster, n = result.forecaster, len(result.items)
     period = period_name(str(forecaster.freq))
     cutoffs = [date(cutoff) for cutoff in result.items["cutoff"].drop_duplicates()]
@@ -259,7 +259,7 @@ def _picture(result: BacktestResult, kind: str) -> str:
 
 
 def _parameters(result: BacktestResult) -> dict[str, str]:
-    """The forecaster's parameters that are plain, as text."""
+    """Return the forecaster's parameters that are plain, as text."""
     plain = (str, int, float, tuple, list)
     parameters: dict[str, Any] = {}
     for name, value in result.forecaster.get_params(deep=False).items():
@@ -280,7 +280,7 @@ def write_backtest(
     items: TableInput | None = None,
     sales: TableInput | None = None,
 ) -> None:
-    """Writes a backtest's page, numbers and tables, all of them or none.
+    """Write a backtest's page, numbers and tables, all of them or none.
 
     They are `FILES`.
 
