@@ -12,7 +12,7 @@ import typer
 from pipelines.config.sections import IndexSettings, ItemsSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.evaluation import FILES as EVALUATION_FILES
-from pipelines.jobs.forecasts import forecast_job
+from pipelines.jobs.forecasts import forecast_launches
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import classify_job
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
@@ -362,7 +362,7 @@ def test_jobs_refuse_it_as_well(place: Path) -> None:
     with pytest.raises(InputError, match="--save parts: is the new items table"):
         classify_job(settings, Path("parts"), save=Path("parts"))
     with pytest.raises(InputError, match=r"--save .*: holds the config file"):
-        forecast_job(settings, save=place)
+        forecast_launches(settings, save=place)
     with pytest.raises(InputError, match=r"--out parts: .* lies in the items table"):
         run_job(parted, Path("parts"))
     assert contents(place) == before

@@ -11,7 +11,7 @@ import pytest
 
 from pipelines.config.settings import Settings, load_settings
 from pipelines.inputs.bad_rows import Quarantine
-from pipelines.jobs.forecasts import backtest_job, forecast_job, forecast_launches
+from pipelines.jobs.forecasts import backtest_job, forecast_launches
 from retrieval import InputError, TableError
 from tests.pipelines.conftest import CUTOFF, Shop
 
@@ -25,6 +25,10 @@ def quarantine(tmp_path: Path) -> Quarantine:
 
 def settings_of(shop: Shop, **sections: dict[str, Any]) -> Settings:
     return load_settings(shop.config, {"forecast": KNN, **sections})
+
+
+def curves(*tables: Any, **options: Any) -> pd.DataFrame:
+    return forecast_launches(*tables, **options).curves
 
 
 def kept(quarantine: Quarantine, role: str) -> pd.DataFrame:
@@ -92,7 +96,7 @@ def test_a_period_of_a_bad_row_is_unknown_and_not_zero(
     bad, hidden = spoiled(sales, known)
     bad.to_csv(tmp_path / "sales.csv", index=False)
     settings = settings_of(shop)
-    made = forecast_job(settings, known, tmp_path / "sales.csv", new=new, quarantine=quarantine)
+    made = curves(settings, known, tmp_path / "sales.csv", new=new, quarantine=quarantine)
     rows = kept(quarantine, "sales")
     n = len(sales)
     assert told(rows) == sorted(
@@ -113,8 +117,8 @@ def test_a_period_of_a_bad_row_is_unknown_and_not_zero(
 
     stocked = sales.assign(ok=~sales.index.isin(hidden))
     told_so = settings_of(shop, sales={"in_stock": "ok"})
-    pd.testing.assert_frame_equal(made, forecast_job(told_so, known, stocked, new=new))
-    zeros = forecast_job(settings, known, sales.drop(index=hidden), new=new)
+    pd.testing.assert_frame_equal(made, curves(told_so, known, stocked, new=new))
+    zeros = curves(settings, known, sales.drop(index=hidden), new=new)
     assert not made.equals(zeros)
 
 
@@ -136,11 +140,11 @@ def test_frames_may_hold_numbers_as_ids_and_dates_of_any_kind(
     rows = [100, 200, 300]
     bad.loc[rows, "y"] = -1.0
     numbered = known.assign(product_id=known["product_id"].astype("int64"))
-    made = forecast_job(settings_of(shop), numbered, bad, new=new, quarantine=quarantine)
+    made = curves(settings_of(shop), numbered, bad, new=new, quarantine=quarantine)
     assert kept(quarantine, "sales")["row"].tolist() == [101, 201, 301]
     told_so = settings_of(shop, sales={"in_stock": "ok"})
     stocked = sales.assign(ok=~sales.index.isin(rows))
-    pd.testing.assert_frame_equal(made, forecast_job(told_so, known, stocked, new=new))
+    pd.testing.assert_frame_equal(made, curves(told_so, known, stocked, new=new))
 
 
 def test_items_in_quarantine_take_their_sales_with_them(
@@ -154,11 +158,11 @@ def test_items_in_quarantine_take_their_sales_with_them(
     assert sales["unique_id"].isin(gone).any()
     # The id of row 8 is nowhere else now; its sales are those of nobody.
     there = sales[sales["unique_id"] != known["product_id"][7]]
-    made = forecast_job(settings_of(shop), bad, there, new=new, quarantine=quarantine)
+    made = curves(settings_of(shop), bad, there, new=new, quarantine=quarantine)
     assert quarantine.counts == {"items": 4, "sales": 0, "new_items": 0}
     good = known[~known["product_id"].isin(gone)]
     their = sales[sales["unique_id"].isin(good["product_id"])]
-    pd.testing.assert_frame_equal(made, forecast_job(settings_of(shop), good, their, new=new))
+    pd.testing.assert_frame_equal(made, curves(settings_of(shop), good, their, new=new))
 
 
 def test_new_items_that_cannot_be_forecast_are_kept(
@@ -170,8 +174,8 @@ def test_new_items_that_cannot_be_forecast_are_kept(
     bad.loc[6, "launch_date"] = pd.Timestamp(CUTOFF) + pd.Timedelta(days=6)
     bad.loc[8, "product_id"] = bad["product_id"][9]
     settings = settings_of(shop)
-    made = forecast_job(settings, known, sales, new=bad, quarantine=quarantine)
-    whole = forecast_job(settings, known, sales, new=new)
+    made = curves(settings, known, sales, new=bad, quarantine=quarantine)
+    whole = curves(settings, known, sales, new=new)
     good = new["product_id"].drop(index=[1, 4, 6, 8, 9])
     expected = whole[whole["unique_id"].isin(good)].reset_index(drop=True)
     assert made["unique_id"].unique().tolist() == good.tolist()
@@ -190,10 +194,8 @@ def test_new_items_between_the_last_sales_and_the_cutoff_are_forecast(
     earlier = sales[sales["ds"] <= "2017-08-28"]
     coming = new.head(4).assign(launch_date=pd.Timestamp(CUTOFF))
     asked: dict[str, Any] = {"new": coming, "cutoff": CUTOFF}
-    screened = forecast_job(settings_of(shop), known, earlier, **asked, quarantine=quarantine)
-    pd.testing.assert_frame_equal(
-        screened, forecast_job(settings_of(shop), known, earlier, **asked)
-    )
+    screened = curves(settings_of(shop), known, earlier, **asked, quarantine=quarantine)
+    pd.testing.assert_frame_equal(screened, curves(settings_of(shop), known, earlier, **asked))
 
 
 def test_plans_and_observed_sales_are_screened_too(
@@ -210,7 +212,7 @@ def test_plans_and_observed_sales_are_screened_too(
     )
     bad = seen.assign(y=[-1.0, *seen["y"][1:-1], np.nan])
     settings = settings_of(shop, forecast={**KNN, "covariates": "price"})
-    made = forecast_job(
+    made = curves(
         settings, known, sales, new=coming, future=plan, observed=bad, quarantine=quarantine
     )
     assert kept(quarantine, "future")["row"].tolist() == [1, 2, 4, 13]
@@ -247,10 +249,10 @@ def test_an_item_that_ends_before_it_begins_is_kept(
     delisted.loc[row, "last_day"] = "2017-01-02"
     delisted.loc[0, "last_day"] = "some day"
     settings = settings_of(shop, items={"delist_date": "last_day"})
-    forecast_job(settings, delisted, sales, new=new, quarantine=quarantine)
+    curves(settings, delisted, sales, new=new, quarantine=quarantine)
     assert kept(quarantine, "items")["row"].tolist() == [1, row + 1]
     with pytest.raises(TableError, match="delisting date is not a date"):
-        forecast_job(settings, delisted, sales, new=new)
+        curves(settings, delisted, sales, new=new)
 
 
 def test_mostly_bad_sales_are_refused(
@@ -258,7 +260,7 @@ def test_mostly_bad_sales_are_refused(
 ) -> None:
     bad = sales.assign(y=-sales["y"])
     with pytest.raises(InputError, match=r"^sales: [\d,]+ of [\d,]+ rows are bad"):
-        forecast_job(settings_of(shop), known, bad, quarantine=quarantine)
+        curves(settings_of(shop), known, bad, quarantine=quarantine)
     assert quarantine.files == {}
 
 
