@@ -165,13 +165,18 @@ def load_backend(
         )
     apart = float(np.abs(exact - made).max())
     if apart > CLOSE:
-        _log.info(
-            "vectors are computed in %s on this processor: up to %.4f from those of others "
-            "(precision float32 gives the same everywhere)",
-            precision,
-            apart,
-        )
+        _tell_distance(precision, f"{apart:.4f}")
     return Backend(encode, tokens)
+
+
+@functools.cache  # once a process, however many encoders it loads
+def _tell_distance(precision: Precision, apart: str) -> None:
+    _log.info(
+        "vectors are computed in %s on this processor: up to %s from those of others "
+        "(precision float32 gives the same everywhere)",
+        precision,
+        apart,
+    )
 
 
 def _load_model(weights: Path) -> SentenceTransformer:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from retrieval import Encoder, InputError, LikewiseError
+from retrieval.encoding import backends
 from retrieval.encoding.backends import CLOSE
 from retrieval.encoding.weights import find_weights
 
@@ -93,6 +94,7 @@ def test_another_precision_is_told_and_has_a_cache_of_its_own(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("LIKEWISE_PRECISION", raising=False)
+    backends._tell_distance.cache_clear()
     caplog.set_level("INFO", logger="retrieval.encoding.backends")
     exact = Encoder(backend="openvino", precision="float32", cache_dir=tmp_path)
     vectors = exact.encode(TEXTS)
