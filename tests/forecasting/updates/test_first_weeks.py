@@ -17,6 +17,9 @@ FIRST = CUTOFF + pd.Timedelta(weeks=1)
 # seeds of each method the most were 0.75 and 0.12: a processor is as good as another seed.
 FIRST_WEEKS_SHARE = 0.9
 STEP_BACK = 0.25
+# What three weeks leave of the squared errors of the other weeks, of 137 launches: 0.88 to 0.90
+# with four seeds in both precisions.
+REST_OF_SQUARES = 0.95
 
 
 @pytest.fixture(scope="module")
@@ -203,16 +206,21 @@ def test_counts_stay_whole_and_quantiles_ordered(
 
 
 def test_what_was_observed_makes_the_rest_more_certain_than_it_was(
-    grocery: Slice, young: pd.DataFrame, fitted: LaunchForecaster
+    grocery: Slice, fitted: LaunchForecaster
 ) -> None:
     """Of launches that really came, the error of what was left is smaller after three weeks."""
-    came = grocery.sales[grocery.sales["unique_id"].isin(young["item_id"])]
-    age = (came["ds"] - FIRST).dt.days // 7
-    rest = came[(age >= 3) & (age < HORIZON)].groupby("unique_id")["y"].sum()
-    rest = rest.reindex(young["item_id"], fill_value=0).to_numpy()
-    before = curves(fitted.predict(young))[:, 3:].sum(axis=1)
-    after = curves(fitted.predict(young, observed=came[age < 3]))[:, 3:].sum(axis=1)
-    assert ((after - rest) ** 2).mean() < ((before - rest) ** 2).mean()
+    squares = np.zeros(2)  # before and after
+    for weeks in range(1, 11):
+        day = CUTOFF + pd.Timedelta(weeks=weeks)
+        new = grocery.later[grocery.later["launch_date"] == day]
+        came = grocery.sales[grocery.sales["unique_id"].isin(new["item_id"])]
+        age = (came["ds"] - day).dt.days // 7
+        rest = came[(age >= 3) & (age < HORIZON)].groupby("unique_id")["y"].sum()
+        rest = rest.reindex(new["item_id"], fill_value=0).to_numpy()
+        seen = {"observed": came[age < 3], "observed_until": day + pd.Timedelta(weeks=2)}
+        for one, table in enumerate((fitted.predict(new), fitted.predict(new, **seen))):
+            squares[one] += ((curves(table)[:, 3:].sum(axis=1) - rest) ** 2).sum()
+    assert squares[1] < REST_OF_SQUARES * squares[0]
 
 
 def test_a_week_out_of_stock_is_forecast_still(
