@@ -1,20 +1,22 @@
 """Neighbors to demand: launch curves with quantiles for items that have no history."""
 
-from forecasting.data.columns import Columns, SalesRules
+from forecasting.checks import ForecastWarning, telling as telling
+from forecasting.data.columns import (
+    BeforeLaunch as BeforeLaunch,
+    Columns,
+    Repeats as Repeats,
+    Returns as Returns,
+    SalesRules,
+)
+from forecasting.data.dates import local_dates as local_dates
 from forecasting.data.panel import (
     NEVER as NEVER,
     Floats as Floats,
     Grid as Grid,
     Panel as Panel,
-    item_lives as item_lives,
 )
 from forecasting.data.plans import plan_array as plan_array
-from forecasting.data.sales import (
-    BeforeLaunch as BeforeLaunch,
-    Repeats as Repeats,
-    Returns as Returns,
-    local_dates as local_dates,
-)
+from forecasting.data.sales import Sales as Sales
 from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
 from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
 from forecasting.evaluation.comparison import (
@@ -42,6 +44,7 @@ __all__ = [
     "BacktestResult",
     "Columns",
     "FewLaunchesWarning",
+    "ForecastWarning",
     "LaunchForecaster",
     "ModelOptions",
     "SalesRules",

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from forecasting.data.sales import local_dates, validate_sales
+from forecasting.data.columns import Columns, SalesRules
+from forecasting.data.dates import local_dates
+from forecasting.data.items import item_lives
+from forecasting.data.sales import Sales
 from retrieval import InputError, TableError
 
 IDS = pd.Series(["a", "b"])
@@ -20,8 +23,24 @@ SALES = pd.DataFrame(
 LATE = pd.Timestamp("2024-01-14 23:30", tz="Europe/Berlin")
 
 
-def validate(sales=SALES, **options):
-    return validate_sales(sales, IDS, freq="W-MON", **options)
+def validate(sales=SALES, ids=IDS, in_stock=None, **options):
+    """The rows as a table, the items by their ids."""
+    lives = item_lives(ids, pd.Series(pd.NaT, index=ids.index))
+    made = Sales.read(
+        sales,
+        lives,
+        freq="W-MON",
+        columns=Columns(in_stock=in_stock),
+        rules=SalesRules(**options),
+    )
+    return pd.DataFrame(
+        {
+            "unique_id": lives["id"].to_numpy()[made.item],
+            "ds": made.grid.dates(made.period),
+            "y": made.units,
+            "row": made.row,
+        }
+    )
 
 
 def change(column, row, value):
@@ -33,7 +52,7 @@ def change(column, row, value):
 def test_a_clean_table_holds_ids_as_text_dates_and_numbers():
     ids = pd.Series(["1", "2"])
     sales = pd.DataFrame({"unique_id": [1, 2], "ds": ["2024-01-08", "2024-01-15"], "y": [1, 2]})
-    clean = validate_sales(sales, ids, freq="W-MON")
+    clean = validate(sales, ids)
     assert clean["unique_id"].tolist() == ["1", "2"]
     assert clean["ds"].tolist() == [pd.Timestamp("2024-01-08"), pd.Timestamp("2024-01-15")]
     assert clean["y"].dtype == np.float64
