@@ -28,7 +28,7 @@ from forecasting.models.fitted import FittedForecaster, chosen_model
 from forecasting.models.launch_model import LaunchModel
 from forecasting.models.options import Method, ModelOptions
 from forecasting.models.sample_paths import Paths
-from forecasting.parameters import check_groups, refuse_former, refusing_strangers
+from forecasting.parameters import DEFAULTS, check_groups, refuse_former, refusing_strangers
 from forecasting.persistence.files import (
     open_forecaster,
     read_fitted,
@@ -76,20 +76,20 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         index: ItemIndex | None = None,
         encoder: Encoder | None = None,
         *,
-        freq: str = "W-MON",
-        horizon: int = 12,
-        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        freq: str = DEFAULTS.freq,
+        horizon: int = DEFAULTS.horizon,
+        quantiles: Sequence[float] = DEFAULTS.quantiles,
         text: str | Sequence[str] = ("name", "description"),
         attributes: Sequence[str] = (),
         launch_date: str = "launch_date",
         item_id: str = "item_id",
         columns: Columns = Columns(),
         sales: SalesRules = SalesRules(),
-        method: Method = "auto",
-        k: int = 50,
+        method: Method = DEFAULTS.method,
+        k: int = DEFAULTS.k,
         options: ModelOptions = ModelOptions(),
-        seed: int = 0,
-        n_jobs: int | None = None,
+        seed: int = DEFAULTS.seed,
+        n_jobs: int | None = DEFAULTS.n_jobs,
     ) -> None:
         self.index = index
         self.encoder = encoder
