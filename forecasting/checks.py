@@ -54,15 +54,15 @@ def check_freq(freq: object) -> None:
         offset = to_offset(freq)  # type: ignore[call-overload]  # that is what is asked
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"freq: {freq!r} is no frequency of pandas; there are W-MON (weeks from Monday), D, B, "
+            f"freq {freq!r} is no frequency of pandas; there are W-MON (weeks from Monday), D, B, "
             "MS (months), QS, YS, and several of these, such as 4W-MON"
         ) from error
     if offset is None or offset.n < 1:
-        raise InputError(f"freq: {freq!r} does not count forward; write W-MON, 4W-MON or such")
+        raise InputError(f"freq {freq!r} does not count forward; write W-MON, 4W-MON or such")
     first = str(getattr(offset, "freqstr", "")).replace("E", "S", 1)
     if isinstance(offset, _NAMED_BY_END):
         raise InputError(
-            f"freq: {freq!r} names periods by their last day; write {first!r}. Where all dates of "
+            f"freq {freq!r} names periods by their last day; write {first!r}. Where all dates of "
             "a table are last days of their periods, that is recognized"
         )
 

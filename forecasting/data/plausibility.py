@@ -26,11 +26,12 @@ from forecasting.data.panel import (
 # seller usually sells: the largest of the items' medians over the periods in which they sold. A
 # best seller makes that level itself, and a few wrong cells cannot move a median. Promotions,
 # launches and bulk orders lift a period by ten, rarely by a hundred times what the item itself
-# usually sells, and that is at most the best seller's: of 92,000 items of Complete Journey no cell
-# is above 24 times that. An item with less than three periods has no usual level, so that the best
-# seller of tomorrow, in his first week, must not be taken for a slip.
-_UNREASONABLE = 1_000
-_UNREASONABLE_AT_FIRST = 100_000
+# usually sells, and that is at most the best seller's. In Complete Journey, each department taken
+# as a market of its own, no week of an item is above 8.3 times that, no day above 4 times. An item
+# with less than three periods has no usual level, and the best seller of tomorrow must not be taken
+# for a slip in its first week.
+_UNREASONABLE = 300
+_UNREASONABLE_AT_FIRST = 10_000
 
 _FEWEST_PERIODS = 4  # that tell what is usual
 _SELDOM, _SURE = 0.1, 0.01

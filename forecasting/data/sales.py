@@ -149,24 +149,17 @@ class Sales:
         Raises:
             InputError: The cutoff is no date, or lies before the first row.
         """
-        last = int(self.period.max())
-        if cutoff is not None:
-            day = named_date("cutoff", cutoff)
-            seen = self.period[self.period <= self.grid.index(pd.DatetimeIndex([day]))[0]]
-            if not len(seen):
-                first = f"{self.grid.origin:%Y-%m-%d}"
-                raise InputError(f"cutoff {day:%Y-%m-%d} lies before the first sale, {first}")
-            last = int(seen.max())
-        return last - 1 if last and is_told_in_part(self.days, self.grid, last) else last
+        return self._whole(self._reached(cutoff))
 
     def first_after(self, cutoff: pd.Timestamp | str | None = None) -> pd.Timestamp:
-        """Return the first day of the period after the cutoff's; None: after the last one seen."""
-        after = self.end(cutoff) + 1
-        if cutoff is not None:
-            day = pd.DatetimeIndex([named_date("cutoff", cutoff)])
-            told = self.period[self.period <= self.grid.index(day)[0]].max()
-            if told < after:  # else the cutoff's period is told in part, and begins what is to come
-                after = int(self.grid.index(day)[0]) + 1
+        """Return the first day of the period after the cutoff's; None: after the last one seen.
+
+        A period that is told in part only is still to come.
+        """
+        reached = self._reached(cutoff)
+        after = self._whole(reached) + 1
+        if cutoff is not None and after > reached:
+            after = self._holding("cutoff", cutoff) + 1
         return self.grid.dates(np.array([after]))[0]
 
     def panel(self, cutoff: pd.Timestamp | str | None = None) -> Panel:
@@ -178,10 +171,10 @@ class Sales:
         Raises:
             InputError: As in `end`.
         """
-        end = self.end(cutoff)
-        last = self.period[self.period <= end + 1].max()
-        if last > end and (cutoff is None or self._holds(cutoff, end + 1)):
-            self._tell_of_part(end + 1)
+        reached = self._reached(cutoff)
+        end = self._whole(reached)
+        if end < reached:
+            self._tell_of_part(reached)
         return self._laid_out(0, end)
 
     def last_told(self, until: pd.Timestamp | str | None = None) -> pd.Timestamp | None:
@@ -200,18 +193,31 @@ class Sales:
         if until is None and not len(self):
             return None
         end = self._last_told(until)
+        if until is None and end < self._reached(None):
+            self._tell_of_part(end + 1)
         launch = self.grid.index(self.lives["launch"])
         return self._laid_out(min(int(launch.min()), end), end, usual)
 
     def _last_told(self, until: pd.Timestamp | str | None) -> int:
-        if until is None:
-            return self.end()
-        day = named_date("observed_until", until)
-        return int(self.grid.index(pd.DatetimeIndex([day]))[0])
+        return self.end() if until is None else self._holding("observed_until", until)
 
-    def _holds(self, cutoff: pd.Timestamp | str, period: int) -> bool:
-        day = pd.DatetimeIndex([named_date("cutoff", cutoff)])
-        return bool(self.grid.index(day)[0] == period)
+    def _holding(self, name: str, date: pd.Timestamp | str) -> int:
+        """Return the period that holds a date."""
+        return int(self.grid.index(pd.DatetimeIndex([named_date(name, date)]))[0])
+
+    def _reached(self, cutoff: pd.Timestamp | str | None) -> int:
+        """Return the last period with a row by the cutoff."""
+        if cutoff is None:
+            return int(self.period.max())
+        seen = self.period[self.period <= self._holding("cutoff", cutoff)]
+        if not len(seen):
+            day, first = named_date("cutoff", cutoff), f"{self.grid.origin:%Y-%m-%d}"
+            raise InputError(f"cutoff {day:%Y-%m-%d} lies before the first sale, {first}")
+        return int(seen.max())
+
+    def _whole(self, last: int) -> int:
+        """Return a period, or the one before it where it is told in part only."""
+        return last - 1 if last > 0 and is_told_in_part(self.days, self.grid, last) else last
 
     def _laid_out(self, begin: int, end: int, usual: float = 0.0) -> Panel:
         inside = (self.period >= begin) & (self.period <= end)
@@ -266,7 +272,7 @@ class Sales:
         tell(
             f"{self.source}: the period of {first:%Y-%m-%d} is told in part only, its rows end on "
             f"{last:%Y-%m-%d}; it is left out",
-            stacklevel=6,
+            stacklevel=5,
         )
 
 

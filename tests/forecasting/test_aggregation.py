@@ -70,6 +70,33 @@ def test_the_table() -> None:
     assert by_period["n_items"].tolist() == [3, 3, 3]
 
 
+@pytest.mark.parametrize("nameless", [None, np.nan, pd.NaT, pd.NA, "", " "])
+@pytest.mark.parametrize("by_period", [False, True])
+def test_launches_without_a_group_are_one_so_that_sums_add_up(
+    nameless: object, by_period: bool
+) -> None:
+    paths, groups = courses(7), ["b", nameless, "a", "b", nameless, "a", "b"]
+    found = summed(paths, groups, by_period=by_period)
+    assert found["group"].drop_duplicates().tolist() == ["a", "b", "(none)"]
+    np.testing.assert_allclose(found["mean"].sum(), paths.mean().sum())
+    named = [rows for rows, name in enumerate(groups) if name in ("a", "b")]
+    others = summed(paths[np.array(named)], [groups[row] for row in named], by_period=by_period)
+    pd.testing.assert_frame_equal(found[found["group"] != "(none)"], others)
+
+
+@pytest.mark.parametrize("kind", ["timestamps", "numbers", "categories"])
+def test_groups_of_any_kind_may_lack(kind: str) -> None:
+    groups = {
+        "timestamps": pd.Series(pd.to_datetime(["2024-01-02", None, "2024-01-01"])),
+        "numbers": pd.Series([2.5, np.nan, 1.5]),
+        "categories": pd.Series(pd.Categorical(["y", None, "x"], categories=["ghost", "x", "y"])),
+    }[kind]
+    sums = Sums(courses(3), 0.0, LEVELS, 0)
+    found = sums.table(groups, np.array([5, 5, 5]), GRID, CUTOFF, by_period=False)
+    assert found["group"].tolist() == [groups[2], groups[0], "(none)"]
+    assert found["n_items"].tolist() == [1, 1, 1]
+
+
 def test_means_add() -> None:
     paths = courses(7)
     groups = list("abacbca")

@@ -313,6 +313,22 @@ def test_curves_are_unknown_where_the_units_are():
     np.testing.assert_array_equal(made.curves(4)[1], [0, np.nan, 0, np.nan])
 
 
+@pytest.mark.parametrize("freq", ["2W-MON", "4W-MON", "2MS", "28D", "2QS"])
+@pytest.mark.parametrize("old", [None, "2022-11-15", "2022-12-05", "2022-12-26"])
+def test_periods_of_several_units_begin_with_the_table_whatever_was_launched_before(freq, old):
+    days = pd.date_range("2024-01-01", periods=8, freq=freq)
+    sales = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(1.0, 9)})
+    ids, launch = pd.Series(["a", "b"]), pd.Series([old and pd.Timestamp(old), days[6]])
+    made = build_panel(sales, ids, launch.astype("datetime64[ns]"), freq=freq)
+    np.testing.assert_array_equal(made.units[0], np.arange(1.0, 9))
+    assert made.launch[1] == 6
+    grid, periods = made.grid, np.arange(-30, 30)
+    np.testing.assert_array_equal(grid.index(grid.dates(periods)), periods)
+    np.testing.assert_array_equal(
+        grid.index(grid.dates(periods + 1) - pd.Timedelta(days=1)), periods
+    )
+
+
 @pytest.mark.parametrize(
     ("freq", "date", "share"),
     [
