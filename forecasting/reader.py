@@ -208,12 +208,12 @@ class Reader:
             until: A date in the last period observed.
             panel: What had been seen before.
         """
+        units = np.full((len(rows), self.horizon), np.nan)
         so_far = self.sales_so_far(new_items, observed, panel.grid).so_far(until, panel.usual)
-        if so_far is None:
-            return Observed(np.full((len(rows), self.horizon), np.nan))
-        curves = so_far.curves(self.horizon)
-        at = pd.Index(so_far.ids).get_indexer(pd.Index(rows.ids))
-        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
+        if so_far is not None:
+            at = pd.Index(so_far.ids).get_indexer(pd.Index(rows.ids))
+            units[at >= 0] = so_far.curves(self.horizon)[at[at >= 0]]
+        return Observed(units)
 
     def sales_so_far(
         self, new_items: pd.DataFrame, observed: pd.DataFrame | Sales, grid: Grid

@@ -191,13 +191,11 @@ class Rule:
     together: Callable[[SalesRows, Bools], Bools] | None = None
 
 
-def ask(
-    rules: Iterable[Rule], rows: SalesRows, free: Bools, source: str
-) -> tuple[list[Broken], Bools]:
-    """Return the rules that rows break, and which (n,) of the free ones are left.
+def ask(rules: Iterable[Rule], rows: SalesRows, free: Bools) -> tuple[list[Broken], Bools, str]:
+    """Return the rules that rows break, which (n,) of the free ones are left, and why none is.
 
-    Raises:
-        TableError: Nothing is left of what is not bad.
+    Why none is left: the rule by which the last ones are left out; empty where some are left, or
+    are refused.
     """
     broken: list[Broken] = []
     for rule in rules:
@@ -206,16 +204,15 @@ def ask(
             continue
         if rule.drops:
             free = free & ~bad
-            if not free.any() and not broken:
-                how = f'with {rule.drops}="drop" no row is left'
-                raise TableError(f"{source}: {how}; {rule.text} in all of them")
+            if not free.any():
+                return broken, free, f'with {rule.drops}="drop" no row is left; {rule.text}'
             continue
         involved = bad if rule.together is None else rule.together(rows, free) & free
         broken.append(
             Broken(rule.text, rule.show, rule.hint, np.flatnonzero(bad), np.flatnonzero(involved))
         )
         free = free & ~involved
-    return broken, free
+    return broken, free, ""
 
 
 def cell_rules(columns: Columns, rules: SalesRules) -> list[Rule]:

@@ -305,18 +305,20 @@ class Sieved:
         """Ask each row; all arguments are those of `Sales.read`."""
         rows = SalesRows.read(sales, lives, columns, source)
         free = np.ones(len(rows.table), dtype=bool)
-        broken, free = ask(cell_rules(columns, rules), rows, free, source)
+        broken, free, why = ask(cell_rules(columns, rules), rows, free)
         if free.any():
             found, ends = named_periods(freq, rows.dates[free], grid)
             rows = rows.on(found, lives, ends=ends)
             hint = other_weeks(freq, rows.dates[free].unique())
-            more, free = ask(period_rules(columns, rules, freq, hint), rows, free, source)
+            more, free, why = ask(period_rules(columns, rules, freq, hint), rows, free)
             broken += more
 
         def kept() -> Sales:
             """Return the good rows; what the bad ones hid is unknown."""
+            if not free.any() and grid is None:
+                raise TableError(f"{source}: {why or 'no row is left'}")
             if not free.any():
-                raise TableError(f"{source}: no row is left")
+                return Sales.none(lives, grid, columns, source)
             left = _sales(rows, free, lives, grid, columns, source)
             bad = np.unique(np.concatenate([np.empty(0, int), *(one.involved for one in broken)]))
             ids = rows.table[columns.id_col].astype(str).to_numpy()[bad]
