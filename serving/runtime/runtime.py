@@ -219,7 +219,9 @@ class Runtime:
                         self._reloading.add(tenant.name)
                         self._tasks.append(asyncio.create_task(self._reload(tenant)))
             except StoreError:
-                self._note(is_away=True)
+                # A tenant replaced meanwhile is closed: its index says nothing about Milvus.
+                if self.tenants.all() == tenants:
+                    self._note(is_away=True)
             except Exception as error:
                 _log.error("watching failed", exc_info=error)
             steady, more = self._tasks[:_STEADY], self._tasks[_STEADY:]
