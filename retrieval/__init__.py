@@ -24,6 +24,7 @@ from retrieval.errors import (
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
+    append_whole as append_whole,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,
