@@ -10,15 +10,12 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from pipelines import (
-    CollectionOption,
     ConfigOption,
-    DebugOption,
-    LogFormatOption,
-    UriOption,
+    IndexOptions,
     app,
-    index_section,
     running,
     settings_of,
+    verb,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +24,7 @@ if TYPE_CHECKING:
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
 
 
+@verb
 def serve(
     config: ConfigOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -38,19 +36,16 @@ def serve(
     forecaster: Annotated[
         Path | None, typer.Option("--forecaster", metavar="FOLDER", help="A saved forecaster.")
     ] = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
+    *,
+    index: IndexOptions,
 ) -> None:
     """Answer over HTTP: labels, forecasts, like items."""
-    with running(log_format, debug):
-        settings = settings_of(
-            config,
-            index=index_section(uri, collection),
-            serve={"model_labels": model_labels, "forecaster": forecaster},
-        )
-        _run(settings, host, port)
+    settings = settings_of(
+        config,
+        index=index.section,
+        serve={"model_labels": model_labels, "forecaster": forecaster},
+    )
+    _run(settings, host, port)
 
 
 def key(
@@ -79,8 +74,8 @@ def key(
         typer.echo(f"key (shown this once): {secret}\n\nfor the settings:\n\n{lines}", nl=False)
 
 
-for verb in (serve, key):
-    app.command()(verb)
+for command in (serve, key):
+    app.command()(command)
 
 
 def main() -> None:
