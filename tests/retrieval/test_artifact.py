@@ -309,7 +309,7 @@ def test_an_array_that_takes_more_memory_than_its_file_is_refused(
 def test_a_table_of_endless_rows_in_a_few_bytes_is_refused(saved: Path) -> None:
     nothing = pa.table({name: pa.nulls(10_000_000) for name in map(str, range(60))})
     forge(saved, "items.parquet", lambda path: pq.write_table(nothing, path))
-    assert (saved / "items.parquet").stat().st_size < 1_000_000
+    assert (saved / "items.parquet").stat().st_size < 3_000_000
     with pytest.raises(ArtifactError, match=r"items\.parquet is no \.parquet file"):
         read(saved).table("items.parquet")
 
