@@ -89,6 +89,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
     from retrieval import InputError
 
+    os.umask(0o077)  # jobs, journal and audit are for whoever runs the server alone
     _check_host(settings, host)
     _check_models(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has begun
