@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -76,7 +76,7 @@ def _tidy(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return first | {key: "***" if key in _SECRET_NAMES else event[key] for key in event}
 
 
-def _masked(_logger: WrappedLogger, _method: str, line: str) -> str:
+def _masked(_logger: WrappedLogger, _method: str, line: Any) -> str:
     """Mask also what an address or a library's message holds."""
     from retrieval import masked  # heavy: not before something is logged
 

@@ -28,7 +28,8 @@ async def read_body(receive: Receive, most_bytes: int) -> bytes:
     Raises:
         ApiError: It is larger than that, whatever it said of itself.
     """
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":  # the caller has gone
