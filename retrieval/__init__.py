@@ -21,6 +21,7 @@ from retrieval.errors import (
     StoreUnavailableError,
     TableError,
     first_few as first_few,
+    masked as masked,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,

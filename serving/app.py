@@ -57,6 +57,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     for routes in (labels, forecasts, items, routes_jobs):
         app.include_router(routes.router)
     app.include_router(health.router)
+    if settings.serve.metrics:
+        app.include_router(health.measures)
     if settings.serve.telemetry:
         instrument(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -90,6 +89,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
     from retrieval import InputError
 
+    os.umask(0o077)  # jobs, journal and audit are for whoever runs the server alone
     _check_host(settings, host)
     _check_models(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has begun
@@ -150,12 +150,9 @@ def _leave(code: int) -> NoReturn:
 def _check_host(settings: "Settings", host: str) -> None:
     """Without keys anybody may do anything, so nobody from elsewhere may come."""
     from retrieval import InputError
+    from serving.loopback import is_loopback
 
-    try:
-        is_loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not settings.serve.keys and not is_loopback:
+    if not settings.serve.keys and not is_loopback(host):
         raise InputError(
             f"--host {host}: without keys only loopback is served; make one with `likewise key` "
             "and put it into serve.keys"

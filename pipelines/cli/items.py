@@ -57,6 +57,7 @@ def index(
     from pipelines.jobs.index import index_job
     from pipelines.reports.terminal import make_console, show_counts
     from pipelines.tables.output import write_json
+    from retrieval import masked
 
     columns = {
         "id": id_col,
@@ -73,7 +74,8 @@ def index(
     bad = Quarantine.of(settings, "index", out and out.parent)
     table = settings.items.at(items)
     counts = index_job(settings, table, confirmed=yes, quarantine=bad)
-    show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
+    where_to = f"{masked(settings.index.uri)} / {settings.index.collection}"
+    show_counts(make_console(), where_to, counts)
     show_quarantine(bad)
     if out is not None:
         write_json(counts, out)

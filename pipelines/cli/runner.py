@@ -71,15 +71,15 @@ def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
     except typer.Exit:
         raise
     except Exception as error:
-        from retrieval import InputError, LikewiseError
+        from retrieval import InputError, LikewiseError, masked
 
         if debug:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr)
         expected = isinstance(error, LikewiseError | OSError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         if not (expected or debug):
             message += "\n(unexpected; --debug shows where)"
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {masked(message)}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
 
 
