@@ -97,10 +97,13 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         import uvicorn
 
         from serving.app import create_app
+        from serving.connections import OnceAMinute, TimedProtocol, most_connections
     except ImportError as error:
         raise InputError(f"{error.name} is missing: pip install 'likewise[serve]'") from None
 
     logging.getLogger("serving").setLevel(logging.getLogger("pipelines").level)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(OnceAMinute())
     log = structlog.stdlib.get_logger("serving")
 
     def stop(*_: object) -> None:
@@ -115,6 +118,8 @@ def _run(settings: "Settings", host: str, port: int) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            http=TimedProtocol,
+            limit_concurrency=most_connections(),
             timeout_graceful_shutdown=_GRACE,
             ssl_certfile=settings.serve.tls_cert,
             ssl_keyfile=settings.serve.tls_key,
