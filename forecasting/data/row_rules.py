@@ -314,8 +314,8 @@ def _units(column: pd.Series, source: str) -> tuple[Floats, Bools]:
         raise TableError(f"{source}: {column.name} must be numeric, found {column.dtype}")
     there = np.asarray(column.notna(), dtype=bool)
     is_number = np.array([isinstance(cell, Number) for cell in column], dtype=bool)
-    units = column.where(is_number & there).astype("float64")
-    return units.to_numpy(dtype=np.float64), there & ~is_number
+    numbers = column.where(is_number & there).astype("float64")
+    return numbers.to_numpy(dtype=np.float64), there & ~is_number
 
 
 def _missing(rows: SalesRows, column: str) -> Bools:

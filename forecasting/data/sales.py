@@ -186,6 +186,8 @@ class Sales:
     def so_far(self, until: pd.Timestamp | str | None = None, usual: float = 0.0) -> Panel | None:
         """Lay out what new items sold so far, from the first launch on; None: nothing is told.
 
+        A cell beyond reason is named, and stays as told: it moves no other item.
+
         Args:
             until: A date in the last period that sales tell of; None: that of the last row.
             usual: What the best seller of the market usually sells in a period.
@@ -196,7 +198,7 @@ class Sales:
         if until is None and end < self._reached(None):
             self._tell_of_part(end + 1)
         launch = self.grid.index(self.lives["launch"])
-        return self._laid_out(min(int(launch.min()), end), end, usual)
+        return self._laid_out(min(int(launch.min()), end), end, usual, as_told=True)
 
     def _last_told(self, until: pd.Timestamp | str | None) -> int:
         return self.end() if until is None else self._holding("observed_until", until)
@@ -219,14 +221,18 @@ class Sales:
         """Return a period, or the one before it where it is told in part only."""
         return last - 1 if last > 0 and is_told_in_part(self.days, self.grid, last) else last
 
-    def _laid_out(self, begin: int, end: int, usual: float = 0.0) -> Panel:
+    def _laid_out(
+        self, begin: int, end: int, usual: float = 0.0, *, as_told: bool = False
+    ) -> Panel:
         inside = (self.period >= begin) & (self.period <= end)
         shape = (len(self.lives), end - begin + 1)
         units = _summed(self.item[inside], self.period[inside] - begin, self.units[inside], shape)
         unreal = beyond_reason(units, usual)
         if len(unreal.item):
-            self._tell_of_cells(unreal.item, unreal.period + begin, unreal.usual)
-            units[unreal.item, unreal.period] = np.nan
+            then = "it is taken as told" if as_told else "it counts as unknown"
+            self._tell_of_cells(unreal.item, unreal.period + begin, unreal.usual, then)
+            if not as_told:
+                units[unreal.item, unreal.period] = np.nan
         grid = replace(self.grid, origin=self.grid.dates(np.array([begin]))[0])
         launch, gone = grid.index(self.lives["launch"]), grid.index(self.lives["delisted"])
         visible = np.where(launch == NEVER, _first_sale(units), launch)
@@ -244,7 +250,7 @@ class Sales:
             delisted=np.where(gone >= units.shape[1], NEVER, gone)[known],
         )
 
-    def _tell_of_cells(self, item: Ints, period: Ints, usual: float) -> None:
+    def _tell_of_cells(self, item: Ints, period: Ints, usual: float, then: str) -> None:
         columns, days = self.columns, self.grid.dates(period)
 
         def said(at: int) -> str:
@@ -261,7 +267,7 @@ class Sales:
 
         rule = (
             f"{columns.target_col} is beyond reason, where no item usually sells more than "
-            f"{usual:g} in a period; it counts as unknown"
+            f"{usual:g} in a period; {then}"
         )
         lines = [f"{self.source}: {rule}", *first_few(list(range(len(item))), said)]
         tell("\n  ".join(lines), stacklevel=7)
@@ -315,9 +321,9 @@ class Sieved:
 
         def kept() -> Sales:
             """Return the good rows; what the bad ones hid is unknown."""
-            if not free.any() and grid is None:
-                raise TableError(f"{source}: {why or 'no row is left'}")
             if not free.any():
+                if grid is None:
+                    raise TableError(f"{source}: {why or 'no row is left'}")
                 return Sales.none(lives, grid, columns, source)
             left = _sales(rows, free, lives, grid, columns, source)
             bad = np.unique(np.concatenate([np.empty(0, int), *(one.involved for one in broken)]))
