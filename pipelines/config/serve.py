@@ -79,6 +79,7 @@ class ServeSettings(_Section):
     metrics: bool = True
     audit: bool = True
     audit_mb: PositiveFloat = 64.0
+    audit_total_mb: PositiveFloat = 1_024.0
     audit_days: PositiveFloat = 90.0
     telemetry: bool = False
 

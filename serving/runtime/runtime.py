@@ -71,7 +71,12 @@ class Runtime:
         self.audit: AuditLog | None = None
         if options.audit:
             folder = options.data_dir / "audit"
-            self.audit = AuditLog(folder, megabytes=options.audit_mb, days=options.audit_days)
+            self.audit = AuditLog(
+                folder,
+                megabytes=options.audit_mb,
+                total_megabytes=options.audit_total_mb,
+                days=options.audit_days,
+            )
 
     # --- from start to end -----------------------------------------------------------------------
 
