@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from classifiers import NeighborClassifier
-from forecasting import LaunchForecaster
+from forecasting import LaunchForecaster, Sales
 from pipelines.components import classify_block, make_encoder, open_index
 from pipelines.config.settings import Settings
 from pipelines.distributed.blocks import Rows, map_blocks, parts_of
@@ -141,7 +141,7 @@ def forecast_on_ray(
     forecaster: LaunchForecaster,
     new_items: pd.DataFrame,
     *,
-    observed: pd.DataFrame | None,
+    observed: Sales | None,
     observed_until: pd.Timestamp | None,
     future: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -162,7 +162,7 @@ def forecast_on_ray(
     reader = forecaster.reader
     reader.items(new_items, "new_items")  # together: no id may be there twice
     if observed is not None:  # together, too: blocks do not know when the others end
-        observed_until = reader.last_observed(new_items, observed, observed_until)
+        observed_until = observed.last_told(observed_until)
     told: dict[str, Any] = {
         "observed": observed,
         "observed_until": observed_until,
@@ -291,7 +291,7 @@ def _predictor(
         observed = told["observed"]
         if observed is not None:
             ids = rows[forecaster.item_id].astype(str)
-            observed = observed[observed[forecaster.columns.id_col].astype(str).isin(ids)]
+            observed = observed.of(ids.tolist())
         return forecaster.predict_both(rows, **{**told, "observed": observed})
 
     return predict
