@@ -6,6 +6,7 @@ from retrieval.artifact import (
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
+from retrieval.characters import require_characters as require_characters
 from retrieval.encoding.cache import default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
 from retrieval.encoding.weights import EncoderIdentity as EncoderIdentity
@@ -21,6 +22,8 @@ from retrieval.errors import (
     StoreUnavailableError,
     TableError,
     first_few as first_few,
+    require_count as require_count,
+    require_number as require_number,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
@@ -38,8 +41,11 @@ from retrieval.filters import (
 )
 from retrieval.index import ItemIndex
 from retrieval.items import (
+    column_name as column_name,
+    column_names as column_names,
     content_ids as content_ids,
     item_texts as item_texts,
+    named_columns as named_columns,
     validate_items as validate_items,
 )
 from retrieval.memory.search import StoredItems

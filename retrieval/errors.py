@@ -16,9 +16,13 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
+import math
+import numbers
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+
+import numpy as np
 
 _Value = TypeVar("_Value")
 
@@ -73,6 +77,39 @@ def first_few(
     """Return for a message what is to say of the first values, and how many more there are."""
     shown = [say(value) for value in values[:most]]
     return [*shown, f"... and {len(values) - most:,} more"] if len(values) > most else shown
+
+
+def require_count(value: object, name: str, *, least: int = 1, most: int | None = None) -> int:
+    """Return a whole number that counts something.
+
+    Raises:
+        InputError: It is none, or none in this range.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise InputError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if value < least or (most is not None and value > most):
+        wanted = f"an integer of at least {least}"
+        if most is not None:
+            wanted = f"between {least} and {most}"
+        raise InputError(f"{name} must be {wanted}, got {value}")
+    return int(value)
+
+
+def require_number(
+    value: object, name: str, above: float, *, below: float = math.inf, closed: bool = False
+) -> float:
+    """Return a number between two others; `closed`: or the upper one itself.
+
+    Raises:
+        InputError: It is no number, or none in this range.
+    """
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
+    if is_number and (above < value < below or (closed and value == below)):  # type: ignore[operator]
+        return float(value)  # type: ignore[arg-type]
+    if math.isinf(below):
+        raise InputError(f"{name} must be above {above:g}, got {value!r}")
+    end = "]" if closed else ")"
+    raise InputError(f"{name} must be in ({above:g}, {below:g}{end}, got {value!r}")
 
 
 class EncoderMismatchError(InputError):

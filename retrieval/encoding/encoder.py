@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
+from retrieval.characters import require_characters
 from retrieval.encoding.backends import (
     Backend,
     Precision,
@@ -20,7 +21,7 @@ from retrieval.encoding.backends import (
 )
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
-from retrieval.errors import InputError
+from retrieval.errors import InputError, require_count
 from retrieval.guarding import Guard, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
@@ -71,9 +72,10 @@ class Encoder:
         cache_dir: str | Path | Literal[False] | None = None,
         keep_vectors: bool = True,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        self.name = name
+        require_count(batch_size, "batch_size")
+        if not isinstance(name, (str, Path)):
+            raise InputError(f"name must be a model's name or folder, got {name!r}")
+        self.name = name = str(name)
         self.batch_size = batch_size
         self.guard: Guard = unguarded
         self._weights = find_weights(name)
@@ -163,6 +165,10 @@ class Encoder:
         """Share the loaded model between clones of an estimator: an encoder has no fitted state."""
         return self
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Encoder:
+        """Share the loaded model between copies of what uses it, as between clones."""
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker process without the loaded model; it is loaded there on first use."""
         return {**self.__dict__, "_loaded": None}
@@ -178,6 +184,8 @@ def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator
 
 def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
     """Return the distinct texts, in order of appearance, and each text's position among them."""
+    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__") or np.ndim(texts) != 1:
+        raise InputError(f"texts must be a list of strings, got {type(texts).__name__}")
     positions: dict[str, int] = {}
     inverse = np.empty(len(texts), dtype=np.intp)
     for row, text in enumerate(texts):
@@ -185,16 +193,9 @@ def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]
             raise InputError(f"text {row} is of type {type(text).__name__}, expected a string")
         if not text.strip():
             raise InputError(f"text {row} is empty")
-        if not text.isascii() and _has_surrogate(text):
-            raise InputError(
-                f"text {row} holds half a character (a lone surrogate); decode it anew"
-            )
+        require_characters(text, f"text {row}")
         inverse[row] = positions.setdefault(text, len(positions))
     return list(positions), inverse
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def progress_bar(total: int, what: str, unit: str, wanted: bool | None, *, long: int) -> tqdm[Any]:
