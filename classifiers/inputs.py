@@ -143,6 +143,37 @@ def told_labels(y: Labels, *, stacklevel: int = 2) -> Labels:
     return y
 
 
+def share_right(
+    truth: Labels, predicted: npt.NDArray[Any], weights: Any, *, exclusive: bool
+) -> float:
+    """Return the share of items whose label, or list of labels, is the true one.
+
+    Args:
+        truth: n labels or lists of labels, as `told_labels` returns them.
+        predicted: (n,) labels or lists of labels.
+        weights: (n,) how much each item counts; None: alike.
+        exclusive: Whether an item has one label.
+
+    Raises:
+        InputError: They do not go together.
+    """
+    if len(truth) != len(predicted):
+        raise InputError(f"X has {len(predicted)} rows and y has {len(truth)}; they must be equal")
+    if not len(predicted):
+        raise InputError("there is nothing to score: X is empty")
+    if exclusive == _holds_lists(truth):
+        raise InputError("y: one label an item, or lists of labels, as fit was given")
+    if exclusive:
+        hits = [one == found for one, found in zip(_as_labels(truth), predicted, strict=True)]
+    else:
+        lists = zip(_as_label_lists(truth), predicted, strict=True)
+        hits = [names == sorted(found) for names, found in lists]
+    try:
+        return float(np.average(np.asarray(hits, dtype=np.float64), weights=weights))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"sample_weight must be a number for each item: {error}") from None
+
+
 def label_texts(labels: LabelTexts) -> dict[str, list[str]]:
     """Return the texts that describe each label.
 

@@ -39,6 +39,7 @@ from retrieval.filters import (
     Where as Where,
     parse_conditions as parse_conditions,
 )
+from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
     column_name as column_name,
@@ -53,7 +54,7 @@ from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
-from retrieval.queries import to_vectors as to_vectors
+from retrieval.queries import item_ids as item_ids, to_vectors as to_vectors
 from retrieval.saved_model import (
     card_cell as card_cell,
     card_list as card_list,

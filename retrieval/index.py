@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,10 +14,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
-from retrieval.errors import IndexReplacedError, InputError
+from retrieval.errors import IndexReplacedError, InputError, require_count
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
-from retrieval.guarding import Guard, guarded, unguarded
-from retrieval.items import item_texts, validate_items
+from retrieval.guarding import Guard, Lock, guarded, unguarded
+from retrieval.items import (
+    column_name,
+    column_names,
+    item_texts,
+    optional_name,
+    validate_items,
+)
 from retrieval.memory.search import Snapshot, StoredItems
 from retrieval.memory.store import IN_MEMORY, MemoryStore
 from retrieval.milvus.index_kinds import milvus_index, search_params
@@ -32,7 +39,7 @@ from retrieval.milvus.schema import (
 )
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
 from retrieval.neighbors import Hits, Neighbors
-from retrieval.queries import distinct, to_days, to_vectors, unit_rows
+from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
@@ -46,6 +53,11 @@ class ItemIndex:
     The collection is created by the first `upsert`, which also fixes which columns it holds. Its
     name is an alias, of which `retrieval.versions` knows more; what it stands for is looked up
     when the index is opened.
+
+    Threads of one process may share an index: one writes at a time, and what is searched meanwhile
+    is the collection as Milvus has it, or as it was read into memory before or after a write. A
+    copy (`copy.deepcopy`) of one in memory has items of its own; one in Milvus is the connection,
+    is shared by copies, and cannot be pickled: open it anew where it is needed.
 
     Args:
         uri: A path ending in ``.db`` for an embedded Milvus Lite, the address of a Milvus server,
@@ -69,8 +81,8 @@ class ItemIndex:
         StoreError: Milvus cannot be reached or opened.
 
     Attributes:
-        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`; an index that
-            threads share needs one that locks.
+        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`, to time them,
+            or to let one thread in at a time.
     """
 
     def __init__(
@@ -89,6 +101,7 @@ class ItemIndex:
         check_tenant(tenant)
         self.tenant = tenant
         self.guard: Guard = unguarded
+        self._lock = Lock()
         self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
@@ -187,7 +200,12 @@ class ItemIndex:
                 do not fit.
             IndexReplacedError: The name stands for another collection by now.
         """
-        texts = (text,) if isinstance(text, str) else tuple(text)
+        texts, attributes = (
+            tuple(column_names(text, "text")),
+            column_names(attributes, "attributes"),
+        )
+        item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
+        launch_date = optional_name(launch_date, "launch_date")
         clean = validate_items(
             items,
             item_id=item_id,
@@ -216,10 +234,12 @@ class ItemIndex:
         if clean.empty:  # no row tells what its columns hold
             return UpsertCounts()
         joined = item_texts(clean, texts)
-        rows = to_rows(clean, joined, wanted, source)
-        # Another process or tenant may have made it since.
-        there = self._layout or self._checked(self._read_layout())
-        self._layout = self._create(wanted) if there is None else agreed(there, wanted)
+        is_kept_in_memory = isinstance(self._store, MemoryStore)
+        rows = to_rows(clean, joined, wanted, source, is_limited=not is_kept_in_memory)
+        with self._lock:
+            # Another process or tenant may have made it since.
+            there = self._layout or self._checked(self._read_layout())
+            self._layout = self._create(wanted) if there is None else agreed(there, wanted)
         with self._writing():
             return write_rows(
                 self._store,
@@ -260,11 +280,12 @@ class ItemIndex:
         Raises:
             IndexReplacedError: The name stands for another collection by now.
         """
+        named = item_ids(ids)
         if self._layout is None:
             return 0
-        self.refresh()
         with self._writing():
-            return self._store.delete([str(one) for one in ids])
+            self.refresh()
+            return self._store.delete(named)
 
     def count(self) -> int:
         """Return the number of items."""
@@ -310,8 +331,9 @@ class ItemIndex:
         """
         layout = self.layout
         fields = ["item_id", "text", "label", "launch_day", *layout.fields.values()]
-        found = {row["item_id"]: row for row in self._store.get([str(one) for one in ids], fields)}
-        rows = [found[one] for one in dict.fromkeys(map(str, ids)) if one in found]
+        named = item_ids(ids)
+        found = {row["item_id"]: row for row in self._store.get(named, fields)}
+        rows = [found[one] for one in dict.fromkeys(named) if one in found]
         frame = pd.DataFrame(rows, columns=fields)
         frame["label"] = frame["label"].replace(MISSING_STRING, None)
         days = [to_date(day) for day in frame.pop("launch_day")]
@@ -355,6 +377,7 @@ class ItemIndex:
         Raises:
             InputError: The collection is empty.
         """
+        ids = item_ids(ids)
         rows = {one: row for row, one in enumerate(ids)}
         read = np.full((len(rows), self.layout.encoder.dim), np.nan, dtype=np.float32)
         for found in self._store.get(ids, ["item_id", "vector"]):
@@ -394,11 +417,10 @@ class ItemIndex:
             StoreError: Milvus does not answer or refuses.
         """
         layout = self.layout
+        k = require_count(k, "k", most=MOST_NEIGHBORS - 1)  # Milvus takes no numpy integer
         vectors, names = to_vectors(queries, ids, layout, self.encoder)
         days = to_days(as_of, len(vectors))
-        limit = int(k) + (1 if exclude_self else 0)  # Milvus takes no numpy integer
-        if not 1 <= k <= MOST_NEIGHBORS - 1:
-            raise InputError(f"k must be between 1 and {MOST_NEIGHBORS - 1}, got {k}")
+        limit = k + (1 if exclude_self else 0)
         # Items often read the same; what reads the same and stands at one date is searched once.
         first, row = distinct(vectors, days)
         days = None if days is None else days[first]
@@ -410,14 +432,25 @@ class ItemIndex:
         if self.tenant is not None:
             self.delete(self.ids())
             return
-        self._store.drop()
-        self._layout = None
-        self._snapshot = None
+        with self._lock:
+            self._store.drop()
+            self._layout = None
+            self._snapshot = None
 
     def close(self) -> None:
         """Disconnect from Milvus, and free the lock of a Lite file."""
         self._snapshot = None
         self._store.close()
+
+    def as_now(self) -> ItemIndex:
+        """Return an index that goes on answering as this one does now; of Milvus, this one."""
+        if not isinstance(self._store, MemoryStore) or self._layout is None:
+            return self
+        with self._lock:
+            snapshot = self._in_memory(self._layout)
+            now = copy.copy(self)
+            now._snapshot = snapshot
+        return now
 
     def __enter__(self) -> ItemIndex:
         """Return itself."""
@@ -434,6 +467,31 @@ class ItemIndex:
     def __sklearn_clone__(self) -> ItemIndex:
         """Share the connection between clones of an estimator."""
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ItemIndex:
+        """Share the connection between copies, too; items in memory are copied."""
+        if not isinstance(self._store, MemoryStore):
+            return self
+        with self._lock:
+            other = copy.copy(self)
+            other._store = copy.deepcopy(self._store, memo)
+            other._lock = Lock()
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process with the items that are in memory.
+
+        Raises:
+            InputError: The items are in Milvus, whose connection cannot travel.
+        """
+        if not isinstance(self._store, MemoryStore):
+            raise InputError(
+                f"the index {self.collection!r} in {self.uri} is a connection to Milvus, which "
+                "cannot be pickled: open it anew there with ItemIndex(uri, encoder, collection); a "
+                "classifier or forecaster is taken along by save(path) and load(path, index=...)"
+            )
+        with self._lock:
+            return {**self.__dict__, "_snapshot": None}
 
     # --- opening and creating --------------------------------------------------------------------
 
@@ -453,14 +511,15 @@ class ItemIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Refuse to write where nobody reads.
+        """Write alone, and refuse to write where nobody reads.
 
         Asked again afterwards: what is acknowledged was there before the name was moved, and
         whoever moves it carries that over.
         """
-        self._require_current()
-        yield
-        self._require_current()
+        with self._lock:
+            self._require_current()
+            yield
+            self._require_current()
 
     def _require_current(self) -> None:
         if not self._store.is_current():
@@ -484,6 +543,7 @@ class ItemIndex:
         if len(vectors) == 0:
             return Hits.empty(0, limit)
         is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
+        # Without a lock: a snapshot stays as it is, and is let go of before anything is written.
         if is_bulk or self._snapshot is not None or isinstance(self._store, MemoryStore):
             snapshot = self._in_memory(layout)
             return snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
@@ -500,11 +560,13 @@ class ItemIndex:
 
     def _in_memory(self, layout: Layout) -> Snapshot:
         """Read the collection; where later searches gain by it, it is kept until a write."""
-        if self._snapshot is not None:
-            return self._snapshot
-        snapshot = Snapshot.read(self._store, layout)
-        if self._is_exact_on_lite(layout):
-            self._snapshot = snapshot
+        kept = self._snapshot
+        if kept is not None:
+            return kept
+        with self._lock:  # not while another thread writes: what was read then would be kept
+            snapshot = self._snapshot or Snapshot.read(self._store, layout)
+            if self._is_exact_on_lite(layout):
+                self._snapshot = snapshot
         return snapshot
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:

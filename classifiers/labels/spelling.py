@@ -77,7 +77,7 @@ def normalize_labels(y: Iterable[Any], known: Iterable[Any] = ()) -> list[Any]:
     entries, known = list(y), list(known)
     chosen = {key: spellings[0] for key, spellings in _spellings(entries).items()}
     chosen |= {key: spellings[0] for key, spellings in _spellings(known).items()}
-    exact = {label.strip() for label in known if isinstance(label, str)}
+    exact = {label.strip() for label in _each(known) if isinstance(label, str)}
 
     def normalized(label: Any) -> Any:
         if not isinstance(label, str):
@@ -100,22 +100,30 @@ def spelled_like(label: str, known: Iterable[Any]) -> str | None:
 
 
 def described_as_known(
-    described: Mapping[str, Sequence[str]], known: Iterable[Any]
+    described: Mapping[str, Sequence[str]], known: Iterable[Any], *, every: bool = False
 ) -> dict[str, list[str]]:
     """Give labels in words the spelling that the labels of the examples have.
 
     Args:
         described: Label → the texts that describe it.
         known: Labels of the examples, or lists of labels.
+        every: Make those one, too, that no example has and that differ only in spelling.
 
     Returns:
         The same; where several were spellings of one label, it has the texts of all.
     """
-    spellings = _spellings(known)
+    if every:
+        names = normalize_labels(list(described), known)
+    else:
+        spellings = _spellings(known)
+        there = [spellings.get(spelling_key(name), [name]) for name in described]
+        names = [
+            name if name in several else several[0]
+            for name, several in zip(described, there, strict=True)
+        ]
     spelled: dict[str, list[str]] = {}
-    for name, texts in described.items():
-        there = spellings.get(spelling_key(name), [name])
-        spelled.setdefault(name if name in there else there[0], []).extend(texts)
+    for name, texts in zip(names, described.values(), strict=True):
+        spelled.setdefault(name, []).extend(texts)
     return spelled
 
 

@@ -22,7 +22,7 @@ from retrieval.encoding.backends import (
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError, require_count
-from retrieval.guarding import Guard, guarded, unguarded
+from retrieval.guarding import Guard, Lock, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -59,7 +59,8 @@ class Encoder:
 
     Attributes:
         precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
-        guard: Entered around `encode`; an encoder that threads share needs one that locks.
+        guard: Entered around `encode`, to time it, or to let one thread in at a time. Threads may
+            share an encoder without: they take turns, batch by batch.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Encoder:
         self.name = name = str(name)
         self.batch_size = batch_size
         self.guard: Guard = unguarded
+        self._lock = Lock()  # neither engine may be asked by two threads at a time
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
@@ -137,7 +139,8 @@ class Encoder:
         backend = self._backend()
         tokens = {missing[0]: 0}  # one text makes one batch, however long
         if len(missing) > 1:
-            counts = backend.tokens([unique[one] for one in missing])
+            with self._lock:
+                counts = backend.tokens([unique[one] for one in missing])
             tokens = dict(zip(missing, counts.tolist(), strict=True))
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
@@ -145,17 +148,19 @@ class Encoder:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for batch in _batches(chunk, tokens, self.batch_size):
-                    vectors[batch] = backend.encode([unique[position] for position in batch])
+                    with self._lock:
+                        vectors[batch] = backend.encode([unique[position] for position in batch])
                     bar.update(len(batch))
                 if self._cache is not None:
                     self._cache.write([unique[position] for position in chunk], vectors[chunk])
 
     def _backend(self) -> Backend:
-        if self._loaded is None:
-            self._loaded = load_backend(
-                self.identity, self._weights, self._cache_dir, self.precision
-            )
-        return self._loaded
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_backend(
+                    self.identity, self._weights, self._cache_dir, self.precision
+                )
+            return self._loaded
 
     def __repr__(self) -> str:
         """Name, backend and dimension."""
