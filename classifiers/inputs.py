@@ -137,8 +137,8 @@ def told_labels(y: Labels, *, stacklevel: int = 2) -> Labels:
     is_one = isinstance(y, (str, bytes)) or (isinstance(y, np.ndarray) and not y.ndim)
     if is_one or not isinstance(y, (Sequence, pd.Series, pd.Index, np.ndarray, ExtensionArray)):
         raise InputError(
-            "y must be one label for each row of X (a list, Series or array), "
-            f"got {type(y).__name__}"
+            f"y must be one label for each row of X, got {type(y).__name__}; pass a list, a Series "
+            "or an array"
         )
     return y
 
@@ -169,9 +169,12 @@ def share_right(
         lists = zip(_as_label_lists(truth), predicted, strict=True)
         hits = [names == sorted(found) for names, found in lists]
     try:
-        return float(np.average(np.asarray(hits, dtype=np.float64), weights=weights))
+        score = float(np.average(np.asarray(hits, dtype=np.float64), weights=weights))
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(f"sample_weight must be a number for each item: {error}") from None
+    if not 0 <= score <= 1:
+        raise InputError("sample_weight must be a number for each item, not negative nor missing")
+    return score
 
 
 def label_texts(labels: LabelTexts) -> dict[str, list[str]]:
@@ -189,8 +192,8 @@ def label_texts(labels: LabelTexts) -> dict[str, list[str]]:
         raise InputError("labels is empty; pass at least one name")
     described: dict[str, list[str]] = {}
     for name, texts in given:
-        several = list(texts) if isinstance(texts, (*_LISTS, pd.Series)) else [texts]
-        several = [] if several == [None] else several
+        is_several = isinstance(texts, (*_LISTS, pd.Series, pd.Index)) and _is_flat(texts)
+        several = [] if texts is None else list(texts) if is_several else [texts]
         for text in [name, *several]:
             if not isinstance(text, str):
                 raise InputError(f"labels: not two strings: {name!r}: {texts!r}")
@@ -298,7 +301,7 @@ def _checked_table(X: pd.DataFrame, columns: list[str], item_id: str) -> pd.Data
 
 def _checked_texts(X: Any) -> list[str]:
     is_column = isinstance(X, (list, tuple, pd.Series, pd.Index, np.ndarray, ExtensionArray))
-    if not is_column or (isinstance(X, np.ndarray) and X.ndim != 1):
+    if not is_column or not _is_flat(X):
         kind = type(X).__name__
         shape = f" of shape {X.shape}" if isinstance(X, np.ndarray) else ""
         raise InputError(f"X must be a list or Series of texts, or a DataFrame; got {kind}{shape}")
@@ -333,6 +336,10 @@ def _from_matrix(y: Any, stacklevel: int) -> Labels:
         )
     labels = names if names is not None else [str(one) for one in range(cells.shape[1])]
     return [[labels[one] for one in np.flatnonzero(row)] for row in cells.astype(bool)]
+
+
+def _is_flat(values: Any) -> bool:
+    return not isinstance(values, np.ndarray) or values.ndim == 1
 
 
 def _is_flag(cell: Any) -> bool:
@@ -375,7 +382,7 @@ def _holds_lists(y: Labels) -> bool:
 def _as_label_lists(y: Labels) -> list[list[str]]:
     lists = []
     for row, one in enumerate(y, start=1):
-        if not isinstance(one, _LISTS) or (isinstance(one, np.ndarray) and one.ndim != 1):
+        if not isinstance(one, _LISTS) or not _is_flat(one):
             raise InputError(
                 f"y: row {row} is not a list of strings, as other rows are: {one!r}; "
                 "an item of no label has an empty list"

@@ -73,7 +73,9 @@ from retrieval import (
     column_names,
     item_ids,
     require_count,
+    require_kind,
     require_number,
+    require_path,
 )
 
 if TYPE_CHECKING:
@@ -426,7 +428,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if not self.normalize_labels:
             bare = known.names[known.counts == 0].tolist()
             changed = [one for one, now in zip(told, spelled, strict=True) if one is not now]
-            names = [n for one in changed for n in ([one] if isinstance(one, str) else one)]
+            each = [name for one in changed for name in ([one] if isinstance(one, str) else one)]
+            names = [name for name in each if isinstance(name, str)]
             warn_of_other_spellings(names, bare, stacklevel=5)
         return spelled
 
@@ -434,19 +437,19 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         require_count(self.k, "k")
         require_number(self.temperature, "temperature", 0)
         require_count(self.random_state, "random_state", least=0)
-        if self.head not in ("linear", None):
+        if self.head is not None and not (isinstance(self.head, str) and self.head == "linear"):
             raise InputError(f"head must be 'linear' or None, got {self.head!r}")
         if not (self.hierarchy is None or isinstance(self.hierarchy, (str, Mapping))):
             raise InputError(
                 f"hierarchy must be a separator or child → parent, got {self.hierarchy!r}"
             )
         require_number(self.false_alarm_rate, "false_alarm_rate", 0, below=1)
+        for name in ("prototypes", "calibrate", "normalize_labels"):
+            require_kind(getattr(self, name), name, bool, np.bool_, or_none=name == "prototypes")
         if self.prior is not None:
             shares_of(self.prior)
-        for name, kind in (("index", ItemIndex), ("encoder", Encoder)):
-            one = getattr(self, name)
-            if not isinstance(one, (kind, type(None))):
-                raise InputError(f"{name} must be of {kind.__name__}, got {type(one).__name__}")
+        require_kind(self.index, "index", ItemIndex, or_none=True)
+        require_kind(self.encoder, "encoder", Encoder, or_none=True)
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("pass an index or an encoder: an index has its own encoder")
 
@@ -551,6 +554,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         if not self._known().exclusive:
             raise InputError("predict_set is for items of one label; predict returns sets as it is")
+        require_number(coverage, "coverage", 0, below=1)
         asked = {"coverage": coverage, "per_label": per_label, "must_cover": True}
 
         def sets(answer: Prediction, now: _Now) -> list[list[Any]]:
@@ -598,6 +602,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
               not know the label yet; `refit_head` teaches it.
         """
         neighbors = require_count(neighbors, "neighbors", least=0)
+        require_number(coverage, "coverage", 0, below=1)
         require_number(confidence, "confidence", 0, below=1, closed=True)
 
         def table(answer: Prediction, now: _Now) -> pd.DataFrame:
@@ -659,7 +664,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises:
             InputError: The folder is there and is something else than a saved model.
         """
-        write_classifier(Path(path), self.get_params(deep=False), self._known(), self.index_)
+        write_classifier(require_path(path), self.get_params(deep=False), self._known(), self.index_)
 
     @classmethod
     def load(
@@ -677,7 +682,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             EncoderMismatchError: The encoder is another one.
             InputError: An index is missing, or one too many, or the encoder cannot be found.
         """
-        saved = read_classifier(Path(path), index, encoder)
+        saved = read_classifier(require_path(path), index, encoder)
         classifier = cls(**saved.parameters)
         classifier._check_parameters()
         if index is None:

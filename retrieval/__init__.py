@@ -23,7 +23,9 @@ from retrieval.errors import (
     TableError,
     first_few as first_few,
     require_count as require_count,
+    require_kind as require_kind,
     require_number as require_number,
+    require_path as require_path,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,

@@ -18,8 +18,10 @@ else to 1 and 5xx.
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -93,6 +95,44 @@ def require_count(value: object, name: str, *, least: int = 1, most: int | None 
             wanted = f"between {least} and {most}"
         raise InputError(f"{name} must be {wanted}, got {value}")
     return int(value)
+
+
+def require_choice(value: object, name: str, choices: Iterable[str]) -> None:
+    """Refuse what is none of some names.
+
+    Raises:
+        InputError: It is none of them; the message lists them.
+    """
+    there = list(choices)
+    if not isinstance(value, str) or value not in there:
+        raise InputError(f"unknown {name} {value!r}; there are: {', '.join(there)}")
+
+
+def require_kind(value: object, name: str, *kinds: type, or_none: bool = False) -> None:
+    """Refuse what is of none of some kinds.
+
+    Raises:
+        InputError: It is of another kind, which the message names.
+    """
+    if isinstance(value, kinds) or (or_none and value is None):
+        return
+    wanted = " or ".join([*(kind.__name__ for kind in kinds), *(["None"] if or_none else [])])
+    raise InputError(f"{name} must be of {wanted}, got {type(value).__name__}: {value!r:.80}")
+
+
+def require_path(value: object, name: str = "path") -> Path:
+    """Return the path of a file or folder.
+
+    Raises:
+        InputError: It is none.
+    """
+    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
+        raise InputError(f"{name} must be the path of a file or folder, got {value!r}")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        raise InputError(f"{name} holds half a character: {value!r}") from None
+    return Path(value)
 
 
 def require_number(

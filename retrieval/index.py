@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
-from retrieval.errors import IndexReplacedError, InputError, require_count
+from retrieval.errors import IndexReplacedError, InputError, require_count, require_kind
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 from retrieval.items import (
@@ -361,7 +361,7 @@ class ItemIndex:
         Raises:
             InputError: The filter cannot be right, or the collection is empty.
         """
-        parsed = parse_where(where or {}, self.layout.attributes)
+        parsed = parse_where({} if where is None else where, self.layout.attributes)
         return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
 
     @guarded
@@ -377,12 +377,12 @@ class ItemIndex:
         Raises:
             InputError: The collection is empty.
         """
-        ids = item_ids(ids)
-        rows = {one: row for row, one in enumerate(ids)}
+        named = item_ids(ids)
+        rows = {one: row for row, one in enumerate(dict.fromkeys(named))}
         read = np.full((len(rows), self.layout.encoder.dim), np.nan, dtype=np.float32)
-        for found in self._store.get(ids, ["item_id", "vector"]):
+        for found in self._store.get(list(rows), ["item_id", "vector"]):
             read[rows[found["item_id"]]] = found["vector"]
-        return read
+        return read if len(rows) == len(named) else read[[rows[one] for one in named]]
 
     @guarded
     def neighbors(
@@ -420,11 +420,13 @@ class ItemIndex:
         k = require_count(k, "k", most=MOST_NEIGHBORS - 1)  # Milvus takes no numpy integer
         vectors, names = to_vectors(queries, ids, layout, self.encoder)
         days = to_days(as_of, len(vectors))
+        if not isinstance(labeled, (bool, np.bool_, type(None))):
+            raise InputError(f"labeled must be True, False or None, got {labeled!r}")
         limit = k + (1 if exclude_self else 0)
         # Items often read the same; what reads the same and stands at one date is searched once.
         first, row = distinct(vectors, days)
         days = None if days is None else days[first]
-        hits = self._search(vectors[first], limit, days, labeled, where or {}, layout)
+        hits = self._search(vectors[first], limit, days, labeled, where, layout)
         return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
 
     def drop(self) -> None:
@@ -536,10 +538,10 @@ class ItemIndex:
         limit: int,
         as_of: npt.NDArray[np.int64] | None,
         labeled: bool | None,
-        where: Mapping[str, Condition],
+        where: Mapping[str, Condition] | None,
         layout: Layout,
     ) -> Hits:
-        parsed = parse_where(where, layout.attributes)
+        parsed = parse_where({} if where is None else where, layout.attributes)
         if len(vectors) == 0:
             return Hits.empty(0, limit)
         is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
@@ -579,6 +581,8 @@ def made_encoder(
     """Return the encoder itself, or the one that a collection was filled with."""
     if isinstance(encoder, Encoder):
         return encoder
+    if encoder is not None and not callable(encoder):
+        raise InputError(f"encoder must be of Encoder, got {type(encoder).__name__}: {encoder!r:.80}")
     make = encoder or Encoder
     return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
 
@@ -586,6 +590,7 @@ def made_encoder(
 def _open_store(
     uri: str, collection: str, token: str | None, timeout: float, tenant: str | None
 ) -> Store | MemoryStore:
+    require_kind(collection, "collection", str)
     if uri != IN_MEMORY:
         return Store(uri, collection, token=token, timeout=timeout, tenant=tenant)
     if tenant is not None:

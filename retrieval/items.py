@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from pandas.api import types as dtypes
 from pandera.errors import SchemaErrors
 
-from retrieval.characters import HALF, has_half_character
+from retrieval.characters import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
 
 _YEARS = (1700, 2261)
@@ -61,8 +61,12 @@ def validate_items(
     launch_date = optional_name(launch_date, "launch_date")
     wanted = list(dict.fromkeys([item_id, *texts, label, launch_date, *attributes]))
     columns = [column for column in wanted if column is not None]
+    if not texts:
+        raise InputError("text: name the column, or columns, that hold the text")
     _require_columns(items, columns, source)
     clean = items[columns].reset_index(drop=True)
+    for column in columns:
+        _require_characters(clean[column], source)
 
     clean[item_id] = _as_ids(clean[item_id], source)
     rules = {**dict.fromkeys([item_id, *texts], _TEXT), item_id: _ID}
@@ -76,8 +80,6 @@ def validate_items(
             if dtypes.is_float_dtype(clean[column]):
                 rules[column] = _NUMBER
     _require_order(clean, rules, texts, source)
-    for column in columns:
-        _require_characters(clean[column], source)
     return clean
 
 
@@ -105,7 +107,8 @@ def column_names(names: object, what: str) -> list[str]:
         InputError: One is neither a string nor a number.
     """
     several = isinstance(names, (list, tuple, pd.Index, np.ndarray, pd.Series, dict))
-    listed = list(names) if several else [names]  # type: ignore[call-overload]
+    is_flat = not isinstance(names, np.ndarray) or names.ndim == 1
+    listed = list(names) if several and is_flat else [names]  # type: ignore[call-overload]
     wrong = [
         one
         for one in listed
@@ -113,6 +116,8 @@ def column_names(names: object, what: str) -> list[str]:
     ]
     if wrong:
         raise InputError(f"{what}: not the name of a column: {wrong[0]!r}")
+    for one in listed:
+        require_characters(str(one), what)
     return [str(one) for one in listed]
 
 
@@ -220,7 +225,7 @@ def _as_attribute(values: pd.Series) -> pd.Series:
 
 
 def _require_characters(values: pd.Series, source: str) -> None:
-    if dtypes.is_object_dtype(values) or dtypes.is_string_dtype(values):
+    if dtypes.is_object_dtype(values):  # pandas' own strings are encoded already
         bad = [isinstance(one, str) and has_half_character(one) for one in values]
         _refuse(values, pd.Series(bad, index=values.index, dtype=bool), HALF, source)
 

@@ -53,7 +53,8 @@ def to_vectors(
         vectors = encoder.encode(list(queries))
     names = np.full(len(vectors), None, dtype=object)
     if ids is not None:
-        if isinstance(ids, (str, bytes)) or not isinstance(ids, _SEVERAL):
+        is_flat = np.ndim(ids) == 1 if isinstance(ids, (np.ndarray, pd.DataFrame)) else True
+        if not is_flat or not isinstance(ids, _SEVERAL):
             raise InputError(f"ids must be a list of item ids, got {type(ids).__name__}")
         if len(ids) != len(vectors):
             raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
@@ -70,7 +71,8 @@ def item_ids(ids: Any) -> list[str]:
     Raises:
         InputError: It is one, or one of them is neither.
     """
-    if isinstance(ids, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(ids, Iterable):
+    is_one = isinstance(ids, np.ndarray) and ids.ndim != 1
+    if is_one or isinstance(ids, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(ids, Iterable):
         given = f"the string {ids!r}" if isinstance(ids, str) else repr(ids)[:80]
         raise InputError(f"ids must be a list of item ids, got {given}")
     listed = list(ids)

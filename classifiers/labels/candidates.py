@@ -25,7 +25,8 @@ def allowed_labels(candidates: Candidates, classes: npt.NDArray[Any], n: int) ->
         InputError: A label is not one of the classes, an item is left without any, or there are
             lists for another number of items.
     """
-    if isinstance(candidates, (str, bytes, Mapping)) or not isinstance(candidates, Iterable):
+    is_one = isinstance(candidates, np.ndarray) and not candidates.ndim
+    if is_one or isinstance(candidates, (str, bytes, Mapping)) or not isinstance(candidates, Iterable):
         given = f"the string {candidates!r}" if isinstance(candidates, str) else repr(candidates)
         raise InputError(f"candidates must be a list of labels, got {given}")
     position = {label: place for place, label in enumerate(classes.tolist())}

@@ -19,6 +19,7 @@ from retrieval import (
     ItemIndex,
     item_texts,
     require_count,
+    require_kind,
     require_number,
 )
 
@@ -87,6 +88,7 @@ def label_issues(
             are fewer than two different ones, or a parameter is out of range.
     """
     require_count(k, "k")
+    require_kind(encoder, "encoder", Encoder, or_none=True)
     require_number(duplicate_similarity, "duplicate_similarity", 0, below=1, closed=True)
     examples = labeled_examples(X, told_labels(y, stacklevel=3), text=text, item_id=item_id)
     if not examples.exclusive:

@@ -11,11 +11,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from retrieval import InputError, first_few
 
 # Characters that take no room: formats (zero-width ones, soft hyphens) are a category of Unicode,
 # these are the fillers and selectors that are not.
 _UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+
+_LISTS = (list, tuple, set, frozenset, np.ndarray)
 
 _WHAT = "case, blanks, Unicode form or invisible characters"
 
@@ -72,9 +77,13 @@ def normalize_labels(y: Iterable[Any], known: Iterable[Any] = ()) -> list[Any]:
     Raises:
         InputError: `y` is a single string, or nothing that has entries.
     """
-    if isinstance(y, (str, bytes, Mapping)) or not isinstance(y, Iterable):
+    is_one = isinstance(y, np.ndarray) and not y.ndim
+    if is_one or isinstance(y, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(y, Iterable):
         raise InputError(f"y must be labels, one for each item, got {type(y).__name__}")
     entries, known = list(y), list(known)
+    for row, entry in enumerate(entries, start=1):
+        if not _is_label(entry) and not all(map(_is_label, entry)):
+            raise InputError(f"y: row {row} is neither a label nor a list of labels: {entry!r}")
     chosen = {key: spellings[0] for key, spellings in _spellings(entries).items()}
     chosen |= {key: spellings[0] for key, spellings in _spellings(known).items()}
     exact = {label.strip() for label in _each(known) if isinstance(label, str)}
@@ -190,4 +199,4 @@ def _each(y: Iterable[Any]) -> Iterator[Any]:
 
 
 def _is_label(entry: Any) -> bool:
-    return isinstance(entry, str) or not isinstance(entry, Iterable)
+    return isinstance(entry, (str, bytes, Mapping)) or not isinstance(entry, _LISTS)

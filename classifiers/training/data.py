@@ -19,7 +19,7 @@ from classifiers.labels.spelling import (
 )
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, to_vectors
+from retrieval import InputError, ItemIndex, item_texts, require_characters, to_vectors
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -277,13 +277,16 @@ def _groups(
         return index.get(ids.tolist())[groups].to_numpy()
     if not is_private:
         raise InputError("groups: with an index of yours, name the attribute that tells the group")
-    if not isinstance(groups, Collection) or isinstance(groups, (bytes, Mapping)):
+    is_table = isinstance(groups, (pd.DataFrame, np.ndarray)) and groups.ndim != 1
+    if is_table or not isinstance(groups, Collection) or isinstance(groups, (bytes, Mapping)):
         raise InputError(f"groups must be a value for each example, got {type(groups).__name__}")
     if len(groups) != len(ids):
         raise InputError(f"groups holds {len(groups)} values for {len(ids)} examples")
     for row, one in enumerate(groups, start=1):
         if not isinstance(one, Hashable):
             raise InputError(f"groups: row {row} is not one value: {one!r}")
+        if isinstance(one, str):
+            require_characters(one, f"groups: row {row}")
     return pd.Series(list(groups), dtype=object).to_numpy()
 
 

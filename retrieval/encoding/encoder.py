@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from pandas.api.extensions import ExtensionArray
 from tqdm.auto import tqdm
 
 from retrieval.characters import require_characters
@@ -189,7 +191,9 @@ def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator
 
 def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
     """Return the distinct texts, in order of appearance, and each text's position among them."""
-    if isinstance(texts, (str, bytes)) or not hasattr(texts, "__len__") or np.ndim(texts) != 1:
+    is_column = isinstance(texts, (Sequence, pd.Series, pd.Index, np.ndarray, ExtensionArray))
+    is_flat = not isinstance(texts, np.ndarray) or texts.ndim == 1
+    if isinstance(texts, (str, bytes)) or not is_column or not is_flat:
         raise InputError(f"texts must be a list of strings, got {type(texts).__name__}")
     positions: dict[str, int] = {}
     inverse = np.empty(len(texts), dtype=np.intp)

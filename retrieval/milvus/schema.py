@@ -136,7 +136,7 @@ def check_tenant(name: str | None) -> None:
         InputError: It has other characters than letters, digits, ``_``, ``.`` and ``-``, or none,
             or more than 64.
     """
-    if name is not None and not _TENANT.fullmatch(name):
+    if name is not None and not (isinstance(name, str) and _TENANT.fullmatch(name)):
         raise InputError(
             f"tenant {name!r}: a name has 1 to {_TENANT_BYTES} letters, digits, _, . or -"
         )
