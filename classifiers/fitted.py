@@ -116,7 +116,7 @@ def with_label(
         raise InputError(f"label {name!r} exists; add_examples adds to it")
     if (twin := spelled_like(name, knowledge.names)) is not None:
         raise InputError(
-            f"label {name!r} exists, spelled {twin!r}; name it so, or choose a name that differs in "
+            f"label {name!r} exists, spelled {twin!r}; name it so, or choose one that differs in "
             "more than case, blanks and Unicode form"
         )
     if not (knowledge.is_private or knowledge.trained.sources.prototypes):
@@ -132,9 +132,7 @@ def with_label(
     return _with_prototypes(grown, prototypes)
 
 
-def spelled_as_known(
-    knowledge: FittedState, labels: Sequence[Any], *, every: bool
-) -> list[Any]:
+def spelled_as_known(knowledge: FittedState, labels: Sequence[Any], *, every: bool) -> list[Any]:
     """Return labels, or lists of labels, in the spelling of those that are known.
 
     Args:

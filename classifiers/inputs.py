@@ -357,7 +357,9 @@ def _as_labels(y: Labels) -> npt.NDArray[Any]:
     if len(kinds) > 1 or None in kinds:
         first = _kind(values[0]) or ""
         row, other = next(
-            (row, one) for row, one in enumerate(values, 1) if _kind(one) in (None, *kinds - {first})
+            (row, one)
+            for row, one in enumerate(values, 1)
+            if _kind(one) in (None, *kinds - {first})
         )
         raise InputError(
             "y: labels must be all strings, all integers or all booleans, one kind only; "

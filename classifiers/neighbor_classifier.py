@@ -435,7 +435,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _check_parameters(self) -> None:
         require_count(self.k, "k")
-        require_number(self.temperature, "temperature", 0)
+        require_number(self.temperature, "temperature", 0, closed=True)
         require_count(self.random_state, "random_state", least=0)
         if self.head is not None and not (isinstance(self.head, str) and self.head == "linear"):
             raise InputError(f"head must be 'linear' or None, got {self.head!r}")
@@ -664,7 +664,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises:
             InputError: The folder is there and is something else than a saved model.
         """
-        write_classifier(require_path(path), self.get_params(deep=False), self._known(), self.index_)
+        write_classifier(
+            require_path(path), self.get_params(deep=False), self._known(), self.index_
+        )
 
     @classmethod
     def load(

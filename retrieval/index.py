@@ -582,7 +582,9 @@ def made_encoder(
     if isinstance(encoder, Encoder):
         return encoder
     if encoder is not None and not callable(encoder):
-        raise InputError(f"encoder must be of Encoder, got {type(encoder).__name__}: {encoder!r:.80}")
+        raise InputError(
+            f"encoder must be of Encoder, got {type(encoder).__name__}: {encoder!r:.80}"
+        )
     make = encoder or Encoder
     return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
 

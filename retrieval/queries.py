@@ -72,7 +72,11 @@ def item_ids(ids: Any) -> list[str]:
         InputError: It is one, or one of them is neither.
     """
     is_one = isinstance(ids, np.ndarray) and ids.ndim != 1
-    if is_one or isinstance(ids, (str, bytes, Mapping, pd.DataFrame)) or not isinstance(ids, Iterable):
+    if (
+        is_one
+        or isinstance(ids, (str, bytes, Mapping, pd.DataFrame))
+        or not isinstance(ids, Iterable)
+    ):
         given = f"the string {ids!r}" if isinstance(ids, str) else repr(ids)[:80]
         raise InputError(f"ids must be a list of item ids, got {given}")
     listed = list(ids)

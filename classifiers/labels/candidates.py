@@ -26,7 +26,11 @@ def allowed_labels(candidates: Candidates, classes: npt.NDArray[Any], n: int) ->
             lists for another number of items.
     """
     is_one = isinstance(candidates, np.ndarray) and not candidates.ndim
-    if is_one or isinstance(candidates, (str, bytes, Mapping)) or not isinstance(candidates, Iterable):
+    if (
+        is_one
+        or isinstance(candidates, (str, bytes, Mapping))
+        or not isinstance(candidates, Iterable)
+    ):
         given = f"the string {candidates!r}" if isinstance(candidates, str) else repr(candidates)
         raise InputError(f"candidates must be a list of labels, got {given}")
     position = {label: place for place, label in enumerate(classes.tolist())}

@@ -40,7 +40,9 @@ def prior_tilt(
     return {str(name): float(one) for name, one in zip(classes, factor / factor.max(), strict=True)}
 
 
-def shares_of(prior: Literal["uniform"] | Mapping[Any, float] | pd.Series) -> str | dict[Any, float]:
+def shares_of(
+    prior: Literal["uniform"] | Mapping[Any, float] | pd.Series,
+) -> str | dict[Any, float]:
     """Return the share of each label that is named, above 0; or "uniform".
 
     Args:

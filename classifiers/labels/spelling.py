@@ -8,7 +8,7 @@ import re
 import unicodedata
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -82,7 +82,8 @@ def normalize_labels(y: Iterable[Any], known: Iterable[Any] = ()) -> list[Any]:
         raise InputError(f"y must be labels, one for each item, got {type(y).__name__}")
     entries, known = list(y), list(known)
     for row, entry in enumerate(entries, start=1):
-        if not _is_label(entry) and not all(map(_is_label, entry)):
+        is_flat = all(_is_label(one) and isinstance(one, Hashable) for one in _each([entry]))
+        if not is_flat:
             raise InputError(f"y: row {row} is neither a label nor a list of labels: {entry!r}")
     chosen = {key: spellings[0] for key, spellings in _spellings(entries).items()}
     chosen |= {key: spellings[0] for key, spellings in _spellings(known).items()}
@@ -103,7 +104,11 @@ def spelled_like(label: str, known: Iterable[Any]) -> str | None:
     """Return the known label of which this one is another spelling; None where there is none."""
     key = spelling_key(label)
     return next(
-        (one for one in known if isinstance(one, str) and one != label and spelling_key(one) == key),
+        (
+            one
+            for one in known
+            if isinstance(one, str) and one != label and spelling_key(one) == key
+        ),
         None,
     )
 
@@ -199,4 +204,4 @@ def _each(y: Iterable[Any]) -> Iterator[Any]:
 
 
 def _is_label(entry: Any) -> bool:
-    return isinstance(entry, (str, bytes, Mapping)) or not isinstance(entry, _LISTS)
+    return not isinstance(entry, _LISTS) or (isinstance(entry, np.ndarray) and not entry.ndim)

@@ -235,9 +235,7 @@ def _spelled_as_examples(
     labels = stored if exclusive else [stored_names(one) for one in stored]
     warn_of_other_spellings(lesson.described, labels, stacklevel=_CALLER_OF_FIT)
     described = described_as_known(lesson.described, labels)
-    warn_of_similar_spellings(
-        [*labels, *([name] for name in described)], stacklevel=_CALLER_OF_FIT
-    )
+    warn_of_similar_spellings([*labels, *([name] for name in described)], stacklevel=_CALLER_OF_FIT)
     return described
 
 

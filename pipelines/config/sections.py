@@ -353,9 +353,9 @@ class ClassifySettings(_Section):
 
     `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
     of a label. `normalize_labels`: whether labels that differ only in spelling (case, blanks,
-    Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or in a file that `pipelines.tables.label_texts`
-    reads. `groups`: an attribute of the items, whose values are never split between the folds that
-    calibration learns from.
+    Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or
+    in a file that `pipelines.tables.label_texts` reads. `groups`: an attribute of the items, whose
+    values are never split between the folds that calibration learns from.
     """
 
     k: PositiveInt = 20

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoding.weights import EncoderIdentity
-from retrieval.errors import InputError, LikewiseError
+from retrieval.errors import InputError, LikewiseError, require_choice
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

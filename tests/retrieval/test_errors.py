@@ -17,7 +17,7 @@ def test_counts_are_whole_numbers(value: int) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, 2.0, True, np.True_, "3", None, float("nan"), [1], 1j])
 def test_what_counts_nothing_is_told(value: object) -> None:
-    with pytest.raises(InputError, match="^k must be an integer of at least 1, got "):
+    with pytest.raises(InputError, match=r"^k must be an integer of at least 1, got "):
         require_count(value, "k")
 
 

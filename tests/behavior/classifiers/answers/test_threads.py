@@ -1,4 +1,4 @@
-"""Threads that share a classifier or an index: nothing is lost, and each answer is of one moment."""
+"""Threads that share a classifier or an index: nothing is lost, an answer is of one moment."""
 
 import copy
 import pickle
