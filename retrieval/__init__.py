@@ -1,5 +1,12 @@
 """Encode items, keep them in Milvus, pull their labeled neighbors as of a date."""
 
+from retrieval.arguments import (
+    require_characters as require_characters,
+    require_count as require_count,
+    require_kind as require_kind,
+    require_number as require_number,
+    require_path as require_path,
+)
 from retrieval.artifact import (
     Artifact as Artifact,
     check_replaceable as check_replaceable,
@@ -38,10 +45,14 @@ from retrieval.filters import (
     Where as Where,
     parse_conditions as parse_conditions,
 )
+from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
+    column_name as column_name,
+    column_names as column_names,
     content_ids as content_ids,
     item_texts as item_texts,
+    named_columns as named_columns,
     validate_items as validate_items,
 )
 from retrieval.memory.search import StoredItems
@@ -49,7 +60,7 @@ from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
-from retrieval.queries import to_vectors as to_vectors
+from retrieval.queries import item_ids as item_ids, to_vectors as to_vectors
 from retrieval.saved_model import (
     card_cell as card_cell,
     card_list as card_list,

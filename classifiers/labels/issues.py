@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from classifiers.arrays import BoolArray, FloatArray, Positions
-from classifiers.inputs import LABEL, Labels, Texts, labeled_examples
+from classifiers.inputs import LABEL, Labels, Texts, labeled_examples, told_labels
 from classifiers.scorers.votes import count_votes, vote_weights
 from retrieval import (
     IN_MEMORY,
@@ -18,6 +18,9 @@ from retrieval import (
     InputError,
     ItemIndex,
     item_texts,
+    require_count,
+    require_kind,
+    require_number,
 )
 
 # Chosen on BANKING77 with 5 % of the labels flipped, to any label and to that of a near neighbor.
@@ -84,10 +87,12 @@ def label_issues(
         InputError: Lengths differ, a text or label is missing, an example has several labels, there
             are fewer than two different ones, or a parameter is out of range.
     """
-    _check_parameters(k, duplicate_similarity)
-    if any(isinstance(label, (list, tuple, set)) for label in y):
+    require_count(k, "k")
+    require_kind(encoder, "encoder", Encoder, or_none=True)
+    require_number(duplicate_similarity, "duplicate_similarity", 0, below=1, closed=True)
+    examples = labeled_examples(X, told_labels(y, stacklevel=3), text=text, item_id=item_id)
+    if not examples.exclusive:
         raise InputError("y holds lists of labels; pass one label for each example")
-    examples = labeled_examples(X, y, text=text, item_id=item_id)
     if len(examples.classes) < 2:
         only = str(examples.classes[0])
         raise InputError(f"every label in y is {only!r}; it takes two to find one that is wrong")
@@ -140,13 +145,6 @@ class _Opinion:
     suggested: Positions
     score: FloatArray
     agreement: FloatArray
-
-
-def _check_parameters(k: int, duplicate_similarity: float) -> None:
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
-        raise InputError(f"k must be an integer of at least 1, got {k!r}")
-    if not 0 < duplicate_similarity <= 1:
-        raise InputError(f"duplicate_similarity must be in (0, 1], got {duplicate_similarity!r}")
 
 
 def _neighbors_of_each(

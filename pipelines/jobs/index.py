@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import structlog
 
+from classifiers import normalize_labels, warn_of_similar_spellings
 from pipelines.components import open_index
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
@@ -59,6 +60,8 @@ def fill_by_parts(
     path = Path(items) if isinstance(items, str | Path) else None
     if settings.engine.kind != "ray" or quarantine.is_on or path is None or not is_parquet(path):
         return None
+    if settings.classify.normalize_labels and settings.items.label is not None:
+        return None  # which spelling is the most frequent is known of the whole
     if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
         return None
     rows = ParquetRows(path, 0, count_rows(path))
@@ -83,6 +86,7 @@ def fill_collection(
         table: The items.
         source: What to call them in messages.
     """
+    table = _spelled(settings, index, table)
     with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
         if settings.engine.kind == "ray":
             from pipelines.distributed.jobs import upsert_on_ray
@@ -92,6 +96,15 @@ def fill_collection(
             counts = index.upsert(table, source=source, **column_arguments(settings.items))
         fields |= asdict(counts)
     return asdict(counts)
+
+
+def _spelled(settings: Settings, index: ItemIndex, table: pd.DataFrame) -> pd.DataFrame:
+    """Return items whose labels have one spelling each, if the settings say so."""
+    label = settings.items.label
+    if label is None or label not in table or not settings.classify.normalize_labels:
+        return table
+    spelled = normalize_labels(table[label], index.labels())
+    return table.assign(**{label: pd.Series(spelled, index=table.index, dtype=object)})
 
 
 def ids_to_prune(
@@ -181,6 +194,7 @@ def index_job(
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
         if done["new"] or done["changed"]:
             index.wait_until_built()
+            warn_of_similar_spellings(index.labels())
         return {**done, "total": index.count(), **quarantine.counted()}
 
 

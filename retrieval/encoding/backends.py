@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.arguments import require_choice
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import InputError, LikewiseError
 
@@ -80,12 +81,11 @@ def resolve_backend(backend: str) -> Literal["torch", "openvino"]:
         InputError: The backend is unknown or its package is missing.
     """
     installed = importlib.util.find_spec("openvino") is not None
+    require_choice(backend, "backend", ("auto", "torch", "openvino"))
     if backend == "auto":
         return "openvino" if installed else "torch"
     if backend == "torch":
         return "torch"
-    if backend != "openvino":
-        raise InputError(f"unknown backend {backend!r}; there are: auto, torch, openvino")
     if not installed:
         raise InputError("backend 'openvino' is not installed: pip install 'likewise[openvino]'")
     return "openvino"
@@ -104,9 +104,8 @@ def resolve_precision(precision: str | None, backend: str) -> Precision:
     Raises:
         InputError: The precision is unknown, or is not to be had here.
     """
-    asked = precision or os.environ.get("LIKEWISE_PRECISION") or "auto"
-    if asked not in ("auto", "float32", "bfloat16"):
-        raise InputError(f"unknown precision {asked!r}; there are: auto, float32, bfloat16")
+    asked = os.environ.get("LIKEWISE_PRECISION") or "auto" if precision is None else precision
+    require_choice(asked, "precision", ("auto", "float32", "bfloat16"))
     has_bfloat16 = backend == "openvino" and _prefers_bfloat16()
     if asked == "bfloat16" and not has_bfloat16:
         raise InputError(

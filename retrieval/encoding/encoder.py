@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from pandas.api.extensions import ExtensionArray
 from tqdm.auto import tqdm
 
+from retrieval.arguments import require_characters, require_count
 from retrieval.encoding.backends import (
     Backend,
     Precision,
@@ -21,7 +24,7 @@ from retrieval.encoding.backends import (
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
-from retrieval.guarding import Guard, guarded, unguarded
+from retrieval.guarding import Guard, Lock, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -58,7 +61,8 @@ class Encoder:
 
     Attributes:
         precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
-        guard: Entered around `encode`; an encoder that threads share needs one that locks.
+        guard: Entered around `encode`, to time it, or to let one thread in at a time. Threads may
+            share an encoder without: they take turns, batch by batch.
     """
 
     def __init__(
@@ -71,11 +75,13 @@ class Encoder:
         cache_dir: str | Path | Literal[False] | None = None,
         keep_vectors: bool = True,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        self.name = name
+        require_count(batch_size, "batch_size")
+        if not isinstance(name, (str, Path)):
+            raise InputError(f"name must be a model's name or folder, got {name!r}")
+        self.name = name = str(name)
         self.batch_size = batch_size
         self.guard: Guard = unguarded
+        self._lock = Lock()  # neither engine may be asked by two threads at a time
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
@@ -135,7 +141,8 @@ class Encoder:
         backend = self._backend()
         tokens = {missing[0]: 0}  # one text makes one batch, however long
         if len(missing) > 1:
-            counts = backend.tokens([unique[one] for one in missing])
+            with self._lock:
+                counts = backend.tokens([unique[one] for one in missing])
             tokens = dict(zip(missing, counts.tolist(), strict=True))
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
@@ -143,17 +150,19 @@ class Encoder:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for batch in _batches(chunk, tokens, self.batch_size):
-                    vectors[batch] = backend.encode([unique[position] for position in batch])
+                    with self._lock:
+                        vectors[batch] = backend.encode([unique[position] for position in batch])
                     bar.update(len(batch))
                 if self._cache is not None:
                     self._cache.write([unique[position] for position in chunk], vectors[chunk])
 
     def _backend(self) -> Backend:
-        if self._loaded is None:
-            self._loaded = load_backend(
-                self.identity, self._weights, self._cache_dir, self.precision
-            )
-        return self._loaded
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_backend(
+                    self.identity, self._weights, self._cache_dir, self.precision
+                )
+            return self._loaded
 
     def __repr__(self) -> str:
         """Name, backend and dimension."""
@@ -161,6 +170,10 @@ class Encoder:
 
     def __sklearn_clone__(self) -> Encoder:
         """Share the loaded model between clones of an estimator: an encoder has no fitted state."""
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> Encoder:
+        """Share the loaded model between copies of what uses it, as between clones."""
         return self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -178,6 +191,10 @@ def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator
 
 def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
     """Return the distinct texts, in order of appearance, and each text's position among them."""
+    is_column = isinstance(texts, (Sequence, pd.Series, pd.Index, np.ndarray, ExtensionArray))
+    is_flat = not isinstance(texts, np.ndarray) or texts.ndim == 1
+    if isinstance(texts, (str, bytes)) or not is_column or not is_flat:
+        raise InputError(f"texts must be a list of strings, got {type(texts).__name__}")
     positions: dict[str, int] = {}
     inverse = np.empty(len(texts), dtype=np.intp)
     for row, text in enumerate(texts):
@@ -185,16 +202,9 @@ def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]
             raise InputError(f"text {row} is of type {type(text).__name__}, expected a string")
         if not text.strip():
             raise InputError(f"text {row} is empty")
-        if not text.isascii() and _has_surrogate(text):
-            raise InputError(
-                f"text {row} holds half a character (a lone surrogate); decode it anew"
-            )
+        require_characters(text, f"text {row}")
         inverse[row] = positions.setdefault(text, len(positions))
     return list(positions), inverse
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def progress_bar(total: int, what: str, unit: str, wanted: bool | None, *, long: int) -> tqdm[Any]:

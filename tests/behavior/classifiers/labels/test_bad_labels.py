@@ -97,9 +97,9 @@ def test_a_missing_text_column_is_blank_and_a_missing_text_an_error(encoder: Enc
     clf = _fit(encoder, X, ["drink", "food"])
     assert clf.predict(X).tolist() == ["drink", "food"]
     nothing = pd.DataFrame({"name": ["coffee", None], "more": [np.nan, np.nan]})
-    with pytest.raises(InputError, match="text 1 is empty"):
+    with pytest.raises(InputError, match="row 2, column name, more holds no text"):
         _fit(encoder, nothing, ["drink", "food"])
-    with pytest.raises(InputError, match="row 2 is not a text"):
+    with pytest.raises(InputError, match="row 2, column name, more holds no text"):
         clf.predict(nothing)
 
 
