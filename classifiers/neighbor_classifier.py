@@ -82,7 +82,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             goes with the classifier.
         encoder: Turns texts into vectors for the private index; None is the default encoder. An
             index of yours brings its own.
-        k: How many neighbors vote. Raise it (100-200) where many examples are nearly the same text.
+        k: How many neighbors vote. Where more tie for the last of these places than there are, as
+            examples of one text do, they share them. Raise it (100-200) where many examples are
+            nearly the same text.
         temperature: How fast a vote fades, in units of cosine similarity. The default is the result
             of cross-validation on groceries of unseen types and on questions to a bank: at k = 20,
             0.05 was within half a percentage point of the best accuracy on both.
@@ -456,7 +458,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question, or a list of them for each item.
-            neighbors: How many of the k that vote to list, the most similar ones.
+            neighbors: How many of those that vote to list, the most similar ones.
             coverage: Of the label set.
             confidence: Probability the label of a hierarchy must reach; the deepest that does is
                 named.
@@ -470,8 +472,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `known`: False for "none of these"; `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
-            - `neighbors`: a list of {item_id, label, similarity, weight}, most similar first;
-              `weight` is the share of the whole vote.
+            - `neighbors`: a list of {item_id, label, similarity, weight, count}, most similar
+              first; `weight` is the share of the whole vote. Items as similar as each other (to six
+              digits: of one text, as a rule) and of one label are one line; `count` is how many.
             - `parts`: how much each part added to the probability. None for the head where it does
               not know the label yet; `refit_head` teaches it.
         """

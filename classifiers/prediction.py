@@ -74,7 +74,7 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     for start in range(0, max(n, 1), size):
         batch = slice(start, start + size)
         vectors, ids = to_vectors(queries[batch], None, index.layout, index.encoder)
-        near = index.neighbors(
+        near = index.voters(
             vectors,
             k,
             ids=ids.tolist(),
@@ -109,7 +109,9 @@ def _answer(
     bound = np.array([one in knowledge.example_ids for one in near.queries], dtype=bool)
     bound |= question.is_bound
     only_votes = bool(bound.all())
-    said = trained.sources.parts(vectors, near.similarity, near.labels, votes_only=only_votes)
+    said = trained.sources.parts(
+        vectors, near.similarity, near.labels, places=near.places, votes_only=only_votes
+    )
     by = trained.votes_decision if only_votes else trained.decision
     answer = _decided(question, knowledge, by, said, near, allowed)
     if only_votes or not bound.any():
@@ -130,7 +132,8 @@ def _decided(
     added = decision.contributions(said, sources.head_knows, knowledge.counts > 0)
     mixture = np.asarray(sum(added.values()))
     proba = decision.probabilities(added, names)
-    novelty = decision.novelty.score(decision.features(near.similarity, proba, names))
+    nearest = near.nearest(_voters(knowledge))
+    novelty = decision.novelty.score(decision.features(nearest, proba, names))
     unseen = ~near.valid.any(axis=1) & (list(without_floor(added)) == [NEIGHBORS])
     novelty[unseen] = np.nan
     if allowed is not None:
@@ -138,7 +141,7 @@ def _decided(
     share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)
     return Prediction(
         near=near,
-        weights=vote_weights(near.similarity, sources.temperature),
+        weights=vote_weights(near.similarity, sources.temperature, near.places),
         classes=knowledge.classes,
         proba=proba,
         added={part: one * share for part, one in without_floor(added).items()},
@@ -189,7 +192,7 @@ class Prediction:
     """What the classifier has to say about n items.
 
     Attributes:
-        near: The neighbors that voted.
+        near: The neighbors that voted, those that tie and have one label together.
         weights: (n, k) their share of the vote.
         classes: (C,) the labels.
         proba: (n, C) calibrated probabilities.

@@ -36,6 +36,7 @@ from retrieval.filters import (
     Where as Where,
     parse_conditions as parse_conditions,
 )
+from retrieval.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.index import ItemIndex
 from retrieval.items import (
     content_ids as content_ids,
@@ -46,7 +47,7 @@ from retrieval.memory.search import StoredItems
 from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
-from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
+from retrieval.neighbors import Neighbors
 from retrieval.queries import to_vectors as to_vectors
 from retrieval.saved_model import (
     card_cell as card_cell,

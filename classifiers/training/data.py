@@ -14,7 +14,7 @@ from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, to_vectors
+from retrieval import InputError, ItemIndex, content_ids, item_texts, to_vectors
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -76,13 +76,13 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         _check_shareable(examples)
     described = describe(lesson.described, index.encoder) if names else {}
     if is_private:
-        ids, stored, vectors = _write_privately(index, lesson, described)
+        ids, stored, vectors, contents = _write_privately(index, lesson, described)
         known = np.array([], dtype=object) if examples is None else examples.classes
     else:
         if examples is not None:
             write_examples(index, examples)
         held = index.read(labeled=True)
-        ids, stored, vectors = held.ids, held.labels, held.vectors
+        ids, stored, vectors, contents = held.ids, held.labels, held.vectors, held.contents
         known = np.array(sorted(set(stored.tolist())), dtype=object)
     exclusive = examples is None or examples.exclusive
     classes = np.unique(np.append(known, np.array(names, dtype=object))) if names else known
@@ -99,7 +99,8 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         groups=_groups(index, ids, lesson.groups, is_private=is_private),
     )
     outside = _optional_vectors(index, lesson.outside, "outside")
-    return TrainingData(classes, class_names, exclusive, _sorted_by_id(training_set), outside)
+    ordered = _sorted(training_set, contents)
+    return TrainingData(classes, class_names, exclusive, ordered, outside)
 
 
 def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
@@ -187,14 +188,16 @@ def to_rows(index: ItemIndex, X: Texts) -> tuple[Vectors, npt.NDArray[np.object_
 
 def _write_privately(
     index: ItemIndex, lesson: FitRequest, described: dict[str, FloatArray]
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors]:
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors, npt.NDArray[Any]]:
     examples = lesson.examples
     ids, stored = np.array([], dtype=object), np.array([], dtype=object)
+    contents: list[str] = []
     vectors = np.empty((0, index.encoder.dim), dtype=np.float32)
     if examples is not None:
         vectors = write_examples(index, examples)
         ids = examples.table[examples.item_id].astype(str).to_numpy(dtype=object)
         stored = examples.table[LABEL].to_numpy(dtype=object)
+        contents = item_texts(examples.table, examples.text).tolist()
     if described:
         columns = (lesson.text, lesson.item_id)
         write_descriptions(
@@ -204,12 +207,19 @@ def _write_privately(
             exclusive=examples is None or examples.exclusive,
             columns=columns if examples is None else (examples.text, examples.item_id),
         )
-    return ids, stored, vectors
+    return ids, stored, vectors, np.array(contents, dtype=object)
 
 
-def _sorted_by_id(examples: TrainingSet) -> TrainingSet:
-    """Sort the examples, so that the order they were given in changes no fold and no sample."""
-    order = np.argsort(examples.ids)
+def _sorted(examples: TrainingSet, contents: npt.NDArray[Any]) -> TrainingSet:
+    """Sort the examples, so that neither order nor ids decide on a fold or a sample.
+
+    Args:
+        examples: The examples.
+        contents: (n,) what each says. Those that say the same and have one label change places
+            without a difference.
+    """
+    both = zip(examples.stored.tolist(), contents.tolist(), strict=True)
+    order = np.argsort(np.array(content_ids(f"{label}\0{one}" for label, one in both), dtype=str))
     return replace(
         examples,
         ids=examples.ids[order],
