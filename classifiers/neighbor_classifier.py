@@ -469,7 +469,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `item_id`: the item's id; else its label in the pandas index, else its position.
             - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
               any number of labels, lists.
-            - `known`: False for "none of these"; `novelty`: see `novelty`.
+            - `known`: False for "none of these", and of a text that the encoder cannot read;
+              `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
             - `neighbors`: a list of {item_id, label, similarity, weight, count}, most similar
@@ -484,9 +485,12 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def classify_with_proba(
         self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
     ) -> tuple[pd.DataFrame, FloatArray]:
-        """Return what `classify` and what `predict_proba` return, for the work of one."""
+        """Return what `classify` and what `predict_proba` return, for the work of one.
+
+        Texts that the encoder cannot read are warned of, as `fit` does.
+        """
         tables, probabilities = [], []
-        for answer in self._answers(X, coverage=coverage):
+        for answer in self._answers(X, coverage=coverage, tells_unread=True):
             tables.append(self._table(answer, neighbors))
             probabilities.append(answer.proba)
         return _as_one(X, tables), np.concatenate(probabilities)

@@ -18,7 +18,15 @@ from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
 from classifiers.scorers.ensemble import NEIGHBORS
 from classifiers.scorers.votes import vote_weights
-from retrieval import InputError, ItemIndex, Neighbors, Where, to_vectors
+from retrieval import (
+    InputError,
+    ItemIndex,
+    Neighbors,
+    ReadingCounts,
+    Where,
+    item_texts,
+    to_reading,
+)
 
 Date = str | date | np.datetime64
 AsOf = Date | Sequence[Date] | pd.Series
@@ -41,6 +49,7 @@ class Query:
         coverage: Of the label sets; None for none.
         per_label: Whether coverage holds within each label.
         must_cover: Whether too few examples for label sets are an error.
+        tells_unread: Whether to warn of texts that the encoder cannot read.
     """
 
     X: Texts
@@ -50,6 +59,7 @@ class Query:
     coverage: float | None = None
     per_label: bool = False
     must_cover: bool = False
+    tells_unread: bool = False
 
     @property
     def is_bound(self) -> bool:
@@ -73,7 +83,13 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     size = max(1, _BATCH_VOTES // k)
     for start in range(0, max(n, 1), size):
         batch = slice(start, start + size)
-        vectors, ids = to_vectors(queries[batch], None, index.layout, index.encoder)
+        reading, ids = to_reading(queries[batch], None, index.layout, index.encoder)
+        vectors = reading.vectors
+        if question.tells_unread:
+            told = queries[batch]
+            if isinstance(told, pd.DataFrame):
+                told = item_texts(told, index.layout.text).tolist()
+            ReadingCounts.of(told, reading).warn("items", stacklevel=5)
         near = index.voters(
             vectors,
             k,
@@ -86,7 +102,8 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
         for first in range(0, max(len(vectors), 1), step):
             rows = slice(first, first + step)
             some = None if allowed is None else allowed[batch][rows]
-            yield _answer(question, knowledge, vectors[rows], near[rows], some)
+            answer = _answer(question, knowledge, vectors[rows], near[rows], some)
+            yield answer.without_unread(reading.readable[rows])
 
 
 def _voters(knowledge: FittedState) -> int:
@@ -233,6 +250,13 @@ class Prediction:
             known=pick(self.known, other.known),
             sets=sets,
         )
+
+    def without_unread(self, readable: BoolArray) -> Prediction:
+        """Return this answer, items whose text could not be read, (n,), as none of these."""
+        if readable.all():
+            return self
+        novelty = np.where(readable, self.novelty, np.maximum(self.novelty, 1.0))
+        return replace(self, novelty=novelty, known=self.known & readable)
 
     @property
     def seen(self) -> BoolArray:

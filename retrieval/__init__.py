@@ -8,6 +8,11 @@ from retrieval.artifact import (
 )
 from retrieval.encoding.cache import default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
+from retrieval.encoding.reading import (
+    Reading as Reading,
+    ReadingCounts as ReadingCounts,
+    UnreadTextWarning,
+)
 from retrieval.encoding.weights import EncoderIdentity as EncoderIdentity
 from retrieval.errors import (
     ArtifactError,
@@ -48,7 +53,7 @@ from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors import Neighbors
-from retrieval.queries import to_vectors as to_vectors
+from retrieval.queries import to_reading as to_reading, to_vectors as to_vectors
 from retrieval.saved_model import (
     card_cell as card_cell,
     card_list as card_list,
@@ -80,5 +85,6 @@ __all__ = [
     "StoreUnavailableError",
     "StoredItems",
     "TableError",
+    "UnreadTextWarning",
     "UpsertCounts",
 ]

@@ -231,7 +231,7 @@ class ItemIndex:
         there = self._layout or self._checked(self._read_layout())
         self._layout = self._create(wanted) if there is None else agreed(there, wanted)
         with self._writing():
-            return write_rows(
+            counts = write_rows(
                 self._store,
                 self.encoder,
                 rows,
@@ -241,6 +241,8 @@ class ItemIndex:
                 before_writing=self.refresh,
                 settle=settle,
             )
+        counts.reading.warn(source, stacklevel=4)
+        return counts
 
     @guarded
     def refresh(self) -> None:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
 from retrieval.milvus.schema import Layout, day_number
@@ -26,6 +27,18 @@ def to_vectors(
     Raises:
         InputError: A query cannot be used; the message says which.
     """
+    reading, names = to_reading(queries, ids, layout, encoder)
+    return reading.vectors, names
+
+
+def to_reading(
+    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
+) -> tuple[Reading, npt.NDArray[np.object_]]:
+    """Turn queries into vectors, with what could not be read, and the queries' own ids (n,).
+
+    Raises:
+        InputError: A query cannot be used; the message says which.
+    """
     if isinstance(queries, str):
         raise InputError("queries is a single string; pass a list of texts")
     if isinstance(queries, pd.DataFrame):
@@ -33,17 +46,20 @@ def to_vectors(
             raise InputError("ids belong to texts or vectors; an item table brings its own")
         clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
         texts = item_texts(clean, layout.text).tolist()
-        return encoder.encode(texts), clean[layout.item_id].to_numpy(dtype=object)
+        return encoder.read(texts), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
         vectors = unit_rows(queries, layout.encoder.dim)
+        every = np.ones(len(vectors), dtype=bool)
+        reading = Reading(vectors, every, ~every)
     else:
-        vectors = encoder.encode(list(queries))
-    if ids is not None and len(ids) != len(vectors):
-        raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
-    names = np.full(len(vectors), None, dtype=object)
+        reading = encoder.read(list(queries))
+    n = len(reading.vectors)
+    if ids is not None and len(ids) != n:
+        raise InputError(f"{len(ids)} ids for {n} queries")
+    names = np.full(n, None, dtype=object)
     if ids is not None:
         names[:] = [None if one is None else str(one) for one in ids]
-    return vectors, names
+    return reading, names
 
 
 def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:

@@ -14,7 +14,7 @@ from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, content_ids, item_texts, to_vectors
+from retrieval import InputError, ItemIndex, ReadingCounts, content_ids, item_texts, to_vectors
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -117,7 +117,10 @@ def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
                 "index.upsert the items with their labels, and call fit() without X and y"
             )
         label = index.layout.label or LABEL
-    vectors = index.encoder.encode(item_texts(examples.table, examples.text).tolist())
+    texts = item_texts(examples.table, examples.text).tolist()
+    reading = index.encoder.read(texts)
+    vectors = reading.vectors
+    ReadingCounts.of(texts, reading).warn("examples", stacklevel=7)
     index.upsert(
         examples.table.rename(columns={LABEL: label}),
         text=examples.text,
