@@ -225,13 +225,17 @@ class Question:
     most: int
 
     def answer(
-        self, k: int, collect: Callable[[Hits, npt.NDArray[np.object_]], Neighbors]
+        self,
+        k: int,
+        collect: Callable[[Hits, npt.NDArray[np.object_]], Neighbors],
+        width: int | None = None,
     ) -> Neighbors:
         """Find k items for each query, and all that tie with the last.
 
         Args:
             k: How many.
             collect: Makes neighbors of hits and names.
+            width: How wide the answer is, unless `collect` makes it wider; None: k.
         """
         limit = k + int(self.exclude_self)
         parts = []
@@ -247,7 +251,7 @@ class Question:
                 if self.exclude_self:
                     own = own.without(self.names[some])
                 parts.append((some, collect(own, self.names[some])))
-        return Neighbors.joined(parts, len(self.kind), k)
+        return Neighbors.joined(parts, len(self.kind), width or k)
 
     def once(self, k: int, kinds: Callable[[list[str]], Kinds]) -> Neighbors:
         """Find k neighbors of each query that are no twins of each other, with their numbers.
@@ -264,9 +268,8 @@ class Question:
         parts, limit = [], k
         pending = np.arange(len(self.kind))
         while len(pending):
-            near = replace(self, kind=self.kind[pending], names=self.names[pending]).answer(
-                limit, collect
-            )
+            rest = replace(self, kind=self.kind[pending], names=self.names[pending])
+            near = rest.answer(limit, collect, k)
             found = near.count.sum(axis=1)
             short = (near.valid.sum(axis=1) < k) & (found >= limit)
             short &= limit + self.exclude_self < self.most

@@ -14,7 +14,8 @@ from retrieval.errors import first_few
 
 # A warning is due from this share of the texts on; a symbol in one of a thousand does not matter.
 _SHARE = 0.01
-_DIGITS = 4  # of a vector: two texts of the same tokens are closer
+# Two texts of the same tokens are alike in so many digits, of so many numbers of their vectors.
+_DIGITS, _NUMBERS = 4, 32
 _SHOWN = 40
 
 
@@ -116,7 +117,7 @@ def _alike(texts: Sequence[str], reading: Reading) -> npt.NDArray[np.bool_]:
     Case, accents and blanks are no difference: encoders may leave them out.
     """
     shared: dict[bytes, set[str]] = {}
-    keys = np.round(reading.vectors, _DIGITS) + np.float32(0.0)  # no minus zero
+    keys = np.round(reading.vectors[:, :_NUMBERS], _DIGITS) + np.float32(0.0)  # no minus zero
     held = [key.tobytes() for key in keys]
     said = [_plain(text) for text in texts]
     for key, text in zip(held, said, strict=True):

@@ -100,7 +100,15 @@ def test_without_a_table_the_message_says_where_to_name_one() -> None:
 
 def test_texts_find_like_items(settings: Settings) -> None:
     near = similar_job(settings, [CHIPS, CHOCOLATE], k=3)
-    assert near.columns.tolist() == ["query", "rank", "item_id", "similarity", "label", "text"]
+    assert near.columns.tolist() == [
+        "query",
+        "rank",
+        "item_id",
+        "similarity",
+        "label",
+        "count",
+        "text",
+    ]
     assert near["query"].tolist() == [0, 0, 0, 1, 1, 1]
     assert near["rank"].tolist() == [1, 2, 3] * 2
     assert near["label"].tolist() == ["BAG SNACKS"] * 3 + ["CANDY - PACKAGED"] * 3
@@ -117,16 +125,21 @@ def test_what_launched_later_is_not_seen(settings: Settings, shop: Shop) -> None
     launched = shop.items.set_index("product_id")["launch_date"]
     near = similar_job(settings, [CHIPS], k=900, as_of="2017-05-01")
     seen = launched[near["item_id"].tolist()]
-    assert len(near) == (launched.isna() | (launched <= "2017-05-01")).sum()
+    assert near["count"].sum() == (launched.isna() | (launched <= "2017-05-01")).sum()
     assert not (seen > "2017-05-01").any()
 
 
 def test_conditions_narrow_the_answer(settings: Settings, shop: Shop) -> None:
     brand = shop.items.set_index("product_id")["brand"]
     maker = shop.items.set_index("product_id")["manufacturer_id"]
-    near = similar_job(settings, [CHIPS], k=900, where=["brand=Private", "manufacturer_id=0..1000"])
+    conditions = ["brand=Private", "manufacturer_id=0..1000"]
+    near = similar_job(settings, [CHIPS], k=900, where=conditions, every_twin=True)
     expected = brand[(brand == "Private") & maker.between(0, 1000)].index
     assert set(near["item_id"]) == set(expected)
+    once = similar_job(settings, [CHIPS], k=900, where=conditions)
+    assert once["count"].sum() == len(expected)
+    assert not once.duplicated(["text", "label"]).any()
+    assert len(once) == len(near[["text", "label"]].drop_duplicates()) < len(near)
     assert 0 < len(near) < len(brand)
 
 
