@@ -6,7 +6,6 @@ Ids, label or forecast, neighbors, model version and request id; never a text.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,8 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any
+
+from retrieval import append_whole
 
 _NAME = "predictions"
 
@@ -43,7 +44,7 @@ class AuditLog:
         ]
         with self._lock:
             file = self._open()
-            _append(file, "".join(f"{line}\n" for line in lines).encode())
+            append_whole(file, "".join(f"{line}\n" for line in lines).encode())
             if file.tell() >= self._most_bytes:
                 self._rotate()
 
@@ -77,17 +78,6 @@ class AuditLog:
         for path in self._folder.glob(f"{_NAME}-*.jsonl"):
             if time.time() - path.stat().st_mtime > self._most_seconds:
                 path.unlink(missing_ok=True)
-
-
-def _append(file: FileIO, content: bytes) -> None:
-    """Write all of it, or nothing: half a line would spoil the next one."""
-    start, rest = file.seek(0, os.SEEK_END), memoryview(content)
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError:
-        file.truncate(start)
-        raise
 
 
 def audit_entries(
