@@ -112,20 +112,6 @@ def similar(
     from pipelines.reports.terminal import make_console, show_neighbors
     from retrieval import InputError
 
-<<<<<<< HEAD
-        if (items is None) == (not text):
-            raise InputError("similar: give either an items table or --text")
-        settings = settings_of(config, index=index_section(uri, collection))
-        check_table_out(settings, out, items=items)
-        asked = settings.new_items.at(items)
-        queries = asked if asked is not None else list(text or ())
-        when = parsed_date("--as-of", as_of)
-        near = similar_job(
-            settings, queries, k=k, as_of=when, where=where or (), every_twin=every_twin
-        )
-        show_neighbors(make_console(), near, text or ())
-        write_result(near, out)
-=======
     if (items is None) == (not text):
         raise InputError("similar: give either an items table or --text")
     settings = settings_of(config, index=index.section)
@@ -133,10 +119,9 @@ def similar(
     asked = settings.new_items.at(items)
     queries = asked if asked is not None else list(text or ())
     when = parsed_date("--as-of", as_of)
-    near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
+    near = similar_job(settings, queries, k=k, as_of=when, where=where or (), every_twin=every_twin)
     show_neighbors(make_console(), near, text or ())
     write_result(near, out)
->>>>>>> main
 
 
 @verb
