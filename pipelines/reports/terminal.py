@@ -66,7 +66,7 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
     console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
 
 
-def _counted(near: Mapping[str, Any]) -> str:
+def _counted(near: Mapping[Any, Any]) -> str:
     """Name a neighbor, and how many it stands for."""
     others = int(near.get("count", 1)) - 1
     return f"{near['item_id']} + {others:,} alike" if others > 0 else str(near["item_id"])
