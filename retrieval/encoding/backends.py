@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.encoding.tokens import MULTIPLE, Measures, Tokens, measure, tokenize
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import InputError, LikewiseError
 
@@ -32,12 +33,6 @@ Precision = Literal["float32", "bfloat16"]
 
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 """A batch of texts in, unit vectors (n, dim) out."""
-Tokens = dict[str, npt.NDArray[np.int64]]
-"""What a model takes of n texts, each (n, tokens)."""
-
-# Texts are padded to a multiple of so many tokens.
-_TOKENS = 8
-_TEXTS = 2_048  # whose lengths are counted at once
 
 
 @dataclass(frozen=True)
@@ -63,34 +58,6 @@ class Backend:
     encode: Encode
     measure: Callable[[Sequence[str]], Measures]
     run: Callable[[Tokens], npt.NDArray[np.float32]] | None = None
-
-
-@dataclass(frozen=True)
-class Measures:
-    """What a tokenizer made of n texts.
-
-    Attributes:
-        lengths: (n,) how many tokens, padded.
-        readable: (n,) whether it knows most of what the text holds.
-        cut: (n,) whether there are as many tokens as the model takes.
-        arrays: What the model takes, (n, most tokens) each; None of very many texts, or where it is
-            not padded at the end.
-    """
-
-    lengths: npt.NDArray[np.int64]
-    readable: npt.NDArray[np.bool_]
-    cut: npt.NDArray[np.bool_]
-    arrays: Tokens | None
-
-    def tokens_of(self, rows: Sequence[int]) -> Tokens | None:
-        """Return what the model takes for some texts of one padded length; None: not kept."""
-        if self.arrays is None:
-            return None
-        length = int(self.lengths[rows[0]])
-        return {
-            name: np.ascontiguousarray(one[list(rows), :length])
-            for name, one in self.arrays.items()
-        }
 
 
 _PROBE = [
@@ -180,14 +147,14 @@ def load_backend(
         LikewiseError: OpenVINO does not reproduce the model's own vectors.
     """
     model = _load_model(weights)
-    measure = functools.partial(_measure, model)
+    measured = functools.partial(measure, model)
     if identity.backend == "torch":
-        return Backend(_torch_backend(model), measure)
+        return Backend(_torch_backend(model), measured)
     kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
     run = _openvino_backend(model, kept, precision)
 
     def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        return run(_tokens(model, texts))
+        return run(tokenize(model, texts))
 
     exact, made = _torch_backend(model)(_PROBE), encode(_PROBE)
     cosine = float((exact * made).sum(axis=1).min())
@@ -199,7 +166,7 @@ def load_backend(
     apart = float(np.abs(exact - made).max())
     if apart > CLOSE:
         _tell_distance(precision, f"{apart:.4f}")
-    return Backend(encode, measure, run)
+    return Backend(encode, measured, run)
 
 
 @functools.cache  # once a process, however many encoders it loads
@@ -226,7 +193,7 @@ def _load_model(weights: Path) -> SentenceTransformer:
     model = SentenceTransformer(str(weights), device="cpu")
     if _pads_to_multiples(model):
         first: Any = model[0]
-        first.processing_kwargs = {"text": {"pad_to_multiple_of": _TOKENS}}
+        first.processing_kwargs = {"text": {"pad_to_multiple_of": MULTIPLE}}
     return model
 
 
@@ -234,74 +201,8 @@ def _pads_to_multiples(model: SentenceTransformer) -> bool:
     """Whether the tokenizer can; else only texts of one length share a batch."""
     longest = model.max_seq_length
     return getattr(model[0], "processing_kwargs", None) == {} and bool(
-        longest and longest % _TOKENS == 0
+        longest and longest % MULTIPLE == 0
     )
-
-
-def _measure(model: SentenceTransformer, texts: Sequence[str]) -> Measures:
-    """Tokenize texts: each once, and where they are few, for good."""
-    parts = []
-    for start in range(0, len(texts), _TEXTS):
-        parts.append(_measure_part(model, list(texts[start : start + _TEXTS])))
-    if len(parts) == 1:
-        return parts[0]
-    return Measures(
-        np.concatenate([one.lengths for one in parts]),
-        np.concatenate([one.readable for one in parts]),
-        np.concatenate([one.cut for one in parts]),
-        None,
-    )
-
-
-def _measure_part(model: SentenceTransformer, texts: list[str]) -> Measures:
-    arrays = _tokens(model, texts)
-    mask, ids = arrays.get("attention_mask"), arrays.get("input_ids")
-    if mask is None or ids is None:  # a model without one takes no padding
-        every = np.ones(len(texts), dtype=bool)
-        return Measures(np.zeros(len(texts), np.int64), every, ~every, None)
-    count = mask.sum(axis=1)
-    multiple = _TOKENS if getattr(model[0], "processing_kwargs", None) else 1
-    lengths = -(-count // multiple) * multiple
-    at_end = mask.astype(bool) == (np.arange(mask.shape[1]) < count[:, None])
-    is_kept = all(one.shape == mask.shape for one in arrays.values()) and bool(at_end.all())
-    longest = model.max_seq_length or np.inf
-    return Measures(
-        lengths, _is_readable(model, ids, mask), count >= longest, arrays if is_kept else None
-    )
-
-
-def _is_readable(
-    model: SentenceTransformer, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """Tell of which texts the tokenizer knows half of the tokens, and more than single letters."""
-    tokenizer = getattr(model, "tokenizer", None)
-    special = set(getattr(tokenizer, "all_special_ids", None) or [])
-    unknown = getattr(tokenizer, "unk_token_id", None)
-    # Where it stands for something else, too, as with tokenizers of bytes, nothing is unknown.
-    others = {
-        getattr(tokenizer, f"{role}_token_id", None)
-        for role in ("bos", "eos", "pad", "cls", "sep", "mask")
-    }
-    if unknown in others:
-        unknown = None
-    held = mask.astype(bool) & ~np.isin(ids, list(special - {unknown}))
-    content = held.sum(axis=1)
-    readable: npt.NDArray[np.bool_] = content > 0
-    if unknown is None:
-        return readable
-    is_strange = held & (ids == unknown)
-    strange = is_strange.sum(axis=1)
-    readable &= 2 * strange <= content
-    # A single letter it has seen somewhere does not make a text of another script readable.
-    rows = np.flatnonzero(readable & (strange > 0))
-    if len(rows):
-        kinds, place = np.unique(ids[rows], return_inverse=True)
-        tokens = tokenizer.convert_ids_to_tokens(kinds.tolist())  # type: ignore[union-attr]
-        letters = np.array([sum(map(str.isalnum, one)) for one in tokens])
-        known = held[rows] & ~is_strange[rows]
-        told = (letters[place].reshape(known.shape) * known).sum(axis=1)
-        readable[rows] = told > strange[rows]
-    return readable
 
 
 def _torch_backend(model: SentenceTransformer) -> Encode:
@@ -336,7 +237,7 @@ def _openvino_backend(
     if threads.isdecimal() and int(threads):  # OpenVINO does not read it itself
         options["INFERENCE_NUM_THREADS"] = int(threads)
     compiled = openvino.compile_model(graph, "CPU", options)
-    inputs = list(_tokens(model, _PROBE))
+    inputs = list(tokenize(model, _PROBE))
 
     def run(tokens: Tokens) -> npt.NDArray[np.float32]:
         return _unit(compiled([tokens[name] for name in inputs])[0])
@@ -349,7 +250,7 @@ def _convert(model: SentenceTransformer) -> Any:
     import openvino
     import torch
 
-    tokens = _tokens(model, _PROBE)
+    tokens = tokenize(model, _PROBE)
 
     class Pipeline(torch.nn.Module):
         def __init__(self) -> None:
@@ -398,13 +299,6 @@ def _keep(graph: Any, kept: Path) -> None:
         # Another process may have been quicker; its model is the same.
         with contextlib.suppress(OSError):
             Path(folder).rename(kept)
-
-
-def _tokens(model: SentenceTransformer, texts: list[str]) -> Tokens:
-    """Tokenize to the arrays the transformer takes, in a fixed order."""
-    features: dict[str, Any] = model.preprocess(texts)
-    arrays = {key: value.numpy() for key, value in features.items() if hasattr(value, "numpy")}
-    return dict(sorted(arrays.items()))
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

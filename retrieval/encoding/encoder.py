@@ -13,7 +13,6 @@ from tqdm.auto import tqdm
 
 from retrieval.encoding.backends import (
     Backend,
-    Measures,
     Precision,
     load_backend,
     resolve_backend,
@@ -21,6 +20,7 @@ from retrieval.encoding.backends import (
 )
 from retrieval.encoding.cache import UNMARKED, VectorCache, default_cache_dir
 from retrieval.encoding.reading import Reading
+from retrieval.encoding.tokens import Measures
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
 from retrieval.guarding import Guard, guarded, unguarded
