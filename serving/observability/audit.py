@@ -14,7 +14,11 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from retrieval import append_whole
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _NAME = "predictions"
 
@@ -25,12 +29,16 @@ class AuditLog:
     Args:
         folder: Where the files are.
         megabytes: Size at which a new file is begun.
+        total_megabytes: Size of all, from which on the oldest are removed.
         days: Age at which an old file is removed.
     """
 
-    def __init__(self, folder: Path, *, megabytes: float, days: float) -> None:
+    def __init__(
+        self, folder: Path, *, megabytes: float, total_megabytes: float, days: float
+    ) -> None:
         self._folder = folder
         self._most_bytes = int(megabytes * 1e6)
+        self._most_in_all = int(total_megabytes * 1e6)
         self._most_seconds = days * 86_400
         self._lock = threading.Lock()
         self._file: FileIO | None = None
@@ -75,9 +83,13 @@ class AuditLog:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        for path in self._folder.glob(f"{_NAME}-*.jsonl"):
-            if time.time() - path.stat().st_mtime > self._most_seconds:
+        room = self._most_in_all - self._most_bytes  # which the newest may still come to fill
+        for path in sorted(self._folder.glob(f"{_NAME}-*.jsonl"), reverse=True):
+            told = path.stat()
+            room -= told.st_size
+            if room < 0 or time.time() - told.st_mtime > self._most_seconds:
                 path.unlink(missing_ok=True)
+                _log.info("old audit file removed", file=path.name, megabytes=told.st_size / 1e6)
 
 
 def audit_entries(

@@ -55,7 +55,8 @@ class Runtime:
     def __init__(self, settings: Settings, on_failure: Callable[[], None] = lambda: None) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.keys = KeyRing(settings.serve.keys, settings.serve.rate)
+        serve = settings.serve
+        self.keys = KeyRing(serve.keys, serve.rate, serve.item_rate)
         self.failure: LikewiseError | None = None
         self._on_failure = on_failure
         self._encoders = SharedEncoders(settings, self.metrics)
@@ -70,7 +71,12 @@ class Runtime:
         self.audit: AuditLog | None = None
         if options.audit:
             folder = options.data_dir / "audit"
-            self.audit = AuditLog(folder, megabytes=options.audit_mb, days=options.audit_days)
+            self.audit = AuditLog(
+                folder,
+                megabytes=options.audit_mb,
+                total_megabytes=options.audit_total_mb,
+                days=options.audit_days,
+            )
 
     # --- from start to end -----------------------------------------------------------------------
 
@@ -78,7 +84,11 @@ class Runtime:
         """Begin to load, and to watch."""
         options = self.settings.serve
         limits = Limits(
-            options.max_batch, options.queue, options.linger_ms / 1000, options.batching
+            rows=options.max_batch,
+            calls=options.queue,
+            own_calls=share_of(self.keys, options.queue),
+            linger=options.linger_ms / 1000,
+            batching=options.batching,
         )
         self._lanes = {
             name: Lane(name, limits, partial(self.metrics.batch, name))
@@ -286,9 +296,15 @@ class Runtime:
         self.metrics.ready.set(0 if is_away or not self._is_loaded else 1)
 
 
+def share_of(keys: KeyRing, whole: int) -> int:
+    """Return how much of what may wait one tenant may have: half, where there are several."""
+    return whole if len(keys.tenants) == 1 else max(1, whole // 2)
+
+
 class _Swap:
     """The turn in the lane of writes at which a tenant is replaced."""
 
+    owner = None
     group = "swap"
     ids: frozenset[str] = frozenset()
     rows = 1
