@@ -106,7 +106,7 @@ def _is_readable(
     rows = np.flatnonzero(readable & (strange > 0))
     if len(rows):
         kinds, place = np.unique(ids[rows], return_inverse=True)
-        tokens = tokenizer.convert_ids_totokenize(kinds.tolist())  # type: ignore[union-attr]
+        tokens = tokenizer.convert_ids_to_tokens(kinds.tolist())  # type: ignore[union-attr]
         letters = np.array([sum(map(str.isalnum, one)) for one in tokens])
         known = held[rows] & ~is_strange[rows]
         told = (letters[place].reshape(known.shape) * known).sum(axis=1)
