@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.encoding.tokens import MULTIPLE, Measures, Tokens, measure, tokenize
+from retrieval.encoding.tokens import MULTIPLE, Measures, Tokens, measure, roles_of, tokenize
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import InputError, LikewiseError
 
@@ -147,7 +147,7 @@ def load_backend(
         LikewiseError: OpenVINO does not reproduce the model's own vectors.
     """
     model = _load_model(weights)
-    measured = functools.partial(measure, model)
+    measured = functools.partial(measure, model, roles_of(model))
     if identity.backend == "torch":
         return Backend(_torch_backend(model), measured)
     kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"

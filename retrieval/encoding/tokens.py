@@ -48,11 +48,11 @@ class Measures:
         }
 
 
-def measure(model: SentenceTransformer, texts: Sequence[str]) -> Measures:
+def measure(model: SentenceTransformer, roles: Roles, texts: Sequence[str]) -> Measures:
     """Tokenize texts: each once, and where they are few, for good."""
     parts = []
     for start in range(0, len(texts), _TEXTS):
-        parts.append(_part(model, list(texts[start : start + _TEXTS])))
+        parts.append(_part(model, roles, list(texts[start : start + _TEXTS])))
     if len(parts) == 1:
         return parts[0]
     return Measures(
@@ -63,7 +63,7 @@ def measure(model: SentenceTransformer, texts: Sequence[str]) -> Measures:
     )
 
 
-def _part(model: SentenceTransformer, texts: list[str]) -> Measures:
+def _part(model: SentenceTransformer, roles: Roles, texts: list[str]) -> Measures:
     arrays = tokenize(model, texts)
     mask, ids = arrays.get("attention_mask"), arrays.get("input_ids")
     if mask is None or ids is None:  # a model without one takes no padding
@@ -75,15 +75,25 @@ def _part(model: SentenceTransformer, texts: list[str]) -> Measures:
     at_end = mask.astype(bool) == (np.arange(mask.shape[1]) < count[:, None])
     is_kept = all(one.shape == mask.shape for one in arrays.values()) and bool(at_end.all())
     longest = model.max_seq_length or np.inf
-    return Measures(
-        lengths, _is_readable(model, ids, mask), count >= longest, arrays if is_kept else None
-    )
+    readable = _is_readable(model, roles, ids, mask)
+    return Measures(lengths, readable, count >= longest, arrays if is_kept else None)
 
 
-def _is_readable(
-    model: SentenceTransformer, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]
-) -> npt.NDArray[np.bool_]:
-    """Tell of which texts the tokenizer knows half of the tokens, and more than single letters."""
+@dataclass(frozen=True)
+class Roles:
+    """Tokens that are no words.
+
+    Attributes:
+        unknown: What stands for a word that is not known; None where there is no such token.
+        special: What stands around the words.
+    """
+
+    unknown: int | None
+    special: tuple[int, ...]
+
+
+def roles_of(model: SentenceTransformer) -> Roles:
+    """Look up which tokens are no words; it takes longer than to tokenize a text."""
     tokenizer = getattr(model, "tokenizer", None)
     special = set(getattr(tokenizer, "all_special_ids", None) or [])
     unknown = getattr(tokenizer, "unk_token_id", None)
@@ -94,7 +104,19 @@ def _is_readable(
     }
     if unknown in others:
         unknown = None
-    held = mask.astype(bool) & ~np.isin(ids, list(special - {unknown}))
+    return Roles(unknown, tuple(sorted(special - {unknown})))
+
+
+def _is_readable(
+    model: SentenceTransformer,
+    roles: Roles,
+    ids: npt.NDArray[np.int64],
+    mask: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Tell of which texts the tokenizer knows half of the tokens, and more than single letters."""
+    held, unknown = mask.astype(bool), roles.unknown
+    for one in roles.special:
+        held &= ids != one
     content = held.sum(axis=1)
     readable: npt.NDArray[np.bool_] = content > 0
     if unknown is None:
@@ -106,7 +128,7 @@ def _is_readable(
     rows = np.flatnonzero(readable & (strange > 0))
     if len(rows):
         kinds, place = np.unique(ids[rows], return_inverse=True)
-        tokens = tokenizer.convert_ids_to_tokens(kinds.tolist())  # type: ignore[union-attr]
+        tokens = model.tokenizer.convert_ids_to_tokens(kinds.tolist())
         letters = np.array([sum(map(str.isalnum, one)) for one in tokens])
         known = held[rows] & ~is_strange[rows]
         told = (letters[place].reshape(known.shape) * known).sum(axis=1)
