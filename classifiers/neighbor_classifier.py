@@ -145,7 +145,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             goes with the classifier.
         encoder: Turns texts into vectors for the private index; None is the default encoder. An
             index of yours brings its own.
-        k: How many neighbors vote. Raise it (100-200) where many examples are nearly the same text.
+        k: How many neighbors vote. Where more tie for the last of these places than there are, as
+            examples of one text do, they share them. Raise it (100-200) where many examples are
+            nearly the same text.
         temperature: How fast a vote fades, in units of cosine similarity. The default is the result
             of cross-validation on groceries of unseen types and on questions to a bank: at k = 20,
             0.05 was within half a percentage point of the best accuracy on both.
@@ -586,7 +588,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question, or a list of them for each item.
-            neighbors: How many of the k that vote to list, the most similar ones.
+            neighbors: How many of those that vote to list, the most similar ones.
             coverage: Of the label set.
             confidence: Probability the label of a hierarchy must reach; the deepest that does is
                 named.
@@ -597,11 +599,13 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `item_id`: the item's id; else its label in the pandas index, else its position.
             - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
               any number of labels, lists.
-            - `known`: False for "none of these"; `novelty`: see `novelty`.
+            - `known`: False for "none of these", and of a text that the encoder cannot read;
+              `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
-            - `neighbors`: a list of {item_id, label, similarity, weight}, most similar first;
-              `weight` is the share of the whole vote.
+            - `neighbors`: a list of {item_id, label, similarity, weight, count}, most similar
+              first; `weight` is the share of the whole vote. Items as similar as each other (to six
+              digits: of one text, as a rule) and of one label are one line; `count` is how many.
             - `parts`: how much each part added to the probability. None for the head where it does
               not know the label yet; `refit_head` teaches it.
         """
@@ -617,11 +621,17 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def classify_with_proba(
         self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
     ) -> tuple[pd.DataFrame, FloatArray]:
-        """Return what `classify` and what `predict_proba` return, for the work of one."""
-        both = self._answers(
-            lambda answer, now: (_table(answer, now, neighbors), answer.proba), X, coverage=coverage
+        """Return what `classify` and what `predict_proba` return, for the work of one.
+
+        Texts that the encoder cannot read are warned of, as `fit` does.
+        """
+
+        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
+            return _table(answer, now, neighbors), answer.proba
+
+        tables, probabilities = zip(
+            *self._answers(both, X, coverage=coverage, tells_unread=True), strict=True
         )
-        tables, probabilities = zip(*both, strict=True)
         return _as_one(X, list(tables)), np.concatenate(probabilities)
 
     def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:

@@ -7,7 +7,8 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +17,16 @@ import pandas as pd
 from retrieval.arguments import require_count, require_kind
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import IndexReplacedError, InputError, masked
-from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
+from retrieval.filters import (
+    MISSING_NUMBER,
+    MISSING_STRING,
+    Condition,
+    ParsedWhere,
+    parse_where,
+    to_expression,
+)
 from retrieval.guarding import Guard, Lock, guarded, unguarded
+from retrieval.hits import Hits
 from retrieval.items import (
     column_name,
     column_names,
@@ -27,7 +36,7 @@ from retrieval.items import (
 )
 from retrieval.memory.search import Snapshot, StoredItems
 from retrieval.memory.store import IN_MEMORY, MemoryStore
-from retrieval.milvus.index_kinds import milvus_index, search_params
+from retrieval.milvus.index_kinds import milvus_index, most_found, search_params
 from retrieval.milvus.schema import (
     Layout,
     agreed,
@@ -39,13 +48,14 @@ from retrieval.milvus.schema import (
     to_rows,
 )
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
-from retrieval.neighbors import Hits, Neighbors
+from retrieval.neighbors import Kinds, Neighbors, Question
 from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
 # each.
 _BULK_QUERIES = 256
+_NO_BOUND = 2**31 - 1
 
 
 class ItemIndex:
@@ -242,7 +252,7 @@ class ItemIndex:
             there = self._layout or self._checked(self._read_layout())
             self._layout = self._create(wanted) if there is None else agreed(there, wanted)
         with self._writing():
-            return write_rows(
+            counts = write_rows(
                 self._store,
                 self.encoder,
                 rows,
@@ -252,6 +262,8 @@ class ItemIndex:
                 before_writing=self.refresh,
                 settle=settle,
             )
+        counts.reading.warn(source, stacklevel=4)
+        return counts
 
     @guarded
     def refresh(self) -> None:
@@ -396,8 +408,12 @@ class ItemIndex:
         where: Mapping[str, Condition] | None = None,
         exclude_self: bool = True,
         ids: Sequence[str | None] | None = None,
+        twins: Literal["each", "once"] = "each",
     ) -> Neighbors:
         """Find the k most similar items of each query.
+
+        More than k may be alike: items of one text, as a rule. Which k of them are named goes by
+        launch date, then id. See `voters` for an answer in which all of them have a say.
 
         Args:
             queries: n items as a table with the collection's id and text columns, n texts, or
@@ -409,6 +425,9 @@ class ItemIndex:
             where: Attribute column → a value, a list of values, or a `Between`; all must hold.
             exclude_self: Leave out the item of the query's own id.
             ids: The queries' own ids, where they are texts or vectors; None for one without.
+            twins: ``"each"``: items of one text are neighbors each. ``"once"``: those of one text
+                (one vector, where texts are not kept) and label are one neighbor, with their
+                number as its `count`, and k such are found.
 
         Returns:
             Arrays (n, k), most similar first; rows with fewer neighbors are padded.
@@ -417,18 +436,43 @@ class ItemIndex:
             InputError: A query, date or filter cannot be right, or the collection is empty.
             StoreError: Milvus does not answer or refuses.
         """
-        layout = self.layout
-        k = require_count(k, "k", most=MOST_NEIGHBORS - 1)  # Milvus takes no numpy integer
-        vectors, names = to_vectors(queries, ids, layout, self.encoder)
-        days = to_days(as_of, len(vectors))
-        if not isinstance(labeled, (bool, np.bool_, type(None))):
-            raise InputError(f"labeled must be True, False or None, got {labeled!r}")
-        limit = k + (1 if exclude_self else 0)
-        # Items often read the same; what reads the same and stands at one date is searched once.
-        first, row = distinct(vectors, days)
-        days = None if days is None else days[first]
-        hits = self._search(vectors[first], limit, days, labeled, where, layout)
-        return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
+        question = self._question(queries, ids, k, as_of, labeled, where, exclude_self=exclude_self)
+        if twins == "once":
+            return question.once(int(k), self._texts)
+        return question.answer(int(k), partial(Neighbors.from_hits, k=int(k)))
+
+    @guarded
+    def voters(
+        self,
+        queries: npt.NDArray[Any],
+        k: int,
+        *,
+        as_of: Any = None,
+        labeled: bool | None = None,
+        where: Mapping[str, Condition] | None = None,
+        ids: Sequence[str | None] | None = None,
+        kinds: Kinds | None = None,
+    ) -> Neighbors:
+        """Find the k most similar items of each query, in an answer that no id has a say in.
+
+        Items that tie, in similarity to six digits, and have one label are one neighbor with their
+        number. Where more tie for the last of the k places than there are, they share them. A
+        server finds at most 16,384 of those that tie.
+
+        Args:
+            queries: As in `neighbors`, like the arguments up to `ids`.
+            k: How many.
+            as_of: See there.
+            labeled: See there.
+            where: See there.
+            ids: See there; an item of the query's own id is left out.
+            kinds: Item id → what else tells items apart that tie, beside their label.
+
+        Returns:
+            Arrays (n, k) or, where many labels tie, wider.
+        """
+        question = self._question(queries, ids, k, as_of, labeled, where, exclude_self=True)
+        return question.answer(int(k), partial(Neighbors.together, k=int(k), kinds=kinds))
 
     def drop(self) -> None:
         """Remove the collection and all its versions; of a tenant, its own items only."""
@@ -533,19 +577,56 @@ class ItemIndex:
 
     # --- searching -------------------------------------------------------------------------------
 
+    def _question(
+        self,
+        queries: Any,
+        ids: Sequence[str | None] | None,
+        k: int,
+        as_of: Any,
+        labeled: bool | None,
+        where: Mapping[str, Condition] | None,
+        *,
+        exclude_self: bool,
+    ) -> Question:
+        layout = self.layout
+        require_count(k, "k", most=MOST_NEIGHBORS - 1)
+        if not isinstance(labeled, (bool, np.bool_, type(None))):
+            raise InputError(f"labeled must be True, False or None, got {labeled!r}")
+        vectors, names = to_vectors(queries, ids, layout, self.encoder)
+        days = to_days(as_of, len(vectors))
+        parsed = parse_where({} if where is None else where, layout.attributes)
+        # Items often read the same; what reads the same and stands at one date is searched once.
+        first, kind = distinct(vectors, days)
+        vectors, days = vectors[first], None if days is None else days[first]
+
+        def search(rows: npt.NDArray[np.intp], limit: int) -> Hits:
+            when = None if days is None else days[rows]
+            return self._search(vectors[rows], limit, when, labeled, parsed, layout)
+
+        most = _NO_BOUND if self._is_exact_on_lite(layout) else most_found(layout.index)
+        return Question(search, kind, names, exclude_self, most)
+
+    def _texts(self, ids: list[str]) -> Kinds:
+        """Return a number for the text of each item, or its vector, where texts are not kept."""
+        field = "text" if self.layout.store_text else "vector"
+        rows = self._store.get(ids, ["item_id", field])
+        told = [row[field] if field == "text" else np.float32(row[field]).tobytes() for row in rows]
+        number = pd.factorize(pd.Series(told, dtype=object))[0].tolist()
+        return {row["item_id"]: one for row, one in zip(rows, number, strict=True)}
+
     def _search(
         self,
         vectors: npt.NDArray[np.float32],
         limit: int,
         as_of: npt.NDArray[np.int64] | None,
         labeled: bool | None,
-        where: Mapping[str, Condition] | None,
+        parsed: ParsedWhere,
         layout: Layout,
     ) -> Hits:
-        parsed = parse_where({} if where is None else where, layout.attributes)
         if len(vectors) == 0:
             return Hits.empty(0, limit)
-        is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
+        is_bulk = len(vectors) >= _BULK_QUERIES or limit > MOST_NEIGHBORS
+        is_bulk = is_bulk and self._is_exact_on_lite(layout)
         # Without a lock: a snapshot stays as it is, and is let go of before anything is written.
         if is_bulk or self._snapshot is not None or isinstance(self._store, MemoryStore):
             snapshot = self._in_memory(layout)

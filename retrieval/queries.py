@@ -13,6 +13,7 @@ from pandas.api.extensions import ExtensionArray
 
 from retrieval.arguments import require_characters
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
 from retrieval.milvus.schema import Layout, day_number
@@ -27,6 +28,18 @@ def to_vectors(
     queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
     """Turn queries of any kind into unit vectors (n, d) and the queries' own ids (n,).
+
+    Raises:
+        InputError: A query cannot be used; the message says which.
+    """
+    reading, names = to_reading(queries, ids, layout, encoder)
+    return reading.vectors, names
+
+
+def to_reading(
+    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
+) -> tuple[Reading, npt.NDArray[np.object_]]:
+    """Turn queries into vectors, with what could not be read, and the queries' own ids (n,).
 
     Raises:
         InputError: A query cannot be used; the message says which.
@@ -46,20 +59,23 @@ def to_vectors(
             raise InputError("ids belong to texts or vectors; an item table brings its own")
         clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
         texts = item_texts(clean, layout.text).tolist()
-        return encoder.encode(texts), clean[layout.item_id].to_numpy(dtype=object)
+        return encoder.read(texts), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
         vectors = unit_rows(queries, layout.encoder.dim)
+        every = np.ones(len(vectors), dtype=bool)
+        reading = Reading(vectors, every, ~every)
     else:
-        vectors = encoder.encode(list(queries))
-    names = np.full(len(vectors), None, dtype=object)
+        reading = encoder.read(list(queries))
+    n = len(reading.vectors)
+    names = np.full(n, None, dtype=object)
     if ids is not None:
         is_flat = np.ndim(ids) == 1 if isinstance(ids, (np.ndarray, pd.DataFrame)) else True
         if not is_flat or not isinstance(ids, _SEVERAL):
             raise InputError(f"ids must be a list of item ids, got {type(ids).__name__}")
-        if len(ids) != len(vectors):
-            raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
+        if len(ids) != n:
+            raise InputError(f"{len(ids)} ids for {n} queries")
         names[:] = [None if one is None else str(one) for one in ids]
-    return vectors, names
+    return reading, names
 
 
 def item_ids(ids: Any) -> list[str]:

@@ -19,7 +19,15 @@ from classifiers.labels.spelling import (
 )
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, require_characters, to_vectors
+from retrieval import (
+    InputError,
+    ItemIndex,
+    ReadingCounts,
+    content_ids,
+    item_texts,
+    require_characters,
+    to_vectors,
+)
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -83,7 +91,7 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
     if not is_private and examples is not None:
         _check_shareable(examples)
     exclusive = examples is None or examples.exclusive
-    ids, stored, vectors = _examples_in(index, lesson, is_private=is_private)
+    ids, stored, vectors, contents = _examples_in(index, lesson, is_private=is_private)
     lesson = replace(lesson, described=_spelled_as_examples(lesson, stored, exclusive=exclusive))
     names = sorted(lesson.described)
     described = describe(lesson.described, index.encoder) if names else {}
@@ -107,7 +115,8 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         groups=_groups(index, ids, lesson.groups, is_private=is_private),
     )
     outside = _optional_vectors(index, lesson.outside, "outside")
-    return TrainingData(classes, class_names, exclusive, _sorted_by_id(training_set), outside)
+    ordered = _sorted(training_set, contents)
+    return TrainingData(classes, class_names, exclusive, ordered, outside)
 
 
 def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
@@ -124,7 +133,10 @@ def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
                 "index.upsert the items with their labels, and call fit() without X and y"
             )
         label = index.layout.label or LABEL
-    vectors = index.encoder.encode(item_texts(examples.table, examples.text).tolist())
+    texts = item_texts(examples.table, examples.text).tolist()
+    reading = index.encoder.read(texts)
+    vectors = reading.vectors
+    ReadingCounts.of(texts, reading).warn("examples", stacklevel=7)
     index.upsert(
         examples.table.rename(columns={LABEL: label}),
         text=examples.text,
@@ -195,18 +207,23 @@ def to_rows(index: ItemIndex, X: Texts) -> tuple[Vectors, npt.NDArray[np.object_
 
 def _examples_in(
     index: ItemIndex, lesson: FitRequest, *, is_private: bool
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors]:
-    """Write the examples, if there are any; return ids, labels and vectors of all there are now."""
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors, npt.NDArray[Any]]:
+    """Write the examples, if there are any; return all there are now.
+
+    Returns:
+        Ids, labels, vectors (n, d), and what each item says.
+    """
     examples = lesson.examples
     made = None if examples is None else write_examples(index, examples)
     if not is_private:
         held = index.read(labeled=True)
-        return held.ids, held.labels, held.vectors
+        return held.ids, held.labels, held.vectors, held.contents
     if examples is None or made is None:
         none = np.array([], dtype=object)
-        return none, none, np.empty((0, index.encoder.dim), dtype=np.float32)
+        return none, none, np.empty((0, index.encoder.dim), dtype=np.float32), none
     ids = examples.table[examples.item_id].astype(str).to_numpy(dtype=object)
-    return ids, examples.table[LABEL].to_numpy(dtype=object), made
+    contents = item_texts(examples.table, examples.text).to_numpy(dtype=object)
+    return ids, examples.table[LABEL].to_numpy(dtype=object), made, contents
 
 
 def _describe_privately(
@@ -239,9 +256,16 @@ def _spelled_as_examples(
     return described
 
 
-def _sorted_by_id(examples: TrainingSet) -> TrainingSet:
-    """Sort the examples, so that the order they were given in changes no fold and no sample."""
-    order = np.argsort(examples.ids)
+def _sorted(examples: TrainingSet, contents: npt.NDArray[Any]) -> TrainingSet:
+    """Sort the examples, so that neither order nor ids decide on a fold or a sample.
+
+    Args:
+        examples: The examples.
+        contents: (n,) what each says. Those that say the same and have one label change places
+            without a difference.
+    """
+    both = zip(examples.stored.tolist(), contents.tolist(), strict=True)
+    order = np.argsort(np.array(content_ids(f"{label}\0{one}" for label, one in both), dtype=str))
     return replace(
         examples,
         ids=examples.ids[order],

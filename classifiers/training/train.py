@@ -191,10 +191,10 @@ def _features_of(
     """Describe items that are of none of the labels, as `classify` would."""
     if vectors is None:
         return None
-    near = index.neighbors(vectors, k, labeled=True)
-    said = sources.parts(vectors, near.similarity, near.labels)
+    near = index.voters(vectors, k, labeled=True)
+    said = sources.parts(vectors, near.similarity, near.labels, places=near.places)
     proba = _proba(decision, {part: said[part] for part in parts}, sources.names)
-    return decision.features(near.similarity, proba, sources.names)
+    return decision.features(near.nearest(k), proba, sources.names)
 
 
 def _summary(answers: OutOfFold | None, decision: Decision, sources: Scorers) -> pd.DataFrame:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
@@ -71,8 +70,8 @@ def fill_by_parts(
 
     with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
         counts = upsert_parts_on_ray(settings, index, rows, kinds)
-        fields |= {} if counts is None else asdict(counts)
-    return None if counts is None else asdict(counts)
+        fields |= {} if counts is None else counts.rows()
+    return None if counts is None else counts.rows()
 
 
 def fill_collection(
@@ -94,8 +93,8 @@ def fill_collection(
             counts = upsert_on_ray(settings, index, table, source)
         else:
             counts = index.upsert(table, source=source, **column_arguments(settings.items))
-        fields |= asdict(counts)
-    return asdict(counts)
+        fields |= counts.rows()
+    return counts.rows()
 
 
 def _spelled(settings: Settings, index: ItemIndex, table: pd.DataFrame) -> pd.DataFrame:
@@ -161,7 +160,8 @@ def index_job(
 
     Returns:
         Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``; ``pruned`` where items
-        are removed, ``quarantined`` where bad rows are not refused.
+        are removed, ``quarantined`` where bad rows are not refused; ``unread`` and ``cut`` where
+        the encoder cannot read some of the texts it was given, or not to their end.
 
     Raises:
         InputError: No text column or no table is named, the table breaks the contract, the

@@ -21,7 +21,9 @@ from retrieval.encoding.backends import (
     resolve_backend,
     resolve_precision,
 )
-from retrieval.encoding.cache import VectorCache, default_cache_dir
+from retrieval.encoding.cache import UNMARKED, VectorCache, default_cache_dir
+from retrieval.encoding.reading import Reading
+from retrieval.encoding.tokens import Measures
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
 from retrieval.guarding import Guard, Lock, guarded, unguarded
@@ -30,6 +32,8 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 # Encoding fewer texts than this takes a few seconds at most: no progress bar.
 _LONG_WORK = 4_000
+_UNREAD, _CUT = 1, 2  # marks
+
 # Vectors reach the cache in chunks, so that a killed run loses little work.
 _CHUNK = 2_048
 
@@ -114,20 +118,47 @@ class Encoder:
         Raises:
             InputError: A text is not a string or holds nothing but white space.
         """
+        return self._read(texts, progress).vectors
+
+    @guarded
+    def read(self, texts: Sequence[str], *, progress: bool | None = None) -> Reading:
+        """Embed texts, and tell which of them could be read.
+
+        Args:
+            texts: n non-empty strings.
+            progress: As in `encode`.
+
+        Raises:
+            InputError: As in `encode`.
+        """
+        return self._read(texts, progress)
+
+    def _read(self, texts: Sequence[str], progress: bool | None) -> Reading:
         unique, inverse = _deduplicate(texts)
         vectors = np.empty((len(unique), self.dim), dtype=np.float32)
-        missing = self._from_cache(unique, vectors)
+        marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
+        missing = self._from_cache(unique, vectors, marks)
         if missing:
-            self._embed(unique, missing, vectors, progress=progress)
-        return vectors[inverse]
+            self._embed(unique, missing, vectors, marks, progress=progress)
+        unmarked = np.flatnonzero(marks == UNMARKED)
+        if len(unmarked):
+            some = [unique[one] for one in unmarked.tolist()]
+            with self._lock:
+                marks[unmarked] = _marks(self._backend().measure(some))
+            if self._cache is not None:
+                self._cache.write(some, vectors[unmarked], marks[unmarked])
+        marks = marks[inverse]
+        return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
 
-    def _from_cache(self, unique: list[str], vectors: npt.NDArray[np.float32]) -> list[int]:
-        """Fill in the vectors known on disk; return the positions still to embed."""
+    def _from_cache(
+        self, unique: list[str], vectors: npt.NDArray[np.float32], marks: npt.NDArray[np.uint8]
+    ) -> list[int]:
+        """Fill in what is known on disk; return the positions still to embed."""
         if self._cache is None:
             return list(range(len(unique)))
         known = self._cache.read(unique)
-        for position, vector in known.items():
-            vectors[position] = vector
+        for position, (vector, mark) in known.items():
+            vectors[position], marks[position] = vector, mark
         return [position for position in range(len(unique)) if position not in known]
 
     def _embed(
@@ -135,26 +166,32 @@ class Encoder:
         unique: list[str],
         missing: list[int],
         vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
         *,
         progress: bool | None,
     ) -> None:
         backend = self._backend()
-        tokens = {missing[0]: 0}  # one text makes one batch, however long
-        if len(missing) > 1:
-            with self._lock:
-                counts = backend.tokens([unique[one] for one in missing])
-            tokens = dict(zip(missing, counts.tolist(), strict=True))
+        with self._lock:
+            measures = backend.measure([unique[one] for one in missing])
+        tokens = dict(zip(missing, measures.lengths.tolist(), strict=True))
+        place = {position: row for row, position in enumerate(missing)}
+        marks[missing] = _marks(measures)
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
         with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for batch in _batches(chunk, tokens, self.batch_size):
+                    ready = measures.tokens_of([place[position] for position in batch])
                     with self._lock:
-                        vectors[batch] = backend.encode([unique[position] for position in batch])
+                        if backend.run is not None and ready is not None:
+                            vectors[batch] = backend.run(ready)
+                        else:
+                            vectors[batch] = backend.encode([unique[one] for one in batch])
                     bar.update(len(batch))
                 if self._cache is not None:
-                    self._cache.write([unique[position] for position in chunk], vectors[chunk])
+                    some = [unique[position] for position in chunk]
+                    self._cache.write(some, vectors[chunk], marks[chunk])
 
     def _backend(self) -> Backend:
         with self._lock:
@@ -179,6 +216,14 @@ class Encoder:
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker process without the loaded model; it is loaded there on first use."""
         return {**self.__dict__, "_loaded": None}
+
+
+def _marks(measures: Measures) -> npt.NDArray[np.uint8]:
+    """Return what the cache keeps of measures, (n,)."""
+    marks: npt.NDArray[np.uint8] = (~measures.readable * _UNREAD + measures.cut * _CUT).astype(
+        np.uint8
+    )
+    return marks
 
 
 def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator[list[int]]:

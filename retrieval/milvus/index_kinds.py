@@ -107,3 +107,8 @@ def search_params(index: str, limit: int) -> dict[str, Any]:
     if kind.most is not None and limit > kind.most:
         raise InputError(f"an index {index!r} finds at most {kind.most} neighbors, not {limit}")
     return {"metric_type": kind.metric, "params": kind.effort(limit)}
+
+
+def most_found(index: str) -> int:
+    """Return how many neighbors a search of an index of this kind can find."""
+    return _KINDS[index].most or 16_384
