@@ -94,7 +94,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         hierarchy: Labels that form a tree: the separator of paths (``" > "`` for ``"Grocery >
             Snacks > Chips"``), or child → parent. `classify` then names the deepest label that
             is certain enough.
-        false_alarm_rate: Share of items of known labels that may be called unknown.
+        false_alarm_rate: Share of items of known labels that may be called unknown, the same for
+            frequent labels and for rare ones.
         random_state: Seed of folds and samples.
 
     Attributes:
@@ -421,7 +422,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             X: As in `predict_proba`, like the other arguments.
             coverage: Share of sets that hold the true label, for items drawn like the examples. A
                 set may be empty where the classifier is right more often than that.
-            per_label: Let coverage hold within each label that has enough examples.
+            per_label: Let coverage hold within each label that has enough examples. It holds over
+                the labels of like size (as many examples, up to a factor of two) anyway.
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question.
@@ -470,6 +472,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `known`: False for "none of these"; `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
+            - `assured`: whether the sets of items of this label hold it as often as promised. False
+              where too few held-out answers tell: of a rare label without labels of like size, or
+              one that came after `fit`.
             - `neighbors`: a list of {item_id, label, similarity, weight}, most similar first;
               `weight` is the share of the whole vote.
             - `parts`: how much each part added to the probability. None for the head where it does

@@ -3,18 +3,23 @@
 An item of no known label lies far from its neighbors, and they disagree. How much each of these
 counts is learned without a single such item: every example plays the stranger once, with all
 examples of its own label hidden from it. Real ones, where given, take the strangers' place.
+
+An item of a label of few examples lies farther from them than is usual, as a stranger does. So labels
+of like size have a threshold of their own, learned from held-out items of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 
-from classifiers.arrays import FloatArray
+from classifiers.arrays import BoolArray, FloatArray
+from classifiers.decision.like_sized import conformal_quantile, limits_by_size, limits_of
 from classifiers.scorers.temperature import FEWEST
 
 NEAR = 5
@@ -84,11 +89,13 @@ class Novelty:
         coef: (6,) weight of each feature.
         intercept: Of the score.
         threshold: Scores above it are of items unknown.
+        by_size: The same for items of labels of some size; of the size of none `threshold`.
     """
 
     coef: FloatArray
     intercept: float
     threshold: float
+    by_size: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def unlearned(cls) -> Novelty:
@@ -101,6 +108,33 @@ class Novelty:
         """Return (n,) scores, higher for items less like anything known."""
         scores: FloatArray = features @ self.coef + self.intercept
         return scores.round(_DIGITS)
+
+    def thresholds(self, sizes: npt.NDArray[np.integer]) -> FloatArray:
+        """Return the thresholds of items, (n,), of labels that have so many examples."""
+        return limits_of(self.by_size, sizes, self.threshold)
+
+    def fair_to(
+        self,
+        features: FloatArray,
+        sizes: npt.NDArray[np.integer],
+        is_cut: BoolArray,
+        false_alarm_rate: float,
+    ) -> Novelty:
+        """Return one by which as many known items are called unknown, whatever their labels' size.
+
+        Args:
+            features: (m, 6) of held-out items.
+            sizes: (m,) how many examples the true label of each has, or was cut to.
+            is_cut: (m,) whether it was cut.
+            false_alarm_rate: Share of them that is called unknown on the whole.
+        """
+        scores, share = self.score(features), 1 - false_alarm_rate
+        if not 0 < share < 1:
+            return self
+        shared = conformal_quantile(scores[~is_cut], share)
+        limits = limits_by_size(scores, sizes, share, shared)
+        more = {size: limit - shared for size, limit in limits.by_size.items()}
+        return replace(self, by_size={size: self.threshold + one for size, one in more.items()})
 
 
 def fit_novelty(
@@ -128,9 +162,9 @@ def fit_novelty(
     coef = model.coef_[0] / spread
     novelty = Novelty(coef, float(model.intercept_[0] - middle @ coef), float("inf"))
     if outside is None:
-        threshold = float(np.quantile(novelty.score(known), 1 - false_alarm_rate))
+        threshold = conformal_quantile(novelty.score(known), 1 - false_alarm_rate)
     else:
         false_alarms, found, thresholds = roc_curve(is_new, novelty.score(features))
         # roc_curve calls positive from the threshold on, `known` only past it.
         threshold = float(np.nextafter(thresholds[(found - false_alarms).argmax()], -np.inf))
-    return Novelty(coef, novelty.intercept, threshold)
+    return replace(novelty, threshold=threshold)

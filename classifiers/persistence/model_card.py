@@ -16,6 +16,8 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from classifiers.decision.decision import Decision
+from classifiers.decision.label_sets import LabelSets
 from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
@@ -24,6 +26,8 @@ from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions,
 
 _RARE = 5
 _CONFUSIONS = 5
+# Of the label sets that `classify` makes unless asked for others.
+_COVERAGE = 0.9
 _MEANING = {
     NEIGHBORS: "the labeled items most like the new one vote",
     PROTOTYPES: "what each label looks like on average",
@@ -170,11 +174,19 @@ def _confusions(answers: pd.DataFrame) -> str:
 def _doubt(knowledge: FittedState) -> str:
     trained = knowledge.trained
     novelty, sets = trained.decision.novelty, trained.decision.label_sets
-    line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown."
+    line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown"
+    sizes = np.array(list(trained.decision.sizes.values()), dtype=np.int64)
+    own = np.unique(novelty.thresholds(sizes))
+    if len(own) > 1:
+        line += (
+            f"; by the size of its label the threshold is {own[0]:.3g} to {own[-1]:.3g}, so that "
+            "items of rare labels are not called unknown more often than others"
+        )
+    line += "."
     if trained.answers.empty:
         line += " That is a default: there were too few examples to learn it from."
     else:
-        alarms = float((trained.answers["novelty"] > novelty.threshold).mean())
+        alarms = float((~trained.answers["known"].astype(bool)).mean())
         line += (
             f" So were {alarms:.1%} of the examples, out of fold, by mistake "
             f"(`false_alarm_rate` was {knowledge.options.false_alarm_rate:.1%})."
@@ -187,10 +199,32 @@ def _doubt(knowledge: FittedState) -> str:
     else:
         lines.append(
             "- Label sets (`predict_set`) hold the true label as often as asked for. This rests on "
-            f"{_count(len(sets.scores), 'out-of-fold answer')}, and is guaranteed for items drawn "
-            "like the examples: on average over all of them, not for each label."
+            f"{_count(len(sets.out_of_fold), 'out-of-fold answer')}, and is guaranteed for items "
+            "drawn like the examples: over the labels of like size together, not for each label."
         )
+        lines += _unassured(sets, trained.decision)
     return "\n".join(lines)
+
+
+def _unassured(sets: LabelSets, decision: Decision) -> list[str]:
+    """Name the labels of which label sets promise nothing."""
+    sizes = np.array(list(decision.sizes.values()), dtype=np.int64)
+    _, assured = sets.limits(_COVERAGE).of(sizes)
+    lines = []
+    cut = len(sets.scores) - len(sets.out_of_fold)
+    if cut:
+        lines.append(
+            f"- For rare labels {_count(cut, 'answer')} stand in to items of larger labels that "
+            "were cut down to their size for the purpose."
+        )
+    names = [name for name, sure in zip(decision.sizes, assured, strict=True) if not sure]
+    if names and sets.can_cover(_COVERAGE):
+        lines.append(
+            f"- For {_count(len(names), 'label')} there are too few answers, of themselves and of "
+            f"labels of like size, to promise {_COVERAGE:.0%}: "
+            f"{', '.join(first_few(names, card_cell))}. `assured` is False where they are named."
+        )
+    return lines
 
 
 def _limits(knowledge: FittedState) -> str:

@@ -1,0 +1,113 @@
+"""How far may an item be from sure? A limit for each label, by the labels that are of like size.
+
+What holds on the whole need not hold for a label of few examples: whatever is of it is less sure, and
+few answers are of it. So the limit of a label is where the wanted share of held-out answers to
+labels of like size passed (Mondrian conformal prediction; Vovk, Gammerman and Shafer, "Algorithmic
+Learning in a Random World", 2005), labels of like size being those of as many examples up to a
+factor of two. Where all labels are of one size there is one limit, that of all answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from mapie.conformity_scores import LACConformityScore
+
+from classifiers.arrays import BoolArray, FloatArray
+
+# Fewer answers make a limit a matter of chance.
+FEWEST_OWN = 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits by size.
+
+    Attributes:
+        shared: Of all answers together.
+        by_size: Class of size → its limit.
+        assured: The classes whose limit rests on answers enough.
+    """
+
+    shared: float
+    by_size: Mapping[int, float]
+    assured: frozenset[int]
+
+    def of(self, sizes: npt.NDArray[np.integer]) -> tuple[FloatArray, BoolArray]:
+        """Return limit and assurance of labels with so many examples, each (C,)."""
+        assured = np.isin(size_class(sizes), list(self.assured))
+        return limits_of(self.by_size, sizes, self.shared), assured
+
+
+def limits_of(
+    by_size: Mapping[int, float], sizes: npt.NDArray[np.integer], shared: float
+) -> FloatArray:
+    """Return the limits of labels with so many examples, (C,).
+
+    Args:
+        by_size: Class of size → limit. Of a class that is missing the next larger one's counts.
+        sizes: (C,) numbers of examples.
+        shared: The limit where there is no larger one.
+    """
+    classes, place = np.unique(size_class(sizes), return_inverse=True)
+    found = [
+        by_size[min(larger)] if (larger := [one for one in by_size if one >= size]) else shared
+        for size in classes.tolist()
+    ]
+    return np.array(found, dtype=np.float64)[place]
+
+
+def size_class(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+    """Return classes of size: 0 for 1 example, 1 for 2 and 3, 2 for 4 to 7 ...; -1 for none."""
+    _, exponent = np.frexp(counts)
+    return exponent.astype(np.int64) - 1
+
+
+def limits_by_size(
+    scores: FloatArray, sizes: npt.NDArray[np.integer], share: float, shared: float
+) -> Limits:
+    """Find the limits within which the share of answers is.
+
+    A class with too few answers for that has the highest of them for its limit, or the one of the
+    next larger class where that is higher.
+
+    Args:
+        scores: (m,) of held-out answers, lower for surer.
+        sizes: (m,) how many examples the true label of each had.
+        share: Between 0 and 1.
+        shared: The limit of all labels together.
+    """
+    classes = size_class(sizes)
+    by_size: dict[int, float] = {}
+    assured, larger = set(), shared
+    for one in np.unique(classes)[::-1].tolist():
+        own = scores[classes == one]
+        if len(own) >= max(needed(share), FEWEST_OWN):
+            assured.add(one)
+            by_size[one] = conformal_quantile(own, share)
+        else:
+            by_size[one] = max(float(own.max()), larger)
+        larger = by_size[one]
+    return Limits(shared, by_size, frozenset(assured))
+
+
+def needed(share: float) -> int:
+    """Return how many answers a share takes."""
+    # Rounded, or 9 answers would be 10 for a share of 0.9.
+    return int(np.ceil(round(share / (1 - share), 9)))
+
+
+def conformal_quantile(scores: FloatArray, share: float) -> float:
+    """Return the score that a new answer is within with the probability `share` at least.
+
+    Of answers too few for that it is the highest score.
+    """
+    if len(scores) < needed(share):
+        return float(scores.max())
+    quantiles = LACConformityScore().get_conformity_score_quantiles(
+        scores[:, None], np.array([1 - share]), cv="prefit"
+    )
+    return float(np.ravel(quantiles)[0])
