@@ -133,7 +133,7 @@ def _decided(
     novelty = decision.novelty.score(decision.features(near.similarity, proba, names))
     unseen = ~near.valid.any(axis=1) & (list(without_floor(added)) == [NEIGHBORS])
     novelty[unseen] = np.nan
-    known = decision.knows(novelty, proba, names, knowledge.counts)
+    known = decision.novelty.knows(novelty, proba, decision.sizes_of(names, knowledge.counts))
     if allowed is not None:
         proba = restrict(proba, allowed, exclusive=knowledge.exclusive)
     share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)

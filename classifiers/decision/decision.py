@@ -123,25 +123,6 @@ class Decision:
         closeness = np.array([self.closeness.get(name, usual) for name in names])
         return novelty_features(similarity, proba, closeness)
 
-    def knows(
-        self,
-        novelty: FloatArray,
-        proba: FloatArray,
-        names: npt.NDArray[np.object_],
-        counts: npt.NDArray[np.integer],
-    ) -> BoolArray:
-        """Tell which items are not new, (n,).
-
-        Args:
-            novelty: (n,) the score of `Novelty`; NaN where nothing could be seen, which is new.
-            proba: (n, C) what `probabilities` returned.
-            names: (C,) the labels.
-            counts: (C,) how many examples they have.
-        """
-        sizes = self.sizes_of(names, counts)[proba.argmax(axis=1)]
-        known: BoolArray = novelty <= self.novelty.thresholds(sizes)
-        return known
-
     def sizes_of(
         self, names: npt.NDArray[np.object_], counts: npt.NDArray[np.integer]
     ) -> npt.NDArray[np.int64]:

@@ -17,13 +17,15 @@ import pandas as pd
 
 from classifiers.arrays import BoolArray, FloatArray
 from classifiers.decision.like_sized import (
-    FEWEST_OWN,
     Limits,
     conformal_quantile,
     limits_by_size,
     needed,
 )
 from retrieval import InputError
+
+# Fewer answers make a label's own threshold a matter of chance.
+_FEWEST_OWN = 20
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class LabelSets:
         most, assured = self.limits(coverage).of(sizes)
         if per_label:
             own = pd.Series(self.scores).groupby(self.labels)
-            enough = own.transform("size") >= max(needed(coverage), FEWEST_OWN)
+            enough = own.transform("size") >= max(needed(coverage), _FEWEST_OWN)
             for name, scores in own:
                 if enough[scores.index[0]]:
                     most[names == name] = conformal_quantile(scores.to_numpy(), coverage)

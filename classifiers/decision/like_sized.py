@@ -1,7 +1,7 @@
 """How far may an item be from sure? A limit for each label, by the labels that are of like size.
 
-What holds on the whole need not hold for a label of few examples: whatever is of it is less sure, and
-few answers are of it. So the limit of a label is where the wanted share of held-out answers to
+What holds on the whole need not hold for a label of few examples: whatever is of it is less sure,
+and few answers are of it. So the limit of a label is where the wanted share of held-out answers to
 labels of like size passed (Mondrian conformal prediction; Vovk, Gammerman and Shafer, "Algorithmic
 Learning in a Random World", 2005), labels of like size being those of as many examples up to a
 factor of two. Where all labels are of one size there is one limit, that of all answers.
@@ -17,9 +17,6 @@ import numpy.typing as npt
 from mapie.conformity_scores import LACConformityScore
 
 from classifiers.arrays import BoolArray, FloatArray
-
-# Fewer answers make a limit a matter of chance.
-FEWEST_OWN = 20
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def limits_by_size(
     assured, larger = set(), shared
     for one in np.unique(classes)[::-1].tolist():
         own = scores[classes == one]
-        if len(own) >= max(needed(share), FEWEST_OWN):
+        if len(own) >= needed(share):
             assured.add(one)
             by_size[one] = conformal_quantile(own, share)
         else:

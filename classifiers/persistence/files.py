@@ -276,7 +276,7 @@ def _decision_document(decision: Decision) -> dict[str, Any]:
         "novelty": {
             "intercept": decision.novelty.intercept,
             "threshold": None if math.isinf(threshold) else threshold,
-            "by_size": list(decision.novelty.by_size.items()),
+            "doubts": list(decision.novelty.doubts.items()),
         },
         "closeness": decision.closeness,
         "sizes": decision.sizes,
@@ -301,7 +301,7 @@ def _read_decision(
         exclusive=exclusive,
         blend=Blend(document["shares"]),
         scaling=Scaling(**document["scaling"]),
-        novelty=Novelty(coef, novelty["intercept"], threshold, dict(novelty.get("by_size", []))),
+        novelty=Novelty(coef, novelty["intercept"], threshold, dict(novelty.get("doubts", []))),
         closeness=document["closeness"],
         sizes=document.get("sizes", {}),
         label_sets=label_sets,

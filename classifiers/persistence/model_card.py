@@ -18,6 +18,7 @@ from sklearn.preprocessing import MultiLabelBinarizer
 
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
+from classifiers.decision.like_sized import limits_of
 from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
@@ -176,11 +177,12 @@ def _doubt(knowledge: FittedState) -> str:
     novelty, sets = trained.decision.novelty, trained.decision.label_sets
     line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown"
     sizes = np.array(list(trained.decision.sizes.values()), dtype=np.int64)
-    own = np.unique(novelty.thresholds(sizes))
-    if len(own) > 1:
+    helped = int((limits_of(novelty.doubts, sizes, -1.0) >= 0).sum())
+    if helped:
         line += (
-            f"; by the size of its label the threshold is {own[0]:.3g} to {own[-1]:.3g}, so that "
-            "items of rare labels are not called unknown more often than others"
+            f", unless it is like one of {_count(helped, 'rare label')}, whose items lie as far "
+            "from the examples as strangers do: how probable such a label must be was learned from "
+            "held-out items of labels of its size"
         )
     line += "."
     if trained.answers.empty:

@@ -22,12 +22,10 @@ from classifiers.training.out_of_fold import fold_of_each
 from classifiers.training.scorers import TrainingSet, learn
 from retrieval import ItemIndex
 
-# Each round fits a head once more: two of them beside the six there are.
-_ROUNDS = 2
-# The labels cut in a round, at most: the others must stay what an item is compared with.
-_SHARE = 0.25
+# The labels cut, at most: the others must stay what an item is compared with.
+_SHARE = 1 / 3
 # Only of a label so many times larger is what is left a small part.
-_LARGER = 4
+_LARGER, _LEFT = 4, 5
 # Answers to items of one label in a round, at most.
 _ANSWERS = 40
 
@@ -74,60 +72,60 @@ def answer_as_rare(
         The answers; None where no label is large enough to be cut.
     """
     rng = np.random.default_rng(seed)
-    folds = fold_of_each(train.targets, train.groups, seed)
+    cut = _dealt(train.targets, sizes, rng)
+    if not cut:
+        return None
+    kept, asked = _drawn(train, cut, rng, seed)
+    if not len(asked):
+        return None
+    fitted = learn(sources, train, kept, with_head=with_head, seed=seed)
     held = index.read(labeled=True)
-    said = []
-    for number, cut in enumerate(_rounds(train.targets, sizes, rng)):
-        kept, asked = _drawn(train, folds == number % (folds.max() + 1), cut, rng)
-        if not len(asked):
-            continue
-        fitted = learn(sources, train, kept, with_head=with_head, seed=seed)
-        gone = np.setdiff1d(train.ids, train.ids[kept])
-        stays = ~np.isin(held.ids.astype(str), gone.astype(str))
-        similarity, labels = _nearest(
-            train.vectors[asked], held.vectors[stays], held.labels[stays], k
-        )
-        parts = fitted.parts(train.vectors[asked], similarity, labels)
-        targets = train.targets[asked]
-        left = np.array([cut[label] for label in targets.tolist()], dtype=np.int64)
-        said.append(CutAnswers(targets, left, _all_labels(parts, fitted), similarity))
-    return _joined(said) if said else None
+    gone = np.setdiff1d(train.ids.astype(str), train.ids[kept].astype(str))
+    stays = ~np.isin(held.ids.astype(str), gone)
+    similarity, labels = _nearest(train.vectors[asked], held.vectors[stays], held.labels[stays], k)
+    targets = train.targets[asked]
+    return CutAnswers(
+        targets,
+        np.array([cut[label] for label in targets.tolist()], dtype=np.int64),
+        _all_labels(fitted.parts(train.vectors[asked], similarity, labels), fitted),
+        similarity,
+    )
 
 
-def _rounds(
+def _dealt(
     targets: npt.NDArray[Any], sizes: Sequence[int], rng: np.random.Generator
-) -> list[dict[int, int]]:
-    """Choose the labels to cut in each round: label → size. No label is cut twice."""
+) -> dict[int, int]:
+    """Deal the sizes out in turn to labels that are large enough: label → size."""
     counts = np.bincount(targets)
-    order = rng.permutation(len(counts))
     most = int(_SHARE * (counts > 0).sum())
-    rounds: list[dict[int, int]] = [{} for _ in range(_ROUNDS)]
-    dealt = 0
-    for label in order.tolist():
-        size = sizes[dealt % len(sizes)]
-        into = rounds[dealt % _ROUNDS]
-        if counts[label] >= max(_LARGER * size, size + 5) and len(into) < most:
-            into[label] = size
-            dealt += 1
-    return [one for one in rounds if one]
+    waiting, cut = list(sizes), dict[int, int]()
+    for label in rng.permutation(len(counts)).tolist():
+        fits = [size for size in waiting if counts[label] >= _LARGER * size + _LEFT]
+        if len(cut) < most and fits:
+            cut[label] = fits[0]
+            waiting.remove(fits[0])
+            waiting.append(fits[0])
+    return cut
 
 
 def _drawn(
-    train: TrainingSet,
-    is_out: npt.NDArray[np.bool_],
-    cut: dict[int, int],
-    rng: np.random.Generator,
+    train: TrainingSet, cut: dict[int, int], rng: np.random.Generator, seed: int
 ) -> tuple[Positions, Positions]:
     """Return the rows to learn from, and those to answer."""
-    stays, asked = ~is_out, []
+    # What belongs to a group is never learned from and answered: a fold of groups is answered.
+    is_out = np.zeros(len(train.ids), dtype=bool)
+    if train.groups is not None:
+        is_out = fold_of_each(train.targets, train.groups, seed) == 0
+    stays, asked = ~is_out, np.array([], dtype=np.intp)
     for label, size in cut.items():
         of_label = train.targets == label
         inside = rng.permutation(np.flatnonzero(of_label & ~is_out))
+        if len(inside) < size:
+            continue
         stays[inside[size:]] = False
-        # What belongs to a group is never learned from and answered.
-        free = of_label & ~stays if train.groups is None else of_label & is_out
-        asked.append(rng.permutation(np.flatnonzero(free))[:_ANSWERS])
-    return np.flatnonzero(stays), np.sort(np.concatenate(asked))
+        free = np.flatnonzero(of_label & (is_out if train.groups is not None else ~stays))
+        asked = np.append(asked, rng.permutation(free)[:_ANSWERS])
+    return np.flatnonzero(stays), np.sort(asked)
 
 
 def _nearest(
@@ -149,12 +147,3 @@ def _all_labels(parts: dict[str, FloatArray], fitted: Scorers) -> dict[str, Floa
             full[part] = np.zeros(shape)
             full[part][:, fitted.head_knows] = proba
     return full
-
-
-def _joined(said: list[CutAnswers]) -> CutAnswers:
-    return CutAnswers(
-        np.concatenate([one.targets for one in said]),
-        np.concatenate([one.sizes for one in said]),
-        {part: np.concatenate([one.parts[part] for one in said]) for part in said[0].parts},
-        np.concatenate([one.similarity for one in said]),
-    )

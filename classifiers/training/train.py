@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.arrays import FloatArray, Vectors
+from classifiers.arrays import FloatArray, Positions, Vectors
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.like_sized import size_class
@@ -33,9 +33,10 @@ from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold
 from classifiers.training.scorers import TrainingSet, learn, pairs
 from retrieval import ItemIndex
 
-
 # Of a size of label with fewer out-of-fold answers, larger labels that are cut down give more.
-_FEWEST = 50
+# Labels of 32 examples have answers enough of their own.
+_FEWEST = 200
+_SMALL = size_class(np.array([32]))[0]
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,8 @@ def _held_out(
     cut = None
     if sources.exclusive:
         classes, answered = size_class(counts), size_class(counts[answers.targets])
-        few = [one for one in np.unique(classes[counts > 0]) if (answered == one).sum() < _FEWEST]
+        small = np.unique(classes[(counts > 0) & (classes < _SMALL)])
+        few = [one for one in small if (answered == one).sum() < _FEWEST]
         sizes = np.sort(counts[np.isin(classes, few)])
         if len(sizes):
             cut = answer_as_rare(
@@ -191,23 +193,14 @@ def _decide(
     decision = replace(decision, closeness=_closeness(names, answers), sizes=sizes)
     judged = _judged(decision, list(said), held, names)
     hidden = {part: answers.stranger_parts[part] for part in said}
-    strange = _proba(decision, hidden, names)
-    novelty = fit_novelty(
-        judged.features[~judged.is_cut],
-        decision.features(answers.stranger_similarity, strange, names),
-        _features_of(outside, decision, sources, index, parts, options.k),
-        options.false_alarm_rate,
-    )
-    alarms = options.false_alarm_rate
-    if outside is not None:
-        alarms = float((novelty.score(judged.features[~judged.is_cut]) > novelty.threshold).mean())
-    novelty = novelty.fair_to(judged.features, judged.sizes, judged.is_cut, alarms)
+    strange = decision.features(answers.stranger_similarity, _proba(decision, hidden, names), names)
+    others = _features_of(outside, decision, sources, index, parts, options.k)
+    novelty = _fair_novelty(judged, strange, others, options.false_alarm_rate)
     decision = replace(decision, novelty=novelty)
     if not sources.exclusive:
         return replace(decision, thresholds=fit_thresholds(judged.proba, answers.targets, names))
-    of_truth = judged.proba[np.arange(len(judged.proba)), judged.targets]
-    labels = np.where(judged.is_cut, None, names[judged.targets])
-    return replace(decision, label_sets=LabelSets(1 - of_truth, labels, judged.sizes))
+    labels = np.where(judged.is_cut, None, names[judged.label])
+    return replace(decision, label_sets=LabelSets(judged.doubts, labels, judged.sizes))
 
 
 @dataclass(frozen=True)
@@ -217,17 +210,23 @@ class _Judged:
     Attributes:
         proba: (m, C) calibrated probabilities.
         features: (m, 6) for `Novelty`.
-        targets: The true labels, as in `TrainingSet`.
-        sizes: (m,) how many examples the true label had; where items have any number of labels,
-            the most probable one.
-        is_cut: (m,) whether that was fewer than it has.
+        label: (m,) position of the true label; where items have any number of labels, of the most
+            probable one.
+        sizes: (m,) how many examples it has, or was cut to.
+        is_cut: (m,) whether it was cut.
     """
 
     proba: FloatArray
     features: FloatArray
-    targets: npt.NDArray[Any]
+    label: Positions
     sizes: npt.NDArray[np.int64]
     is_cut: npt.NDArray[np.bool_]
+
+    @property
+    def doubts(self) -> FloatArray:
+        """One minus the probability of the label, (m,)."""
+        doubts: FloatArray = 1 - self.proba[np.arange(len(self.proba)), self.label]
+        return doubts
 
 
 def _judged(
@@ -237,9 +236,7 @@ def _judged(
     proba = _proba(decision, {part: answers.parts[part] for part in parts}, names)
     features = decision.features(answers.similarity, proba, names)
     label = answers.targets if decision.exclusive else proba.argmax(axis=1)
-    plain = _Judged(
-        proba, features, answers.targets, held.counts[label], np.zeros(len(proba), dtype=bool)
-    )
+    plain = _Judged(proba, features, label, held.counts[label], np.zeros(len(proba), dtype=bool))
     if cut is None:
         return plain
     # How near its examples are is known of a small label by what is left of it, too.
@@ -249,10 +246,21 @@ def _judged(
     return _Judged(
         np.concatenate([plain.proba, proba]),
         np.concatenate([plain.features, features]),
-        np.concatenate([plain.targets, cut.targets]),
+        np.concatenate([plain.label, cut.targets]),
         np.concatenate([plain.sizes, cut.sizes]),
         np.repeat([False, True], [len(plain.proba), len(proba)]),
     )
+
+
+def _fair_novelty(
+    judged: _Judged, strange: FloatArray, outside: FloatArray | None, false_alarm_rate: float
+) -> Novelty:
+    """Learn novelty from items of labels as they are, and what is fair from all."""
+    known = judged.features[~judged.is_cut]
+    novelty = fit_novelty(known, strange, outside, false_alarm_rate)
+    alarms = float((novelty.score(known) > novelty.threshold).mean())
+    scores = novelty.score(judged.features)
+    return novelty.fair_to(scores, judged.doubts, judged.sizes, max(alarms, false_alarm_rate))
 
 
 def _calibrated(
@@ -269,9 +277,7 @@ def _proba(decision: Decision, said: Parts, names: npt.NDArray[np.object_]) -> F
     return decision.probabilities(decision.contributions(said, knows), names)
 
 
-def _closeness(
-    names: npt.NDArray[np.object_], answers: OutOfFold | CutAnswers
-) -> dict[str, float]:
+def _closeness(names: npt.NDArray[np.object_], answers: OutOfFold | CutAnswers) -> dict[str, float]:
     """Return how similar the examples of each label are to their 5th neighbor."""
     near = nth_similarity(answers.similarity, NEAR)
     row, label = pairs(answers.targets)
@@ -314,6 +320,6 @@ def _summary(held: _HeldOut | None, decision: Decision, sources: Scorers) -> pd.
             np.array([stored_label(names[has].tolist()) for has in table], dtype=object)
             for table in (answers.targets, chosen)
         )
-    known = decision.knows(novelty, proba, names, held.counts)
+    known = decision.novelty.knows(novelty, proba, held.counts)
     values = (label, predicted, proba.max(axis=1), novelty, known)
     return pd.DataFrame(dict(zip(columns, values, strict=True)))

@@ -64,7 +64,7 @@ def test_the_worst_confusions_come_first(unequal: NeighborClassifier) -> None:
 
 def test_false_alarms_are_those_of_the_out_of_fold_answers(unequal: NeighborClassifier) -> None:
     trained = unequal.knowledge_.trained
-    share = (trained.answers["novelty"] > trained.decision.novelty.threshold).mean()
+    share = (~trained.answers["known"]).mean()
     assert f"{share:.1%} of the examples, out of fold, by mistake" in _card(unequal)
 
 

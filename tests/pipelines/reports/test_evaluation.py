@@ -73,6 +73,7 @@ def answered(n: int = 100, *, outside: int = 0, label: str = "[b]tea[/b]") -> Ev
             "known": True,
             "novelty": np.linspace(0, 1, n),
             "label_set": [["milk"]] * n,
+            "assured": [row >= 2 for row in range(n)],
             "in_set": True,
             "set_size": 1,
             "twin": np.arange(n) == 5,
