@@ -28,7 +28,7 @@ class Decision:
         scaling: Calibrates what they say together.
         novelty: Tells items of none of the labels.
         closeness: Label → how similar its examples are to their own neighbors.
-        sizes: Label → how many examples it had.
+        sizes: Label → how many examples it had, or `plenty` if it had more.
         label_sets: For sets that hold the true label; None where there are no answers.
         thresholds: Label → probability from which an item has it, where items have several.
         tilt: Label → factor of its probability (prior correction); None for none.

@@ -9,7 +9,8 @@ than the classifier mostly has.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -36,12 +37,14 @@ class LabelSets:
         scores: (m,) one minus the probability that the true label got.
         labels: (m,) name of that label; None where it had been cut to a few examples for the sake
             of labels so small.
-        sizes: (m,) how many examples the label has, or was cut to.
+        sizes: (m,) how many examples the label has, or was cut to; see `Decision.sizes`.
+        widest: Class of size → how far from sure a label of it may be at most to be in a set.
     """
 
     scores: FloatArray
     labels: npt.NDArray[np.object_]
     sizes: npt.NDArray[np.int64]
+    widest: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def out_of_fold(self) -> FloatArray:
@@ -61,7 +64,7 @@ class LabelSets:
     def limits(self, coverage: float) -> Limits:
         """Return how far from sure a label of each size may be to be in a set."""
         shared = conformal_quantile(self.out_of_fold, coverage)
-        return limits_by_size(self.scores, self.sizes, coverage, shared)
+        return limits_by_size(self.scores, self.sizes, coverage, shared, self.widest)
 
     def members(
         self,

@@ -280,6 +280,7 @@ def _decision_document(decision: Decision) -> dict[str, Any]:
         },
         "closeness": decision.closeness,
         "sizes": decision.sizes,
+        "widest": list(decision.label_sets.widest.items()) if decision.label_sets else [],
         "thresholds": decision.thresholds,
         "tilt": decision.tilt,
     }
@@ -296,6 +297,7 @@ def _read_decision(
             scores=sets["score"].to_numpy(),
             labels=sets["label"].astype(object).where(sets["label"].notna(), None).to_numpy(),
             sizes=np.asarray(sets.get("size", np.zeros(len(sets))), dtype=np.int64),
+            widest=dict(document.get("widest", [])),
         )
     return Decision(
         exclusive=exclusive,

@@ -13,7 +13,7 @@ import pandas as pd
 from classifiers.arrays import FloatArray, Positions, Vectors
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
-from classifiers.decision.like_sized import size_class
+from classifiers.decision.like_sized import PLENTY, plenty, size_class, widest_by_size
 from classifiers.decision.novelty import NEAR, Novelty, fit_novelty, nth_similarity
 from classifiers.decision.thresholds import fit_thresholds
 from classifiers.inputs import stored_label
@@ -34,9 +34,9 @@ from classifiers.training.scorers import TrainingSet, learn, pairs
 from retrieval import ItemIndex
 
 # Of a size of label with fewer out-of-fold answers, larger labels that are cut down give more.
-# Labels of 32 examples have answers enough of their own.
+# Labels of plenty have answers enough of their own.
 _FEWEST = 200
-_SMALL = size_class(np.array([32]))[0]
+_SMALL = size_class(np.array([PLENTY]))[0]
 
 
 @dataclass(frozen=True)
@@ -123,12 +123,12 @@ class _HeldOut:
 
     Attributes:
         out_of_fold: To items of labels as they are.
-        counts: (C,) how many examples each label has.
+        sizes: (C,) how many examples each label has, or `plenty`.
         cut: To items of labels cut down; None where no label is small, or none large enough.
     """
 
     out_of_fold: OutOfFold
-    counts: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
     cut: CutAnswers | None
 
 
@@ -153,7 +153,7 @@ def _held_out(
                 with_head=options.with_head,
                 seed=options.seed,
             )
-    return _HeldOut(answers, counts, cut)
+    return _HeldOut(answers, np.minimum(counts, plenty(counts)), cut)
 
 
 def available_parts(sources: Scorers) -> list[str]:
@@ -189,7 +189,7 @@ def _decide(
     said = {part: answers.parts[part] for part in parts if part in answers.parts}
     if options.calibrate:
         decision = _calibrated(decision, said, answers.targets, names)
-    sizes = dict(zip(names.tolist(), held.counts.tolist(), strict=True))
+    sizes = dict(zip(names.tolist(), held.sizes.tolist(), strict=True))
     decision = replace(decision, closeness=_closeness(names, answers), sizes=sizes)
     judged = _judged(decision, list(said), held, names)
     hidden = {part: answers.stranger_parts[part] for part in said}
@@ -200,7 +200,9 @@ def _decide(
     if not sources.exclusive:
         return replace(decision, thresholds=fit_thresholds(judged.proba, answers.targets, names))
     labels = np.where(judged.is_cut, None, names[judged.label])
-    return replace(decision, label_sets=LabelSets(judged.doubts, labels, judged.sizes))
+    widest = widest_by_size(1 - judged.proba[~judged.is_cut], answers.targets, held.sizes)
+    sets = LabelSets(judged.doubts, labels, judged.sizes, widest)
+    return replace(decision, label_sets=sets)
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,7 @@ def _judged(
     proba = _proba(decision, {part: answers.parts[part] for part in parts}, names)
     features = decision.features(answers.similarity, proba, names)
     label = answers.targets if decision.exclusive else proba.argmax(axis=1)
-    plain = _Judged(proba, features, label, held.counts[label], np.zeros(len(proba), dtype=bool))
+    plain = _Judged(proba, features, label, held.sizes[label], np.zeros(len(proba), dtype=bool))
     if cut is None:
         return plain
     # How near its examples are is known of a small label by what is left of it, too.
@@ -320,6 +322,6 @@ def _summary(held: _HeldOut | None, decision: Decision, sources: Scorers) -> pd.
             np.array([stored_label(names[has].tolist()) for has in table], dtype=object)
             for table in (answers.targets, chosen)
         )
-    known = decision.novelty.knows(novelty, proba, held.counts)
+    known = decision.novelty.knows(novelty, proba, held.sizes)
     values = (label, predicted, proba.max(axis=1), novelty, known)
     return pd.DataFrame(dict(zip(columns, values, strict=True)))

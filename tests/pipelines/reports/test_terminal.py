@@ -80,7 +80,9 @@ def test_labels_are_summed_up_below_the_table(console: Console) -> None:
 def test_lists_of_labels_are_shown_as_such(console: Console) -> None:
     table = _labels(2).assign(
         assured=False,
-        label=[["tea", "milk"], []], probability=[[0.9, 0.7], []], label_set=[["tea", "milk"], []]
+        label=[["tea", "milk"], []],
+        probability=[[0.9, 0.7], []],
+        label_set=[["tea", "milk"], []],
     )
     show_labels(console, table)
     assert "tea, milk" in _shown(console)
