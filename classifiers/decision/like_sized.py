@@ -69,7 +69,8 @@ def limits_of(
 def size_class(counts: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
     """Return classes of size: 0 for 1 example, 1 for 2 and 3, 2 for 4 to 7 ...; -1 for none."""
     _, exponent = np.frexp(counts)
-    return exponent.astype(np.int64) - 1
+    classes: npt.NDArray[np.int64] = exponent.astype(np.int64) - 1
+    return classes
 
 
 def plenty(counts: npt.NDArray[np.integer]) -> int:

@@ -145,7 +145,14 @@ class Novelty:
         if not 0 < share < 1:
             return self
         left = np.where(scores <= self.threshold, _NEVER, doubts)
-        return replace(self, doubts=limits_by_size(left, sizes, share, _NEVER).by_size)
+        limits = limits_by_size(left, sizes, share, _NEVER)
+        # Too few answers do not tell how many would be left.
+        few = limits_by_size(doubts, sizes, share, _NEVER).by_size
+        found = {
+            size: limit if size in limits.assured else few[size]
+            for size, limit in limits.by_size.items()
+        }
+        return replace(self, doubts=found)
 
 
 def fit_novelty(

@@ -199,7 +199,8 @@ def _decide(
     decision = replace(decision, novelty=novelty)
     if not sources.exclusive:
         return replace(decision, thresholds=fit_thresholds(judged.proba, answers.targets, names))
-    labels = np.where(judged.is_cut, None, names[judged.label])
+    labels = names[judged.label]
+    labels[judged.is_cut] = None
     widest = widest_by_size(1 - judged.proba[~judged.is_cut], answers.targets, held.sizes)
     sets = LabelSets(judged.doubts, labels, judged.sizes, widest)
     return replace(decision, label_sets=sets)
