@@ -127,3 +127,15 @@ def test_sizes_that_are_known_as_often_as_promised_change_nothing() -> None:
     sizes = np.array([300, 40])
     assert (fair.knows(scores, proba, sizes) == start.knows(scores, proba, sizes)).all()
     assert (fair.knows(scores, proba, sizes) == (scores <= start.threshold)).all()
+
+
+def test_of_too_few_answers_the_least_sure_one_is_known() -> None:
+    usual = _held_out(1000, 0.2, 0.0)
+    start = Novelty(np.zeros(N_FEATURES), 0.0, float(np.quantile(usual[0], 0.95)))
+    # Four answers, of which three lie as near as usual: a coming one may not.
+    scores = np.append(usual[0], [-9.0, -9.0, -9.0, 9.0])
+    doubts = np.append(usual[1], [0.5, 0.4, 0.3, 0.05])
+    fair = start.fair_to(scores, doubts, np.repeat([300, 4], [1000, 4]), 0.05)
+    far = np.full(2, 9.0)
+    known = fair.knows(far, np.array([[0.49, 0.51], [0.51, 0.49]]), np.array([300, 4]))
+    assert known.tolist() == [True, False]
