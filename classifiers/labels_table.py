@@ -56,6 +56,7 @@ def labels_table(
             "known": answer.known,
             "novelty": answer.novelty,
             "label_set": objects(_sets(answer)),
+            "assured": answer.assured,
             "neighbors": objects(
                 neighbor_lists(answer.near, answer.weights, listed, exclusive=exclusive)
             ),

@@ -162,7 +162,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         normalize_labels: Whether labels that differ only in spelling are made one, the most
             frequent spelling, or that of labels known before; without a warning. What an index of
             yours holds stays as it is spelled.
-        false_alarm_rate: Share of items of known labels that may be called unknown.
+        false_alarm_rate: Share of items of known labels that may be called unknown, the same for
+            frequent labels and for rare ones.
         random_state: Seed of folds and samples.
 
     Attributes:
@@ -549,7 +550,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             X: As in `predict_proba`, like the other arguments.
             coverage: Share of sets that hold the true label, for items drawn like the examples. A
                 set may be empty where the classifier is right more often than that.
-            per_label: Let coverage hold within each label that has enough examples.
+            per_label: Let coverage hold within each label that has enough examples. It holds over
+                the labels of like size (as many examples, up to a factor of two) anyway.
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question.
@@ -603,6 +605,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
               `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
+            - `assured`: whether the sets of items of this label hold it as often as promised. False
+              where too few held-out answers tell: of a rare label without labels of like size, or
+              one that came after `fit`.
             - `neighbors`: a list of {item_id, label, similarity, weight, count}, most similar
               first; `weight` is the share of the whole vote. Items as similar as each other (to six
               digits: of one text, as a rule) and of one label are one line; `count` is how many.

@@ -153,9 +153,11 @@ def _decided(
     novelty = decision.novelty.score(decision.features(nearest, proba, names))
     unseen = ~near.valid.any(axis=1) & (list(without_floor(added)) == [NEIGHBORS])
     novelty[unseen] = np.nan
+    known = decision.novelty.knows(novelty, proba, decision.sizes_of(names, knowledge.counts))
     if allowed is not None:
         proba = restrict(proba, allowed, exclusive=knowledge.exclusive)
     share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)
+    sets, assured = _sets(question, knowledge, decision, proba, allowed)
     return Prediction(
         near=near,
         weights=vote_weights(near.similarity, sources.temperature, near.places),
@@ -164,8 +166,9 @@ def _decided(
         added={part: one * share for part, one in without_floor(added).items()},
         head_knows=sources.head_knows,
         novelty=novelty,
-        known=novelty <= decision.novelty.threshold,
-        sets=_sets(question, knowledge, decision, proba, allowed),
+        known=known,
+        sets=sets,
+        assured=assured[proba.argmax(axis=1)] & ~unseen,
     )
 
 
@@ -175,24 +178,30 @@ def _sets(
     decision: Decision,
     proba: FloatArray,
     allowed: BoolArray | None,
-) -> BoolArray | None:
-    sets = decision.label_sets
+) -> tuple[BoolArray | None, BoolArray]:
+    """Return the label sets, (n, C), and of which labels coverage is assured, (C,)."""
+    sets, assured = decision.label_sets, np.zeros(len(knowledge.names), dtype=bool)
     if not knowledge.exclusive:
         inside = decision.chosen(proba, knowledge.names)
     elif question.coverage is None:
-        return None
+        return None, assured
     elif sets is None or not sets.can_cover(question.coverage):
         if question.must_cover:
             raise InputError(
                 f"coverage {question.coverage} needs more examples, 2 or more a label; there are "
-                f"out-of-fold answers to {0 if sets is None else len(sets.scores)}"
+                f"out-of-fold answers to {0 if sets is None else len(sets.out_of_fold)}"
             )
-        return None
+        return None, assured
     else:
-        inside = sets.members(
-            proba, knowledge.names, question.coverage, per_label=question.per_label
+        names = knowledge.names
+        inside, assured = sets.members(
+            proba,
+            names,
+            decision.sizes_of(names, knowledge.counts),
+            question.coverage,
+            per_label=question.per_label,
         )
-    return inside if allowed is None else inside & allowed
+    return (inside if allowed is None else inside & allowed), assured
 
 
 def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
@@ -222,6 +231,7 @@ class Prediction:
         novelty: (n,) higher for items less like anything known; NaN where nothing could be seen.
         known: (n,) whether that is below the threshold.
         sets: (n, C) which labels are in the label set; None where there is none.
+        assured: (n,) whether the coverage of the sets holds for items of the most probable label.
     """
 
     near: Neighbors
@@ -233,6 +243,7 @@ class Prediction:
     novelty: FloatArray
     known: BoolArray
     sets: BoolArray | None
+    assured: BoolArray
 
     def replaced(self, other: Prediction, rows: BoolArray) -> Prediction:
         """Return this answer with those rows, (n,), taken from another one to the same items."""
@@ -252,6 +263,7 @@ class Prediction:
             novelty=pick(self.novelty, other.novelty),
             known=pick(self.known, other.known),
             sets=sets,
+            assured=pick(self.assured, other.assured),
         )
 
     def without_unread(self, readable: BoolArray) -> Prediction:

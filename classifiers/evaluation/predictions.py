@@ -48,7 +48,8 @@ class Answers:
             `squared_error` (summed over labels), `examples` (of the true label, that the classifier
             had; NaN if that is not known), `label_known` (whether the true label is among the
             classifier's), `known`, `novelty`, `label_set` (None where there are too few
-            examples for one),
+            examples for one), `assured` (whether sets of items of the predicted label hold it as
+            often as promised),
             `in_set`, `set_size`, `twin` (whether a labeled item reads the same).
         baseline: The same rows, columns `label` to `label_known`.
         outside: `item_id`, `label` (predicted), `known` and `novelty` of items of none of the
@@ -190,6 +191,7 @@ def _described(scored: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         "known": labels["known"].to_numpy(dtype=bool),
         "novelty": labels["novelty"].to_numpy(dtype=np.float64),
         "label_set": pd.Series(sets, dtype=object),
+        "assured": labels["assured"].to_numpy(dtype=bool),
         "in_set": [one is not None and label in one for label, one in pairs],
         "set_size": [np.nan if one is None else len(one) for one in sets],
         "twin": np.array(nearest, dtype=np.float64) >= _SAME_TEXT,

@@ -121,6 +121,13 @@ def _labels_in_short(labels: pd.DataFrame) -> list[str]:
     sizes = labels["label_set"].dropna().map(len)
     if len(sizes):
         lines.append(f"label sets: {sizes.mean():.1f} labels on average")
+        promised = labels.loc[sizes.index, "label"].map(
+            lambda one: not isinstance(one, list | tuple)
+        )
+        rare = int((promised & ~labels.loc[sizes.index, "assured"].astype(bool)).sum())
+        if rare:
+            items = "item" if rare == 1 else "items"
+            lines.append(f"{rare:,} {items} of labels too rare to promise what their sets hold")
     return lines
 
 

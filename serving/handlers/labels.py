@@ -107,6 +107,7 @@ def classify(calls: Sequence[ClassifyCall]) -> list[dict[str, Any]]:
         "known": table["known"].astype(bool).tolist(),
         "novelty": [plain(one) for one in table["novelty"]],
         "label_set": table["label_set"].tolist(),
+        "assured": table["assured"].astype(bool).tolist(),
         "neighbors": table["neighbors"].tolist(),
         "parts": [{part: plain(value) for part, value in one.items()} for one in table["parts"]],
     }

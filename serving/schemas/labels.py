@@ -72,6 +72,10 @@ class Labeled(Message):
     known: bool = Field(description="false: none of these.")
     novelty: float | None
     label_set: list[str] | None
+    assured: bool = Field(
+        description="false: too few examples, of this label and of labels of like size, to promise "
+        "that the sets of its items hold it."
+    )
     neighbors: list[Neighbor]
     parts: dict[str, float | None] = Field(
         description="What neighbors, prototypes and head add to the probability."

@@ -39,7 +39,17 @@ def test_probabilities_are_shares_of_the_vote(fitted: NeighborClassifier) -> Non
 def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifier) -> None:
     table = fitted.classify(pd.Series(NEW, index=["e", "m", "l"]))
     assert list(table) == [
-        *("item_id", "label", "probability", "known", "novelty", "label_set", "neighbors", "parts")
+        *(
+            "item_id",
+            "label",
+            "probability",
+            "known",
+            "novelty",
+            "label_set",
+            "assured",
+            "neighbors",
+            "parts",
+        )
     ]
     assert table["item_id"].tolist() == ["e", "m", "l"]
     assert table["label"].tolist() == NEW_LABELS
