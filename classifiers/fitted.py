@@ -93,7 +93,9 @@ def acquire(
     sources = Scorers(names, taught.exclusive, temperature)
     if with_prototypes:
         dim = index.encoder.dim
-        start = Prototypes.of(names, examples.described, dim, examples.unlabeled)
+        # Without an example nothing tells what the items share from what the labels among them do.
+        center = examples.unlabeled if len(examples.ids) else None
+        start = Prototypes.of(names, examples.described, dim, center)
         sources = replace(sources, prototypes=start)
     return FittedState(
         classes=taught.classes,
@@ -263,10 +265,12 @@ def as_held(knowledge: FittedState, index: ItemIndex) -> FittedState:
 
 
 def with_new_head(knowledge: FittedState, index: ItemIndex) -> FittedState:
-    """Fit the head on the examples there are now; all else stays."""
+    """Fit the head on the examples there are now; all else stays, and without any the head, too."""
     held = index.read(labeled=True)
     is_item = np.array([one in knowledge.example_ids for one in held.ids.tolist()], dtype=bool)
     stored = held.labels[is_item]
+    if not len(stored):
+        return knowledge
     examples = TrainingSet(
         ids=held.ids[is_item],
         vectors=held.vectors[is_item],

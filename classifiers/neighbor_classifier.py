@@ -151,7 +151,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         temperature: How fast a vote fades, in units of cosine similarity. The default is the result
             of cross-validation on groceries of unseen types and on questions to a bank: at k = 20,
             0.05 was within half a percentage point of the best accuracy on both.
-        head: ``"linear"``, or None for pure neighbors. Past some 1,200 labels there is none.
+        head: ``"linear"``, or None for pure neighbors. Past some 1,200 labels it is fitted by
+            sampling among them; where items have any number of labels, there is none then.
         prototypes: Whether prototypes have a say; None: where there is a head.
         calibrate: Whether shares and calibration are learned; False leaves the defaults.
         prior: How frequent labels are among the items to come: None as among the examples,
@@ -230,7 +231,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 item has any number of labels, or an indicator matrix (n, C), whose columns are the
                 labels. An index of yours stores one string an item.
             labels: Label → a description or several, also as a Series, or label names alone.
-            unlabeled: Items without a label, whose groups sharpen the prototypes.
+            unlabeled: Items without a label, whose groups sharpen the prototypes. Where there is no
+                example, those that are to be labeled: what is learned is about them.
             outside: Items that are of none of the labels; the threshold of "none of these" is then
                 learned from them instead of set by `false_alarm_rate`.
             groups: What each example belongs to (or an attribute of `index` that tells), never
@@ -351,7 +353,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def refit_head(self) -> Self:
         """Fit the head anew on the examples there are now; all else stays.
 
-        Items without a label, if `fit` was given any, are not kept and have no part in it.
+        Items without a label, if `fit` was given any, are not kept and have no part in it. Where
+        there is no example, the head stays as it is.
 
         Raises:
             InputError: The classifier was fitted without a head.

@@ -1,10 +1,11 @@
 """What each label looks like: the middle of its examples, of its description, of items like them.
 
 A prototype is a direction in the space of the vectors. It starts from what there is for a label: a
-description counts as much as 1.5 examples. Unlabeled items, where given, sharpen it twice: what all
-items share is taken out of every vector (centering), and each prototype is drawn toward the items
-nearest to it (soft k-means on the sphere that starts from the labels; Banerjee et al., "Clustering
-on the Unit Hypersphere using von Mises-Fisher Distributions", JMLR 2005).
+description counts as much as 1.5 examples. Unlabeled items, where given beside examples, sharpen it
+twice: what all items share is taken out of every vector (centering), and each prototype is drawn
+toward the items nearest to it (soft k-means on the sphere that starts from the labels; Banerjee et
+al., "Clustering on the Unit Hypersphere using von Mises-Fisher Distributions", JMLR 2005). Without
+an example they are first guessed, see `classifiers.training.adaptation`.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 The examples are cut into folds, the labels spread evenly over them (or whole groups together). The
 answer to an example rests on the neighbors, prototypes and head of the other folds alone. Beside it
-stands the answer to the same example as a stranger: with every example of its own label hidden.
+stands the answer to the same example as a stranger: with every example of its own label hidden. Of
+very many labels the examples of one fold alone are answered.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import stored_names
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers
+from classifiers.scorers.linear_head import is_sampled
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.training.scorers import TrainingSet, learn
 from retrieval import MOST_NEIGHBORS, ItemIndex, Neighbors
@@ -62,6 +64,9 @@ def answer_out_of_fold(
     """
     folds = fold_of_each(train.targets, train.groups, seed)
     rows = _answerable(train.targets, folds)
+    if with_head and is_sampled(len(sources.names), exclusive=sources.exclusive):
+        # A head takes long, and few rows are answered: those of one fold, which take one head.
+        rows = rows[folds[rows] == np.bincount(folds[rows], minlength=1).argmax()]
     most = min(_ANSWERS, max(1, _CELLS // len(sources.names)))
     if len(rows) > most:
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))

@@ -167,7 +167,7 @@ def untaught(sources: Scorers, parts: Sequence[str], options: Options) -> Decisi
     prototypes = sources.prototypes
     has_examples = prototypes is None or bool(prototypes.counts.any())
     floor = ANY_SHARE if options.calibrate and sources.exclusive else 0.0
-    blend = Blend.default(parts, floor, has_examples=has_examples)
+    blend = Blend.default(parts, floor, has_examples=has_examples, is_drawn=sources.is_drawn)
     scaling = Scaling(exclusive=sources.exclusive)
     nothing = Novelty.unlearned()
     return Decision(sources.exclusive, blend, scaling, nothing, closeness={}, tilt=options.tilt)

@@ -351,8 +351,10 @@ class ClassifySettings(_Section):
     `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
     of a label. `normalize_labels`: whether labels that differ only in spelling (case, blanks,
     Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or
-    in a file that `pipelines.tables.label_texts` reads. `groups`: an attribute of the items, whose
-    values are never split between the folds that calibration learns from.
+    in a file that `pipelines.tables.label_texts` reads. `adapt`: where they are all there is, they
+    learn from the items to be labeled; a label then depends on the other items of its table.
+    `groups`: an attribute of the items, whose values are never split between the folds that
+    calibration learns from.
     """
 
     k: PositiveInt = 20
@@ -370,6 +372,7 @@ class ClassifySettings(_Section):
     labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
         None
     )
+    adapt: bool = False
     groups: str | None = None
     seed: NonNegativeInt = 0
 

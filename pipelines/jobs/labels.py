@@ -6,6 +6,7 @@ bad rows (`pipelines.inputs.bad_rows`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ import pandas as pd
 import structlog
 
 from pipelines.components import (
+    adapted_to,
     check_saving,
     classify_block,
     fitted_classifier,
@@ -74,6 +76,31 @@ def classify_job(
     save: Path | None = None,
     quarantine: Quarantine | None = None,
 ) -> pd.DataFrame:
+    """Labels new items, as `label_items` does, and returns the labels table alone."""
+    return label_items(settings, items, model=model, save=save, quarantine=quarantine).labels
+
+
+@dataclass(frozen=True)
+class LabeledItems:
+    """What became of new items.
+
+    Attributes:
+        labels: The labels table.
+        adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
+    """
+
+    labels: pd.DataFrame
+    adapted: int
+
+
+def label_items(
+    settings: Settings,
+    items: TableInput,
+    *,
+    model: Path | None = None,
+    save: Path | None = None,
+    quarantine: Quarantine | None = None,
+) -> LabeledItems:
     """Labels new items by the labeled items of the index, by labels in words, or by both.
 
     Args:
@@ -83,9 +110,6 @@ def classify_job(
         model: A saved classifier that answers instead of one fitted now.
         save: Folder to save the classifier to.
         quarantine: What becomes of bad rows; None: as the settings say.
-
-    Returns:
-        The labels table.
 
     Raises:
         InputError: The collection does not exist or holds no label, or the table is wrong.
@@ -98,6 +122,7 @@ def classify_job(
     check_saving(settings, save, quarantine, new_items=items, model=model)
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
+        adapted = adapted_to(settings, classifier, table, model)
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import classify_on_ray
@@ -109,4 +134,4 @@ def classify_job(
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
-        return labels
+        return LabeledItems(labels, adapted)

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 
-from pipelines.components import fitted_classifier, make_classifier, open_index
+from pipelines.components import adapted_to, fitted_classifier, make_classifier, open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.index import index_job
-from pipelines.jobs.labels import classify_job, similar_job
+from pipelines.jobs.labels import classify_job, label_items, similar_job
 from pipelines.tables.sql import SqlQuery
 from retrieval import InputError, TableError
 from tests.milvus_places import Places
@@ -233,6 +233,66 @@ def test_labels_in_words_need_no_example_and_no_index(
     named = load_settings(flags={"items": columns, "index": {"uri": "typo.db"}})
     with pytest.raises(InputError, match=r"typo\.db: no such index"):
         classify_job(_with(named, labels=WORDS), new)
+
+
+def test_words_learn_from_the_batch_where_they_are_asked_to(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    new = shop.items.sample(60, random_state=3)
+    columns = {"id": "product_id", "text": ("product_type", "package_size", "brand")}
+    settings = load_settings(
+        flags={"items": columns, "classify": {"labels": {name: name.lower() for name in WORDS}}}
+    )
+    plain = label_items(settings, new)
+    assert plain.adapted == 0
+    assert "--adapt lets them learn" in "".join(capsys.readouterr())
+    told = _with(settings, adapt=True)
+    adapted = label_items(told, new, save=tmp_path / "model")
+    assert adapted.adapted == len(new)
+    assert "--adapt" not in "".join(capsys.readouterr())
+    truth = new["product_category"].to_numpy()
+    right = [(one.labels["label"].to_numpy() == truth).mean() for one in (plain, adapted)]
+    assert right[1] >= right[0]
+    assert not adapted.labels["probability"].equals(plain.labels["probability"])
+    # What was saved answers as it was saved, and learns from no other batch.
+    again = label_items(
+        load_settings(flags={"classify": {"adapt": True}}), new, model=Path("model")
+    )
+    assert again.adapted == 0
+    pd.testing.assert_frame_equal(again.labels, adapted.labels)
+    assert "adapt is off: a saved classifier" in "".join(capsys.readouterr())
+    assert label_items(told, new.head(0)).adapted == 0
+
+
+def test_where_there_are_examples_words_do_not_learn_from_the_batch(
+    settings: Settings, shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked, new = _with(settings, labels=WORDS, adapt=True), shop.items.head(20)
+    labeled = label_items(asked, new)
+    assert labeled.adapted == 0
+    assert "adapt is off: it is for labels in words alone" in "".join(capsys.readouterr())
+    pd.testing.assert_frame_equal(labeled.labels, classify_job(_with(asked, adapt=False), new))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"engine": {"kind": "ray"}}, "with engine ray"),
+        ({"classify": {"head": None, "adapt": True}}, "without prototypes"),
+    ],
+)
+def test_what_cannot_learn_from_the_batch_says_why(
+    shop: Shop, changed: dict[str, object], reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = {"classify": {"adapt": True}} | changed
+    settings = load_settings(flags={"items": {"text": "product_type"}, **flags})
+    settings = _with(settings, labels=WORDS)
+    classifier = make_classifier(settings).fit(labels=WORDS)
+    before = classifier.knowledge_
+    assert adapted_to(settings, classifier, shop.items.head(9), None) == 0
+    assert classifier.knowledge_ is before
+    assert f"adapt is off: {reason}" in "".join(capsys.readouterr())
 
 
 def test_words_and_examples_together_add_labels(settings: Settings, shop: Shop) -> None:
