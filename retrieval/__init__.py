@@ -51,7 +51,6 @@ from retrieval.filters import (
     parse_conditions as parse_conditions,
 )
 from retrieval.guarding import Lock as Lock
-from retrieval.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.index import ItemIndex
 from retrieval.items import (
     column_name as column_name,
@@ -65,7 +64,8 @@ from retrieval.memory.search import StoredItems
 from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
-from retrieval.neighbors import Neighbors
+from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
+from retrieval.neighbors.neighbors import Neighbors
 from retrieval.queries import (
     item_ids as item_ids,
     to_reading as to_reading,

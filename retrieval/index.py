@@ -26,7 +26,6 @@ from retrieval.filters import (
     to_expression,
 )
 from retrieval.guarding import Guard, Lock, guarded, unguarded
-from retrieval.hits import Hits
 from retrieval.items import (
     column_name,
     column_names,
@@ -48,7 +47,8 @@ from retrieval.milvus.schema import (
     to_rows,
 )
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
-from retrieval.neighbors import Kinds, Neighbors, Question
+from retrieval.neighbors.hits import Hits
+from retrieval.neighbors.neighbors import Kinds, Neighbors, Question
 from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 

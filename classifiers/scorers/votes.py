@@ -27,11 +27,10 @@ def vote_weights(
     """
     scores = np.asarray(similarity, dtype=np.float64)
     there = ~np.isnan(scores)
-    scores = np.where(there, scores, -np.inf)
-    nearest = scores.max(axis=1, keepdims=True, initial=-np.inf)
+    nearest = np.where(there, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
     # Relative to the nearest neighbor, so that exp() can neither overflow nor lose every vote.
-    relative = np.where(there, scores - np.where(np.isinf(nearest), 0.0, nearest), -np.inf)
-    weights: FloatArray = np.exp(relative / temperature) * np.asarray(places)
+    relative = np.where(there, scores - nearest, 0.0)
+    weights: FloatArray = np.exp(relative / temperature) * np.asarray(places) * there
     total = weights.sum(axis=1, keepdims=True)
     np.divide(weights, total, out=weights, where=total > 0)
     return weights

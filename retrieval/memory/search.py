@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
-from retrieval.hits import Hits, group_by_day, tie_runs
 from retrieval.memory.store import MemoryStore
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
+from retrieval.neighbors.hits import Hits, group_by_day, tie_runs
 
 
 @dataclass(frozen=True)

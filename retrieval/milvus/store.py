@@ -20,9 +20,9 @@ from pymilvus.exceptions import MilvusException
 
 from retrieval.errors import StoreError
 from retrieval.filters import after, equals, member
-from retrieval.hits import Hits, group_by_day, tie_runs
 from retrieval.milvus.connection import connect, lite_path, release, translated
 from retrieval.milvus.schema import TENANT_END
+from retrieval.neighbors.hits import Hits, group_by_day, tie_runs
 
 UPSERT_ROWS = 5_000
 # Milvus' upper bound on the neighbors of a search.

@@ -17,7 +17,7 @@ from retrieval.filters import MISSING_STRING
 from retrieval.milvus.index_kinds import search_params
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
-from retrieval.neighbors import Neighbors
+from retrieval.neighbors.neighbors import Neighbors
 
 # Of equal similarity but for rounding, either may be the k-th.
 _ROUNDING = 1e-5

@@ -149,6 +149,7 @@ def test_a_collection_keeps_its_columns(empty: ItemIndex, products: pd.DataFrame
         empty.upsert(products[:10], **{**COLUMNS, "attributes": ["price"]})
 
 
+@pytest.mark.filterwarnings("ignore::retrieval.UnreadTextWarning")
 def test_a_long_text_is_kept_in_part_and_other_languages_survive(empty: ItemIndex) -> None:
     items = pd.DataFrame({"item_id": ["long", "牛奶"], "name": ["ß" * 100_000, "牛奶 🥛"]})
     empty.upsert(items, text="name")

@@ -25,6 +25,7 @@ def _filled(letter: str, limit: int) -> str:
     return letter * whole + "x" * rest
 
 
+@pytest.mark.filterwarnings("ignore::retrieval.UnreadTextWarning")
 @pytest.mark.parametrize("letter", ["a", "ü", "牛", "🥛"])
 def test_strings_fit_up_to_the_last_byte(empty: ItemIndex, letter: str) -> None:
     row: dict[str, Any] = {name: _filled(letter, limit) for name, limit in LIMITS.items()}

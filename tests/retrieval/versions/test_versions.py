@@ -52,9 +52,9 @@ class Busy(Encoder):
         made.meanwhile = meanwhile
         return made
 
-    def encode(self, texts: Sequence[str], *, progress: bool | None = None) -> Any:
+    def _read(self, texts: Sequence[str], progress: bool | None) -> Any:
         self.meanwhile()
-        return super().encode(texts, progress=progress)
+        return super()._read(texts, progress)
 
 
 def _named(encoder: Encoder, other: Encoder):  # type: ignore[no-untyped-def]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from retrieval.hits import CELLS, Hits, Search, masked, tie_runs, whole_ties
+from retrieval.neighbors.hits import CELLS, Hits, Search, masked, tie_runs, whole_ties
 
 Kinds = Mapping[str, int]
 """Item id → what tells items of one label that tie apart."""

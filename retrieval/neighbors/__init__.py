@@ -1,0 +1,1 @@
+"""What is found of each query: hits of an engine, and the neighbors made of them."""
