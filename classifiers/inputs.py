@@ -316,7 +316,7 @@ def _checked_texts(X: Any) -> list[str]:
 def _from_matrix(y: Any, stacklevel: int) -> Labels:
     """Return the labels of a column, or those that an indicator matrix names."""
     names = list(map(str, y.columns)) if isinstance(y, pd.DataFrame) else None
-    cells = y.toarray() if issparse(y) else np.asarray(y)
+    cells = np.asarray(y.toarray() if hasattr(y, "toarray") else y)
     if cells.ndim == 2 and cells.shape[1] == 1:
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected; it is flattened. Pass y "
@@ -367,7 +367,7 @@ def _as_labels(y: Labels) -> npt.NDArray[Any]:
         )
     if kinds == {"string"}:
         for row, value in enumerate(values, 1):
-            require_characters(value, f"y: row {row}")
+            require_characters(str(value), f"y: row {row}")
     return np.array(values, dtype=object if kinds == {"string"} else None)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import (
@@ -10,7 +11,6 @@ from typing import (
     Any,
     Concatenate,
     Literal,
-    NamedTuple,
     ParamSpec,
     Self,
     TypeVar,
@@ -89,7 +89,8 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class _Now(NamedTuple):
+@dataclass(frozen=True)
+class _Now:
     """What answers at a moment, whatever is added meanwhile."""
 
     knowledge: FittedState
@@ -287,7 +288,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 in words alone take its spelling.
         """
         known = self._known()
-        examples = more_examples(X, self._spelled(known, told_labels(y)), self.index_.layout)
+        told = told_labels(y, stacklevel=4)  # past the lock
+        examples = more_examples(X, self._spelled(known, told), self.index_.layout)
         self._check_new_labels(known, examples.classes.tolist())
         return self._now_knows(with_examples(known, self.index_, examples))
 
@@ -468,8 +470,10 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         def named(answer: Prediction, now: _Now) -> npt.NDArray[Any]:
             if now.knowledge.exclusive:
-                return answer.classes[answer.proba.argmax(axis=1)]
-            return _table(answer, now)["label"].to_numpy(dtype=object)
+                best: npt.NDArray[Any] = answer.classes[answer.proba.argmax(axis=1)]
+                return best
+            lists: npt.NDArray[Any] = _table(answer, now)["label"].to_numpy(dtype=object)
+            return lists
 
         return np.concatenate(self._answers(named, X, as_of, where, candidates))
 

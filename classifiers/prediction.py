@@ -181,7 +181,7 @@ def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
     is_several = isinstance(as_of, (list, tuple, pd.Series, pd.Index, np.ndarray)) and np.ndim(
         np.asarray(as_of, dtype=object)
     )
-    dates = list(as_of) if is_several else [as_of] * n  # type: ignore[arg-type]
+    dates: list[Any] = list(as_of) if is_several else [as_of] * n  # type: ignore[arg-type]
     if len(dates) != n:
         raise InputError(f"as_of holds {len(dates)} dates for {n} items")
     return dates

@@ -1,12 +1,18 @@
 """Encode items, keep them in Milvus, pull their labeled neighbors as of a date."""
 
+from retrieval.arguments import (
+    require_characters as require_characters,
+    require_count as require_count,
+    require_kind as require_kind,
+    require_number as require_number,
+    require_path as require_path,
+)
 from retrieval.artifact import (
     Artifact as Artifact,
     check_replaceable as check_replaceable,
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
-from retrieval.characters import require_characters as require_characters
 from retrieval.encoding.cache import default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
 from retrieval.encoding.weights import EncoderIdentity as EncoderIdentity
@@ -22,13 +28,11 @@ from retrieval.errors import (
     StoreUnavailableError,
     TableError,
     first_few as first_few,
-    require_count as require_count,
-    require_kind as require_kind,
-    require_number as require_number,
-    require_path as require_path,
+    masked as masked,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
+    append_whole as append_whole,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,

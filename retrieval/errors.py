@@ -16,21 +16,33 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
-import math
-import numbers
-import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
-
-import numpy as np
 
 _Value = TypeVar("_Value")
 
+# In an address: all up to the last @ before its path, and up to the last @ anywhere where it begins
+# like user:password (a password may hold slashes; a port may not come before an @).
+_IN_ADDRESS = re.compile(r"""(://)(?:[^\s'"/]*|[^\s'"/:@]*:(?!\d+/)[^\s'"]*)@""")
+_BY_NAME = re.compile(
+    r"""(\w*(?:password|passwd|pwd|secret|token|api_?key)=)[^\s'"&;,)]+""", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """Return a text without the users, passwords and tokens of the addresses that stand in it."""
+    if "://" in text:
+        text = _IN_ADDRESS.sub(r"\1***@", text)
+    return _BY_NAME.sub(r"\1***", text) if "=" in text else text
+
 
 class LikewiseError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose; no message holds a password."""
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(masked(word) if isinstance(word, str) else word for word in words))
 
 
 class InputError(LikewiseError, ValueError):
@@ -79,77 +91,6 @@ def first_few(
     """Return for a message what is to say of the first values, and how many more there are."""
     shown = [say(value) for value in values[:most]]
     return [*shown, f"... and {len(values) - most:,} more"] if len(values) > most else shown
-
-
-def require_count(value: object, name: str, *, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number that counts something.
-
-    Raises:
-        InputError: It is none, or none in this range.
-    """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise InputError(f"{name} must be an integer of at least {least}, got {value!r}")
-    if value < least or (most is not None and value > most):
-        wanted = f"an integer of at least {least}"
-        if most is not None:
-            wanted = f"between {least} and {most}"
-        raise InputError(f"{name} must be {wanted}, got {value}")
-    return int(value)
-
-
-def require_choice(value: object, name: str, choices: Iterable[str]) -> None:
-    """Refuse what is none of some names.
-
-    Raises:
-        InputError: It is none of them; the message lists them.
-    """
-    there = list(choices)
-    if not isinstance(value, str) or value not in there:
-        raise InputError(f"unknown {name} {value!r}; there are: {', '.join(there)}")
-
-
-def require_kind(value: object, name: str, *kinds: type, or_none: bool = False) -> None:
-    """Refuse what is of none of some kinds.
-
-    Raises:
-        InputError: It is of another kind, which the message names.
-    """
-    if isinstance(value, kinds) or (or_none and value is None):
-        return
-    wanted = " or ".join([*(kind.__name__ for kind in kinds), *(["None"] if or_none else [])])
-    raise InputError(f"{name} must be of {wanted}, got {type(value).__name__}: {value!r:.80}")
-
-
-def require_path(value: object, name: str = "path") -> Path:
-    """Return the path of a file or folder.
-
-    Raises:
-        InputError: It is none.
-    """
-    if not isinstance(value, (str, os.PathLike)) or not str(value).strip():
-        raise InputError(f"{name} must be the path of a file or folder, got {value!r}")
-    try:
-        os.fsencode(value)
-    except UnicodeEncodeError:
-        raise InputError(f"{name} holds half a character: {value!r}") from None
-    return Path(value)
-
-
-def require_number(
-    value: object, name: str, above: float, *, below: float = math.inf, closed: bool = False
-) -> float:
-    """Return a number between two others; `closed`: or the upper one itself.
-
-    Raises:
-        InputError: It is no number, or none in this range.
-    """
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))
-    if is_number and (above < value < below or (closed and value == below)):  # type: ignore[operator]
-        return float(value)  # type: ignore[arg-type]
-    if math.isinf(below):
-        raise InputError(f"{name} must be above {above:g}, got {value!r}")
-    end = "]" if closed else ")"
-    raise InputError(f"{name} must be in ({above:g}, {below:g}{end}, got {value!r}")
 
 
 class EncoderMismatchError(InputError):

@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from retrieval.arguments import require_count, require_kind
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
-from retrieval.errors import IndexReplacedError, InputError, require_count, require_kind
+from retrieval.errors import IndexReplacedError, InputError, masked
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 from retrieval.items import (
@@ -464,7 +465,7 @@ class ItemIndex:
 
     def __repr__(self) -> str:
         """Where it is and what encodes it."""
-        return f"ItemIndex({self.uri!r}, {self.encoder!r}, collection={self.collection!r})"
+        return f"ItemIndex({masked(self.uri)!r}, {self.encoder!r}, collection={self.collection!r})"
 
     def __sklearn_clone__(self) -> ItemIndex:
         """Share the connection between clones of an estimator."""

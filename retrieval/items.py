@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from pandas.api import types as dtypes
 from pandera.errors import SchemaErrors
 
-from retrieval.characters import HALF, has_half_character, require_characters
+from retrieval.arguments import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
 
 _YEARS = (1700, 2261)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.extensions import ExtensionArray
 
-from retrieval.characters import require_characters
+from retrieval.arguments import require_characters
 from retrieval.encoding.encoder import Encoder
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items

@@ -117,7 +117,9 @@ def one_label_each(X: Texts, y: Labels) -> npt.NDArray[np.object_]:
     Raises:
         InputError: X and y differ in length or are empty, or a label is missing or a list.
     """
-    values = [value.strip() if isinstance(value, str) else value for value in told_labels(y)]
+    values: list[Any] = [
+        value.strip() if isinstance(value, str) else value for value in told_labels(y)
+    ]
     if len(values) != len(X) or not values:
         raise InputError(f"X has {len(X)} rows and y has {len(values)}; they must be equal, not 0")
     for row, value in enumerate(values, start=1):

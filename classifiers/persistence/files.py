@@ -116,8 +116,9 @@ def write_classifier(
         InputError: `path` is something else than an artifact.
     """
     kept = {name: value for name, value in parameters.items() if name not in _ENGINES}
-    if kept["prior"] is not None and not isinstance(kept["prior"], str):
-        kept["prior"] = list(shares_of(kept["prior"]).items())  # its keys need not be strings
+    shares = None if kept["prior"] is None else shares_of(kept["prior"])
+    if isinstance(shares, dict):
+        kept["prior"] = list(shares.items())  # its keys need not be strings
     document: dict[str, Any] = {"parameters": kept}
     files: dict[str, Any] = {}
     if knowledge.is_private:

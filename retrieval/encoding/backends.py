@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.arguments import require_choice
 from retrieval.encoding.weights import EncoderIdentity
-from retrieval.errors import InputError, LikewiseError, require_choice
+from retrieval.errors import InputError, LikewiseError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -13,7 +13,7 @@ import pandas as pd
 from pandas.api.extensions import ExtensionArray
 from tqdm.auto import tqdm
 
-from retrieval.characters import require_characters
+from retrieval.arguments import require_characters, require_count
 from retrieval.encoding.backends import (
     Backend,
     Precision,
@@ -23,7 +23,7 @@ from retrieval.encoding.backends import (
 )
 from retrieval.encoding.cache import VectorCache, default_cache_dir
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
-from retrieval.errors import InputError, require_count
+from retrieval.errors import InputError
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from retrieval.errors import InputError, require_choice, require_kind
+from retrieval.arguments import require_choice, require_kind
+from retrieval.errors import InputError
 
 Effort = Callable[[int], dict[str, int]]
 """How hard to search for so many neighbors."""

@@ -38,8 +38,9 @@ def test_a_column_of_labels_is_flattened_and_told(encoder: Encoder, y: object) -
     assert clf.classes_.tolist() == ["a", "b", "c"]
     with pytest.warns(DataConversionWarning):
         assert clf.score(X, y) == 1  # type: ignore[arg-type]
-    with pytest.warns(DataConversionWarning):
+    with pytest.warns(DataConversionWarning) as told:
         clf.add_examples(X, y)  # type: ignore[arg-type]
+    assert told[0].filename == __file__
 
 
 def test_numbers_in_a_column_stay_numbers(encoder: Encoder) -> None:
