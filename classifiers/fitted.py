@@ -21,6 +21,7 @@ from classifiers.scorers.ensemble import ANY, Blend, Scorers
 from classifiers.scorers.prototypes import Prototypes, describe
 from classifiers.training.data import (
     FitRequest,
+    are_label_lists,
     teach,
     to_targets,
     write_descriptions,
@@ -215,6 +216,8 @@ def as_held(knowledge: FittedState, index: ItemIndex) -> FittedState:
         InputError: There is no label any more.
     """
     held = index.read(labeled=True)
+    if not knowledge.exclusive or are_label_lists(held.labels):
+        raise InputError("lists of labels are not taken over from an index; fit again")
     names = np.append(held.labels, np.array(list(knowledge.described), dtype=object))
     if not len(names):
         raise InputError("the index holds no labeled item; index items with label=")

@@ -382,7 +382,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 that is itself in the index, by its id, does not vote on itself.
             as_of: Only items launched up to then vote; a date, or one for each item.
             where: Only items that pass this filter on the index' attributes vote.
-            candidates: Labels that come into question, or a list of them for each item.
+            candidates: Labels that come into question, or a list of them for each item; of a
+                hierarchy also a node, for all labels below it.
 
         Returns:
             (n, n_classes), columns in the order of `classes_`. Rows sum to 1, unless items have any
@@ -560,7 +561,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         candidates: Candidates | None = None,
         **sets: Any,
     ) -> Iterator[Prediction]:
-        question = Query(X, as_of, where, candidates, **sets)
+        question = Query(X, as_of, where, candidates, tree=self.tree_, **sets)
         return answers(question, self._known(), self.index_)
 
     def _table(

@@ -14,7 +14,7 @@ from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, to_vectors
+from retrieval import InputError, ItemIndex, as_label_list, item_texts, to_vectors
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -78,13 +78,15 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
     if is_private:
         ids, stored, vectors = _write_privately(index, lesson, described)
         known = np.array([], dtype=object) if examples is None else examples.classes
+        exclusive = examples is None or examples.exclusive
     else:
         if examples is not None:
             write_examples(index, examples)
         held = index.read(labeled=True)
         ids, stored, vectors = held.ids, held.labels, held.vectors
-        known = np.array(sorted(set(stored.tolist())), dtype=object)
-    exclusive = examples is None or examples.exclusive
+        several = are_label_lists(stored)
+        known = np.unique(np.array(_names_in(stored) if several else stored, dtype=object))
+        exclusive = not several
     classes = np.unique(np.append(known, np.array(names, dtype=object))) if names else known
     if not len(classes):
         raise InputError("the index holds no labeled item; index items with label=")
@@ -205,6 +207,26 @@ def _write_privately(
             columns=columns if examples is None else (examples.text, examples.item_id),
         )
     return ids, stored, vectors
+
+
+def are_label_lists(stored: npt.NDArray[np.object_]) -> bool:
+    """Whether the items of an index have lists of labels.
+
+    Raises:
+        InputError: Some have, and others one label.
+    """
+    lists = [as_label_list(one) == one for one in stored]
+    if any(lists) and not all(lists):
+        one = stored[lists.index(False)]
+        raise InputError(
+            f"some items of the index have lists of labels, and others one, such as {one!r}; "
+            "index them all as lists"
+        )
+    return bool(lists) and all(lists)
+
+
+def _names_in(stored: npt.NDArray[np.object_]) -> list[str]:
+    return [name for one in stored for name in stored_names(one)]
 
 
 def _sorted_by_id(examples: TrainingSet) -> TrainingSet:
