@@ -59,7 +59,7 @@ from retrieval.saved_model import (
     saved_place as saved_place,
     understood as understood,
 )
-from retrieval.values.attributes import Kind as Kind
+from retrieval.values.attributes import Kind as Kind, as_attribute as as_attribute
 from retrieval.values.cells import (
     LOST as LOST,
     as_label_list as as_label_list,

@@ -208,8 +208,11 @@ def _statistics(truth: Lists, predicted: Lists) -> dict[str, Statistic]:
 
     def macro_f1(weights: FloatArray) -> float:
         occurs = there.T @ weights
-        twice = 2 * (right.T @ weights)[occurs > 0]
-        return float(np.mean(twice / (given.T @ weights + occurs)[occurs > 0]))
+        seen = occurs > 0
+        if not seen.any():
+            return math.nan
+        both_of = (right.T @ weights)[seen]
+        return float(np.mean(2 * both_of / (given.T @ weights + occurs)[seen]))
 
     return {
         "exact": mean(np.array([one == other for one, other in pairs])),

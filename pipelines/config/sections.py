@@ -39,7 +39,7 @@ from forecasting import (
     Similarity,
 )
 from pipelines.config.addresses import address_of, with_database
-from pipelines.tables.formats import CellFormat, CsvFormat, TableFile
+from pipelines.tables.formats import CellFormat, CsvFormat, TableFile, csv_suffix, is_excel
 from pipelines.tables.sql import DatabaseTable, SqlQuery
 from retrieval import (
     ISO,
@@ -192,8 +192,9 @@ class _TableSection(_Section):
         """Return a file in place of the section's own, which is read as the section says."""
         if path is None:
             return None
-        csv = CsvFormat(**self.csv.model_dump())
-        told = TableFile(path, csv, self.cells, self.sheet)
+        is_csv = csv_suffix(path) is not None
+        csv = CsvFormat(**self.csv.model_dump()) if is_csv else CsvFormat()
+        told = TableFile(path, csv, self.cells, self.sheet if is_excel(path) else None)
         return path if told == TableFile(path) else told
 
 

@@ -132,7 +132,9 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     like numbers by chance. A column that is also text, label or date is read as that.
     """
     kinds: dict[str, Kind] = {name: known.get(name, "any") for name in columns.attributes}
-    kinds |= dict.fromkeys(columns.categories, "category")
+    # A category is not to be taken for numbers later, by whoever sees a few of its rows.
+    categories = [name for name, kind in kinds.items() if kind == "string"]
+    kinds |= dict.fromkeys([*columns.categories, *categories], "category")
     kinds |= {columns.id: "name", **dict.fromkeys(columns.text, "string")}
     if columns.label is not None:
         kinds[columns.label] = "name"

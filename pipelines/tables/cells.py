@@ -35,6 +35,7 @@ Kind = Literal["string", "name", "category", "date", "number", "flag", "any"]
 
 _log = logging.getLogger(__name__)
 
+_EXACT = 2**52
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _OTHER_DATES = "another form of dates is a setting, date_format"
 _OTHER_NUMBERS = "marks and units of numbers are settings, numbers"
@@ -115,7 +116,7 @@ def as_text_column(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
         return column
     if pa.types.is_integer(column.type):
         return column.cast(pa.string())
-    if pa.types.is_struct(column.type) or pa.types.is_map(column.type):
+    if pa.types.is_nested(column.type):
         raise place.wrong_type(column, "text")
     if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
         return column.cast(pa.string())
@@ -126,6 +127,8 @@ def as_text_column(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
 
 def _as_names(column: pa.ChunkedArray, place: Place) -> pd.Series:
     """Labels and ids: in a file without types, what pandas reads as numbers with gaps counts so."""
+    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        return cell_texts(_pandas(column))
     cells = _pandas(as_text_column(column, place))
     if not _is_text(column):
         return cells
@@ -230,5 +233,8 @@ def _is_text(column: pa.ChunkedArray) -> bool:
 
 
 def _pandas(column: pa.ChunkedArray) -> pd.Series:
-    series: pd.Series = column.to_pandas()
+    # Whole numbers with gaps would become decimal ones, and lose their last digits.
+    is_whole = pa.types.is_integer(column.type) and column.null_count > 0
+    exact = is_whole and pc.max(pc.abs(column.cast(pa.float64(), safe=False))).as_py() > _EXACT
+    series: pd.Series = column.to_pandas(integer_object_nulls=exact)
     return series

@@ -21,7 +21,8 @@ def fitted(encoder: Encoder) -> NeighborClassifier:
 
 
 def test_scores_are_those_of_scikit_learn(fitted: NeighborClassifier) -> None:
-    asked = pd.DataFrame({"text": ["cold coffee", "a cup of tea", "ice water", "iced tea with ice"]})
+    texts = ["cold coffee", "a cup of tea", "ice water", "iced tea with ice"]
+    asked = pd.DataFrame({"text": texts})
     truth = [["coffee", "cold"], ["tea"], [], ["cold", "tea"]]
     made = evaluate_lists(fitted, asked, truth, examples=LISTS)
     names = ["coffee", "cold", "tea"]

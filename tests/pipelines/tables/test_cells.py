@@ -111,7 +111,7 @@ def test_labels_and_ids_are_what_pandas_would_make_of_them(
 def test_settings_say_how_cells_are_written(tmp_path: Path) -> None:
     job = tmp_path / "job.yaml"
     job.write_text(
-        "items: {path: i.parquet, date_format: dayfirst, label_separator: '|', sheet: one,\n"
+        "items: {path: i.XLSX, date_format: dayfirst, label_separator: '|', sheet: one,\n"
         "  numbers: {decimal: ',', thousands: ' ', units: 'EUR, kg'}}\n"
         "sales: {sql: select 1, url: 'sqlite://', date_format: excel}\n"
     )
@@ -119,7 +119,7 @@ def test_settings_say_how_cells_are_written(tmp_path: Path) -> None:
     numbers = NumberFormat(",", " ", ("EUR", "kg"))
     cells = CellFormat("dayfirst", numbers, "|")
     assert settings.items.source == TableFile(
-        tmp_path.resolve() / "i.parquet", cells=cells, sheet="one"
+        tmp_path.resolve() / "i.XLSX", cells=cells, sheet="one"
     )
     assert settings.sales.source is not None
     assert settings.sales.source.cells.date_format == "excel"  # type: ignore[union-attr]

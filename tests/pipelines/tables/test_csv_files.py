@@ -34,13 +34,22 @@ def test_encoding_delimiter_and_decimal_comma(german: TableFile) -> None:
     assert read_table(german)["price"].iloc[0] == 1.25
 
 
-@pytest.mark.parametrize("cell", ["1.234", "1.234,5", "1,2,3"])
-def test_points_in_a_file_with_commas_are_never_decimal(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize(
+    ("cell", "problem"), [("1.234", "may be two numbers"), ("1,2,3", "is not a number")]
+)
+def test_points_in_a_file_with_commas_are_never_decimal(
+    tmp_path: Path, cell: str, problem: str
+) -> None:
     (tmp_path / "t.csv").write_text(f"id;price\na;{cell}\n")
     file = TableFile(tmp_path / "t.csv", GERMAN)
-    with pytest.raises(TableError, match=r"row 1: price: '1.*' is not a number"):
+    with pytest.raises(TableError, match=f"row 1: price: '{cell}' {problem}"):
         read_table(file, {"id": "string", "price": "number"})
-    assert read_table(file)["price"].tolist() == [cell]
+
+
+def test_a_point_before_a_decimal_comma_groups_thousands(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id;price\na;1.234,5\nb;1.234\n")
+    table = read_table(TableFile(tmp_path / "t.csv", GERMAN), {"price": "any"})
+    assert table["price"].tolist() == [1234.5, 1234.0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf_8", "UTF-8"])
