@@ -180,7 +180,9 @@ def _sets(
 def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
     if as_of is None:
         return None
-    dates = [as_of] * n if np.ndim(as_of) == 0 else list(as_of)
+    kinds = (Sequence, pd.Series, pd.Index, np.ndarray)
+    several = not isinstance(as_of, str) and isinstance(as_of, kinds)
+    dates: list[Any] = [*as_of] if several else [as_of] * n  # type: ignore[misc]
     if len(dates) != n:
         raise InputError(f"as_of holds {len(dates)} dates for {n} items")
     return dates

@@ -143,7 +143,7 @@ def _as_labels(labels: pd.Series, source: str) -> pd.Series:
 def _as_dates(values: pd.Series, source: str) -> pd.Series:
     """Parse dates to days; of a moment with a time zone its local day counts."""
     parsed = parse_dates(values)
-    _refuse(values, parsed.isna() & values.notna(), NOT_A_DATE, source)
+    _refuse(values, parsed.isna() & values.notna().to_numpy(), NOT_A_DATE, source)
     # Days are counted in nanoseconds of 64 bits.
     far = parsed.notna() & ((parsed.year < _YEARS[0]) | (parsed.year > _YEARS[1]))
     _refuse(values, far, f"is a date out of the years {_YEARS[0]} to {_YEARS[1]}", source)

@@ -127,7 +127,8 @@ def cross_evaluate_lists(
     # Rows are spread over the folds by their first labels, so that most labels are in each.
     first = [min(one, default="") for one in y]
     splits = fold_rows(first, folds, groups=groups, seed=seed) if drawn is None else [drawn]
-    parts, usual = [], {}
+    parts: list[pd.DataFrame] = []
+    usual: dict[int, list[str]] = {}
     for number, (train, test) in enumerate(splits, start=1):
         fitted = clone(classifier)
         fitted.fit(
@@ -173,7 +174,7 @@ def _answer(classifier: NeighborClassifier, X: Texts, y: Lists) -> pd.DataFrame:
 def _usual(lists: Lists) -> list[str]:
     """Return the most frequent list; of several the first in the alphabet."""
     seen = Counter(tuple(sorted(one)) for one in lists)
-    return list(min(seen, key=lambda one: (-seen[one], one)))
+    return list(min(seen.items(), key=lambda one: (-one[1], one[0]))[0])
 
 
 def _score(

@@ -104,7 +104,7 @@ def read_queries(
     """
     layout = index.layout
     kinds: dict[str, Kind] = dict.fromkeys(layout.text, "string")
-    kinds |= {layout.item_id: "name"} | (more or {})
+    kinds |= {layout.item_id: "name", **(more or {})}
     table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
     return named_by_row(table, layout.item_id, skip)
 

@@ -34,7 +34,7 @@ def joined(parts: Sequence[pa.Table]) -> pa.Table:
 
 def is_mixed(table: pa.Table, name: str) -> bool:
     """Whether a column of text held numbers, too: no type told them apart."""
-    return table.schema.field(name).metadata == _MIXED
+    return bool(table.schema.field(name).metadata == _MIXED)
 
 
 def _column(values: Sequence[Any]) -> tuple[pa.Array, bool]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from retrieval import ISO, InputError, NumberFormat
 
@@ -32,7 +33,7 @@ class CsvFormat:
 
     encoding: str = "utf-8"
     delimiter: str | None = None
-    decimal: str | None = None
+    decimal: Literal[".", ","] | None = None
 
 
 _NUMBERS = NumberFormat()

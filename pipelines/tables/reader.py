@@ -81,7 +81,7 @@ def read_table(
     how = format_of(source)
     nameless = Place(str(source), "", None, None, rows, how, untyped=untyped)
     place = nameless
-    if id_col in table.column_names:
+    if id_col is not None and id_col in table.column_names:
         ids = as_text_column(table[id_col], replace(nameless, column=id_col))
         place = replace(nameless, id_col=id_col, ids=ids)
     cells = {}

@@ -78,11 +78,17 @@ def _numbers(values: pd.Series, kind: Kind | None) -> Attribute:
     if kind is None:
         return _categories(values)
     beyond = [is_number(one) and abs(one) > EXACT for one in values.astype(object)]
-    return Attribute(values.astype("float64"), np.where(beyond, BEYOND, None))
+    return Attribute(values.astype("float64"), _marked(beyond, BEYOND))
 
 
 def _categories(values: pd.Series) -> Attribute:
-    return Attribute(categories(values), np.where(lost(values), LOST, None))
+    return Attribute(categories(values), _marked(lost(values), LOST))
+
+
+def _marked(bad: npt.ArrayLike, problem: str) -> npt.NDArray[np.object_]:
+    problems = np.full(np.shape(bad), None, dtype=object)
+    problems[np.asarray(bad, dtype=bool)] = problem
+    return problems
 
 
 def _are_words(values: pd.Series) -> bool:

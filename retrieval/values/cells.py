@@ -34,7 +34,8 @@ def as_text(value: Any) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
     if isinstance(value, (float, np.floating)):
-        return str(int(value)) if float(value).is_integer() and abs(value) < EXACT else str(value)
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < EXACT else str(value)
     if isinstance(value, Decimal):
         return str(int(value)) if value == value.to_integral_value() else f"{value.normalize():f}"
     if isinstance(value, _LISTS):
@@ -79,11 +80,11 @@ def lost(values: pd.Series) -> npt.NDArray[np.bool_]:
     """Tell which values (n,) are whole numbers kept as decimal ones that cannot tell them apart."""
     if dtypes.is_float_dtype(values.dtype):
         numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-        return np.isfinite(numbers) & (np.abs(numbers) >= EXACT)
+        return np.asarray(np.isfinite(numbers) & (np.abs(numbers) >= EXACT))
     if not dtypes.is_object_dtype(values.dtype):
         return np.zeros(len(values), dtype=bool)
     floats = (float, np.floating)
-    each = [isinstance(one, floats) and EXACT <= abs(one) < np.inf for one in values]
+    each = [isinstance(one, floats) and EXACT <= abs(float(one)) < np.inf for one in values]
     return np.array(each, dtype=bool)
 
 

@@ -127,8 +127,9 @@ def _moments(texts: pd.Series, date_format: str) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(found).tz_localize(None)
 
 
-def _parsed(written: Sequence[str | None]) -> pd.DatetimeIndex:
-    found = pd.to_datetime(pd.Index(written, dtype="str"), format="ISO8601", errors="coerce")
+def _parsed(written: Sequence[str | None] | pd.Series) -> pd.DatetimeIndex:
+    texts = pd.Series(written, dtype="str")
+    found = pd.to_datetime(texts, format="ISO8601", errors="coerce")
     return pd.DatetimeIndex(found)
 
 

@@ -223,8 +223,8 @@ class _Form:
     def of(cls, cells: Sequence[_Cell], counts: Sequence[int], how: NumberFormat) -> _Form:
         decimals, groups = Counter[str](), Counter[str]()
         for cell, count in zip(cells, counts, strict=True):
-            decimal, group = _meaning(cell)
-            decimals[decimal] += count if decimal else 0
+            fraction, group = _meaning(cell)
+            decimals[fraction] += count if fraction else 0
             groups[group] += count if group else 0
         decimal = how.decimal or _other(how.thousands)
         if decimal is None:

@@ -71,7 +71,7 @@ MISSING = [None, "", "  ", float("nan"), pd.NaT, pd.NA, np.datetime64("NaT")]
 
 @pytest.mark.parametrize("value", MISSING)
 def test_a_missing_date_never_means_no_limit(value: Any) -> None:
-    with pytest.raises(InputError, match="cutoff: .* is no date; .*, or leave it out"):
+    with pytest.raises(InputError, match=r"cutoff: .* is no date; .*, or leave it out"):
         parse_date(value, "cutoff")
 
 

@@ -28,7 +28,7 @@ def column(*cells: str | None) -> pd.Series:
         (["1.299,00", "1.234"], [1299, 1234], "decimal comma, '.' between thousands"),
         (["1,299.00", "1,234"], [1299, 1234], "',' between thousands"),
         (["1,234,567", "12"], [1234567, 12], "',' between thousands"),
-        (["1'299.50", "1’000"], [1299.5, 1000], '"\'" between thousands'),
+        (["1'299.50", "1\u2019000"], [1299.5, 1000], '"\'" between thousands'),
         (["1 299,50", "12\u202f000"], [1299.5, 12000], "decimal comma, ' ' between thousands"),
         (["0,125", "1"], [0.125, 1], "decimal comma"),
         (["500 ml", "250ml"], [500, 250], "unit ml"),
