@@ -137,7 +137,7 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     kinds |= dict.fromkeys([*columns.categories, *categories], "category")
     kinds |= {columns.id: "name", **dict.fromkeys(columns.text, "string")}
     if columns.label is not None:
-        kinds[columns.label] = "name"
+        kinds[columns.label] = "label"
     if columns.launch_date is not None:
         kinds[columns.launch_date] = "date"
     return kinds

@@ -19,6 +19,7 @@ import structlog
 from classifiers import (
     Evaluation,
     ListEvaluation,
+    NeighborClassifier,
     cross_evaluate,
     cross_evaluate_lists,
     evaluate,
@@ -160,7 +161,7 @@ def _of_test_items(
             raise InputError(_NO_LABEL)
 
         def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-            kinds: dict[str, Kind] = {**_strings(group_col), label: "name"}
+            kinds: dict[str, Kind] = {**_strings(group_col), label: "label"}
             return read_queries(there, classifier.index_, kinds, skip=skip)
 
         def use(read: pd.DataFrame) -> _Labeled:
@@ -171,23 +172,7 @@ def _of_test_items(
         if outside is not None:
             strangers = screened_queries(quarantine, "outside", outside, classifier.index_)
         known = classifier.knowledge_
-        evaluation: Evaluation | ListEvaluation
-        if table.lists is not None:
-            _refuse_outside(outside)
-            evaluation = evaluate_lists(
-                classifier, table.items, table.lists, groups=table.groups, seed=seed
-            )
-        else:
-            evaluation = evaluate(
-                classifier,
-                table.items,
-                table.labels,
-                examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
-                groups=table.groups,
-                outside=strangers,
-                coverage=coverage,
-                seed=seed,
-            )
+        evaluation = _scored(classifier, table, strangers, coverage=coverage, seed=seed)
         indexed = table.items[layout.item_id].isin(list(known.example_ids))
         parameters = classifier.get_params(deep=False)
         return evaluation, {
@@ -239,7 +224,6 @@ def _by_folds(
     strangers = None if outside is None else _strangers(quarantine, outside, columns)
     texts = settings.classify.labels
     described = None if texts is None else read_label_texts(texts)
-    classifier = make_classifier(settings)
     how: dict[str, Any] = {
         "labels": described,
         "folds": folds or _FOLDS,
@@ -249,13 +233,8 @@ def _by_folds(
         "item_id": columns.id,
         "seed": seed,
     }
-    evaluation: Evaluation | ListEvaluation
-    if table.lists is not None:
-        _refuse_outside(outside)
-        evaluation = cross_evaluate_lists(classifier, table.items, table.lists, **how)
-    else:
-        how |= {"outside": strangers, "coverage": coverage}
-        evaluation = cross_evaluate(classifier, table.items, table.labels, **how)
+    classifier = make_classifier(settings)
+    evaluation = _cross_scored(classifier, table, strangers, coverage=coverage, **how)
     n_folds = int(evaluation.answers["fold"].nunique())
     held = evaluation.counts["items"] if n_folds == 1 else 0
     return evaluation, {
@@ -288,8 +267,50 @@ def _strangers(quarantine: Quarantine, outside: TableInput, columns: ItemsSettin
 _NO_LABEL = "no column of labels: set items.label in the config, or give --label-col"
 
 
-def _refuse_outside(outside: TableInput | None) -> None:
-    if outside is not None:
+def _scored(
+    classifier: NeighborClassifier,
+    table: _Labeled,
+    strangers: pd.DataFrame | None,
+    *,
+    coverage: float,
+    seed: int,
+) -> Evaluation | ListEvaluation:
+    """Score a fitted classifier on the rows of a table."""
+    if table.lists is not None:
+        _refuse_strangers(strangers)
+        return evaluate_lists(classifier, table.items, table.lists, groups=table.groups, seed=seed)
+    known = classifier.knowledge_
+    return evaluate(
+        classifier,
+        table.items,
+        table.labels,
+        examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
+        groups=table.groups,
+        outside=strangers,
+        coverage=coverage,
+        seed=seed,
+    )
+
+
+def _cross_scored(
+    classifier: NeighborClassifier,
+    table: _Labeled,
+    strangers: pd.DataFrame | None,
+    *,
+    coverage: float,
+    **how: Any,
+) -> Evaluation | ListEvaluation:
+    """Score the classifiers that the rows of a table make of each other."""
+    if table.lists is not None:
+        _refuse_strangers(strangers)
+        return cross_evaluate_lists(classifier, table.items, table.lists, **how)
+    return cross_evaluate(
+        classifier, table.items, table.labels, outside=strangers, coverage=coverage, **how
+    )
+
+
+def _refuse_strangers(strangers: pd.DataFrame | None) -> None:
+    if strangers is not None:
         raise InputError("evaluate: items of none of the labels are scored against one label each")
 
 

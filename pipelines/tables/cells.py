@@ -30,7 +30,7 @@ from retrieval import (
     read_numbers,
 )
 
-Kind = Literal["string", "name", "category", "date", "number", "flag", "any"]
+Kind = Literal["string", "name", "label", "category", "date", "number", "flag", "any"]
 """What a column holds; `pipelines.tables.read_table` says what becomes of it."""
 
 _log = logging.getLogger(__name__)
@@ -98,6 +98,8 @@ def as_kind(column: pa.ChunkedArray, kind: Kind, place: Place) -> pd.Series:
             return _pandas(as_text_column(column, place))
         case "name":
             return _as_names(column, place)
+        case "label":
+            return _as_labels(column, place)
         case "category":
             return _pandas(as_text_column(column, place)).astype("category")
         case "date":
@@ -125,17 +127,23 @@ def as_text_column(column: pa.ChunkedArray, place: Place) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(cell_texts(cells), pa.string(), from_pandas=True)])
 
 
-def _as_names(column: pa.ChunkedArray, place: Place) -> pd.Series:
-    """Labels and ids: in a file without types, what pandas reads as numbers with gaps counts so."""
+def _as_labels(column: pa.ChunkedArray, place: Place) -> pd.Series:
+    """Return names, or lists of them as they are kept."""
+    separator = place.cells.label_separator
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         return cell_texts(_pandas(column))
+    if separator is None:
+        return _as_names(column, place)
+    cells = _pandas(as_text_column(column, place))
+    return cells.map(lambda cell: _listed(cell, separator), na_action="ignore")
+
+
+def _as_names(column: pa.ChunkedArray, place: Place) -> pd.Series:
+    """Labels and ids: in a file without types, what pandas reads as numbers with gaps counts so."""
     cells = _pandas(as_text_column(column, place))
     if not _is_text(column):
         return cells
-    separator = place.cells.label_separator
     known = cells.dropna()
-    if separator is not None:
-        return cells.map(lambda cell: _listed(cell, separator), na_action="ignore")
     if not place.untyped or known.empty:
         return cells
     if known.str.fullmatch(r"[+-]?\d+\.0").all():

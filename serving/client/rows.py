@@ -155,7 +155,7 @@ def _day(value: Any, what: str) -> str:
 def _names(values: pd.Series) -> pd.Series:
     """Return ids or labels as the library names them."""
     if lost(values).any():
-        raise InputError(f"column {values.name}: {values[lost(values)].iloc[0]!r} {LOST}")
+        raise InputError(f"column {values.name}: {values[lost(values)].iloc[0]} {LOST}")
     return cell_texts(values)
 
 

@@ -105,7 +105,9 @@ def test_typed_numbers_are_dates_only_if_that_is_declared(tmp_path: Path) -> Non
 def test_labels_and_ids_are_what_pandas_would_make_of_them(
     tmp_path: Path, text: str, separator: str | None, want: list[Any]
 ) -> None:
-    assert read(tmp_path, text, "name", label_separator=separator) == want
+    assert read(tmp_path, text, "label", label_separator=separator) == want
+    if separator is not None:
+        assert read(tmp_path, text, "name", label_separator=separator) == text.split("|")
 
 
 def test_settings_say_how_cells_are_written(tmp_path: Path) -> None:

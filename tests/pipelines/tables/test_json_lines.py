@@ -18,7 +18,7 @@ def test_lines_of_json_keep_their_types(tmp_path: Path) -> None:
     for path in (tmp_path / "t.JSONL", tmp_path / "t.ndjson"):
         path.write_text(text)
         table = read_table(
-            path, {"id": "name", "organic": "name", "tags": "name", "n": "any", "p": "any"}
+            path, {"id": "name", "organic": "name", "tags": "label", "n": "any", "p": "any"}
         )
         assert table["id"].tolist() == ["1", "2"]
         assert table["organic"].iloc[0] == "true"
