@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-import lightgbm as lgb
 import numpy.typing as npt
 
 from forecasting.data.history import History
@@ -19,6 +18,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
 
 _DOCUMENT = "engine.json"
@@ -112,7 +112,7 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         model.calibration = calibration
         model.trained = Trained(
             forest=_read_forest(artifact, arrays),
-            booster=lgb.Booster(model_str=artifact.text(_BOOSTER)),
+            booster=read_booster(artifact.text(_BOOSTER)),
             curves=arrays["model.curves"],
             vectors=arrays["model.vectors"],
             weight=arrays["model.weight"],
@@ -140,7 +140,7 @@ def read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _read_forest(artifact: Artifact, arrays: Arrays) -> LaunchForest | None:
     if "forest.leaves" not in arrays:
         return None
-    booster = lgb.Booster(model_str=artifact.text(_FOREST))
+    booster = read_booster(artifact.text(_FOREST))
     return LaunchForest(booster, arrays["forest.leaves"], arrays["forest.weight"])
 
 

@@ -1,6 +1,7 @@
 """The verbs ``likewise forecast`` and ``likewise backtest``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,27 +9,23 @@ import typer
 
 from pipelines.cli.options import (
     AttributesOption,
-    BadRowsOption,
+    BadRowsOptions,
     ConfigOption,
-    DebugOption,
     EngineOption,
     IdOption,
     LaunchOption,
-    LogFormatOption,
     OutOption,
     OutTableOption,
-    QuarantineOption,
     TextOption,
 )
 from pipelines.cli.runner import (
-    bad_rows_section,
     check_folder,
     check_out,
     check_table_out,
     parsed_date,
-    running,
     settings_of,
     show_quarantine,
+    verb,
     write_result,
 )
 
@@ -45,17 +42,40 @@ _FutureOption = Annotated[
     Path | None,
     typer.Option("--future", metavar="PATH", help="Plans by item and period; else the config's."),
 ]
-_HorizonOption = Annotated[
-    int | None, typer.Option("--horizon", min=1, help="Periods from the launch.")
-]
-_FreqOption = Annotated[
-    str | None, typer.Option("--freq", help="Period, as pandas names it: W-MON.")
-]
-_MethodOption = Annotated[
-    str | None, typer.Option("--method", metavar="NAME", help="auto, lightgbm or knn.")
-]
 
 
+@dataclass(frozen=True)
+class _ForecasterOptions:
+    """Which columns a forecaster reads, and how it forecasts."""
+
+    horizon: Annotated[int | None, typer.Option(min=1, help="Periods from the launch.")] = None
+    freq: Annotated[str | None, typer.Option(help="Period, as pandas names it: W-MON.")] = None
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="auto, lightgbm or knn.")] = (
+        None
+    )
+    id_col: IdOption = None
+    text_cols: TextOption = None
+    launch_date_col: LaunchOption = None
+    attribute_cols: AttributesOption = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """What was given of the columns, as settings."""
+        return {"id": self.id_col, "launch_date": self.launch_date_col}
+
+    @property
+    def section(self) -> dict[str, object]:
+        """What else was given, as settings."""
+        return {
+            "horizon": self.horizon,
+            "freq": self.freq,
+            "method": self.method,
+            "text": self.text_cols,
+            "attributes": self.attribute_cols,
+        }
+
+
+@verb
 def forecast(
     items: _ItemsArgument = None,
     sales: _SalesArgument = None,
@@ -93,66 +113,53 @@ def forecast(
     totals: Annotated[
         bool, typer.Option("--totals", help="--out gets one row per item: its total.")
     ] = False,
-    horizon: _HorizonOption = None,
-    freq: _FreqOption = None,
-    method: _MethodOption = None,
     config: ConfigOption = None,
-    id_col: IdOption = None,
-    text_cols: TextOption = None,
-    launch_date_col: LaunchOption = None,
-    attribute_cols: AttributesOption = None,
+    *,
+    forecaster: _ForecasterOptions,
     engine: EngineOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Forecast the launch curves of new items from their analogues' sales."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.forecasts import forecast_launches
-        from pipelines.reports.terminal import make_console, show_forecasts
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.forecasts import forecast_launches
+    from pipelines.reports.terminal import make_console, show_forecasts
 
-        columns = {"id": id_col, "launch_date": launch_date_col}
-        options = {
-            "horizon": horizon,
-            "freq": freq,
-            "method": method,
-            "text": text_cols,
-            "attributes": attribute_cols,
-        }
-        if model is not None:
-            _refuse_flags({**columns, **options})
-        bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(
-            config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
-        )
-        bad = Quarantine.of(settings, "forecast", out and out.parent)
-        given = {"items": items, "sales": sales, "new_items": new, "future": future}
-        more = {"observed": observed, "model": model, "save": save}
-        target = check_table_out(settings, out, out_table, **given, **more)
-        made = forecast_launches(
-            settings,
-            settings.items.at(items),
-            settings.sales.at(sales),
-            new=settings.new_items.at(new),
-            cutoff=parsed_date("--cutoff", cutoff),
-            future=settings.future.at(future),
-            observed=settings.sales.at(observed),
-            observed_until=parsed_date("--observed-until", observed_until),
-            model=model,
-            save=save,
-            quarantine=bad,
-        )
-        show_forecasts(make_console(), made.curves, made.totals, made.remarks)
-        show_quarantine(bad)
-        write_result(made.totals if totals else made.curves, out, target)
-        if save is not None:
-            typer.echo(f"forecaster saved to {save}/")
+    if model is not None:
+        _refuse_flags({**forecaster.columns, **forecaster.section})
+    settings = settings_of(
+        config,
+        items=forecaster.columns,
+        forecast=forecaster.section,
+        bad_rows=bad_rows.section,
+        engine={"kind": engine},
+    )
+    bad = Quarantine.of(settings, "forecast", out and out.parent)
+    given = {"items": items, "sales": sales, "new_items": new, "future": future}
+    more = {"observed": observed, "model": model, "save": save}
+    target = check_table_out(settings, out, out_table, **given, **more)
+    made = forecast_launches(
+        settings,
+        settings.items.at(items),
+        settings.sales.at(sales),
+        new=settings.new_items.at(new),
+        cutoff=parsed_date("--cutoff", cutoff),
+        future=settings.future.at(future),
+        observed=settings.sales.at(observed),
+        observed_until=parsed_date("--observed-until", observed_until),
+        model=model,
+        save=save,
+        quarantine=bad,
+    )
+    show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+    show_quarantine(bad)
+    write_result(made.totals if totals else made.curves, out, target)
+    if save is not None:
+        typer.echo(f"forecaster saved to {save}/")
 
 
+@verb
 def backtest(
     items: _ItemsArgument = None,
     sales: _SalesArgument = None,
@@ -171,60 +178,47 @@ def backtest(
         str | None, typer.Option("--last", metavar="DATE", help="Latest launch date to score.")
     ] = None,
     future: _FutureOption = None,
-    horizon: _HorizonOption = None,
-    freq: _FreqOption = None,
-    method: _MethodOption = None,
     config: ConfigOption = None,
-    id_col: IdOption = None,
-    text_cols: TextOption = None,
-    launch_date_col: LaunchOption = None,
-    attribute_cols: AttributesOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    *,
+    forecaster: _ForecasterOptions,
+    bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and tables."),
     ] = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Score forecasts of past launches beside every baseline."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.forecasts import backtest_job
-        from pipelines.reports.backtest import FILES, show_backtest, write_backtest
-        from pipelines.reports.terminal import make_console
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.forecasts import backtest_job
+    from pipelines.reports.backtest import FILES, show_backtest, write_backtest
+    from pipelines.reports.terminal import make_console
 
-        check_folder(out)
-        options = {
-            "horizon": horizon,
-            "freq": freq,
-            "method": method,
-            "text": text_cols,
-            "attributes": attribute_cols,
-        }
-        columns = {"id": id_col, "launch_date": launch_date_col}
-        bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
-        check_out(settings, out, FILES, items=items, sales=sales, future=future)
-        bad = Quarantine.of(settings, "backtest", out)
-        result = backtest_job(
-            settings,
-            settings.items.at(items),
-            settings.sales.at(sales),
-            future=settings.future.at(future),
-            cutoffs=_parsed_dates("--cutoffs", cutoffs),
-            n_windows=windows,
-            step=step,
-            last=parsed_date("--last", last),
-            progress=sys.stderr.isatty(),
-            quarantine=bad,
-        )
-        show_backtest(make_console(), result)
-        show_quarantine(bad)
-        if out is not None:
-            write_backtest(result, settings, out, items=items, sales=sales)
-            typer.echo(f"written to {out}/: backtest.html and what it is made of")
+    check_folder(out)
+    settings = settings_of(
+        config,
+        items=forecaster.columns,
+        forecast=forecaster.section,
+        bad_rows=bad_rows.section,
+    )
+    check_out(settings, out, FILES, items=items, sales=sales, future=future)
+    bad = Quarantine.of(settings, "backtest", out)
+    result = backtest_job(
+        settings,
+        settings.items.at(items),
+        settings.sales.at(sales),
+        future=settings.future.at(future),
+        cutoffs=_parsed_dates("--cutoffs", cutoffs),
+        n_windows=windows,
+        step=step,
+        last=parsed_date("--last", last),
+        progress=sys.stderr.isatty(),
+        quarantine=bad,
+    )
+    show_backtest(make_console(), result)
+    show_quarantine(bad)
+    if out is not None:
+        write_backtest(result, settings, out, items=items, sales=sales)
+        typer.echo(f"written to {out}/: backtest.html and what it is made of")
 
 
 def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":

@@ -53,9 +53,9 @@ def read_table(
             (``.jsonl``, ``.ndjson``), all of them also ``.gz`` and ``.zst``, ``.xlsx``, or a query.
             A file by its path is UTF-8, its dates ISO; `TableFile` tells otherwise.
         columns: The columns to read and what they hold, in the order wanted; None: all, as they
-            come. "string" is text, as every character stands; "name" ids and other
-            names; "label" names, or lists of them as `ItemIndex.upsert` keeps them; "category" text that is no number, whatever it
-            looks like; "date" timestamps without a time zone; "number" floats; "flag" booleans (or
+            come. "string" is text, as every character stands; "name" ids and other names; "label"
+            names, or lists of them as `ItemIndex.upsert` keeps them; "category" text that is no
+            number, whatever it looks like; "date" timestamps without a time zone; "number" floats; "flag" booleans (or
             0 and 1); "any" keeps a type, and of a file without types reads numbers where
             `retrieval.values.numbers` finds that they are meant.
         id_col: The column that names a row in messages.
