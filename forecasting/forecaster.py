@@ -130,6 +130,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             columns=self.columns,
             sales=self.sales,
             max_lead=self.options.max_lead,
+            kinds=self.history_.kinds if hasattr(self, "history_") else {},
         )
 
     def fit(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,11 @@ from retrieval import (
     Encoder,
     InputError,
     ItemIndex,
+    Kind,
     Offense,
     TableError,
     item_texts,
+    parse_date,
     validate_items,
 )
 
@@ -43,6 +45,7 @@ class Reader:
         columns: What the other columns are called.
         sales: What awkward rows of sales mean.
         max_lead: The longest lead at which `past_launches` are described.
+        kinds: What the attributes of new items hold: what those learned from did.
     """
 
     freq: str
@@ -54,16 +57,19 @@ class Reader:
     columns: Columns
     sales: SalesRules
     max_lead: int
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""
         elsewhere, delist_date = self.columns.elsewhere, self.columns.delist_date
+        fixed: dict[str, Kind] = {} if elsewhere is None else {elsewhere: "string"}
         clean = validate_items(
             items,
             item_id=self.item_id,
             text=self.text,
             launch_date=self.launch_date,
             attributes=[*self.attributes, *([] if elsewhere is None else [elsewhere])],
+            kinds={**(self.kinds if source == _NEW else {}), **fixed},
             source=source,
         )
         if delist_date is None:
@@ -233,7 +239,7 @@ class Reader:
         offset = pd.tseries.frequencies.to_offset(self.freq)
         days = {offset.rollback(clean[self.launch_date].min().normalize()) - offset}
         if until is not None:
-            last = offset.rollback(pd.Timestamp(until).tz_localize(None).normalize())
+            last = offset.rollback(parse_date(until, "observed_until").normalize())
             days = {min(*days, last), last}
         item = {self.item_id: [_FRAME], self.launch_date: [min(days)]}
         columns = self.columns

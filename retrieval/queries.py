@@ -15,7 +15,8 @@ from retrieval.arguments import require_characters
 from retrieval.encoding.encoder import Encoder
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
-from retrieval.milvus.schema import Layout, day_number
+from retrieval.milvus.schema import EPOCH, Layout, day_number
+from retrieval.values.dates import NOT_A_DATE, parse_dates
 
 _SEVERAL = (list, tuple, pd.Series, pd.DataFrame, pd.Index, np.ndarray, ExtensionArray)
 
@@ -98,11 +99,14 @@ def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
         return None
     if np.ndim(as_of) == 0:
         return np.full(n, day_number(as_of), dtype=np.int64)
-    if len(as_of) != n:
-        raise InputError(f"as_of holds {len(as_of)} dates for {n} queries")
-    # Many queries stand at few dates.
-    known = {date: day_number(date) for date in set(as_of)}
-    return np.array([known[date] for date in as_of], dtype=np.int64)
+    dates = pd.Series(as_of) if isinstance(as_of, pd.Index) else pd.Series(as_of, dtype=object)
+    if len(dates) != n:
+        raise InputError(f"as_of holds {len(dates)} dates for {n} queries")
+    found = parse_dates(dates)
+    if found.hasnans:
+        row = int(found.isna().argmax())
+        raise InputError(f"as_of: {dates.iloc[row]!r} in row {row + 1} {NOT_A_DATE}")
+    return (found.normalize() - EPOCH).days.to_numpy(dtype=np.int64)
 
 
 def distinct(

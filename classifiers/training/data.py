@@ -19,7 +19,14 @@ from classifiers.labels.spelling import (
 )
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, require_characters, to_vectors
+from retrieval import (
+    InputError,
+    ItemIndex,
+    as_label_list,
+    item_texts,
+    require_characters,
+    to_vectors,
+)
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
@@ -82,8 +89,10 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         raise InputError("labels= describes labels that are strings; convert y to strings")
     if not is_private and examples is not None:
         _check_shareable(examples)
-    exclusive = examples is None or examples.exclusive
     ids, stored, vectors = _examples_in(index, lesson, is_private=is_private)
+    exclusive = examples is None or examples.exclusive
+    if not is_private:
+        exclusive = not are_label_lists(stored)
     lesson = replace(lesson, described=_spelled_as_examples(lesson, stored, exclusive=exclusive))
     names = sorted(lesson.described)
     described = describe(lesson.described, index.encoder) if names else {}
@@ -92,7 +101,7 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         if described:
             _describe_privately(index, lesson, described)
     else:
-        known = np.array(sorted(set(stored.tolist())), dtype=object)
+        known = np.unique(np.array(stored if exclusive else _names_in(stored), dtype=object))
     classes = np.unique(np.append(known, np.array(names, dtype=object))) if names else known
     if not len(classes):
         raise InputError("the index holds no labeled item; index items with label=")
@@ -237,6 +246,26 @@ def _spelled_as_examples(
     described = described_as_known(lesson.described, labels)
     warn_of_similar_spellings([*labels, *([name] for name in described)], stacklevel=_CALLER_OF_FIT)
     return described
+
+
+def are_label_lists(stored: npt.NDArray[np.object_]) -> bool:
+    """Whether the items of an index have lists of labels.
+
+    Raises:
+        InputError: Some have, and others one label.
+    """
+    lists = [as_label_list(one) == one for one in stored]
+    if any(lists) and not all(lists):
+        one = stored[lists.index(False)]
+        raise InputError(
+            f"some items of the index have lists of labels, and others one, such as {one!r}; "
+            "index them all as lists"
+        )
+    return bool(lists) and all(lists)
+
+
+def _names_in(stored: npt.NDArray[np.object_]) -> list[str]:
+    return [name for one in stored for name in stored_names(one)]
 
 
 def _sorted_by_id(examples: TrainingSet) -> TrainingSet:

@@ -23,7 +23,7 @@ from forecasting.data.sales import (
     local_dates,
     validate_sales,
 )
-from retrieval import InputError, TableError
+from retrieval import InputError, TableError, parse_date
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -276,7 +276,7 @@ def _last_seen(periods: Ints, grid: Grid, cutoff: "pd.Timestamp | str | None") -
     """Return the last period with a row by the cutoff; what no row reaches is unknown, not zero."""
     if cutoff is None:
         return int(periods.max())
-    day = local_dates(pd.DatetimeIndex([pd.Timestamp(cutoff)]))
+    day = pd.DatetimeIndex([parse_date(cutoff, "cutoff")])
     seen = periods[periods <= grid.index(day)[0]]
     if not len(seen):
         raise InputError(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.checks import check_choice
-from retrieval import Offense, TableError, first_few
+from retrieval import Offense, TableError, first_few, parse_dates
 
 Returns = Literal["refuse", "net", "drop"]
 Repeats = Literal["refuse", "sum"]
@@ -78,12 +78,7 @@ def local_dates(dates: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> pd.Datet
 
     A time zone is dropped, not converted: a sale at 23:30 in Berlin belongs to that day in Berlin.
     """
-    if pd.api.types.is_datetime64_any_dtype(dates.dtype):
-        return pd.DatetimeIndex(dates).tz_localize(None)
-    # As text: the same moment in two zones may be two days. A table has few dates in many rows.
-    codes, texts = pd.factorize(dates.astype(str).where(np.asarray(dates.notna())))
-    parsed = _parse(texts).append(pd.DatetimeIndex([pd.NaT]))  # -1, the code of what is missing
-    return pd.DatetimeIndex(parsed[codes])
+    return parse_dates(dates)
 
 
 def item_days(
@@ -224,16 +219,6 @@ def _refuse_repeats(table: pd.DataFrame, id_col: str, time_col: str, freq: str) 
         hint='repeats="sum" adds up the rows of a period',
         involved=table.duplicated([id_col, time_col], keep=False),
     )
-
-
-def _parse(texts: "pd.Index[str]") -> pd.DatetimeIndex:
-    """Local dates of texts, NaT where one is no date; 20240108 is one."""
-    try:
-        found = pd.to_datetime(texts, errors="coerce", format="ISO8601")
-    except ValueError:  # pandas refuses several time zones in a column
-        moments = [pd.to_datetime(text, errors="coerce", format="ISO8601") for text in texts]
-        found = pd.DatetimeIndex([moment.replace(tzinfo=None) for moment in moments])
-    return found.tz_localize(None)
 
 
 def _shown(value: object) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.panel import NEVER, Grid, Ints, Panel
-from retrieval import InputError
+from retrieval import InputError, parse_date
 
 NOT_OVER = "its horizon is not over at the end of the sales table"
 SALES_UNKNOWN = "sales are unknown in a period of its horizon"
@@ -75,18 +75,10 @@ def make_cohorts(
 
 def _periods(grid: Grid, dates: Sequence[pd.Timestamp | str], name: str) -> Ints:
     """Return the periods in which dates lie, each once and in order."""
-    stamps = []
-    for date in dates:
-        try:
-            stamps.append(pd.Timestamp(date))
-        except ValueError as error:
-            raise InputError(f"{name}: {date!r} is not a date") from error
+    stamps = [parse_date(date, name) for date in dates]
     if not stamps:
         raise InputError(f"{name} is empty; pass at least one date")
-    found = grid.index(pd.DatetimeIndex(stamps))
-    if (found == NEVER).any():
-        raise InputError(f"{name}: a date is missing")
-    return np.unique(found)
+    return np.unique(grid.index(pd.DatetimeIndex(stamps)))
 
 
 def _windows(end: int, horizon: int, n_windows: int, step: int, latest: int) -> Ints:

@@ -105,14 +105,9 @@ def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
     """Return the date an option holds; InputError where it holds something else."""
     if text is None:
         return None
-    import pandas as pd
+    from retrieval import parse_date
 
-    from retrieval import InputError
-
-    try:
-        return pd.to_datetime(text, format="ISO8601")
-    except ValueError:
-        raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
+    return parse_date(text, option)
 
 
 def check_out(

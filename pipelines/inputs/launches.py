@@ -26,8 +26,8 @@ from forecasting import NEVER, Grid, LaunchForecaster, Reader, item_lives, local
 from pipelines.config.sections import ItemsSettings
 from pipelines.inputs.bad_rows import Quarantine, Role, Screened, texts_of
 from pipelines.inputs.items import TableInput, item_kinds, name_of, read_input
-from pipelines.tables.reader import Kind
-from retrieval import InputError, Offense, TableError
+from pipelines.tables.reader import Kind, format_of
+from retrieval import InputError, Offense, TableError, parse_date, parse_dates
 
 # A name that no table has by chance.
 _KNOWN = "likewise: period is known"
@@ -46,9 +46,11 @@ class LaunchTables:
 
     Attributes:
         forecaster: It need not be fitted, unless a method says so.
+        categories: Attributes that are categories, whatever they look like.
     """
 
     forecaster: LaunchForecaster
+    categories: Collection[str] = ()
 
     def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Read the items to learn from; in all methods, `skip`: positions of rows to leave out."""
@@ -57,7 +59,7 @@ class LaunchTables:
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Return a panel of sales."""
         columns = self.forecaster.columns
-        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds: dict[str, Kind] = {columns.id_col: "name", columns.time_col: "date"}
         kinds[columns.target_col] = "number"
         if columns.in_stock is not None:
             kinds[columns.in_stock] = "flag"
@@ -79,7 +81,7 @@ class LaunchTables:
             raise InputError(
                 f"{name}: set forecast.covariates in the config, the columns of the plan to use"
             )
-        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds: dict[str, Kind] = {columns.id_col: "name", columns.time_col: "date"}
         kinds |= dict.fromkeys(columns.covariates, "number")
         return read_input(source, kinds, columns.id_col, skip=skip)
 
@@ -103,7 +105,9 @@ class LaunchTables:
         """
         if source is None:
             assert known is not None
-            return self._launching_after(cutoff or self.forecaster.cutoff_, known)
+            return self._launching_after(
+                self.forecaster.cutoff_ if cutoff is None else cutoff, known
+            )
         learned = self.forecaster.history_.attributes if known is None else known
         numeric = learned.select_dtypes("number").columns
         # Those of a few new rows may all be missing, or look like numbers by chance.
@@ -136,10 +140,11 @@ class LaunchTables:
             text=(made.text,) if isinstance(made.text, str) else tuple(made.text),
             launch_date=made.launch_date,
             attributes=tuple(made.attributes),
+            categories=tuple(name for name in made.attributes if name in self.categories),
         )
         kinds = item_kinds(columns, known)
         if made.columns.elsewhere is not None:
-            kinds.setdefault(made.columns.elsewhere, "string")
+            kinds.setdefault(made.columns.elsewhere, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
         return read_input(source, kinds, made.item_id, skip=skip)
@@ -147,8 +152,8 @@ class LaunchTables:
     def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:
         made = self.forecaster
         period = to_offset(made.freq)
-        first = period.rollback(pd.Timestamp(cutoff).normalize()) + period
-        coming = items[pd.to_datetime(items[made.launch_date]) >= first]
+        first = period.rollback(parse_date(cutoff, "cutoff").normalize()) + period
+        coming = items[local_dates(items[made.launch_date]) >= first]
         if coming.empty:
             raise NothingToForecastError(
                 f"no item launches on {first:%Y-%m-%d} or later, after the cutoff's period; "
@@ -209,7 +214,8 @@ class ScreenedLaunches:
         screened = self._screen(role, source, self.tables.sales, use, ignore=ignore)
         if not screened.bad.num_rows or screened.table.empty:
             return screened.table
-        return self._with_unknown(screened.table, screened.bad, known)
+        dates = _dates_in(screened.bad[made.columns.time_col].to_pandas(), source)
+        return self._with_unknown(screened.table, screened.bad, dates, known)
 
     def plan(self, source: TableInput | None) -> pd.DataFrame | None:
         """Return the plans, if there are any."""
@@ -302,11 +308,14 @@ class ScreenedLaunches:
         grid = self._grid(days)
         periods = grid.index(days)
         if cutoff is not None:
-            periods = periods[periods <= grid.index(pd.DatetimeIndex([pd.Timestamp(cutoff)]))[0]]
+            last = grid.index(pd.DatetimeIndex([parse_date(cutoff, "cutoff")]))[0]
+            periods = periods[periods <= last]
         end = periods.max() if len(periods) else 0
         return grid.dates(np.array([end]))[0]
 
-    def _with_unknown(self, good: pd.DataFrame, bad: pa.Table, known: pd.DataFrame) -> pd.DataFrame:
+    def _with_unknown(
+        self, good: pd.DataFrame, bad: pa.Table, dates: pd.DatetimeIndex, known: pd.DataFrame
+    ) -> pd.DataFrame:
         """Return the good rows, and a row out of stock for each period that bad ones were about."""
         made = self.tables.forecaster
         columns = made.columns
@@ -317,7 +326,7 @@ class ScreenedLaunches:
         rows = pd.DataFrame(
             {
                 columns.id_col: texts_of(bad, columns.id_col),
-                "period": grid.index(local_dates(bad[columns.time_col].to_pandas())),
+                "period": grid.index(dates),
             }
         ).drop_duplicates()
         rows = rows[rows[columns.id_col].isin(launch.index)]
@@ -325,8 +334,8 @@ class ScreenedLaunches:
         last = grid.index(good[columns.time_col]).max()
         inside = (rows["period"] >= np.where(begun == NEVER, 0, begun)) & (rows["period"] <= last)
         rows = rows[inside & (rows["period"] >= 0)]
-        dates = grid.dates(rows["period"].to_numpy())
-        rows[columns.time_col] = _like(good[columns.time_col], dates)
+        first_days = grid.dates(rows["period"].to_numpy())
+        rows[columns.time_col] = _like(good[columns.time_col], first_days)
         told = pd.DataFrame(
             {
                 columns.id_col: good[columns.id_col].astype(str).to_numpy(),
@@ -344,6 +353,11 @@ class ScreenedLaunches:
         unknown = unknown.reindex(columns=stocked.columns)
         both: pd.DataFrame = pd.concat([stocked, unknown], ignore_index=True)
         return both
+
+
+def _dates_in(dates: pd.Series, source: TableInput) -> pd.DatetimeIndex:
+    """Return dates (n,) as a source writes them; NaT where one is none."""
+    return parse_dates(dates, format_of(source).date_format)
 
 
 def _like(column: pd.Series[pd.Timestamp], dates: pd.DatetimeIndex) -> pd.Index[pd.Timestamp]:
