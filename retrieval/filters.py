@@ -87,7 +87,12 @@ def _parse_condition(column: str, kind: Kind, condition: Condition) -> _OneOf | 
         if kind != "number":
             raise InputError(f"where: {column!r} holds strings; a range needs a number column")
         return condition
-    values: list[Any] = [condition] if np.ndim(condition) == 0 else list(condition)  # type: ignore[arg-type]
+    is_several = isinstance(condition, (Iterable, np.ndarray)) and not isinstance(
+        condition, (str, bytes, Mapping, pd.DataFrame)
+    )
+    if isinstance(condition, np.ndarray) and condition.ndim != 1:
+        raise InputError(f"where: {column!r} wants a value or a list of values, got {condition!r}")
+    values: list[Any] = list(condition) if is_several else [condition]  # type: ignore[arg-type]
     if kind == "number":
         return _OneOf(tuple(_as_number(column, value) for value in values))
     return _OneOf(tuple(_as_string(column, value) for value in values))

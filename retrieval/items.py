@@ -227,9 +227,18 @@ def _refuse(values: pd.Series, bad: npt.ArrayLike, problem: str, source: str) ->
     raise TableError(_message(source, "bad rows", lines), [offense])
 
 
+def _parts(cell: object) -> list[object]:
+    """Return what a cell lists; nothing where it is no list."""
+    is_list = isinstance(cell, (list, tuple, set, frozenset, np.ndarray))
+    return list(np.ravel(np.array(cell, dtype=object))) if is_list else []
+
+
 def _require_characters(values: pd.Series, source: str) -> None:
     if dtypes.is_object_dtype(values):  # pandas' own strings are encoded already
-        bad = [isinstance(one, str) and has_half_character(one) for one in values]
+        bad = [
+            any(isinstance(part, str) and has_half_character(part) for part in parts)
+            for parts in ([one] if isinstance(one, str) else _parts(one) for one in values)
+        ]
         _refuse(values, bad, HALF, source)
 
 

@@ -97,7 +97,9 @@ def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
     """
     if as_of is None:
         return None
-    if np.ndim(as_of) == 0:
+    if isinstance(as_of, (pd.DataFrame, pd.MultiIndex)) or np.ndim(_flat(as_of)) > 1:
+        raise InputError(f"as_of must be a date, or one for each query, got {type(as_of).__name__}")
+    if not isinstance(as_of, _SEVERAL) or np.ndim(_flat(as_of)) == 0:
         return np.full(n, day_number(as_of), dtype=np.int64)
     dates = pd.Series(as_of) if isinstance(as_of, pd.Index) else pd.Series(as_of, dtype=object)
     if len(dates) != n:
@@ -107,6 +109,11 @@ def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
         row = int(found.isna().argmax())
         raise InputError(f"as_of: {dates.iloc[row]!r} in row {row + 1} {NOT_A_DATE}")
     return (found.normalize() - EPOCH).days.to_numpy(dtype=np.int64)
+
+
+def _flat(values: Any) -> Any:
+    """Return an array as it is, and in place of anything else one of no more dimensions than 1."""
+    return values if isinstance(values, np.ndarray) else [None]
 
 
 def distinct(

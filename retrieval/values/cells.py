@@ -38,7 +38,7 @@ def as_text(value: Any) -> str:
         return str(int(number)) if number.is_integer() and abs(number) < EXACT else str(value)
     if isinstance(value, Decimal):
         return str(int(value)) if value == value.to_integral_value() else f"{value.normalize():f}"
-    if isinstance(value, _LISTS):
+    if isinstance(value, _LISTS) and not (isinstance(value, np.ndarray) and not value.ndim):
         return json.dumps(sorted({as_text(one).strip() for one in value}), ensure_ascii=False)
     if isinstance(value, (date, datetime, np.datetime64)):
         moment = pd.Timestamp(value).tz_localize(None)

@@ -107,7 +107,10 @@ _TYPED, _NUMBER = "\0", "\1"
 
 def _as_text(value: Any) -> str | None:
     if isinstance(value, str):
-        return value
+        # Half a character is in no date.
+        return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, (list, tuple, dict, pd.DataFrame)):
+        return ascii(value)
     if np.ndim(value) == 0 and pd.isna(value):
         return None
     if isinstance(value, (pd.Timestamp, datetime)):
@@ -115,7 +118,7 @@ def _as_text(value: Any) -> str | None:
     if isinstance(value, (date, np.datetime64)):
         return f"{_TYPED}{pd.Timestamp(value).isoformat()}"
     is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    return f"{_NUMBER}{value}" if is_number else repr(value)
+    return f"{_NUMBER}{value}" if is_number else ascii(value)
 
 
 def _moments(texts: pd.Series, date_format: str) -> pd.DatetimeIndex:
