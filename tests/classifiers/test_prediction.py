@@ -154,7 +154,7 @@ def test_more_coverage_makes_larger_sets(learned: NeighborClassifier, shelf: She
     )
     assert all(set(one) <= set(other) for one, other in zip(small, large, strict=True))
     assert sum(map(len, small)) < sum(map(len, large))
-    with pytest.raises(InputError, match="between 0 and 1"):
+    with pytest.raises(InputError, match=r"coverage must be in \(0, 1\)"):
         learned.predict_set(["soup"], coverage=1.0)
 
 
