@@ -55,9 +55,9 @@ def read_table(
         columns: The columns to read and what they hold, in the order wanted; None: all, as they
             come. "string" is text, as every character stands; "name" ids and other names; "label"
             names, or lists of them as `ItemIndex.upsert` keeps them; "category" text that is no
-            number, whatever it looks like; "date" timestamps without a time zone; "number" floats; "flag" booleans (or
-            0 and 1); "any" keeps a type, and of a file without types reads numbers where
-            `retrieval.values.numbers` finds that they are meant.
+            number, whatever it looks like; "date" timestamps without a time zone; "number" floats;
+            "flag" booleans (or 0 and 1); "any" keeps a type, and of a file without types reads
+            numbers where `retrieval.values.numbers` finds that they are meant.
         id_col: The column that names a row in messages.
         optional: Those of `columns` that the table may lack.
         skip: Positions of rows to leave out, from 0; messages count them all the same.

@@ -45,8 +45,10 @@ def parse_date(value: Any, what: str) -> pd.Timestamp:
         InputError: It is something else, or missing.
     """
     missing = value is None or (np.ndim(value) == 0 and bool(pd.isna(value)))
-    if missing or (isinstance(value, str) and not value.strip()):
-        raise InputError(f"{what}: {value!r} is no date; write YYYY-MM-DD, or leave it out")
+    if missing or (isinstance(value, str) and value.strip().lower() in ("", "nan", "nat")):
+        raise InputError(
+            f"{what}: the date is empty ({value!r}); write YYYY-MM-DD, or leave it out"
+        )
     found = parse_dates(pd.Series([value], dtype=object))[0]
     if pd.isna(found):
         raise InputError(f"{what}: {value!r} {NOT_A_DATE}")

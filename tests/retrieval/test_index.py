@@ -457,7 +457,7 @@ def test_to_frame_lists_every_neighbor(index: ItemIndex, products: pd.DataFrame)
         (["milk"], {"k": 20_000}, "k must be between"),
         (["milk"], {"as_of": "soon"}, "as_of: 'soon' is not a date"),
         (["milk"], {"as_of": ["2017-01-01"] * 2}, "as_of holds 2 dates for 1 queries"),
-        (["milk"], {"as_of": float("nan")}, "as_of: nan is no date"),
+        (["milk"], {"as_of": float("nan")}, "as_of: the date is empty"),
         (["milk"], {"ids": ["a", "b"]}, "2 ids for 1 queries"),
         (["milk", ""], {}, "text 1 is empty"),
         (["milk"], {"where": {"brand": "x"}}, "unknown attribute 'brand'"),
