@@ -6,6 +6,11 @@ from classifiers.evaluation.evaluation import (
     Evaluation as Evaluation,
     evaluate as evaluate,
 )
+from classifiers.evaluation.label_lists import (
+    ListEvaluation as ListEvaluation,
+    cross_evaluate_lists as cross_evaluate_lists,
+    evaluate_lists as evaluate_lists,
+)
 from classifiers.evaluation.metrics import (
     accuracy as accuracy,
     hits as hits,

@@ -22,6 +22,7 @@ from classifiers.scorers.ensemble import ANY, Blend, Scorers
 from classifiers.scorers.prototypes import Prototypes, describe
 from classifiers.training.data import (
     FitRequest,
+    are_label_lists,
     teach,
     to_targets,
     write_descriptions,
@@ -248,6 +249,8 @@ def as_held(knowledge: FittedState, index: ItemIndex) -> FittedState:
         InputError: There is no label any more.
     """
     held = index.read(labeled=True)
+    if not knowledge.exclusive or are_label_lists(held.labels):
+        raise InputError("lists of labels are not taken over from an index; fit again")
     spelled = described_as_known({name: [name] for name in knowledge.described}, held.labels)
     vectors = {name: knowledge.described[first] for name, (first, *_) in spelled.items()}
     names = np.append(held.labels, np.array(list(vectors), dtype=object))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import (
@@ -512,7 +512,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
                 that is itself in the index, by its id, does not vote on itself.
             as_of: Only items launched up to then vote; a date, or one for each item.
             where: Only items that pass this filter on the index' attributes vote.
-            candidates: Labels that come into question, or a list of them for each item.
+            candidates: Labels that come into question, or a list of them for each item; of a
+                hierarchy also a node, for all labels below it.
 
         Returns:
             (n, n_classes), columns in the order of `classes_`. Rows sum to 1, unless items have any
@@ -724,7 +725,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         **sets: Any,
     ) -> list[T]:
         """Return what is read from the answer to each batch of items, all of one moment."""
-        question, now = Query(X, as_of, where, candidates, **sets), self._now()
+        now = self._now()
+        question = Query(X, as_of, where, candidates, tree=now.tree, **sets)
         try:
             return [read(one, now) for one in answers(question, now.knowledge, now.index)]
         except NewLabelsError:
@@ -732,6 +734,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             later = self._now()
             if later.knowledge is now.knowledge:
                 raise
+            question = replace(question, tree=later.tree)
             return [read(one, later) for one in answers(question, later.knowledge, later.index)]
 
 

@@ -16,6 +16,7 @@ from classifiers.decision.decision import Decision, without_floor
 from classifiers.fitted import FittedState
 from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
+from classifiers.labels.tree import LabelTree
 from classifiers.scorers.ensemble import NEIGHBORS
 from classifiers.scorers.votes import vote_weights
 from retrieval import (
@@ -45,7 +46,7 @@ class Query:
         X: n texts, or a DataFrame of items.
         as_of: Only items launched up to then vote; a date, or one for each item.
         where: Only items that pass this filter vote.
-        candidates: Labels that come into question.
+        candidates: Labels, or nodes of `tree`, that come into question.
         coverage: Of the label sets; None for none.
         per_label: Whether coverage holds within each label.
         must_cover: Whether too few examples for label sets are an error.
@@ -60,6 +61,7 @@ class Query:
     per_label: bool = False
     must_cover: bool = False
     tells_unread: bool = False
+    tree: LabelTree | None = None
 
     @property
     def is_bound(self) -> bool:
@@ -78,7 +80,7 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     dates = _date_of_each(question.as_of, n)
     allowed = None
     if question.candidates is not None:
-        allowed = allowed_labels(question.candidates, knowledge.classes, n)
+        allowed = allowed_labels(question.candidates, knowledge.classes, n, question.tree)
     k = _voters(knowledge)
     size = max(1, _BATCH_VOTES // k)
     for start in range(0, max(n, 1), size):

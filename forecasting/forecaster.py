@@ -132,6 +132,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             columns=self.columns,
             rules=self.sales,
             max_lead=self.options.max_lead,
+            kinds=self.history_.kinds if hasattr(self, "history_") else {},
         )
 
     def fit(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from retrieval import (
     Encoder,
     InputError,
     ItemIndex,
+    Kind,
     Offense,
     TableError,
     item_texts,
@@ -44,6 +45,7 @@ class Reader:
         columns: What the other columns are called.
         rules: What awkward rows of sales mean.
         max_lead: The longest lead at which `past_launches` are described.
+        kinds: What the attributes of new items hold: what those learned from did.
     """
 
     freq: str
@@ -55,16 +57,19 @@ class Reader:
     columns: Columns
     rules: SalesRules
     max_lead: int
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""
         elsewhere, delist_date = self.columns.elsewhere, self.columns.delist_date
+        fixed: dict[str, Kind] = {} if elsewhere is None else {elsewhere: "string"}
         clean = validate_items(
             items,
             item_id=self.item_id,
             text=self.text,
             launch_date=self.launch_date,
             attributes=[*self.attributes, *([] if elsewhere is None else [elsewhere])],
+            kinds={**(self.kinds if source == _NEW else {}), **fixed},
             source=source,
         )
         if delist_date is None:

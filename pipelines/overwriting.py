@@ -15,7 +15,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from pipelines.config.settings import Settings
-from pipelines.tables.csv_files import CsvFile
+from pipelines.tables.formats import TableFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.sql import DatabaseTable, FetchedRows, SqlQuery, sqlite_file
 from retrieval import InputError
@@ -190,7 +190,7 @@ def _given(reads: Mapping[str, object]) -> Iterator[_Read]:
 def _path_of(source: object) -> Path | None:
     """Where a table is, if it is in a file."""
     match source:
-        case CsvFile() | ParquetRows():
+        case TableFile() | ParquetRows():
             return source.path
         case SqlQuery():
             return sqlite_file(source.url)

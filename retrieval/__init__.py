@@ -46,7 +46,6 @@ from retrieval.files import (
 )
 from retrieval.filters import (
     Between,
-    Kind as Kind,
     Where as Where,
     parse_conditions as parse_conditions,
 )
@@ -82,6 +81,27 @@ from retrieval.saved_model import (
     place_of as place_of,
     saved_place as saved_place,
     understood as understood,
+)
+from retrieval.values.attributes import Kind as Kind, as_attribute as as_attribute
+from retrieval.values.cells import (
+    LOST as LOST,
+    as_label_list as as_label_list,
+    as_text as as_text,
+    cell_texts as cell_texts,
+    is_number as is_number,
+    lost as lost,
+)
+from retrieval.values.dates import (
+    ISO as ISO,
+    NOT_A_DATE as NOT_A_DATE,
+    check_date_format as check_date_format,
+    parse_date as parse_date,
+    parse_dates as parse_dates,
+)
+from retrieval.values.numbers import (
+    NumberFormat as NumberFormat,
+    Read as Read,
+    read_numbers as read_numbers,
 )
 from retrieval.versions.examination import Examination as Examination, examine as examine
 from retrieval.versions.versions import Versions as Versions

@@ -8,16 +8,16 @@ import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import date
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from retrieval.errors import InputError
-
-Kind = Literal["number", "string"]
-"""What an attribute column holds."""
+from retrieval.values.attributes import Kind
+from retrieval.values.cells import EXACT, as_category, is_number
 
 # Milvus before 2.5 knows no null. What is missing is stored as one of these, and no filter ever
 # matches them.
@@ -50,7 +50,7 @@ _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?", re.IGNORECASE)
 
 
-Scalar = str | bool | int | float
+Scalar = str | bool | int | float | date | np.generic
 Condition = Scalar | Sequence[Scalar] | Between
 Where = Mapping[str, Condition]
 """Column → a value (equality), several (membership) or a `Between` (range); all must hold."""
@@ -87,25 +87,31 @@ def _parse_condition(column: str, kind: Kind, condition: Condition) -> _OneOf | 
         if kind != "number":
             raise InputError(f"where: {column!r} holds strings; a range needs a number column")
         return condition
-    values = [condition] if isinstance(condition, (str, int, float)) else list(condition)
+    is_several = isinstance(condition, (Iterable, np.ndarray)) and not isinstance(
+        condition, (str, bytes, Mapping, pd.DataFrame)
+    )
+    if isinstance(condition, np.ndarray) and condition.ndim != 1:
+        raise InputError(f"where: {column!r} wants a value or a list of values, got {condition!r}")
+    values: list[Any] = list(condition) if is_several else [condition]  # type: ignore[arg-type]
     if kind == "number":
         return _OneOf(tuple(_as_number(column, value) for value in values))
     return _OneOf(tuple(_as_string(column, value) for value in values))
 
 
 def _as_number(column: str, value: Any) -> float:
-    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and value != MISSING_NUMBER:
-        return float(value)
-    raise InputError(f"where: {column!r} holds numbers, got {value!r}")
+    if not is_number(value) or not math.isfinite(value) or value == MISSING_NUMBER:
+        raise InputError(f"where: {column!r} holds numbers, got {value!r}")
+    if abs(value) > EXACT:
+        raise InputError(
+            f"where: {column!r} holds numbers, which cannot tell {value!r} from others"
+        )
+    return float(value)
 
 
-def _as_string(column: str, value: object) -> str:
-    if isinstance(value, (bool, np.bool_)):
-        return str(bool(value))
-    if not isinstance(value, str) or value == MISSING_STRING:
+def _as_string(column: str, value: Any) -> str:
+    if value is None or np.ndim(value) > 0 or pd.isna(value) or value == MISSING_STRING:
         raise InputError(f"where: {column!r} holds non-empty strings, got {value!r}")
-    return value
+    return as_category(value)
 
 
 def to_expression(parsed: ParsedWhere, fields: Mapping[str, str]) -> str:
@@ -158,7 +164,7 @@ def to_mask(parsed: ParsedWhere, columns: Mapping[str, pd.Series]) -> npt.NDArra
 
 
 def parse_conditions(
-    conditions: Sequence[str], kinds: Mapping[str, Literal["number", "string"]]
+    conditions: Sequence[str], kinds: Mapping[str, Kind]
 ) -> dict[str, ParsedCondition]:
     """Return what `ItemIndex.neighbors` takes as ``where``; all conditions must hold.
 
@@ -198,5 +204,5 @@ def _numeric(condition: str, value: str) -> float | list[float] | Between:
 
 
 def _words(value: str) -> str | list[str]:
-    words = next(csv.reader([value]))
+    words = [as_category(word) for word in next(csv.reader([value]))]
     return words[0] if len(words) == 1 else words

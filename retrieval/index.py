@@ -197,7 +197,8 @@ class ItemIndex:
             item_id: Column of unique ids.
             label: Column of labels; missing means unlabeled.
             launch_date: Column of dates; missing means "has always been there".
-            attributes: Columns that `where` may filter by: numbers, or anything else as strings.
+            attributes: Columns that `where` may filter by: numbers, or anything else as strings; a
+                collection that exists knows which.
             vectors: (n, d), one for each row of `items`, already made from its text by this
                 encoder; used in place of encoding.
             source: What to call the table in error messages.
@@ -224,6 +225,7 @@ class ItemIndex:
             label=label,
             launch_date=launch_date,
             attributes=attributes,
+            kinds=None if self._layout is None else self._layout.attributes,
             source=source,
         )
         wanted = Layout(

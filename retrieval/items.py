@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import numbers
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pandera.pandas as pa
 from pandas.api import types as dtypes
@@ -16,6 +18,11 @@ from pandera.errors import SchemaErrors
 
 from retrieval.arguments import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
+from retrieval.values.attributes import Kind, as_attribute
+from retrieval.values.cells import LOST, as_label_list, cell_texts, lost
+from retrieval.values.dates import NOT_A_DATE, parse_dates
+
+_log = logging.getLogger(__name__)
 
 _YEARS = (1700, 2261)
 _PANDERA_CHECKS = {"not_nullable": "is missing", "field_uniqueness": "is there more than once"}
@@ -29,22 +36,24 @@ def validate_items(
     label: str | None = None,
     launch_date: str | None = None,
     attributes: Sequence[str] = (),
+    kinds: Mapping[str, Kind] | None = None,
     source: str = "items",
 ) -> pd.DataFrame:
     """Check an item table and return a clean copy that holds the named columns only.
 
     Ids and labels become strings, blank labels missing; the launch date becomes a datetime without
-    time zone; numeric attributes become float64, all others strings. The order of rows is kept, the
-    index is renumbered.
+    time zone; attributes float64 or strings, as `retrieval.values.attributes` says. The order of
+    rows is kept, the index is renumbered.
 
     Args:
         items: One row an item.
         item_id: Column of unique, non-empty ids. Columns that are named by numbers, as those of a
             file without a header, go by these as strings.
         text: Column or columns that describe the item; single ones may be empty, all of them not.
-        label: Column of labels; missing means unlabeled.
+        label: Column of labels, or of lists of labels, also in JSON; missing means unlabeled.
         launch_date: Column of dates; missing means "has always been there".
         attributes: Further columns to keep.
+        kinds: Attribute → what it is known to hold, for example by a collection that has it.
         source: What to call the table in messages, for example its file name.
 
     Returns:
@@ -71,12 +80,12 @@ def validate_items(
     clean[item_id] = _as_ids(clean[item_id], source)
     rules = {**dict.fromkeys([item_id, *texts], _TEXT), item_id: _ID}
     if label is not None:
-        clean[label] = _as_labels(clean[label])
+        clean[label] = _as_labels(clean[label], source)
     if launch_date is not None:
         clean[launch_date] = _as_dates(clean[launch_date], source)
     for column in attributes:
         if column not in (item_id, *texts, label, launch_date):
-            clean[column] = _as_attribute(clean[column])
+            clean[column] = _as_attribute(clean[column], (kinds or {}).get(column), source)
             if dtypes.is_float_dtype(clean[column]):
                 rules[column] = _NUMBER
     _require_order(clean, rules, texts, source)
@@ -172,34 +181,43 @@ def _require_columns(items: pd.DataFrame, columns: Sequence[str], source: str) -
 
 
 def _as_ids(ids: pd.Series, source: str) -> pd.Series:
-    if dtypes.is_float_dtype(ids) and ids.notna().all():
-        # 1.0 and "1" would become two items, silently.
-        raise TableError(
-            f"{source}: column {ids.name} holds decimal numbers ({ids.dtype}); "
-            "ids are strings or integers"
-        )
-    return ids.astype(object).map(str, na_action="ignore").astype("str")
+    _refuse(ids, lost(ids), LOST, source)
+    return cell_texts(ids)
 
 
-def _as_labels(labels: pd.Series) -> pd.Series:
-    named = labels.astype(object).map(lambda value: str(value).strip(), na_action="ignore")
-    return named.astype("str").replace("", None)
+def _as_labels(labels: pd.Series, source: str) -> pd.Series:
+    _refuse(labels, lost(labels), LOST, source)
+    named = cell_texts(labels).str.strip().replace("", None)
+    if not named.str.startswith("[").any():
+        return named
+    lists = named.map(as_label_list, na_action="ignore").astype("str")
+    if lists.isna().all():
+        return named
+    _refuse(labels, lists.isna() & named.notna(), "is no list of labels, as others are", source)
+    _refuse(labels, lists.str.contains('""', regex=False), "holds a blank label", source)
+    return lists
 
 
 def _as_dates(values: pd.Series, source: str) -> pd.Series:
     """Parse dates to days; of a moment with a time zone its local day counts."""
-    parsed = values if dtypes.is_datetime64_any_dtype(values) else _parse_dates(values)
-    _refuse(values, parsed.isna() & values.notna(), "is not a date (YYYY-MM-DD)", source)
+    parsed = parse_dates(values)
+    _refuse(values, parsed.isna() & values.notna().to_numpy(), NOT_A_DATE, source)
     # Days are counted in nanoseconds of 64 bits.
-    far = parsed.notna() & ~parsed.dt.year.between(*_YEARS)
+    far = parsed.notna() & ((parsed.year < _YEARS[0]) | (parsed.year > _YEARS[1]))
     _refuse(values, far, f"is a date out of the years {_YEARS[0]} to {_YEARS[1]}", source)
-    if isinstance(parsed.dtype, pd.DatetimeTZDtype):
-        parsed = parsed.dt.tz_localize(None)
-    days: pd.Series = parsed.dt.normalize().astype("datetime64[ns]")
-    return days
+    return pd.Series(parsed.normalize().astype("datetime64[ns]"), index=values.index)
 
 
-def _refuse(values: pd.Series, bad: pd.Series, problem: str, source: str) -> None:
+def _as_attribute(values: pd.Series, kind: Kind | None, source: str) -> pd.Series:
+    read = as_attribute(values, kind)
+    for problem in dict.fromkeys(one for one in read.problems if one is not None):
+        _refuse(values, read.problems == problem, problem, source)
+    if read.told:
+        _log.warning("%s: column %s is read as %s", source, values.name, read.told)
+    return read.values
+
+
+def _refuse(values: pd.Series, bad: npt.ArrayLike, problem: str, source: str) -> None:
     rows = np.flatnonzero(bad)
     if len(rows) == 0:
         return
@@ -209,25 +227,19 @@ def _refuse(values: pd.Series, bad: pd.Series, problem: str, source: str) -> Non
     raise TableError(_message(source, "bad rows", lines), [offense])
 
 
-def _parse_dates(values: pd.Series) -> pd.Series:
-    try:
-        return pd.to_datetime(values, errors="coerce", format="ISO8601")
-    except ValueError:  # pandas refuses a column of several time zones
-        moments = [pd.to_datetime(one, errors="coerce", format="ISO8601") for one in values]
-        local = [one if pd.isna(one) else one.tz_localize(None) for one in moments]
-        return pd.Series(local, index=values.index, dtype="datetime64[ns]")
-
-
-def _as_attribute(values: pd.Series) -> pd.Series:
-    if dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values):
-        return values.astype("float64")
-    return values.astype(object).map(str, na_action="ignore").astype("str")
+def _parts(cell: object) -> list[object]:
+    """Return what a cell lists; nothing where it is no list."""
+    is_list = isinstance(cell, (list, tuple, set, frozenset, np.ndarray))
+    return list(np.ravel(np.array(cell, dtype=object))) if is_list else []
 
 
 def _require_characters(values: pd.Series, source: str) -> None:
     if dtypes.is_object_dtype(values):  # pandas' own strings are encoded already
-        bad = [isinstance(one, str) and has_half_character(one) for one in values]
-        _refuse(values, pd.Series(bad, index=values.index, dtype=bool), HALF, source)
+        bad = [
+            any(isinstance(part, str) and has_half_character(part) for part in parts)
+            for parts in ([one] if isinstance(one, str) else _parts(one) for one in values)
+        ]
+        _refuse(values, bad, HALF, source)
 
 
 @dataclass(frozen=True)

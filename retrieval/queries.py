@@ -16,7 +16,8 @@ from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
-from retrieval.milvus.schema import Layout, day_number
+from retrieval.milvus.schema import EPOCH, Layout, day_number
+from retrieval.values.dates import NOT_A_DATE, parse_dates
 
 _SEVERAL = (list, tuple, pd.Series, pd.DataFrame, pd.Index, np.ndarray, ExtensionArray)
 
@@ -112,13 +113,23 @@ def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:
     """
     if as_of is None:
         return None
-    if np.ndim(as_of) == 0:
+    if isinstance(as_of, (pd.DataFrame, pd.MultiIndex)) or np.ndim(_flat(as_of)) > 1:
+        raise InputError(f"as_of must be a date, or one for each query, got {type(as_of).__name__}")
+    if not isinstance(as_of, _SEVERAL) or np.ndim(_flat(as_of)) == 0:
         return np.full(n, day_number(as_of), dtype=np.int64)
-    if len(as_of) != n:
-        raise InputError(f"as_of holds {len(as_of)} dates for {n} queries")
-    # Many queries stand at few dates.
-    known = {date: day_number(date) for date in set(as_of)}
-    return np.array([known[date] for date in as_of], dtype=np.int64)
+    dates = pd.Series(as_of) if isinstance(as_of, pd.Index) else pd.Series(as_of, dtype=object)
+    if len(dates) != n:
+        raise InputError(f"as_of holds {len(dates)} dates for {n} queries")
+    found = parse_dates(dates)
+    if found.hasnans:
+        row = int(found.isna().argmax())
+        raise InputError(f"as_of: {dates.iloc[row]!r} in row {row + 1} {NOT_A_DATE}")
+    return (found.normalize() - EPOCH).days.to_numpy(dtype=np.int64)
+
+
+def _flat(values: Any) -> Any:
+    """Return an array as it is, and in place of anything else one of no more dimensions than 1."""
+    return values if isinstance(values, np.ndarray) else [None]
 
 
 def distinct(

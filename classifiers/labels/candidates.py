@@ -9,21 +9,30 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from classifiers.arrays import BoolArray, FloatArray
+from classifiers.arrays import BoolArray, FloatArray, Positions
+from classifiers.labels.tree import LabelTree
 from retrieval import InputError, first_few
 
 Candidates = Sequence[Any] | Sequence[Sequence[Any]]
-"""Labels, or a list of labels for each item."""
+"""Labels, or a list of labels for each item; a node of a hierarchy stands for all below it."""
 
 _SHOWN = 10
 
 
-def allowed_labels(candidates: Candidates, classes: npt.NDArray[Any], n: int) -> BoolArray:
+def allowed_labels(
+    candidates: Candidates, classes: npt.NDArray[Any], n: int, tree: LabelTree | None = None
+) -> BoolArray:
     """Tell which labels come into question for each item, (n, C).
 
+    Args:
+        candidates: What was asked for.
+        classes: (C,) the labels.
+        n: How many items there are.
+        tree: What is above the labels.
+
     Raises:
-        InputError: A label is not one of the classes, an item is left without any, or there are
-            lists for another number of items.
+        InputError: A label is neither one of the classes nor above any, an item is left without
+            any, or there are lists for another number of items.
     """
     is_one = isinstance(candidates, np.ndarray) and not candidates.ndim
     if (
@@ -33,13 +42,17 @@ def allowed_labels(candidates: Candidates, classes: npt.NDArray[Any], n: int) ->
     ):
         given = f"the string {candidates!r}" if isinstance(candidates, str) else repr(candidates)
         raise InputError(f"candidates must be a list of labels, got {given}")
-    position = {label: place for place, label in enumerate(classes.tolist())}
+    position: dict[Any, Any] = {label: place for place, label in enumerate(classes.tolist())}
+    position |= {} if tree is None else tree.below()
     each = list(candidates)
     if not any(isinstance(one, (list, tuple, set, frozenset, np.ndarray)) for one in each):
-        return np.tile(_row(each, position, "candidates"), (n, 1))
+        return np.tile(_row(each, position, len(classes), "candidates"), (n, 1))
     if len(each) != n:
         raise InputError(f"candidates holds lists for {len(each)} items, there are {n}")
-    rows = [_row(one, position, f"candidates: item {row}") for row, one in enumerate(each, start=1)]
+    rows = [
+        _row(one, position, len(classes), f"candidates: item {row}")
+        for row, one in enumerate(each, start=1)
+    ]
     return np.array(rows, dtype=bool).reshape(n, len(classes))
 
 
@@ -61,14 +74,16 @@ def restrict(proba: FloatArray, allowed: BoolArray, *, exclusive: bool) -> Float
     return shares
 
 
-def _row(labels: Any, position: dict[Any, int], where: str) -> BoolArray:
+def _row(
+    labels: Any, position: Mapping[Any, int | Positions], n_classes: int, where: str
+) -> BoolArray:
     is_list = isinstance(labels, (list, tuple, set, frozenset, np.ndarray))
     if not is_list or (isinstance(labels, np.ndarray) and labels.ndim != 1):
         raise InputError(
             f"{where} must be a list of labels, as for other items, got {labels!r}; all labels of "
             "the classifier are its classes_"
         )
-    row = np.zeros(len(position), dtype=bool)
+    row = np.zeros(n_classes, dtype=bool)
     for label in labels:
         if not isinstance(label, Hashable) or label not in position:
             written = {str(one): one for one in position}

@@ -155,6 +155,15 @@ class LabelTree:
             probability[certain] = reached[certain]
         return answer, probability
 
+    def below(self) -> dict[str, Positions]:
+        """Return for each node the labels that it is or that are below it, as positions."""
+        members = self._members
+        ends = members.indptr
+        return {
+            node: members.indices[ends[row] : ends[row + 1]].astype(np.intp)
+            for row, node in enumerate(self.nodes)
+        }
+
     @cached_property
     def _members(self) -> csr_array:
         """(n_nodes, n_classes): 1 where a class is a node or is below it."""

@@ -23,6 +23,7 @@ from retrieval import (
     InputError,
     ItemIndex,
     ReadingCounts,
+    as_label_list,
     content_ids,
     item_texts,
     require_characters,
@@ -90,8 +91,10 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         raise InputError("labels= describes labels that are strings; convert y to strings")
     if not is_private and examples is not None:
         _check_shareable(examples)
-    exclusive = examples is None or examples.exclusive
     ids, stored, vectors, contents = _examples_in(index, lesson, is_private=is_private)
+    exclusive = examples is None or examples.exclusive
+    if not is_private:
+        exclusive = not are_label_lists(stored)
     lesson = replace(lesson, described=_spelled_as_examples(lesson, stored, exclusive=exclusive))
     names = sorted(lesson.described)
     described = describe(lesson.described, index.encoder) if names else {}
@@ -100,7 +103,7 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         if described:
             _describe_privately(index, lesson, described)
     else:
-        known = np.array(sorted(set(stored.tolist())), dtype=object)
+        known = np.unique(np.array(stored if exclusive else _names_in(stored), dtype=object))
     classes = np.unique(np.append(known, np.array(names, dtype=object))) if names else known
     if not len(classes):
         raise InputError("the index holds no labeled item; index items with label=")
@@ -254,6 +257,26 @@ def _spelled_as_examples(
     described = described_as_known(lesson.described, labels)
     warn_of_similar_spellings([*labels, *([name] for name in described)], stacklevel=_CALLER_OF_FIT)
     return described
+
+
+def are_label_lists(stored: npt.NDArray[np.object_]) -> bool:
+    """Whether the items of an index have lists of labels.
+
+    Raises:
+        InputError: Some have, and others one label.
+    """
+    lists = [as_label_list(one) == one for one in stored]
+    if any(lists) and not all(lists):
+        one = stored[lists.index(False)]
+        raise InputError(
+            f"some items of the index have lists of labels, and others one, such as {one!r}; "
+            "index them all as lists"
+        )
+    return bool(lists) and all(lists)
+
+
+def _names_in(stored: npt.NDArray[np.object_]) -> list[str]:
+    return [name for one in stored for name in stored_names(one)]
 
 
 def _sorted(examples: TrainingSet, contents: npt.NDArray[Any]) -> TrainingSet:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.data.panel import NEVER, Bools, Floats, Ints, Panel
+from retrieval import Kind
 
 _SPAN = pd.Timestamp("2001-01-01"), pd.Timestamp("2005-01-01")  # four years, a leap year in them
 _MOST_CYCLE = 400  # more than the hours of a week
@@ -64,6 +65,10 @@ class History:
     def __init__(self, panel: Panel, attributes: pd.DataFrame, horizon: int) -> None:
         self.panel = panel
         self.attributes = attributes
+        numeric = attributes.select_dtypes("number").columns
+        self.kinds: dict[str, Kind] = {
+            name: "number" if name in numeric else "string" for name in attributes.columns
+        }
         self.horizon = horizon
         self.windows = Windows.of(panel.grid.freq)
         self.curves = panel.curves(horizon)

@@ -15,7 +15,6 @@ import pandas as pd
 
 from forecasting.checks import tell
 from forecasting.data.columns import Columns, SalesRules
-from forecasting.data.dates import named_date
 from forecasting.data.panel import (
     NEVER,
     Bools,
@@ -28,7 +27,7 @@ from forecasting.data.panel import (
 )
 from forecasting.data.plausibility import beyond_reason, is_told_in_part
 from forecasting.data.row_rules import SalesRows, ask, cell_rules, period_rules, shown
-from retrieval import InputError, Offense, TableError, first_few
+from retrieval import InputError, Offense, TableError, first_few, parse_date
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +204,7 @@ class Sales:
 
     def _holding(self, name: str, date: pd.Timestamp | str) -> int:
         """Return the period that holds a date."""
-        return int(self.grid.index(pd.DatetimeIndex([named_date(name, date)]))[0])
+        return int(self.grid.index(pd.DatetimeIndex([parse_date(date, name)]))[0])
 
     def _reached(self, cutoff: pd.Timestamp | str | None) -> int:
         """Return the last period with a row by the cutoff."""
@@ -213,7 +212,7 @@ class Sales:
             return int(self.period.max())
         seen = self.period[self.period <= self._holding("cutoff", cutoff)]
         if not len(seen):
-            day, first = named_date("cutoff", cutoff), f"{self.grid.origin:%Y-%m-%d}"
+            day, first = parse_date(cutoff, "cutoff"), f"{self.grid.origin:%Y-%m-%d}"
             raise InputError(f"cutoff {day:%Y-%m-%d} lies before the first sale, {first}")
         return int(seen.max())
 

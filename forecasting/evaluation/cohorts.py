@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from forecasting.data.dates import named_date
 from forecasting.data.panel import NEVER, Grid, Ints, Panel
-from retrieval import InputError
+from retrieval import InputError, parse_date
 
 NOT_OVER = "its horizon is not over at the end of the sales table"
 SALES_UNKNOWN = "sales are unknown in a period of its horizon"
@@ -76,7 +75,7 @@ def make_cohorts(
 
 def _periods(grid: Grid, dates: Sequence[pd.Timestamp | str], name: str) -> Ints:
     """Return the periods in which dates lie, each once and in order."""
-    stamps = [named_date(name, date) for date in dates]
+    stamps = [parse_date(date, name) for date in dates]
     if not stamps:
         raise InputError(f"{name} is empty; pass at least one date")
     return np.unique(grid.index(pd.DatetimeIndex(stamps)))

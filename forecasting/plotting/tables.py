@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from retrieval import InputError, TableError, first_few
+from retrieval import InputError, TableError, first_few, parse_dates
 
 
 def checked(
@@ -48,7 +48,7 @@ def checked(
                 f"{source}: {name} is infinite in row {np.isinf(clean[name]).argmax() + 1}"
             )
     for name in dates:
-        found = pd.to_datetime(clean[name], errors="coerce", format="ISO8601")
+        found = pd.Series(parse_dates(clean[name]), index=clean.index)
         clean[name] = _converted(found, clean, name, source)
         if found.isna().any():
             raise TableError(f"{source}: {name} is missing in row {int(found.isna().argmax()) + 1}")

@@ -156,4 +156,5 @@ def evaluate(
     show_quarantine(bad)
     if out is not None:
         write_evaluation(result, out)
-        typer.echo(f"written to {out}/: evaluation.html and what it is made of")
+        page = "evaluation.html" if (out / "evaluation.html").exists() else "evaluation.json"
+        typer.echo(f"written to {out}/: {page} and what it is made of")

@@ -63,7 +63,9 @@ VotersOption = Annotated[int | None, typer.Option("-k", min=1, help="Neighbors t
 LabelsOption = Annotated[
     Path | None,
     typer.Option(
-        "--labels", metavar="FILE", help="The labels in words: YAML, or CSV label,description."
+        "--labels",
+        metavar="FILE",
+        help="The labels in words: YAML, JSON, or a table label,description.",
     ),
 ]
 AdaptOption = Annotated[

@@ -105,20 +105,9 @@ def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
     """Return the date an option holds; InputError where it holds something else."""
     if text is None:
         return None
-    import pandas as pd
+    from retrieval import parse_date
 
-    from retrieval import InputError
-
-    try:
-        date = pd.to_datetime(text, format="ISO8601")
-    except ValueError:
-        raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
-    if pd.isna(date):
-        raise InputError(
-            f"{option}: the date is empty ({text!r}), as of a variable that is not set; write "
-            "YYYY-MM-DD, or leave the option out"
-        )
-    return date
+    return parse_date(text, option)
 
 
 def check_out(

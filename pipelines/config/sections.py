@@ -6,7 +6,7 @@ reading the settings must not take as long as loading LightGBM.
 
 import codecs
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -38,9 +38,16 @@ from forecasting import (
     check_freq,
 )
 from pipelines.config.addresses import address_of, with_database
-from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
+from pipelines.tables.formats import CellFormat, CsvFormat, TableFile, csv_suffix, is_excel
 from pipelines.tables.sql import DatabaseTable, SqlQuery
-from retrieval import InputError
+from retrieval import (
+    ISO,
+    NOT_A_DATE,
+    InputError,
+    NumberFormat,
+    check_date_format,
+    parse_date,
+)
 
 
 def _split(value: object) -> object:
@@ -71,12 +78,10 @@ def _none(value: object) -> object:
 
 
 def _day(value: object) -> date:
-    if isinstance(value, date):  # a datetime is one, too
-        return date(value.year, value.month, value.day)
     try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        raise ValueError("not a date, write YYYY-MM-DD") from None
+        return parse_date(value, "date").date()
+    except InputError:
+        raise ValueError(NOT_A_DATE) from None
 
 
 def _listed(value: object) -> object:
@@ -123,16 +128,40 @@ def _part_of(section: _Section, kind: type[_Part]) -> _Part:
 class CsvSettings(_Section):
     """How the CSV files of a section are written."""
 
-    encoding: Annotated[str, AfterValidator(_check_encoding)] = "utf-8"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    decimal: Literal[".", ","] = "."
+    encoding: Annotated[str, AfterValidator(_check_encoding)] = CsvFormat.encoding
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = CsvFormat.delimiter
+    decimal: Literal[".", ","] | None = None
+
+
+class NumbersSettings(_Section):
+    """How numbers are written where they are text; null: as the cells themselves can only mean it.
+
+    `units`: what may stand before or after a number, such as EUR or kg.
+    """
+
+    decimal: Literal[".", ","] | None = NumberFormat.decimal
+    thousands: Literal[",", ".", "'", " "] | None = NumberFormat.thousands
+    units: Names = NumberFormat.units
+
+    @model_validator(mode="after")
+    def _two_marks(self) -> Self:
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError("decimal and thousands are one mark")
+        return self
 
 
 class _TableSection(_Section):
-    """Where a table is: a Parquet or CSV file, or a query sent to a database."""
+    """Where a table is, a file or a query sent to a database, and how its cells are written.
+
+    `date_format`: of dates that are text or numbers: iso, dayfirst, monthfirst, iso-week, excel
+    (days as it counts them), or a format of strptime. `sheet`: of a workbook.
+    """
 
     path: Path | None = None
     csv: CsvSettings = CsvSettings()
+    sheet: str | None = None
+    date_format: Annotated[str, AfterValidator(check_date_format)] = ISO
+    numbers: NumbersSettings = NumbersSettings()
     sql: str | None = None
     url: SecretStr | None = None
 
@@ -145,21 +174,32 @@ class _TableSection(_Section):
         return self
 
     @property
-    def source(self) -> Path | CsvFile | SqlQuery | None:
+    def source(self) -> Path | TableFile | SqlQuery | None:
         """What `tables.reader.read_table` reads, or None where the section names no table."""
         if self.sql is None or self.url is None:
             return self.at(self.path)
-        return SqlQuery(self.sql, self.url.get_secret_value())
+        return SqlQuery(self.sql, self.url.get_secret_value(), self.cells)
 
-    def at(self, path: Path | None) -> Path | CsvFile | None:
-        """Return a file in place of the section's own; CSV is read as the section says."""
-        if path is None or csv_suffix(path) is None or not self.csv.model_fields_set:
-            return path
-        return CsvFile(path, CsvFormat(**self.csv.model_dump()))
+    @property
+    def cells(self) -> CellFormat:
+        """How cells are written that are text."""
+        return CellFormat(self.date_format, NumberFormat(**self.numbers.model_dump()))
+
+    def at(self, path: Path | None) -> Path | TableFile | None:
+        """Return a file in place of the section's own, which is read as the section says."""
+        if path is None:
+            return None
+        is_csv = csv_suffix(path) is not None
+        csv = CsvFormat(**self.csv.model_dump()) if is_csv else CsvFormat()
+        told = TableFile(path, csv, self.cells, self.sheet if is_excel(path) else None)
+        return path if told == TableFile(path) else told
 
 
 class ItemsSettings(_TableSection):
     """The items table and the meaning of its columns.
+
+    `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
+    stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
     Forecasts alone read `delist_date`, last days on sale, and `elsewhere`, which names the product
     that an item is in one store or channel.
@@ -169,9 +209,23 @@ class ItemsSettings(_TableSection):
     text: Names = ()
     label: str | None = None
     launch_date: str | None = None
+    label_separator: Annotated[str, Field(min_length=1)] | None = None
     attributes: Names = ()
+    categories: Names = ()
     delist_date: str | None = Columns.delist_date
     elsewhere: str | None = Columns.elsewhere
+
+    @model_validator(mode="after")
+    def _of_attributes(self) -> Self:
+        unknown = sorted(set(self.categories) - set(self.attributes))
+        if unknown and self.attributes:
+            raise ValueError(f"categories: {unknown[0]!r} is none of the attributes")
+        return self
+
+    @property
+    def cells(self) -> CellFormat:
+        """How cells are written that are text."""
+        return replace(super().cells, label_separator=self.label_separator)
 
 
 class SalesSettings(_TableSection):

@@ -25,9 +25,10 @@ import structlog
 from pipelines.config.settings import Settings
 from pipelines.inputs.items import TableInput, name_of, remaining
 from pipelines.overwriting import Write
-from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix, read_csv
+from pipelines.tables.formats import TableFile
 from pipelines.tables.output import write_table
-from pipelines.tables.parquet import parquet_files
+from pipelines.tables.parquet import is_parquet, parquet_files
+from pipelines.tables.reader import read_raw
 from pipelines.tables.sql import FetchedRows, SqlQuery, fetch
 from retrieval import InputError, Offense, TableError, first_few
 
@@ -337,10 +338,10 @@ def held(source: TableInput) -> TableInput:
 
 
 def suffix_of(source: TableInput) -> str:
-    """Name a file of such rows: ``.csv`` where the cells are text, else ``.parquet``."""
-    path = source.path if isinstance(source, CsvFile) else source
-    is_csv = isinstance(path, Path | str) and csv_suffix(Path(path)) is not None
-    return ".csv" if is_csv else ".parquet"
+    """Name a file of such rows: ``.csv`` where the file is none of Parquet, else ``.parquet``."""
+    path = source.path if isinstance(source, TableFile) else source
+    is_file = isinstance(path, Path | str) and not is_parquet(Path(path))
+    return ".csv" if is_file else ".parquet"
 
 
 def whole_rows(source: TableInput, rows: Sequence[int]) -> pa.Table:
@@ -379,8 +380,7 @@ def _parts(source: TableInput) -> Iterator[pa.Table]:
     elif isinstance(source, FetchedRows):
         yield source.rows
     elif suffix_of(source) == ".csv":
-        file = source if isinstance(source, CsvFile) else CsvFile(Path(str(source)), CsvFormat())
-        yield read_csv(file, lambda names: [name for name in names if names.count(name) == 1])
+        yield read_raw(source if isinstance(source, TableFile) else TableFile(Path(str(source))))
     else:
         for path in parquet_files(Path(str(source))):
             with pq.ParquetFile(path) as file:

@@ -18,7 +18,7 @@ import structlog
 
 from pipelines.config.sections import ItemsSettings
 from pipelines.logs import timed
-from pipelines.tables.csv_files import CsvFile
+from pipelines.tables.formats import TableFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
@@ -29,7 +29,7 @@ _log = structlog.stdlib.get_logger(__name__)
 TableInput = pd.DataFrame | Source
 """A table, or where it is."""
 
-_NAMED = (Path, str, CsvFile, ParquetRows, SqlQuery, FetchedRows)
+_NAMED = (Path, str, TableFile, ParquetRows, SqlQuery, FetchedRows)
 
 
 def read_input(
@@ -104,8 +104,8 @@ def read_queries(
         skip: Positions of rows to leave out.
     """
     layout = index.layout
-    kinds: dict[str, Kind] = dict.fromkeys((layout.item_id, *layout.text), "string")
-    kinds |= more or {}
+    kinds: dict[str, Kind] = dict.fromkeys(layout.text, "string")
+    kinds |= {layout.item_id: "name", **(more or {})}
     table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
     return named_by_row(table, layout.item_id, skip)
 
@@ -122,7 +122,8 @@ def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = (
         return table
     _log.warning("no id column: items are named by their row", column=item_id)
     rows = remaining(len(table) + len(skipped), skipped) + 1
-    return table.assign(**{item_id: [f"row {row}" for row in rows]})
+    names = pd.Series([f"row {row}" for row in rows], index=table.index, dtype="str")
+    return table.assign(**{item_id: names})
 
 
 def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, Kind]:
@@ -132,9 +133,12 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     like numbers by chance. A column that is also text, label or date is read as that.
     """
     kinds: dict[str, Kind] = {name: known.get(name, "any") for name in columns.attributes}
-    kinds |= dict.fromkeys((columns.id, *columns.text), "string")
+    # A category is not to be taken for numbers later, by whoever sees a few of its rows.
+    categories = [name for name, kind in kinds.items() if kind == "string"]
+    kinds |= dict.fromkeys([*columns.categories, *categories], "category")
+    kinds |= {columns.id: "name", **dict.fromkeys(columns.text, "string")}
     if columns.label is not None:
-        kinds[columns.label] = "string"
+        kinds[columns.label] = "label"
     if columns.launch_date is not None:
         kinds[columns.launch_date] = "date"
     return kinds

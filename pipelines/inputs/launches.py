@@ -31,8 +31,8 @@ from pipelines.inputs.items import (
     naming_tables,
     read_input,
 )
-from pipelines.tables.reader import Kind
-from retrieval import InputError, Offense, TableError
+from pipelines.tables.reader import Kind, format_of
+from retrieval import InputError, Offense, TableError, parse_dates
 
 
 class NothingToForecastError(InputError):
@@ -48,9 +48,11 @@ class LaunchTables:
 
     Attributes:
         forecaster: It need not be fitted, unless a method says so.
+        categories: Attributes that are categories, whatever they look like.
     """
 
     forecaster: LaunchForecaster
+    categories: Collection[str] = ()
 
     def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Read the items to learn from; in all methods, `skip`: positions of rows to leave out."""
@@ -59,7 +61,7 @@ class LaunchTables:
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Return a panel of sales."""
         columns = self.forecaster.columns
-        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds: dict[str, Kind] = {columns.id_col: "name", columns.time_col: "date"}
         kinds[columns.target_col] = "number"
         if columns.in_stock is not None:
             kinds[columns.in_stock] = "flag"
@@ -81,7 +83,7 @@ class LaunchTables:
             raise InputError(
                 f"{name}: set forecast.covariates in the config, the columns of the plan to use"
             )
-        kinds: dict[str, Kind] = {columns.id_col: "string", columns.time_col: "date"}
+        kinds: dict[str, Kind] = {columns.id_col: "name", columns.time_col: "date"}
         kinds |= dict.fromkeys(columns.covariates, "number")
         return read_input(source, kinds, columns.id_col, skip=skip)
 
@@ -124,10 +126,11 @@ class LaunchTables:
             text=(made.text,) if isinstance(made.text, str) else tuple(made.text),
             launch_date=made.launch_date,
             attributes=tuple(made.attributes),
+            categories=tuple(name for name in made.attributes if name in self.categories),
         )
         kinds = item_kinds(columns, known)
         if made.columns.elsewhere is not None:
-            kinds.setdefault(made.columns.elsewhere, "string")
+            kinds.setdefault(made.columns.elsewhere, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
         return read_input(source, kinds, made.item_id, skip=skip)
@@ -203,7 +206,7 @@ class ScreenedLaunches:
                 return orphans
 
             screened = self.quarantine.sieve(role, source, self.tables.sales, ask, ignore=ignore)
-        return self._hiding(screened.result, screened.bad)
+        return self._hiding(screened.result, screened.bad, source)
 
     def named(self) -> AbstractContextManager[None]:
         """Put the files read so far into messages of those who know only their roles."""
@@ -300,12 +303,12 @@ class ScreenedLaunches:
         first = local_dates(dates).min()
         return Grid.around(self._reader.freq, pd.Timestamp(0) if pd.isna(first) else first)
 
-    def _hiding(self, sold: Sales, bad: pa.Table) -> Sales:
+    def _hiding(self, sold: Sales, bad: pa.Table, source: TableInput) -> Sales:
         """Return sales in which what bad rows were about is unknown, as far as it can be read."""
         columns = self.tables.forecaster.columns
         if not bad.num_rows:
             return sold
-        dates = local_dates(bad[columns.time_col].to_pandas())
+        dates = parse_dates(bad[columns.time_col].to_pandas(), format_of(source).date_format)
         return sold.hiding(texts_of(bad, columns.id_col), dates)
 
 

@@ -7,6 +7,7 @@ needs no index.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,15 @@ from typing import Any
 import pandas as pd
 import structlog
 
-from classifiers import Evaluation, cross_evaluate, evaluate
+from classifiers import (
+    Evaluation,
+    ListEvaluation,
+    NeighborClassifier,
+    cross_evaluate,
+    cross_evaluate_lists,
+    evaluate,
+    evaluate_lists,
+)
 from pipelines.components import (
     adapted_to,
     fitted_classifier,
@@ -42,7 +51,7 @@ from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
 from pipelines.tables.reader import Kind
-from retrieval import InputError, Offense, TableError, validate_items
+from retrieval import InputError, Offense, TableError, as_label_list, validate_items
 
 FILES = (
     "evaluation.html",
@@ -62,7 +71,7 @@ class EvaluationResult:
     """Scores, and how they came about.
 
     Attributes:
-        evaluation: The scores.
+        evaluation: The scores; of items with lists of labels, those of lists.
         setup: `method` ("cross-validation", "held-out sample" or "test items"), `items` and
             `outside` (the tables), `model` (folder of the saved classifier), `folds` (1 of a
             sample), `sample` (its size, asked for), `group_col`, `seed`, `coverage`,
@@ -73,7 +82,7 @@ class EvaluationResult:
             `classify`.
     """
 
-    evaluation: Evaluation
+    evaluation: Evaluation | ListEvaluation
     setup: dict[str, Any]
 
     def to_dict(self) -> dict[str, Any]:
@@ -151,7 +160,7 @@ def _of_test_items(
     coverage: float,
     seed: int,
     group_col: str | None,
-) -> tuple[Evaluation, dict[str, Any]]:
+) -> tuple[Evaluation | ListEvaluation, dict[str, Any]]:
     with fitted_classifier(settings, model) as classifier:
         layout, source = classifier.index_.layout, name_of(test, "test")
         label = settings.items.label or layout.label
@@ -159,7 +168,7 @@ def _of_test_items(
             raise InputError(_NO_LABEL)
 
         def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-            kinds = _strings(label, group_col)
+            kinds: dict[str, Kind] = {**_strings(group_col), label: "label"}
             return read_queries(there, classifier.index_, kinds, skip=skip)
 
         def use(read: pd.DataFrame) -> _Labeled:
@@ -171,16 +180,7 @@ def _of_test_items(
             strangers = screened_queries(quarantine, "outside", outside, classifier.index_)
         adapted = adapted_to(settings, classifier, table.items, model)
         known = classifier.knowledge_
-        evaluation = evaluate(
-            classifier,
-            table.items,
-            table.labels,
-            examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
-            groups=table.groups,
-            outside=strangers,
-            coverage=coverage,
-            seed=seed,
-        )
+        evaluation = _scored(classifier, table, strangers, coverage=coverage, seed=seed)
         indexed = table.items[layout.item_id].isin(list(known.example_ids))
         parameters = classifier.get_params(deep=False)
         return evaluation, {
@@ -214,7 +214,7 @@ def _by_folds(
     coverage: float,
     seed: int,
     group_col: str | None,
-) -> tuple[Evaluation, dict[str, Any]]:
+) -> tuple[Evaluation | ListEvaluation, dict[str, Any]]:
     columns, source = settings.items, name_of(items, "items")
     require_text(columns)
     label = columns.label
@@ -235,20 +235,17 @@ def _by_folds(
         _log.warning("adapt is off: items that label each other are examples; try it with --test")
     texts = settings.classify.labels
     described = None if texts is None else read_label_texts(texts)
-    evaluation = cross_evaluate(
-        make_classifier(settings),
-        table.items,
-        table.labels,
-        labels=described,
-        folds=folds or _FOLDS,
-        groups=table.groups,
-        sample=settings.evaluate.sample if folds is None else None,
-        outside=strangers,
-        text=columns.text,
-        item_id=columns.id,
-        coverage=coverage,
-        seed=seed,
-    )
+    how: dict[str, Any] = {
+        "labels": described,
+        "folds": folds or _FOLDS,
+        "groups": table.groups,
+        "sample": settings.evaluate.sample if folds is None else None,
+        "text": columns.text,
+        "item_id": columns.id,
+        "seed": seed,
+    }
+    classifier = make_classifier(settings)
+    evaluation = _cross_scored(classifier, table, strangers, coverage=coverage, **how)
     n_folds = int(evaluation.answers["fold"].nunique())
     held = evaluation.counts["items"] if n_folds == 1 else 0
     return evaluation, {
@@ -282,12 +279,63 @@ def _strangers(quarantine: Quarantine, outside: TableInput, columns: ItemsSettin
 _NO_LABEL = "no column of labels: set items.label in the config, or give --label-col"
 
 
+def _scored(
+    classifier: NeighborClassifier,
+    table: _Labeled,
+    strangers: pd.DataFrame | None,
+    *,
+    coverage: float,
+    seed: int,
+) -> Evaluation | ListEvaluation:
+    """Score a fitted classifier on the rows of a table."""
+    if table.lists is not None:
+        _refuse_strangers(strangers)
+        return evaluate_lists(classifier, table.items, table.lists, groups=table.groups, seed=seed)
+    known = classifier.knowledge_
+    return evaluate(
+        classifier,
+        table.items,
+        table.labels,
+        examples=dict(zip(known.names.tolist(), known.counts.tolist(), strict=True)),
+        groups=table.groups,
+        outside=strangers,
+        coverage=coverage,
+        seed=seed,
+    )
+
+
+def _cross_scored(
+    classifier: NeighborClassifier,
+    table: _Labeled,
+    strangers: pd.DataFrame | None,
+    *,
+    coverage: float,
+    **how: Any,
+) -> Evaluation | ListEvaluation:
+    """Score the classifiers that the rows of a table make of each other."""
+    if table.lists is not None:
+        _refuse_strangers(strangers)
+        return cross_evaluate_lists(classifier, table.items, table.lists, **how)
+    return cross_evaluate(
+        classifier, table.items, table.labels, outside=strangers, coverage=coverage, **how
+    )
+
+
+def _refuse_strangers(strangers: pd.DataFrame | None) -> None:
+    if strangers is not None:
+        raise InputError("evaluate: items of none of the labels are scored against one label each")
+
+
 @dataclass(frozen=True)
 class _Labeled:
-    """The rows that have a label: id and text columns, labels, groups; and how many have none."""
+    """The rows that have a label: id and text columns, labels, groups; and how many have none.
+
+    `lists` are the labels of each, where items have lists of labels.
+    """
 
     items: pd.DataFrame
     labels: list[str]
+    lists: list[list[str]] | None
     groups: list[str] | None
     left_out: int
 
@@ -302,7 +350,13 @@ def _labeled(
 ) -> _Labeled:
     more = [] if group_col is None else [group_col]
     clean = validate_items(
-        table, item_id=item_id, text=text, label=label, attributes=more, source=source
+        table,
+        item_id=item_id,
+        text=text,
+        label=label,
+        attributes=more,
+        kinds=dict.fromkeys(more, "string"),
+        source=source,
     )
     has_label = clean[label].notna()
     if not has_label.any():
@@ -314,9 +368,12 @@ def _labeled(
             f"{source}: row {rows[0] + 1}, column {group_col} is missing",
             [Offense(source, rows, group_col, "is missing")],
         )
+    labels = known[label].tolist()
+    are_lists = all(as_label_list(one) == one for one in labels)
     return _Labeled(
         items=known[[item_id, *text]].reset_index(drop=True),
-        labels=known[label].tolist(),
+        labels=labels,
+        lists=[json.loads(one) for one in labels] if are_lists else None,
         groups=None if group_col is None else known[group_col].astype(str).tolist(),
         left_out=int((~has_label).sum()),
     )

@@ -100,7 +100,7 @@ def forecast_launches(
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
-        tables = LaunchTables(forecaster)
+        tables = LaunchTables(forecaster, settings.items.categories)
         screened = ScreenedLaunches(tables, quarantine)
         known = sold = None
         if model is None or new is None:
@@ -178,7 +178,7 @@ def backtest_job(
         items = source_of(items if items is not None else settings.items.source, "items")
         sales = source_of(sales if sales is not None else settings.sales.source, "sales")
         future = future if future is not None else settings.future.source
-        tables = LaunchTables(forecaster)
+        tables = LaunchTables(forecaster, settings.items.categories)
         screened = ScreenedLaunches(tables, quarantine)
         known = screened.items(items)
         sold, plan = screened.sales(sales, known), screened.plan(future)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import structlog
 
 from classifiers import normalize_labels, warn_of_similar_spellings
@@ -28,8 +29,8 @@ from pipelines.jobs.locks import locked_collection
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.parquet import ParquetRows, count_rows, is_parquet, parquet_schema
-from pipelines.tables.reader import Kind
-from retrieval import InputError, ItemIndex, first_few
+from pipelines.tables.reader import Kind, read_table
+from retrieval import InputError, ItemIndex, TableError, as_attribute, first_few
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -66,12 +67,31 @@ def fill_by_parts(
     rows = ParquetRows(path, 0, count_rows(path))
     if not len(rows):
         return None
+    try:
+        kinds = _kinds_of_text(path, kinds)
+    except TableError:  # whoever reads the table as a whole can say more
+        return None
     from pipelines.distributed.jobs import upsert_parts_on_ray
 
     with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
         counts = upsert_parts_on_ray(settings, index, rows, kinds)
         fields |= {} if counts is None else counts.rows()
     return None if counts is None else counts.rows()
+
+
+def _kinds_of_text(path: Path, kinds: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Return the kinds with those of text columns decided, for which all rows have to be seen."""
+    schema = parquet_schema(path)
+    decided = dict(kinds)
+    for name, kind in kinds.items():
+        if kind == "any" and name in schema.names and _is_text(schema.field(name).type):
+            read = as_attribute(read_table(path, {name: "any"})[name])
+            decided[name] = "number" if read.values.dtype == "float64" else "category"
+    return decided
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def fill_collection(

@@ -131,7 +131,7 @@ def _what_came(
     sales = source_of(sales if sales is not None else settings.sales.source, "sales")
     new = new if new is not None else settings.new_items.source
     forecaster = make_forecaster(settings)
-    tables, reader = LaunchTables(forecaster), forecaster.reader
+    tables, reader = LaunchTables(forecaster, settings.items.categories), forecaster.reader
     screened = ScreenedLaunches(tables, quarantine)
     with naming_tables(items=items, sales=sales, new_items=new):
         known = reader.items(screened.items(items))

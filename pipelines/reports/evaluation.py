@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from classifiers import TAIL_EXAMPLES, Evaluation
+from classifiers import TAIL_EXAMPLES, Evaluation, ListEvaluation
 from pipelines.jobs.evaluation import EvaluationResult
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import (
@@ -75,6 +75,14 @@ _SCORES = {
     "novelty_recall": _Kind("strangers found", "items of no label called unknown"),
     "novelty_auroc": _Kind("strangers: AUROC", "ranked by novelty", False),
     "novelty_aupr": _Kind("strangers: AUPR", "ranked by novelty", False),
+}
+
+
+_LIST_SCORES = {
+    "exact": _Kind("exact lists", "all labels of an item and no other"),
+    "micro_f1": _Kind("micro F1", "over all labels of all items", False),
+    "macro_f1": _Kind("macro F1", "mean over labels", False),
+    "jaccard": _Kind("overlap", "labels in both lists, of those in either", False),
 }
 
 
@@ -171,8 +179,13 @@ def worst_labels(evaluation: Evaluation) -> pd.DataFrame:
     return worst
 
 
-def show_evaluation(console: Console, evaluation: Evaluation, setup: dict[str, Any]) -> None:
+def show_evaluation(
+    console: Console, evaluation: Evaluation | ListEvaluation, setup: dict[str, Any]
+) -> None:
     """Print scores, the worst labels and the most frequent confusions."""
+    if isinstance(evaluation, ListEvaluation):
+        _show_lists(console, evaluation)
+        return
     console.print(f"\n{escape(headline(evaluation, setup))}\n")
     _show_scores(console, score_rows(evaluation))
     worst = _table("Labels found least", ["label", "items", "examples", "found", "precision"])
@@ -195,6 +208,25 @@ def _show_scores(console: Console, rows: list[Score]) -> None:
         cells = [row.name, f"[bold]{row.value}[/]", row.interval, row.baseline]
         table.add_row(*cells, *([f"[dim]{row.meaning}[/]"] if is_wide else []))
     console.print(table)
+
+
+def _show_lists(console: Console, evaluation: ListEvaluation) -> None:
+    """Print the scores of lists of labels, and the labels that are named worst."""
+    counts = evaluation.counts
+    items, labels = counted(counts["items"], "item"), counted(counts["labels"], "label")
+    console.print(f"{items} with lists of {labels}")
+    table = _table("Scores", ["score", "value", "95 % interval", "baseline", "meaning"])
+    for key, kind in _LIST_SCORES.items():
+        low, high = evaluation.intervals[key]
+        value, baseline = evaluation.scores[key], evaluation.baseline[key]
+        ends = f"{_shown(low, kind)} to {_shown(high, kind)}"
+        table.add_row(kind.title, _shown(value, kind), ends, _shown(baseline, kind), kind.meaning)
+    console.print(table)
+    worst = _table("Labels named worst", ["label", "items", "recall", "F1"])
+    for row in evaluation.per_label.head(_WORST).to_dict("records"):
+        name = escape(str(row["label"]))
+        worst.add_row(name, f"{row['n']:,}", f"{row['recall']:.0%}", f"{row['f1']:.3f}")
+    console.print(worst)
 
 
 def _show_confusions(console: Console, confusions: pd.DataFrame) -> None:
@@ -258,9 +290,14 @@ def write_page(
 def write_evaluation(result: EvaluationResult, folder: Path) -> None:
     """Write the page, its numbers, its pictures, and each item's answer.
 
-    They are `FILES`, all of them or none.
+    They are `FILES`, all of them or none; of lists of labels the numbers and the answers.
     """
     evaluation = result.evaluation
+    if isinstance(evaluation, ListEvaluation):
+        with replacing_files(folder) as made:
+            write_table(evaluation.answers, made / "answers.csv")
+            write_json(result.to_dict(), made / "evaluation.json")
+        return
     pictures = {
         "reliability": to_svg(reliability_figure(evaluation.reliability)),
         "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),

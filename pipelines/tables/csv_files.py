@@ -1,7 +1,7 @@
-"""CSV files of any encoding, delimiter and decimal mark, plain or compressed, as text cells.
+"""CSV files of any encoding and delimiter, plain or compressed, as text cells.
 
-Every cell stays the text it was; `pipelines.tables` makes numbers and dates of them. A file whose
-name ends in ``.csv.gz`` or ``.csv.zst`` is compressed.
+Every cell stays the text it was; `pipelines.tables.cells` makes numbers and dates of them. A file
+whose name ends in ``.gz`` or ``.zst`` is compressed, and one with ``.tsv`` has tabs.
 """
 
 import csv
@@ -9,54 +9,19 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from pipelines.tables.formats import CSV_SUFFIXES, TableFile, csv_suffix
 from retrieval import TableError
 
-CSV_SUFFIXES = {".csv": None, ".csv.gz": "gzip", ".csv.zst": "zstd"}
 _BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
-class CsvFormat:
-    """How a CSV file is written.
-
-    Attributes:
-        encoding: A codec of Python's.
-        delimiter: What separates cells.
-        decimal: The decimal mark of numbers. Other marks in a number are refused, so that 1.234
-            of a file with commas is never read as one and a bit.
-    """
-
-    encoding: str = "utf-8"
-    delimiter: str = ","
-    decimal: str = "."
-
-
-@dataclass(frozen=True)
-class CsvFile:
-    """A CSV file that is written in another way than UTF-8 with commas and decimal points."""
-
-    path: Path
-    format: CsvFormat
-
-    def __str__(self) -> str:
-        """Its path, as messages name it."""
-        return str(self.path)
-
-
-def csv_suffix(path: Path) -> str | None:
-    """Return the suffix that says CSV, and how it is compressed; None for another file."""
-    return next((known for known in CSV_SUFFIXES if path.name.endswith(known)), None)
-
-
-def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Table:
+def read_csv(file: TableFile, choose: Callable[[list[str]], list[str]]) -> pa.Table:
     """Read columns of a CSV file as text; empty cells are missing.
 
     Args:
@@ -66,7 +31,7 @@ def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Tabl
     Raises:
         TableError: It is not whole, not in this encoding, or not CSV.
     """
-    path, how = file.path, file.format
+    path, how = file.path, file.csv
     try:
         names = _header(file)
         chosen = choose(names)
@@ -76,7 +41,9 @@ def read_csv(file: CsvFile, choose: Callable[[list[str]], list[str]]) -> pa.Tabl
                 stream,
                 # One thread: only then do Arrow's messages carry the row.
                 read_options=pa_csv.ReadOptions(use_threads=False, encoding=how.encoding),
-                parse_options=pa_csv.ParseOptions(delimiter=how.delimiter, newlines_in_values=True),
+                parse_options=pa_csv.ParseOptions(
+                    delimiter=delimiter_of(file), newlines_in_values=True
+                ),
                 convert_options=pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
                     include_columns=chosen,
@@ -103,25 +70,25 @@ def write_csv(frame: pd.DataFrame, path: Path, suffix: str) -> None:
     """Write a table as UTF-8 with commas, compressed as the suffix says."""
     compression = CSV_SUFFIXES[suffix]
     with pa.output_stream(path, compression=compression) as stream:
-        frame.to_csv(stream, index=False, mode="wb", encoding="utf-8")
+        mark = delimiter_of(TableFile(path))
+        frame.to_csv(stream, sep=mark, index=False, mode="wb", encoding="utf-8")
 
 
-def with_points(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
-    """Numbers with decimal points, of text with another mark; what has a point is no number."""
-    if decimal == ".":
-        return text
-    return pc.replace_substring(pc.replace_substring(text, ".", "?"), decimal, ".")
+def delimiter_of(file: TableFile) -> str:
+    """Return what separates cells, by the settings or by the suffix."""
+    suffix = csv_suffix(file.path) or ""
+    return file.csv.delimiter or ("\t" if suffix.startswith(".tsv") else ",")
 
 
-def _header(file: CsvFile) -> list[str]:
+def _header(file: TableFile) -> list[str]:
     with _text(file, errors="strict") as text:
-        names = next(csv.reader(text, delimiter=file.format.delimiter), None)
+        names = next(csv.reader(text, delimiter=delimiter_of(file)), None)
     if not names:
         raise TableError(f"{file}: the file is empty")
     return names
 
 
-def _check_quotes(file: CsvFile) -> None:
+def _check_quotes(file: TableFile) -> None:
     """Refuse a quote that is never closed: it swallows the file's rest, and Arrow does not mind."""
     with _text(file) as text:
         quotes = sum(block.count('"') for block in iter(lambda: text.read(_BLOCK), ""))
@@ -130,30 +97,30 @@ def _check_quotes(file: CsvFile) -> None:
     row = 0
     with _text(file) as text:
         try:
-            for _ in csv.reader(text, delimiter=file.format.delimiter, strict=True):
+            for _ in csv.reader(text, delimiter=delimiter_of(file), strict=True):
                 row += 1
         except csv.Error as error:
             problem = f"row {row}: a quote is not closed ({error})"
             raise TableError(f"{file}: broken CSV: {problem}") from error
 
 
-def _undecodable_row(file: CsvFile) -> str:
+def _undecodable_row(file: TableFile) -> str:
     """Name the first row that is not in the file's encoding; "" where rows cannot be told."""
-    if file.format.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+    if file.csv.encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
         return ""  # the end of a line is no byte of its own there
     with pa.input_stream(file.path, compression=_compression(file.path)) as stream:
         for row, line in enumerate(io.BufferedReader(stream)):
             try:
-                line.decode(file.format.encoding)
+                line.decode(file.csv.encoding)
             except UnicodeError:
                 return f"row {row}: " if row else "header: "
     return ""
 
 
 @contextmanager
-def _text(file: CsvFile, errors: str = "replace") -> Iterator[io.TextIOWrapper]:
+def _text(file: TableFile, errors: str = "replace") -> Iterator[io.TextIOWrapper]:
     """Provide the file's characters without byte order mark; Arrow names the row of bad ones."""
-    codec = file.format.encoding.lower().replace("_", "-")
+    codec = file.csv.encoding.lower().replace("_", "-")
     encoding = "utf-8-sig" if codec in ("utf-8", "utf8") else codec
     with (
         pa.input_stream(file.path, compression=_compression(file.path)) as stream,

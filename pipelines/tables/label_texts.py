@@ -8,12 +8,12 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from pipelines.tables.reader import read_table
+from pipelines.tables.reader import Kind, read_table
 from retrieval import InputError
 
 LABEL, DESCRIPTION = "label", "description"
 
-_YAML = (".yaml", ".yml")
+_YAML = (".yaml", ".yml", ".json")  # YAML holds JSON
 _NULL = "tag:yaml.org,2002:null"
 
 LabelTexts = dict[str, list[str]]
@@ -23,9 +23,9 @@ def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts
     """Read what describes each label; one that nothing describes, by its name.
 
     Args:
-        source: Label → description, or several; or a file. A YAML file holds such a mapping, a CSV
-            or Parquet file the columns `label` and, optionally, `description`, with one row or
-            more a label.
+        source: Label → description, or several; or a file. A YAML or JSON file holds such a
+            mapping, or a list of labels; any other table the columns `label` and, optionally,
+            `description`, with one row or more a label.
 
     Raises:
         InputError: There is no such file, or it holds something else.
@@ -33,7 +33,8 @@ def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts
     if isinstance(source, Mapping):
         given = {name: [one] if isinstance(one, str) else one for name, one in source.items()}
     else:
-        given = _from_yaml(source) if source.suffix in _YAML else _from_table(source)
+        is_yaml = source.suffix.lower() in _YAML
+        given = _from_yaml(source) if is_yaml else _from_table(source)
     if not given:
         raise InputError(f"{source}: holds no label")
     return {name: texts or [name.replace("_", " ")] for name, texts in given.items()}
@@ -41,9 +42,12 @@ def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts
 
 def _from_yaml(path: Path) -> LabelTexts:
     """Labels and texts are what is written: ``no`` and ``007`` are no truth value and no number."""
-    wrong = f"{path}: labels are a mapping, label: description, or label: [description, ...]"
+    wrong = (
+        f"{path}: labels are a mapping, label: description, or label: [description, ...], "
+        "or a list of labels"
+    )
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8-sig"), Loader=yaml.SafeLoader)
     except (FileNotFoundError, IsADirectoryError):
         raise InputError(f"{path}: no such file") from None
     except yaml.MarkedYAMLError as error:
@@ -51,13 +55,16 @@ def _from_yaml(path: Path) -> LabelTexts:
         raise InputError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from None
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root, yaml.MappingNode | yaml.SequenceNode):
         raise InputError(wrong)
     given: LabelTexts = {}
-    for name, value in root.value:
-        texts = value.value if isinstance(value, yaml.SequenceNode) else [value]
+    for one in root.value:
+        name, value = one if isinstance(root, yaml.MappingNode) else (one, None)
+        texts = value.value if isinstance(value, yaml.SequenceNode) else [value] if value else []
         if not all(isinstance(node, yaml.ScalarNode) for node in (name, *texts)):
             raise InputError(f"{wrong}; line {name.start_mark.line + 1}")
+        if not name.value.strip() or name.tag == _NULL:
+            raise InputError(f"{path}:{name.start_mark.line + 1}: a label without a name")
         if name.value in given:
             raise InputError(f"{path}:{name.start_mark.line + 1}: {name.value!r} appears twice")
         given[name.value] = [node.value for node in texts if node.tag != _NULL]
@@ -65,7 +72,8 @@ def _from_yaml(path: Path) -> LabelTexts:
 
 
 def _from_table(path: Path) -> LabelTexts:
-    table = read_table(path, {LABEL: "string", DESCRIPTION: "string"}, optional=(DESCRIPTION,))
+    kinds: dict[str, Kind] = {LABEL: "name", DESCRIPTION: "string"}
+    table = read_table(path, kinds, optional=(DESCRIPTION,))
     named = table[LABEL].fillna("").str.strip()
     if (named == "").any():
         raise InputError(f"{path}: row {int((named == '').argmax()) + 1}: {LABEL} is missing")

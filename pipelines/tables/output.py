@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.tables.csv_files import (
-    CSV_SUFFIXES,
-    csv_suffix,
-    write_csv,
-)
-from pipelines.tables.parquet import SUFFIX
+from pipelines.tables.csv_files import write_csv
+from pipelines.tables.formats import check_suffix, csv_suffix
 from retrieval import InputError, replacing
 
 
@@ -50,16 +46,9 @@ def write_text(text: str, path: Path | str) -> None:
 def check_writable(path: Path | str) -> None:
     """Refuses, before hours of work, a table that `write_table` could not write."""
     path = Path(path)
-    check_suffix(path)
+    check_suffix(path, to_read=False)
     if path.is_dir():
         raise InputError(f"{path}: is a folder, not a table")
-
-
-def check_suffix(path: Path) -> None:
-    """Refuses a suffix that tells no kind of table."""
-    if path.suffix != SUFFIX and csv_suffix(path) is None:
-        there = ", ".join((SUFFIX, *CSV_SUFFIXES))
-        raise InputError(f"{path}: unknown suffix {path.suffix!r} (there are: {there})")
 
 
 def flat(frame: pd.DataFrame) -> pd.DataFrame:

@@ -16,9 +16,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.tables.formats import PARQUET_SUFFIX
 from retrieval import InputError, TableError
-
-SUFFIX = ".parquet"
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ParquetRows:
 
 def is_parquet(path: Path) -> bool:
     """Whether this is a Parquet file by its name, or a folder."""
-    return path.suffix == SUFFIX or path.is_dir()
+    return path.suffix.lower() == PARQUET_SUFFIX or path.is_dir()
 
 
 def count_rows(path: Path) -> int:
@@ -131,9 +130,9 @@ def parquet_files(path: Path) -> list[Path]:
         if not path.is_file():
             raise InputError(f"{path}: no such file")
         return [path]
-    found = [file for file in sorted(path.glob(f"*{SUFFIX}")) if file.name[0] not in "._"]
+    found = [file for file in sorted(path.glob(f"*{PARQUET_SUFFIX}")) if file.name[0] not in "._"]
     if not found:
-        raise InputError(f"{path}: a folder without {SUFFIX} files")
+        raise InputError(f"{path}: a folder without {PARQUET_SUFFIX} files")
     return found
 
 

@@ -17,6 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import sqlalchemy as sa
 
+from pipelines.tables.columns import joined, to_table
+from pipelines.tables.formats import PLAIN, CellFormat
 from pipelines.tables.output import flat
 from retrieval import InputError, LikewiseError, TableError
 
@@ -207,10 +209,11 @@ def _connection(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @dataclass(frozen=True)
 class SqlQuery:
-    """A query and the SQLAlchemy URL of the database it goes to."""
+    """A query, the SQLAlchemy URL of its database, and how cells that are text are written."""
 
     query: str
     url: str = field(repr=False)
+    cells: CellFormat = PLAIN
 
     def __str__(self) -> str:
         """Return what the table is called in messages; the URL may hold a password."""
@@ -234,7 +237,7 @@ def fetch(query: SqlQuery) -> pa.Table:
 
     Raises:
         InputError: The URL or the query is wrong, or the driver is not installed.
-        TableError: A column mixes types.
+        TableError: A column mixes types that have no text.
         DatabaseError: The database does not answer.
     """
     try:
@@ -242,7 +245,7 @@ def fetch(query: SqlQuery) -> pa.Table:
             result = _execute(connection.execution_options(stream_results=True), query)
             names = list(result.keys())
             parts = [_part(names, rows) for rows in result.partitions(_ROWS_FETCHED)]
-            return pa.concat_tables(parts or [_part(names, [])], promote_options="permissive")
+            return joined(parts or [_part(names, [])])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TableError(f"{query}: a column mixes types: {error}") from error
 
@@ -258,5 +261,5 @@ def _execute(connection: sa.Connection, query: SqlQuery) -> sa.CursorResult[Any]
 
 
 def _part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return pa.Table.from_arrays([pa.array(cells) for cells in columns], names=list(names))
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    return to_table(names, columns)

@@ -16,14 +16,16 @@ from pymilvus import DataType
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import EncoderMismatchError, InputError, Offense, StoreError, TableError
-from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Kind
+from retrieval.filters import MISSING_NUMBER, MISSING_STRING
+from retrieval.values.attributes import Kind
+from retrieval.values.dates import parse_date
 
 FORMAT = 1
 # Days since 1970-01-01. Items without a launch date have always been there: launched before any
 # date.
 ALWAYS = -(2**31)
 _DAY = pd.Timedelta(days=1)
-_EPOCH = pd.Timestamp("1970-01-01")
+EPOCH = pd.Timestamp("1970-01-01")
 
 # Milvus counts the bytes of a string, not its characters.
 _ID_BYTES = 512
@@ -185,18 +187,12 @@ def day_number(date: Any) -> int:
     Raises:
         InputError: It cannot be read as a date.
     """
-    try:
-        moment = pd.Timestamp(date)
-    except (ValueError, TypeError) as error:
-        raise InputError(f"not a date: {date!r}") from error
-    if pd.isna(moment):
-        raise InputError(f"not a date: {date!r}")
-    return int((moment.tz_localize(None).normalize() - _EPOCH) // _DAY)
+    return int((parse_date(date, "as_of").normalize() - EPOCH) // _DAY)
 
 
 def to_date(day: int) -> pd.Timestamp | None:
     """Turn a stored launch day back into a date; None where there was none."""
-    return None if day == ALWAYS else _EPOCH + day * _DAY
+    return None if day == ALWAYS else EPOCH + day * _DAY
 
 
 def _strings(items: pd.DataFrame, column: str | None) -> list[str]:
@@ -208,7 +204,7 @@ def _strings(items: pd.DataFrame, column: str | None) -> list[str]:
 def _launch_days(items: pd.DataFrame, column: str | None) -> list[int]:
     if column is None:
         return [ALWAYS] * len(items)
-    days = (items[column] - _EPOCH) // _DAY
+    days = (items[column] - EPOCH) // _DAY
     return [int(day) for day in days.fillna(ALWAYS)]
 
 

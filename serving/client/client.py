@@ -22,7 +22,15 @@ from typing import Any, Self
 import pandas as pd
 
 from retrieval import InputError, LikewiseError
-from serving.client.rows import curve_table, launches_body, part_of, questions, rows_of, total_table
+from serving.client.rows import (
+    curve_table,
+    launches_body,
+    options_of,
+    part_of,
+    questions,
+    rows_of,
+    total_table,
+)
 
 try:
     import httpx
@@ -102,7 +110,7 @@ class Client:
             ProblemError: The server refused.
         """
         rows = questions(items, text, item_id)
-        return pd.DataFrame(self._results("/v1/classify", rows, options))
+        return pd.DataFrame(self._results("/v1/classify", rows, options_of(options)))
 
     def similar(
         self,
@@ -123,7 +131,7 @@ class Client:
             **options: `as_of`, `where`, `labeled`, `all`.
         """
         rows = questions(items, text, item_id)
-        found = self._results("/v1/similar", rows, {"k": k, **options})
+        found = self._results("/v1/similar", rows, {"k": k, **options_of(options)})
         return pd.DataFrame(
             [
                 {"query": query, "rank": rank, **near}

@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from retrieval import LOST, InputError, as_text, cell_texts, lost, parse_date
+
 
 def questions(
     items: pd.DataFrame | Sequence[str], text: Sequence[str] | str | None, item_id: str
@@ -30,19 +32,37 @@ def rows_of(
     """Return the rows of a table as the API takes items."""
     columns = [text] if isinstance(text, str) else list(text)
     rows = []
-    for one in items.to_dict("records"):
+    names = [name for name in (item_id, label) if name is not None]
+    for one in items.assign(**{name: _names(items[name]) for name in names}).to_dict("records"):
         row: dict[str, Any] = {"text": {name: _plain(one[name]) for name in columns}}
         if item_id is not None:
-            row["item_id"] = str(one[item_id])
+            row["item_id"] = _plain(one[item_id])
         if label is not None:
             row["label"] = _plain(one[label])
         if launch_date is not None:
             day = one[launch_date]
-            row["launch_date"] = None if pd.isna(day) else _day(day)
+            row["launch_date"] = None if pd.isna(day) else _day(day, launch_date)
         if attributes:
-            row["attributes"] = {name: _plain(one[name]) for name in attributes}
+            row["attributes"] = {name: _value(one[name]) for name in attributes}
         rows.append(row)
     return rows
+
+
+def options_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options of a question, dates among them, as the API takes them."""
+    told = dict(options)
+    if told.get("as_of") is not None:
+        told["as_of"] = _day(told["as_of"], "as_of")
+    if told.get("where") is not None:
+        told["where"] = {
+            column: [_value(one) for one in asked] if isinstance(asked, list) else _asked(asked)
+            for column, asked in told["where"].items()
+        }
+    return told
+
+
+def _asked(condition: Any) -> Any:
+    return dict(condition) if isinstance(condition, Mapping) else _value(condition)
 
 
 def launches_body(
@@ -58,7 +78,7 @@ def launches_body(
         if observed_until is None and len(observed):
             observed_until = max(one["ds"] for one in body["observed"])
     if observed_until is not None:
-        body["observed_until"] = _day(observed_until)
+        body["observed_until"] = _day(observed_until, "observed_until")
     if future is not None:
         body["future"] = _plans(future)
     return body
@@ -111,14 +131,14 @@ def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _sales(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {"item_id": str(one["item_id"]), "ds": _day(one["ds"]), "y": one["y"]}
+        {"item_id": as_text(one["item_id"]), "ds": _day(one["ds"], "ds"), "y": one["y"]}
         for one in _with_item_id(table)
     ]
 
 
 def _plans(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [
-        {"item_id": str(one.pop("item_id")), "ds": _day(one.pop("ds")), "values": one}
+        {"item_id": as_text(one.pop("item_id")), "ds": _day(one.pop("ds"), "ds"), "values": one}
         for one in _with_item_id(table)
     ]
 
@@ -128,8 +148,21 @@ def _with_item_id(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def _day(value: Any) -> str:
-    return f"{pd.Timestamp(value):%Y-%m-%d}"
+def _day(value: Any, what: str) -> str:
+    return f"{parse_date(value, what):%Y-%m-%d}"
+
+
+def _names(values: pd.Series) -> pd.Series:
+    """Return ids or labels as the library names them."""
+    if lost(values).any():
+        raise InputError(f"column {values.name}: {values[lost(values)].iloc[0]} {LOST}")
+    return cell_texts(values)
+
+
+def _value(value: Any) -> Any:
+    """Return what an attribute holds as JSON has it; a date as the library has it."""
+    told = _plain(value)
+    return told if told is None or isinstance(told, str | bool | int | float) else as_text(told)
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines import ItemsSettings
-from retrieval import Between, ItemIndex, Kind, Where
+from retrieval import Between, ItemIndex, Where
 from serving.problems import ApiError, unfit
 from serving.schemas.items import Item, KnownItem, Range
 
@@ -119,8 +119,8 @@ def known_table(items: Sequence[KnownItem], columns: Columns) -> pd.DataFrame:
     )
     if columns.launch_date is not None:
         table[columns.launch_date] = _days([one.launch_date for one in items])
-    for name, kind in columns.attributes.items():
-        table[name] = _attribute([one.attributes.get(name) for one in items], kind)
+    for name in columns.attributes:
+        table[name] = _objects([one.attributes.get(name) for one in items])
     return table
 
 
@@ -151,8 +151,8 @@ def launch_table(
     check_attributes(items, kinds)
     table = _strings({item_id: [one.item_id for one in items], **text_columns(items, text)})
     table[launch_date] = _days([one.launch_date for one in items])
-    for name, kind in kinds.items():
-        table[name] = _attribute([one.attributes.get(name) for one in items], kind)
+    for name in kinds:
+        table[name] = _objects([one.attributes.get(name) for one in items])
     return table
 
 
@@ -182,20 +182,13 @@ def require_text_column(settings: ItemsSettings, index: ItemIndex) -> None:
 
 
 def _strings(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in columns.items()})
+    return pd.DataFrame({name: _objects(values) for name, values in columns.items()})
+
+
+def _objects(values: list[Any]) -> pd.Series:
+    return pd.Series(values, dtype=object)
 
 
 def _days(dates: Sequence[date | None]) -> pd.Series:
     moments = [pd.NaT if one is None else pd.Timestamp(one) for one in dates]
     return pd.Series(moments, dtype="datetime64[ns]")
-
-
-def _attribute(values: list[Any], kind: Kind | str) -> pd.Series:
-    numbers = all(
-        value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-        for value in values
-    )
-    if kind == "number" or (kind == "any" and numbers and any(one is not None for one in values)):
-        return pd.Series([np.nan if one is None else float(one) for one in values], dtype="float64")
-    text = [one if one is None or isinstance(one, str) else str(one) for one in values]
-    return pd.Series(text, dtype=object)

@@ -106,7 +106,7 @@ class LiveClassifier:
         with self._lock:
             self._mark = self._read_mark()
             # A copy of a classifier of words alone uses the index of the first, which goes with it.
-            self._origin = self._learned()
+            self._origin = _of_one_label(self._learned())
             self._stamp, self._changes = datetime.now(UTC).strftime("%Y%m%dT%H%M%S"), 0
             examples = 0 if self._origin is None else len(self._origin.knowledge_.example_ids)
             self._state = State(self._origin, self._version(), examples)
@@ -311,6 +311,12 @@ class LiveClassifier:
             if name not in known and spelled_like(name, known) is None:
                 classifier.add_label(name, texts)
         return classifier
+
+
+def _of_one_label(classifier: NeighborClassifier | None) -> NeighborClassifier | None:
+    if classifier is not None and not classifier.knowledge_.exclusive:
+        raise InputError("the API gives one label an item, and here items have lists of labels")
+    return classifier
 
 
 def _caught_up(state: State) -> NeighborClassifier | None:

@@ -17,17 +17,31 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
+from retrieval import InputError, as_label_list, parse_date
+
+
+def _one_label(label: str) -> str:
+    if as_label_list(label) is not None:
+        raise ValueError("a list of labels, where an item has one")
+    return label
+
+
 MOST_ITEMS = 100_000  # of one body, jobs included; `serve.cap` and `serve.job_cap` are lower
 Id = Annotated[str, StringConstraints(min_length=1, max_length=512, pattern=r"\S")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=r"\S")]
-Label = Annotated[str, StringConstraints(min_length=1, max_length=1_000, pattern=r"\S")]
+Label = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=1_000, pattern=r"\S"),
+    AfterValidator(_one_label),
+]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
-def _written_out(value: object) -> object:
-    if not isinstance(value, str | date):  # a number would be taken for seconds since 1970
-        raise ValueError("a date is a string, YYYY-MM-DD")
-    return value
+def _read(value: object) -> date:
+    try:
+        return parse_date(value, "date").date()
+    except InputError:
+        raise ValueError("a date is a string, YYYY-MM-DD") from None
 
 
 def _within_reach(day: date) -> date:
@@ -37,9 +51,10 @@ def _within_reach(day: date) -> date:
     return day
 
 
-Day = Annotated[date, BeforeValidator(_written_out), AfterValidator(_within_reach)]
+Day = Annotated[date, BeforeValidator(_read), AfterValidator(_within_reach)]
+Whole = Annotated[int, Field(strict=True)]
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
-Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | int | Number | None
+Value = Annotated[str, StringConstraints(max_length=1_000)] | bool | Whole | Number | None
 
 EXAMPLE_ITEM: JsonDict = {"item_id": "4021", "text": "frozen pizza 12 oz"}
 
@@ -98,7 +113,7 @@ class Range(Message):
         return self
 
 
-Scalar = Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | bool | Number
+Scalar = Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | bool | Whole | Number
 Where = dict[Column, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range]
 
 

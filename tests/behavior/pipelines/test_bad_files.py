@@ -178,9 +178,16 @@ ANSWERS: dict[str, Case] = {
         "tables: a folder without .parquet files",
     ),
     "unknown suffix": Case(
+        written("items.doc", b"PK"),
+        other(INDEX, "items.doc"),
+        "items.doc: unknown suffix '.doc' (there are: .parquet, .csv, .csv.gz, .csv.zst, .tsv, "
+        ".tsv.gz, .tsv.zst, .jsonl, .jsonl.gz, .jsonl.zst, .ndjson, .ndjson.gz, .ndjson.zst, "
+        ".xlsx, .xlsm)",
+    ),
+    "a workbook that is none": Case(
         written("items.xlsx", b"PK"),
         other(INDEX, "items.xlsx"),
-        "items.xlsx: unknown suffix '.xlsx' (there are: .parquet, .csv, .csv.gz, .csv.zst)",
+        "items.xlsx: not a whole Excel workbook: File is not a zip file",
     ),
     "no such file": Case(
         lambda folder: None, other(INDEX, "absent.csv"), "absent.csv: no such file"
@@ -211,7 +218,8 @@ ANSWERS: dict[str, Case] = {
     "wrong decimal mark": Case(
         cell("sales.csv", 4, "y", "1,5"),
         FORECAST,
-        "sales.csv: row 4 (unique_id '32456'): y: '1,5' is not a number",
+        "sales.csv: row 4 (unique_id '32456'): y: '1,5' is not a number\n"
+        "marks and units of numbers are settings, numbers",
     ),
     "a cell too many": Case(
         text("sales.csv", "2017-", "2017,"),
@@ -280,7 +288,7 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 5 (product_id '34349'): launch_date: '2017-02-30' is not a "
-            "date (write YYYY-MM-DD)"
+            "date (write YYYY-MM-DD)\nanother form of dates is a setting, date_format"
         ),
     ),
     "a date of another kind": Case(
@@ -288,13 +296,14 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 5 (product_id '34349'): launch_date: '31/12/2017' is not a "
-            "date (write YYYY-MM-DD)"
+            "date (write YYYY-MM-DD)\nanother form of dates is a setting, date_format"
         ),
     ),
     "an attribute that is infinite": Case(
         cell("items.csv", 5, "manufacturer_id", "inf"),
         INDEX,
-        "items.csv: bad rows\n  row 5, column manufacturer_id is not a finite number: inf",
+        "items.csv: row 5 (product_id '34349'): manufacturer_id: 'inf' is not a number\n"
+        "marks and units of numbers are settings, numbers",
     ),
     "new items of the past": Case(
         cell("new.csv", 2, "launch_date", "2017-01-02"),
@@ -327,7 +336,8 @@ ANSWERS: dict[str, Case] = {
     "units not a number": Case(
         cell("sales.csv", 4, "y", "NaN"),
         FORECAST,
-        "sales.csv: row 4 (unique_id '32456'): y: 'NaN' is not a number",
+        "sales.csv: row 4 (unique_id '32456'): y: 'NaN' is not a number\n"
+        "marks and units of numbers are settings, numbers",
     ),
     "units negative": Case(
         cell("sales.csv", 4, "y", "-2"),
@@ -342,7 +352,8 @@ ANSWERS: dict[str, Case] = {
     "units infinite": Case(
         cell("sales.csv", 4, "y", "inf"),
         BACKTEST,
-        "sales.csv: y is infinite\n  row 4: unique_id='32456', ds=2017-03-20, y=inf",
+        "sales.csv: row 4 (unique_id '32456'): y: 'inf' is not a number\n"
+        "marks and units of numbers are settings, numbers",
     ),
     "a period twice": Case(
         lambda folder: (folder / "sales.csv").write_text(
@@ -391,8 +402,8 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "job.yaml:4: items.texts: unknown key 'texts'; did you mean 'text'? (there "
-            "are: path, csv, sql, url, id, text, label, launch_date, attributes, "
-            "delist_date, elsewhere)"
+            "are: path, csv, sheet, date_format, numbers, sql, url, id, text, label, "
+            "launch_date, label_separator, attributes, categories, delist_date, elsewhere)"
         ),
     ),
     "a key twice": Case(

@@ -4,6 +4,7 @@ from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as arrays
 
 from classifiers.labels.candidates import allowed_labels, restrict
+from classifiers.labels.tree import LabelTree
 from retrieval import InputError
 
 CLASSES = np.array(["cheese", "coffee", "soap"], dtype=object)
@@ -18,6 +19,19 @@ def test_one_list_holds_for_all_items() -> None:
 def test_each_item_can_have_a_list_of_its_own(kind: type) -> None:
     allowed = allowed_labels([kind(["soap"]), kind(["coffee", "cheese"])], CLASSES, 2)
     assert allowed.tolist() == [[False, False, True], [True, True, False]]
+
+
+def test_a_node_of_a_hierarchy_stands_for_all_below_it() -> None:
+    paths = ["Food > Dairy", "Food > Dairy > Milk", "Food > Snacks", "Home"]
+    tree = LabelTree.from_paths(paths)
+    names = np.array(paths, dtype=object)
+    assert allowed_labels(["Food"], names, 1, tree).tolist() == [[True, True, True, False]]
+    assert allowed_labels(["Food > Dairy"], names, 1, tree).tolist() == [[True, True, False, False]]
+    assert allowed_labels([["Home"], ["Food"]], names, 2, tree).sum() == 4
+    with pytest.raises(InputError, match="unknown label 'Fod'; did you mean 'Food'"):
+        allowed_labels(["Fod"], names, 1, tree)
+    with pytest.raises(InputError, match="unknown label 'Food'"):
+        allowed_labels(["Food"], names, 1)
 
 
 def test_labels_that_are_no_strings_are_told_apart() -> None:

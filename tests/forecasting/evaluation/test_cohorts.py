@@ -84,7 +84,7 @@ def test_launches_after_the_last_one_wanted_do_not_count():
         ({"cutoffs": ["2024-02-05"], "n_windows": 2}, "got both"),
         ({"cutoffs": []}, "cutoffs is empty"),
         ({"cutoffs": ["soon"]}, "cutoffs: 'soon' is not a date"),
-        ({"cutoffs": [None]}, "cutoffs: a date is missing"),
+        ({"cutoffs": [None]}, "cutoffs: the date is empty"),
         ({"cutoffs": ["2024-02-05"], "last": "later"}, "last: 'later' is not a date"),
         ({"n_windows": 0}, "n_windows must be at least 1, got 0"),
         ({"n_windows": 1, "step": 0}, "step must be at least 1, got 0"),

@@ -67,7 +67,7 @@ def test_unknown_key_names_file_line_and_path_and_lists_what_exists(tmp_path: Pa
     message = _refusal(tmp_path, "items:\n  id: sku\n  txt: [name]\n")
     assert f"{tmp_path / 'job.yaml'}:3: items.txt: unknown key 'txt'" in message
     assert "did you mean 'text'?" in message
-    assert "there are: path, csv, sql, url, id, text, label, launch_date, attributes, " in message
+    assert "there are: path, csv, sheet, date_format, numbers, sql, url, id, text, " in message
 
 
 def test_unknown_section_lists_the_sections(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ items: {delist_date: last_day, elsewhere: article}
 sales: {in_stock: ok, returns: net, repeats: sum, before_launch: drop}
 future: {path: plans.csv}
 forecast: {method: knn, k: 9, pools: [launch], recency: none, covariates: price, max_lead: 0}
-backtest: {cutoffs: [2017-05-22, '2017-06-19', 20170717], last: 2017-08-21}
+backtest: {cutoffs: [2017-05-22, '2017-06-19', '20170717'], last: 2017-08-21}
 """
     settings = load_settings(_file(tmp_path, text))
     assert (settings.items.delist_date, settings.items.elsewhere) == ("last_day", "article")
@@ -186,8 +186,11 @@ def test_all_settings_survive_a_file(tmp_path: Path) -> None:
         ("sales:\n  repeats: drop\n", "sales.repeats: Input should be 'refuse' or 'sum'"),
         ("sales:\n  before_launch: x\n", "sales.before_launch: Input should be 'refuse' or 'drop'"),
         ("future:\n  sql: SELECT 1\n", "future: sql needs url"),
-        ("future:\n  id: sku\n", "unknown key 'id' (there are: path, csv, sql, url)"),
-        ("backtest:\n  cutoffs: soon\n", "backtest.cutoffs: not a date, write YYYY-MM-DD (found"),
+        (
+            "future:\n  id: sku\n",
+            "unknown key 'id' (there are: path, csv, sheet, date_format, nu",
+        ),
+        ("backtest:\n  cutoffs: soon\n", "backtest.cutoffs: is not a date (write YYYY-MM-DD)"),
         ("backtest:\n  cutoffs: []\n", "backtest.cutoffs: Value should have at least 1 item"),
         ("backtest: {cutoffs: 2017-05-22, n_windows: 2}\n", "give either cutoffs or n_windows"),
         ("backtest: {cutoffs: 2017-05-22, step: 2}\n", "step is the distance of the cutoffs"),

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.inputs.bad_rows import held, suffix_of, texts_of, whole_rows
-from pipelines.tables.csv_files import CsvFile, CsvFormat
+from pipelines.tables.formats import CsvFormat, TableFile
 from pipelines.tables.reader import read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
 from retrieval import TableError
@@ -33,7 +33,7 @@ def test_rows_of_a_parquet_file_keep_their_types_over_row_groups(tmp_path: Path)
 def test_rows_of_a_csv_file_are_the_text_that_is_written(tmp_path: Path) -> None:
     lines = [f"{row:02d};1,{row};" for row in range(10)]
     (tmp_path / "t.csv").write_text("\n".join(["id;n;none", *lines]), encoding="utf-16")
-    file = CsvFile(tmp_path / "t.csv", CsvFormat("utf-16", ";", ","))
+    file = TableFile(tmp_path / "t.csv", CsvFormat("utf-16", ";", ","))
     assert suffix_of(file) == ".csv"
     assert whole_rows(file, ROWS).to_pydict() == {
         "id": ["00", "04", "09"],

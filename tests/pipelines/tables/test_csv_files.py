@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.config.sections import SalesSettings
 from pipelines.config.settings import load_settings
-from pipelines.tables.csv_files import CsvFile, CsvFormat
+from pipelines.tables.formats import CsvFormat, TableFile
 from pipelines.tables.output import write_table
 from pipelines.tables.reader import read_table
 from retrieval import TableError
@@ -19,13 +19,13 @@ KINDS = {"id": "string", "name": "string", "price": "number"}
 
 
 @pytest.fixture
-def german(tmp_path: Path) -> CsvFile:
+def german(tmp_path: Path) -> TableFile:
     path = tmp_path / "waren.csv"
     path.write_bytes(TEXT.encode("cp1252"))
-    return CsvFile(path, GERMAN)
+    return TableFile(path, GERMAN)
 
 
-def test_encoding_delimiter_and_decimal_comma(german: CsvFile) -> None:
+def test_encoding_delimiter_and_decimal_comma(german: TableFile) -> None:
     table = read_table(german, KINDS)  # type: ignore[arg-type]
     assert table["id"].tolist() == ["007", "008"]
     assert table["name"].tolist() == ["Käse, jung", 'Süßes; "fein"']
@@ -34,26 +34,35 @@ def test_encoding_delimiter_and_decimal_comma(german: CsvFile) -> None:
     assert read_table(german)["price"].iloc[0] == 1.25
 
 
-@pytest.mark.parametrize("cell", ["1.234", "1.234,5", "1,2,3"])
-def test_points_in_a_file_with_commas_are_never_decimal(tmp_path: Path, cell: str) -> None:
+@pytest.mark.parametrize(
+    ("cell", "problem"), [("1.234", "may be two numbers"), ("1,2,3", "is not a number")]
+)
+def test_points_in_a_file_with_commas_are_never_decimal(
+    tmp_path: Path, cell: str, problem: str
+) -> None:
     (tmp_path / "t.csv").write_text(f"id;price\na;{cell}\n")
-    file = CsvFile(tmp_path / "t.csv", GERMAN)
-    with pytest.raises(TableError, match=r"row 1: price: '1.*' is not a number"):
+    file = TableFile(tmp_path / "t.csv", GERMAN)
+    with pytest.raises(TableError, match=f"row 1: price: '{cell}' {problem}"):
         read_table(file, {"id": "string", "price": "number"})
-    assert read_table(file)["price"].tolist() == [cell]
+
+
+def test_a_point_before_a_decimal_comma_groups_thousands(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id;price\na;1.234,5\nb;1.234\n")
+    table = read_table(TableFile(tmp_path / "t.csv", GERMAN), {"price": "any"})
+    assert table["price"].tolist() == [1234.5, 1234.0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1", "utf_8", "UTF-8"])
 def test_encodings(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "t.csv").write_text("id,name\n1,é\n", encoding=encoding)
-    file = CsvFile(tmp_path / "t.csv", CsvFormat(encoding=encoding))
+    file = TableFile(tmp_path / "t.csv", CsvFormat(encoding=encoding))
     assert read_table(file)["name"].tolist() == ["é"]
 
 
-def test_a_wrong_encoding_is_told_with_its_setting(german: CsvFile) -> None:
+def test_a_wrong_encoding_is_told_with_its_setting(german: TableFile) -> None:
     with pytest.raises(TableError, match=r"waren.csv: "):
         read_table(german.path)
-    wrong = CsvFile(german.path, CsvFormat(encoding="ascii", delimiter=";"))
+    wrong = TableFile(german.path, CsvFormat(encoding="ascii", delimiter=";"))
     with pytest.raises(TableError, match=r"not ASCII text: .*csv.encoding"):
         read_table(wrong)
 
@@ -85,12 +94,12 @@ def test_the_settings_say_how_csv_is_written(tmp_path: Path) -> None:
     written = "sales: {path: s.csv.gz, csv: {decimal: ',', delimiter: ';'}}\nitems: {path: i.csv}\n"
     (tmp_path / "job.yaml").write_text(written)
     settings = load_settings(tmp_path / "job.yaml")
-    assert settings.sales.source == CsvFile(
+    assert settings.sales.source == TableFile(
         tmp_path / "s.csv.gz", CsvFormat(delimiter=";", decimal=",")
     )
     assert settings.items.source == tmp_path / "i.csv"
     assert settings.sales.at(tmp_path / "s.parquet") == tmp_path / "s.parquet"
-    assert isinstance(settings.sales.at(tmp_path / "new.csv"), CsvFile)
+    assert isinstance(settings.sales.at(tmp_path / "new.csv"), TableFile)
 
 
 @pytest.mark.parametrize("csv", [{"encoding": "klingon"}, {"delimiter": ";;"}, {"decimal": "'"}])

@@ -24,6 +24,16 @@ def test_yaml_is_read_as_it_is_written(tmp_path: Path) -> None:
     }
 
 
+def test_json_and_lists_are_read_too(tmp_path: Path) -> None:
+    mapping = _file(tmp_path, "labels.JSON", '{"007": ["agent", "spy"], "water": null}')
+    assert read_label_texts(mapping) == {"007": ["agent", "spy"], "water": ["water"]}
+    for name, text in (("a.json", '["007", "sea_water"]'), ("a.yml", "- 007\n- sea_water\n")):
+        assert read_label_texts(_file(tmp_path, name, text)) == {
+            "007": ["007"],
+            "sea_water": ["sea water"],
+        }
+
+
 def test_a_csv_may_have_several_rows_a_label_and_no_description(tmp_path: Path) -> None:
     text = "label,description\n007,agent\nwater,\n007,spy\n"
     expected = {"007": ["agent", "spy"], "water": ["water"]}
@@ -42,7 +52,10 @@ def test_parquet_and_a_mapping_are_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("labels.yaml", "- a\n- b\n", "labels are a mapping, label: description"),
+        ("labels.yaml", "water\n", "labels are a mapping, label: description"),
+        ("labels.yaml", "- a\n- {b: c}\n", r"or a list of labels; line 2"),
+        ("labels.json", '["a", ""]', r"labels\.json:1: a label without a name"),
+        ("labels.json", '["a", "a"]', r"labels\.json:1: 'a' appears twice"),
         ("labels.yaml", "a: x\nb: {c: d}\n", r"labels are a mapping.*line 2"),
         ("labels.yaml", "a: x\nb: y\na: z\n", r"labels\.yaml:3: 'a' appears twice"),
         ("labels.yaml", "a: [x\n", "not valid YAML"),

@@ -1,0 +1,1 @@
+"""Read single values one way, wherever they come from: dates, numbers, and what is text."""
