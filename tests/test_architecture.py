@@ -39,6 +39,7 @@ PUBLIC_NAMES = {
         "StoreUnavailableError",
         "StoredItems",
         "TableError",
+        "UnreadTextWarning",
         "UpsertCounts",
     },
     "classifiers": {

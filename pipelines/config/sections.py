@@ -349,8 +349,11 @@ class ClassifySettings(_Section):
     """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
 
     `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
-    of a label. `labels`: the labels in words, here or in a file that `pipelines.tables.label_texts`
-    reads. `groups`: an attribute of the items, whose values are never split between the folds that
+    of a label. `normalize_labels`: whether labels that differ only in spelling (case, blanks,
+    Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or
+    in a file that `pipelines.tables.label_texts` reads. `adapt`: where they are all there is, they
+    learn from the items to be labeled; a label then depends on the other items of its table.
+    `groups`: an attribute of the items, whose values are never split between the folds that
     calibration learns from.
     """
 
@@ -362,12 +365,14 @@ class ClassifySettings(_Section):
         Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
     ] = None
     hierarchy: str | None = None
+    normalize_labels: bool = False
     false_alarm_rate: Share = 0.05
     coverage: Share = 0.9
     confidence: Share = 0.5
     labels: Annotated[Path | dict[str, str | list[str]] | None, BeforeValidator(_parse_mapping)] = (
         None
     )
+    adapt: bool = False
     groups: str | None = None
     seed: NonNegativeInt = 0
 

@@ -88,7 +88,7 @@ def test_classify_writes_the_labels_table(job: Path, shop: Shop, tmp_path: Path)
     assert "12 items labeled: " in result.stdout
     labels = pd.read_csv(out, dtype={"item_id": "str"})
     assert len(labels) == 12
-    assert len(json.loads(labels["neighbors"][0])) == 5
+    assert sum(near["count"] for near in json.loads(labels["neighbors"][0])) >= 5
 
 
 def test_labels_in_words_and_a_csv_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
