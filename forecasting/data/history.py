@@ -124,7 +124,7 @@ class History:
         """Return what an item on sale may be expected to sell in each of (n, h) later periods.
 
         The unit as of ``standing``, moved as the same market moved a year before, where it had been
-        seen for more than a year by then, and by weekday where periods are days.
+        seen for more than a year by then, and by weekday where periods are shorter than a week.
         """
         season = self._by_period(self._season_from, standing)
         at = periods - self.windows.year

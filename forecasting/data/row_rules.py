@@ -315,7 +315,8 @@ def _units(column: pd.Series, source: str) -> tuple[Floats, Bools]:
     there = np.asarray(column.notna(), dtype=bool)
     is_number = np.array([isinstance(cell, Number) for cell in column], dtype=bool)
     numbers = column.where(is_number & there).astype("float64")
-    return numbers.to_numpy(dtype=np.float64), there & ~is_number
+    found: Floats = np.asarray(numbers, dtype=np.float64)
+    return found, np.logical_and(there, ~is_number)
 
 
 def _missing(rows: SalesRows, column: str) -> Bools:
