@@ -119,6 +119,54 @@ def fitted_classifier(
         yield classifier
 
 
+def adapted_to(
+    settings: Settings, classifier: NeighborClassifier, items: pd.DataFrame, model: Path | None
+) -> int:
+    """Let labels in words learn from the items to be labeled, where the settings ask for it.
+
+    Args:
+        settings: `classify.adapt` asks for it, `classify.labels` has the words.
+        classifier: From `fitted_classifier`; it is fitted anew.
+        items: The items to be labeled, none of them with a label.
+        model: The saved classifier, if it is one.
+
+    Returns:
+        How many items it has learned from; 0 where it is as it was.
+    """
+    options, words = settings.classify, settings.classify.labels
+    alone = model is None and words is not None and not classifier.knowledge_.example_ids
+    if items.empty:
+        return 0
+    if not options.adapt:
+        if alone and len(items) > len(classifier.classes_) and settings.engine.kind == "local":
+            _log.info("labels in words alone: --adapt lets them learn from the items to be labeled")
+        return 0
+    if reason := _no_adapting(settings, alone=alone, model=model):
+        _log.warning(f"adapt is off: {reason}")
+        return 0
+    assert words is not None
+    layout = classifier.index_.layout
+    with timed(_log, "labels adapted to the items", items=len(items)):
+        texts = read_label_texts(words)
+        classifier.fit(labels=texts, unlabeled=items, text=layout.text, item_id=layout.item_id)
+    return len(items)
+
+
+def _no_adapting(settings: Settings, *, alone: bool, model: Path | None) -> str | None:
+    """Why labels must not learn from the items to be labeled, or cannot; None where they can."""
+    if settings.engine.kind != "local":
+        return "with engine ray no label depends on the other items of its block"
+    if model is not None:
+        return "a saved classifier answers as it was saved"
+    if not alone:
+        return "it is for labels in words alone, and there are examples"
+    if settings.classify.prototypes is False or (
+        settings.classify.prototypes is None and settings.classify.head is None
+    ):
+        return "without prototypes there is nothing that could learn"
+    return None
+
+
 @contextmanager
 def _loaded_classifier(settings: Settings, model: Path) -> Iterator[NeighborClassifier]:
     """Provide a saved classifier; what the settings name goes before what it was saved with."""
@@ -151,6 +199,7 @@ def make_classifier(settings: Settings, index: ItemIndex | None = None) -> Neigh
         prototypes=options.prototypes,
         prior=options.prior,
         hierarchy=options.hierarchy,
+        normalize_labels=options.normalize_labels,
         false_alarm_rate=options.false_alarm_rate,
         random_state=options.seed,
     )

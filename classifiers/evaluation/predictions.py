@@ -13,7 +13,8 @@ import pandas as pd
 
 from classifiers.arrays import FloatArray
 from classifiers.evaluation.metrics import hits
-from classifiers.inputs import Labels, Texts
+from classifiers.inputs import Labels, Texts, told_labels
+from classifiers.labels.spelling import normalize_labels
 from retrieval import InputError
 
 TOP = 5
@@ -85,6 +86,8 @@ def answer(
             classifier's.
     """
     table, truth = as_rows(X), one_label_each(X, y)
+    if getattr(classifier, "normalize_labels", False):
+        truth[:] = normalize_labels(truth, classifier.classes_)
     _check_kind(truth, classifier.classes_)
     shares = _shares(
         classifier.classes_, pd.Series(truth).value_counts() if examples is None else examples
@@ -115,11 +118,13 @@ def one_label_each(X: Texts, y: Labels) -> npt.NDArray[np.object_]:
     Raises:
         InputError: X and y differ in length or are empty, or a label is missing or a list.
     """
-    values = [value.strip() if isinstance(value, str) else value for value in y]
+    values: list[Any] = [
+        value.strip() if isinstance(value, str) else value for value in told_labels(y)
+    ]
     if len(values) != len(X) or not values:
         raise InputError(f"X has {len(X)} rows and y has {len(values)}; they must be equal, not 0")
     for row, value in enumerate(values, start=1):
-        if isinstance(value, (list, tuple, set)):
+        if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
             raise InputError(f"y: row {row} holds several labels; one label an item is scored")
         if value == "" or pd.isna(value):
             raise InputError(f"y: row {row} has no label; leave it out")

@@ -21,6 +21,7 @@ from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import Novelty
 from classifiers.fitted import FittedState
 from classifiers.inputs import LABEL
+from classifiers.labels.prior import shares_of
 from classifiers.persistence.model_card import model_card
 from classifiers.scorers.ensemble import Blend, Scorers
 from classifiers.scorers.linear_head import LinearHead
@@ -115,8 +116,9 @@ def write_classifier(
         InputError: `path` is something else than an artifact.
     """
     kept = {name: value for name, value in parameters.items() if name not in _ENGINES}
-    if isinstance(kept["prior"], Mapping):
-        kept["prior"] = list(kept["prior"].items())  # its keys need not be strings
+    shares = None if kept["prior"] is None else shares_of(kept["prior"])
+    if isinstance(shares, dict):
+        kept["prior"] = list(shares.items())  # its keys need not be strings
     document: dict[str, Any] = {"parameters": kept}
     files: dict[str, Any] = {}
     if knowledge.is_private:

@@ -244,6 +244,12 @@ def _limits(knowledge: FittedState) -> str:
             "In doubt the more frequent label wins, as it did among the examples. "
             'Where labels are to come alike often, fit with `prior="uniform"`.',
         )
+    if knowledge.trained.sources.head is not None and not knowledge.example_ids:
+        limits.insert(
+            0,
+            "The labels in words learned from one batch of items without labels, and answer best "
+            "about that batch: of other items, fit anew.",
+        )
     if not knowledge.options.calibrate:
         limits.insert(0, "Probabilities are not calibrated (`calibrate=False`): use their order.")
     return "\n".join(f"- {limit}" for limit in limits)

@@ -39,6 +39,7 @@ _HEAD_SLOPE = 2.0
 
 NEIGHBORS, PROTOTYPES, HEAD = "neighbors", "prototypes", "head"
 _DRAWN_SLOPES = {PROTOTYPES: 0.6, HEAD: 1.4}
+_GUESSED_SLOPE = 0.8  # of a head of guesses alone
 ANY = "any label"
 
 Parts = Mapping[str, FloatArray]
@@ -48,6 +49,10 @@ Parts = Mapping[str, FloatArray]
 # label.
 _DEFAULT = {NEIGHBORS: 0.3, PROTOTYPES: 0.1, HEAD: 0.6}
 _WITHOUT_EXAMPLES = {NEIGHBORS: 0.1, PROTOTYPES: 0.9, HEAD: 0.0}
+# The head has learned how the unlabeled items were guessed. If they have not drawn the prototypes,
+# they were of few of the labels, and the names are all there is for the others.
+_FROM_GUESSES = {NEIGHBORS: 0.05, PROTOTYPES: 0.15, HEAD: 0.8}
+_FROM_FEW_LABELS = {NEIGHBORS: 0.05, PROTOTYPES: 0.45, HEAD: 0.5}
 ANY_SHARE = 0.01
 _STEPS = 10
 
@@ -89,9 +94,15 @@ class Scorers:
         """Return what calibrates the parts before there are out-of-fold answers."""
         if not self.exclusive:
             return {}
-        is_drawn = self.prototypes is not None and bool(self.prototypes.pull.any())
-        slopes = _DRAWN_SLOPES if is_drawn else {HEAD: _HEAD_SLOPE}
+        slopes = _DRAWN_SLOPES if self.is_drawn else {HEAD: _HEAD_SLOPE}
+        if self.prototypes is not None and not self.prototypes.counts.any():
+            slopes = {**slopes, HEAD: _GUESSED_SLOPE}
         return {part: Scaling(slope=slope) for part, slope in slopes.items()}
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether unlabeled items have drawn the prototypes."""
+        return self.prototypes is not None and bool(self.prototypes.pull.any())
 
     @property
     def head_knows(self) -> npt.NDArray[np.bool_]:
@@ -111,6 +122,7 @@ class Scorers:
         similarity: npt.NDArray[np.floating],
         labels: npt.NDArray[np.object_],
         *,
+        places: npt.ArrayLike = 1.0,
         votes_only: bool = False,
     ) -> dict[str, FloatArray]:
         """Return what each source says, (n, C); of the head only the labels it knows, in order.
@@ -119,9 +131,10 @@ class Scorers:
             vectors: (n, d) the items.
             similarity: (n, k) of their neighbors, NaN where there is none.
             labels: (n, k) the neighbors' labels as stored in the index.
+            places: (n, k) how many votes each has.
             votes_only: Leave prototypes and head out.
         """
-        votes = {NEIGHBORS: self.votes(similarity, labels)}
+        votes = {NEIGHBORS: self.votes(similarity, labels, places)}
         return votes if votes_only else {**votes, **self.say(vectors)}
 
     def say(self, vectors: Vectors) -> dict[str, FloatArray]:
@@ -140,14 +153,17 @@ class Scorers:
         }
 
     def votes(
-        self, similarity: npt.NDArray[np.floating], labels: npt.NDArray[np.object_]
+        self,
+        similarity: npt.NDArray[np.floating],
+        labels: npt.NDArray[np.object_],
+        places: npt.ArrayLike = 1.0,
     ) -> FloatArray:
         """Add up the votes of neighbors, (n, C), from their similarity and labels, (n, k).
 
         Raises:
             NewLabelsError: The index has a label that came after `fit`.
         """
-        weights = vote_weights(similarity, self.temperature)
+        weights = vote_weights(similarity, self.temperature, places)
         if self.exclusive:
             flat = self._place.get_indexer(pd.Index(labels.ravel(), dtype=object))
             position = flat.reshape(labels.shape)
@@ -193,16 +209,27 @@ class Blend:
     shares: dict[str, float]
 
     @classmethod
-    def default(cls, parts: Iterable[str], floor: float, *, has_examples: bool = True) -> Blend:
+    def default(
+        cls,
+        parts: Iterable[str],
+        floor: float,
+        *,
+        has_examples: bool = True,
+        is_drawn: bool = False,
+    ) -> Blend:
         """Return the shares to use before there are out-of-fold answers.
 
         Args:
             parts: What has a say.
             floor: The share of `ANY`.
             has_examples: Whether there are examples, or descriptions alone.
+            is_drawn: Whether unlabeled items have drawn the prototypes.
         """
-        trust = _DEFAULT if has_examples else _WITHOUT_EXAMPLES
-        chosen = {part: trust[part] for part in parts}
+        there, trust = list(parts), _DEFAULT
+        if not has_examples:
+            guessed = _FROM_GUESSES if is_drawn else _FROM_FEW_LABELS
+            trust = guessed if HEAD in there else _WITHOUT_EXAMPLES
+        chosen = {part: trust[part] for part in there}
         total = sum(chosen.values())
         return cls(
             {**{part: (1 - floor) * one / total for part, one in chosen.items()}, ANY: floor}

@@ -1,4 +1,7 @@
-"""A linear head on the embeddings: scikit-learn's logistic regression, kept as two arrays."""
+"""A linear head on the embeddings, kept as two arrays: scikit-learn's logistic regression.
+
+Of more labels than that can be fitted to in reasonable time it is a sampled softmax.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,20 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from classifiers.arrays import FloatArray, Vectors
+from classifiers.scorers.sampled_softmax import fit_softmax
 
 # Inverse of the penalty: flat from 10 to 30 on the training folds of BANKING77, with 3 examples a
 # label as with 130.
 _C = 20.0
+PENALTY = 1 / _C
 _ITERATIONS = 300
 
 # Examples times labels, which a fit takes a time in proportion to: 20 s on two cores. Past it the
-# head learns from a part of the examples; past _FEWEST a label there is none.
+# head learns from a part of the examples. Where that would be fewer than _FEWEST a label, the
+# softmax is sampled, whose time is in proportion to the examples alone.
 _BUDGET = 3_000_000
 _FEWEST = 2
+_MOST_SAMPLED = 200_000
 
 
 @dataclass(frozen=True)
@@ -55,9 +62,20 @@ class LinearHead:
         return proba
 
 
-def affordable(n_labels: int) -> int:
-    """Return how many examples a head of so many labels learns from at most; 0: no head at all."""
-    most = _BUDGET // max(n_labels, 1)
+def is_sampled(n_labels: int, *, exclusive: bool = True) -> bool:
+    """Tell whether a head of so many labels is fitted by sampling among them."""
+    return exclusive and _BUDGET // max(n_labels, 1) < _FEWEST * n_labels
+
+
+def affordable(n_labels: int, *, exclusive: bool = True) -> int:
+    """Return how many examples a head of so many labels learns from at most; 0: no head at all.
+
+    Args:
+        n_labels: How many labels.
+        exclusive: Whether an item has one label, or any number.
+    """
+    sampled = is_sampled(n_labels, exclusive=exclusive)
+    most = _MOST_SAMPLED if sampled else _BUDGET // max(n_labels, 1)
     return most if most >= _FEWEST * n_labels else 0
 
 
@@ -66,6 +84,7 @@ def fit_head(
     targets: npt.NDArray[np.intp] | npt.NDArray[np.bool_],
     weights: FloatArray,
     names: npt.NDArray[np.object_],
+    seed: int = 0,
 ) -> LinearHead | None:
     """Fit a head.
 
@@ -75,15 +94,16 @@ def fit_head(
             number of labels, (n, C) whether it has each.
         weights: (n,) how much each example counts.
         names: (C,) the labels.
+        seed: Of the samples among very many labels.
 
     Returns:
         The head of the labels there are examples of; None where fewer than two labels differ.
     """
-    return (
-        _exclusive(vectors, targets, weights, names)
-        if targets.ndim == 1
-        else _several(vectors, targets, weights, names)
-    )
+    if targets.ndim == 2:
+        return _several(vectors, targets, weights, names)
+    if is_sampled(len(names)):
+        return _sampled(vectors, targets, weights, names, seed)
+    return _exclusive(vectors, targets, weights, names)
 
 
 def _exclusive(
@@ -99,6 +119,21 @@ def _exclusive(
     if len(coef) == 1:  # two labels share one line; softmax over it and 0 is its sigmoid
         coef, intercept = np.vstack([0 * coef, coef]), np.append(0.0, intercept)
     return LinearHead(names[model.classes_], coef, intercept, exclusive=True)
+
+
+def _sampled(
+    vectors: Vectors,
+    targets: npt.NDArray[np.generic],
+    weights: FloatArray,
+    names: npt.NDArray[np.object_],
+    seed: int,
+) -> LinearHead | None:
+    present, compact = np.unique(targets, return_inverse=True)
+    if len(present) < 2:
+        return None
+    with threadpool_limits(limits=1):  # one thread: the same digits whatever their number
+        coef, intercept = fit_softmax(vectors, compact, weights, PENALTY, seed)
+    return LinearHead(names[present], coef, intercept, exclusive=True)
 
 
 def _several(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,7 +90,10 @@ def _temperature(proba: FloatArray, targets: npt.NDArray[np.intp]) -> Scaling:
     calibrated = CalibratedClassifierCV(
         model, method="temperature", ensemble=True, cv=[(every, every)]
     )
-    fitted = calibrated.fit(scores, compact)
+    with warnings.catch_warnings():
+        # That labels are many and answers few is no fault here.
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)
+        fitted = calibrated.fit(scores, compact)
     return Scaling(slope=float(fitted.calibrated_classifiers_[0].calibrators[0].beta_))
 
 

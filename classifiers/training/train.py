@@ -167,7 +167,7 @@ def untaught(sources: Scorers, parts: Sequence[str], options: Options) -> Decisi
     prototypes = sources.prototypes
     has_examples = prototypes is None or bool(prototypes.counts.any())
     floor = ANY_SHARE if options.calibrate and sources.exclusive else 0.0
-    blend = Blend.default(parts, floor, has_examples=has_examples)
+    blend = Blend.default(parts, floor, has_examples=has_examples, is_drawn=sources.is_drawn)
     scaling = Scaling(exclusive=sources.exclusive)
     nothing = Novelty.unlearned()
     return Decision(sources.exclusive, blend, scaling, nothing, closeness={}, tilt=options.tilt)
@@ -299,10 +299,10 @@ def _features_of(
     """Describe items that are of none of the labels, as `classify` would."""
     if vectors is None:
         return None
-    near = index.neighbors(vectors, k, labeled=True)
-    said = sources.parts(vectors, near.similarity, near.labels)
+    near = index.voters(vectors, k, labeled=True)
+    said = sources.parts(vectors, near.similarity, near.labels, places=near.places)
     proba = _proba(decision, {part: said[part] for part in parts}, sources.names)
-    return decision.features(near.similarity, proba, sources.names)
+    return decision.features(near.nearest(k), proba, sources.names)
 
 
 def _summary(held: _HeldOut | None, decision: Decision, sources: Scorers) -> pd.DataFrame:

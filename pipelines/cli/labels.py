@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
+    AdaptOption,
     BadRowsOptions,
     ConfigOption,
     CoverageOption,
@@ -35,6 +36,7 @@ from pipelines.cli.runner import (
 def classify(
     items: Annotated[Path, typer.Argument(metavar="ITEMS", help="Table of the items to label.")],
     labels: LabelsOption = None,
+    adapt: AdaptOption = None,
     model: ModelOption = None,
     save: Annotated[
         Path | None,
@@ -61,7 +63,7 @@ def classify(
         config,
         items={"id": id_col, "text": text_cols},
         index=index.section,
-        classify={"k": k, "labels": labels, "coverage": coverage},
+        classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
         bad_rows=bad_rows.section,
         engine={"kind": engine},
     )
@@ -103,6 +105,7 @@ def evaluate(
         typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
     ] = None,
     labels: LabelsOption = None,
+    adapt: AdaptOption = None,
     model: ModelOption = None,
     k: VotersOption = None,
     coverage: CoverageOption = None,
@@ -131,7 +134,7 @@ def evaluate(
         config,
         items=columns,
         index=index.section,
-        classify={"k": k, "labels": labels, "coverage": coverage},
+        classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
         evaluate={"sample": sample},
         bad_rows=bad_rows.section,
     )

@@ -66,6 +66,13 @@ LabelsOption = Annotated[
         "--labels", metavar="FILE", help="The labels in words: YAML, or CSV label,description."
     ),
 ]
+AdaptOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--adapt/--no-adapt",
+        help="Labels in words alone learn from the items to be labeled, all of them together.",
+    ),
+]
 ModelOption = Annotated[
     Path | None,
     typer.Option("--model", metavar="FOLDER", help="A saved classifier, instead of fitting one."),

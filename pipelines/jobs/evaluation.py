@@ -16,7 +16,13 @@ import pandas as pd
 import structlog
 
 from classifiers import Evaluation, cross_evaluate, evaluate
-from pipelines.components import fitted_classifier, make_classifier, make_encoder, screened_queries
+from pipelines.components import (
+    adapted_to,
+    fitted_classifier,
+    make_classifier,
+    make_encoder,
+    screened_queries,
+)
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
 from pipelines.fingerprint import made_with
@@ -62,8 +68,9 @@ class EvaluationResult:
             sample), `sample` (its size, asked for), `group_col`, `seed`, `coverage`,
             `left_out` (items without a label), `indexed` (test items that are examples, too),
             `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
-            answered), `described` (labels given in words), and what
-            made them: `likewise`, `created`, `python`, `versions`, `encoder`, `classify`.
+            answered), `described` (labels given in words), `adapted` (items that these have learned
+            from), and what made them: `likewise`, `created`, `python`, `versions`, `encoder`,
+            `classify`.
     """
 
     evaluation: Evaluation
@@ -162,6 +169,7 @@ def _of_test_items(
         strangers = None
         if outside is not None:
             strangers = screened_queries(quarantine, "outside", outside, classifier.index_)
+        adapted = adapted_to(settings, classifier, table.items, model)
         known = classifier.knowledge_
         evaluation = evaluate(
             classifier,
@@ -182,6 +190,7 @@ def _of_test_items(
             "model": None if model is None else str(model),
             "examples": len(known.example_ids),
             "described": len(known.described),
+            "adapted": adapted,
             "indexed": int(indexed.sum()),
             "left_out": table.left_out,
             "encoder": classifier.index_.encoder.identity.as_dict(),
@@ -222,6 +231,8 @@ def _by_folds(
 
     table = quarantine.screen("items", items, read, use, id_col=columns.id).result
     strangers = None if outside is None else _strangers(quarantine, outside, columns)
+    if settings.classify.adapt:
+        _log.warning("adapt is off: items that label each other are examples; try it with --test")
     texts = settings.classify.labels
     described = None if texts is None else read_label_texts(texts)
     evaluation = cross_evaluate(
@@ -249,6 +260,7 @@ def _by_folds(
         "sample": settings.evaluate.sample,
         "examples": len(table.items) - held,
         "described": len(described or {}),
+        "adapted": 0,
         "left_out": table.left_out,
     }
 

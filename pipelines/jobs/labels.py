@@ -6,12 +6,15 @@ bad rows (`pipelines.inputs.bad_rows`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import structlog
 
 from pipelines.components import (
+    adapted_to,
     check_saving,
     classify_block,
     fitted_classifier,
@@ -34,6 +37,7 @@ def similar_job(
     k: int = 10,
     as_of: str | pd.Timestamp | None = None,
     where: Sequence[str] = (),
+    every_twin: bool = False,
 ) -> pd.DataFrame:
     """Find the like items of new ones.
 
@@ -43,10 +47,11 @@ def similar_job(
         k: Neighbors a query.
         as_of: Only items launched until that day (inclusive) are seen.
         where: Conditions on attributes, as `retrieval.filters.parse_conditions` reads them.
+        every_twin: Items of one text and label are neighbors each, not one with their number.
 
     Returns:
         One row a neighbor: query (its id, or the text's position), rank, item_id, similarity,
-        label, text.
+        label, count, text.
 
     Raises:
         InputError: The collection does not exist, or a table, date or condition is wrong.
@@ -56,7 +61,9 @@ def similar_job(
         conditions = parse_conditions(where, index.layout.attributes)
         asked = queries if isinstance(queries, list) else read_queries(queries, index)
         with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
-            near = index.neighbors(asked, k, as_of=as_of, where=conditions).to_frame()
+            twins: Literal["each", "once"] = "each" if every_twin else "once"
+            found = index.neighbors(asked, k, as_of=as_of, where=conditions, twins=twins)
+        near = found.to_frame().assign(count=found.count[found.valid])
         texts = index.get(near["item_id"].unique().tolist()).set_index("item_id")["text"]
         return near.assign(text=near["item_id"].map(texts))
 
@@ -69,6 +76,31 @@ def classify_job(
     save: Path | None = None,
     quarantine: Quarantine | None = None,
 ) -> pd.DataFrame:
+    """Labels new items, as `label_items` does, and returns the labels table alone."""
+    return label_items(settings, items, model=model, save=save, quarantine=quarantine).labels
+
+
+@dataclass(frozen=True)
+class LabeledItems:
+    """What became of new items.
+
+    Attributes:
+        labels: The labels table.
+        adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
+    """
+
+    labels: pd.DataFrame
+    adapted: int
+
+
+def label_items(
+    settings: Settings,
+    items: TableInput,
+    *,
+    model: Path | None = None,
+    save: Path | None = None,
+    quarantine: Quarantine | None = None,
+) -> LabeledItems:
     """Labels new items by the labeled items of the index, by labels in words, or by both.
 
     Args:
@@ -78,9 +110,6 @@ def classify_job(
         model: A saved classifier that answers instead of one fitted now.
         save: Folder to save the classifier to.
         quarantine: What becomes of bad rows; None: as the settings say.
-
-    Returns:
-        The labels table.
 
     Raises:
         InputError: The collection does not exist or holds no label, or the table is wrong.
@@ -93,6 +122,7 @@ def classify_job(
     check_saving(settings, save, quarantine, new_items=items, model=model)
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
+        adapted = adapted_to(settings, classifier, table, model)
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import classify_on_ray
@@ -104,4 +134,4 @@ def classify_job(
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
-        return labels
+        return LabeledItems(labels, adapted)

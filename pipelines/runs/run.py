@@ -34,7 +34,7 @@ from pipelines.inputs.launches import NothingToForecastError
 from pipelines.jobs.evaluation import FILES as EVALUATION_FILES, evaluate_job
 from pipelines.jobs.forecasts import backtest_job, forecast_launches
 from pipelines.jobs.index import index_job
-from pipelines.jobs.labels import classify_job
+from pipelines.jobs.labels import label_items
 from pipelines.jobs.locks import LOCK, locked
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting, refuse_replacing
@@ -169,12 +169,16 @@ class _Run:
         def work() -> dict[str, Any]:
             new = self._inputs.table("new_items")
             assert new is not None
-            labels = classify_job(settings, new, quarantine=quarantine)
+            labeled = label_items(settings, new, quarantine=quarantine)
+            labels = labeled.labels
             self._publish("labels_table", labels)
             write_table(labels, self._folder / LABELS)
             remember_labels(self._folder / LABELS, self._folder, settings.monitor.keep)
             unknown = int((~labels["known"]).sum())
-            return {"items": len(labels), "unknown": unknown, **quarantine.counted()}
+            counts = {"items": len(labels), "unknown": unknown}
+            if settings.classify.adapt:
+                counts["adapted"] = labeled.adapted
+            return counts | quarantine.counted()
 
         return Step(
             "classify",

@@ -58,6 +58,9 @@ class Neighbor(Message):
     label: str
     similarity: float
     weight: float = Field(description="Its share of the whole vote.")
+    count: int = Field(
+        description="How many items of this label are as similar: of one text, as a rule."
+    )
 
 
 class Labeled(Message):
@@ -96,6 +99,9 @@ class Similar(_Visible):
     labeled: StrictBool | None = Field(
         None, description="true: labeled items only; false: the others."
     )
+    all: StrictBool = Field(
+        False, description="true: items of one text and label are listed each; false: once."
+    )
 
 
 class SimilarItem(Message):
@@ -104,6 +110,7 @@ class SimilarItem(Message):
     item_id: str
     similarity: float
     label: str | None
+    count: int = Field(description="How many items of this text and label there are.")
 
 
 class SimilarTo(Message):

@@ -72,6 +72,7 @@ def test_neighbors_are_listed_up_to_the_last_there_is(answer: Prediction) -> Non
         "label": "a > y",
         "similarity": pytest.approx(0.8),
         "weight": 0.4,
+        "count": 1,
     }
     assert [len(one) for one in listed] == [2, 1, 0]
     assert [len(one) for one in _table(answer, listed=1)["neighbors"]] == [1, 1, 0]

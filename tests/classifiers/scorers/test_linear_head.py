@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from classifiers.scorers.linear_head import affordable, fit_head
+from classifiers.scorers.linear_head import affordable, fit_head, is_sampled
 
 NAMES = np.array(["a", "b", "c", "d"], dtype=object)
 
@@ -83,8 +83,28 @@ def test_where_no_two_labels_differ_there_is_no_head(targets: np.ndarray) -> Non
     assert fit_head(np.eye(4, dtype=np.float32), targets, np.ones(4), NAMES) is None
 
 
-def test_the_more_labels_the_fewer_examples_until_there_is_no_head() -> None:
-    sizes = [affordable(n_labels) for n_labels in (2, 77, 500, 100_000)]
+def test_the_more_labels_the_fewer_examples_until_they_are_sampled() -> None:
+    sizes = [affordable(n_labels) for n_labels in (2, 77, 500)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[1] >= 10_000  # a data set of ordinary size is used whole
-    assert sizes[-1] == 0
+    assert not is_sampled(500)
+    assert is_sampled(10_000)
+    assert affordable(10_000) >= 100_000
+    # A line a label, each fitted on its own, takes too long; and past any size there is no head.
+    assert affordable(10_000, exclusive=False) == affordable(1_000_000) == 0
+
+
+def test_a_head_of_very_many_labels_knows_those_that_have_examples() -> None:
+    n_labels, dim = 1_300, 32
+    names = np.array([f"{number:04}" for number in range(n_labels)], dtype=object)
+    centers = np.random.default_rng(0).normal(size=(n_labels, dim))
+    targets = np.arange(2 * n_labels) % (n_labels - 1)  # the last one has none
+    noise = np.random.default_rng(1).normal(size=(len(targets), dim))
+    vectors = centers[targets] + 0.5 * noise
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    head = fit_head(vectors, targets, np.ones(len(targets)), names, seed=1)
+    assert head is not None
+    assert head.names.tolist() == names[:-1].tolist()
+    proba = head.proba(vectors)
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    assert (proba.argmax(axis=1) == targets).mean() > 0.95

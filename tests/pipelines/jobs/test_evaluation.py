@@ -181,9 +181,15 @@ def test_labels_in_words_are_scored_without_an_example(
     assert (result.setup["examples"], result.setup["described"]) == (0, 2)
     assert result.setup["coverage"] == 0.7
     assert result.evaluation.scores["accuracy"] > 0.8
+    assert result.setup["adapted"] == 0
+    adapt = settings.classify.model_copy(update={"adapt": True})
+    asked = settings.model_copy(update={"classify": adapt})
+    adapted = evaluate_job(asked, test=shop.items.head(80))
+    assert adapted.setup["adapted"] == 80
+    assert adapted.setup["examples"] == 0
     # With examples, too, every fold's classifier knows the words.
-    crossed = evaluate_job(settings, shop.items.head(80), folds=2)
-    assert crossed.setup["described"] == 2
+    crossed = evaluate_job(asked, shop.items.head(80), folds=2)
+    assert (crossed.setup["described"], crossed.setup["adapted"]) == (2, 0)
     assert crossed.setup["examples"] == 80
 
 

@@ -1,5 +1,7 @@
 """Labels known by name or description alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score
@@ -50,6 +52,33 @@ def test_unlabeled_items_sharpen_the_labels(encoder: Encoder, shelf: Shelf) -> N
     alone = NeighborClassifier(encoder=encoder).fit(labels=SHELVES)
     helped = NeighborClassifier(encoder=encoder).fit(labels=SHELVES, unlabeled=shelf.texts)
     assert _accuracy(helped, shelf) > _accuracy(alone, shelf)
+
+
+def test_a_batch_of_two_of_the_labels_does_not_mislead_the_others(
+    encoder: Encoder, shelf: Shelf
+) -> None:
+    two = np.isin(shelf.new_labels, ["BEEF", "SOUP"])
+    batch = np.array(shelf.new_texts)[two].tolist()
+    truth = np.array(shelf.new_labels)[two]
+    alone = NeighborClassifier(encoder=encoder).fit(labels=list(SHELVES))
+    helped = NeighborClassifier(encoder=encoder).fit(labels=list(SHELVES), unlabeled=batch)
+    assert accuracy_score(truth, helped.predict(batch)) >= accuracy_score(
+        truth, alone.predict(batch)
+    )
+    assert _accuracy(helped, shelf) > 0.7, "nor about items that were not in the batch"
+
+
+def test_what_a_batch_taught_is_saved(encoder: Encoder, shelf: Shelf, tmp_path: Path) -> None:
+    helped = NeighborClassifier(encoder=encoder).fit(labels=SHELVES, unlabeled=shelf.texts)
+    table = helped.classify(NEW)
+    assert set(table["parts"][0]) == {"neighbors", "prototypes", "head"}
+    helped.save(tmp_path / "model")
+    loaded = NeighborClassifier.load(tmp_path / "model", encoder=encoder)
+    np.testing.assert_array_equal(loaded.predict_proba(NEW), helped.predict_proba(NEW))
+    assert "learned from one batch" in (tmp_path / "model" / "README.md").read_text("utf-8")
+    np.testing.assert_array_equal(helped.refit_head().predict_proba(NEW), loaded.predict_proba(NEW))
+    helped.add_label("TEAS", "tea bags, iced tea")
+    assert helped.predict(["green tea bags", *NEW]).tolist() == ["TEAS", *table["label"]]
 
 
 def test_what_examples_would_tell_is_not_claimed_without_them(encoder: Encoder) -> None:
