@@ -92,6 +92,8 @@ class LabelSets:
             enough = own.transform("size") >= max(needed(coverage), _FEWEST_OWN)
             for name, scores in own:
                 if enough[scores.index[0]]:
-                    most[names == name] = conformal_quantile(np.array(scores, np.float64), coverage)
+                    most[names == name] = conformal_quantile(
+                        np.asarray(scores, np.float64), coverage
+                    )
         inside: BoolArray = 1 - proba <= most + np.finfo(np.float64).eps
         return inside, assured
