@@ -16,8 +16,14 @@ from classifiers.evaluation.selective import (
     risk_coverage as risk_coverage,
     selective as selective,
 )
+from classifiers.fitted import spelled_as_known as spelled_as_known
 from classifiers.labels.issues import label_issues
-from classifiers.labels.spelling import LabelSpellingWarning, normalize_labels
+from classifiers.labels.spelling import (
+    LabelSpellingWarning,
+    normalize_labels,
+    spelled_like as spelled_like,
+    warn_of_similar_spellings as warn_of_similar_spellings,
+)
 from classifiers.labels.tree import LabelTree
 from classifiers.neighbor_classifier import NeighborClassifier
 from classifiers.persistence.files import named_index as named_index

@@ -17,6 +17,7 @@ import pandas as pd
 from classifiers.arrays import FloatArray
 from classifiers.inputs import LABEL, Examples
 from classifiers.labels.prior import Prior, prior_tilt
+from classifiers.labels.spelling import described_as_known, spelled_like, spelling_key
 from classifiers.scorers.ensemble import ANY, Blend, Scorers
 from classifiers.scorers.prototypes import Prototypes, describe
 from classifiers.training.data import (
@@ -115,6 +116,11 @@ def with_label(
         raise InputError("labels that are no strings cannot be described; use add_examples")
     if name in knowledge.names:
         raise InputError(f"label {name!r} exists; add_examples adds to it")
+    if (twin := spelled_like(name, knowledge.names)) is not None:
+        raise InputError(
+            f"label {name!r} exists, spelled {twin!r}; name it so, or choose one that differs in "
+            "more than case, blanks and Unicode form"
+        )
     if not (knowledge.is_private or knowledge.trained.sources.prototypes):
         raise InputError(_NEEDS_PROTOTYPES)
     described = describe(texts, index.encoder)
@@ -126,6 +132,31 @@ def with_label(
         prototypes = prototypes.describing(name, described[name])
     grown = replace(grown, described={**knowledge.described, **described})
     return _with_prototypes(grown, prototypes)
+
+
+def spelled_as_known(knowledge: FittedState, labels: Sequence[Any], *, every: bool) -> list[Any]:
+    """Return labels, or lists of labels, in the spelling of those that are known.
+
+    Args:
+        knowledge: What is known.
+        labels: As they come.
+        every: False: only of labels that have no example yet, whose words they belong to.
+    """
+    bare = knowledge.names if every else knowledge.names[knowledge.counts == 0]
+    keys = {spelling_key(name): name for name in bare.tolist()}
+    known = set(knowledge.names.tolist())
+
+    def spelled(label: Any) -> Any:
+        if not isinstance(label, str) or label.strip() in known:
+            return label
+        return keys.get(spelling_key(label), label)
+
+    return [
+        [spelled(name) for name in one]
+        if isinstance(one, (list, tuple, set, frozenset, np.ndarray))
+        else spelled(one)
+        for one in labels
+    ]
 
 
 def with_examples(knowledge: FittedState, index: ItemIndex, examples: Examples) -> FittedState:
@@ -217,10 +248,12 @@ def as_held(knowledge: FittedState, index: ItemIndex) -> FittedState:
         InputError: There is no label any more.
     """
     held = index.read(labeled=True)
-    names = np.append(held.labels, np.array(list(knowledge.described), dtype=object))
+    spelled = described_as_known({name: [name] for name in knowledge.described}, held.labels)
+    vectors = {name: knowledge.described[first] for name, (first, *_) in spelled.items()}
+    names = np.append(held.labels, np.array(list(vectors), dtype=object))
     if not len(names):
         raise InputError("the index holds no labeled item; index items with label=")
-    grown = _with_classes(knowledge, names)
+    grown = _with_classes(replace(knowledge, described=vectors), names)
     label = to_targets(held.labels, grown.names, exclusive=True)
     prototypes = grown.trained.sources.prototypes
     if prototypes is not None:

@@ -56,6 +56,7 @@ def labels_table(
             "known": answer.known,
             "novelty": answer.novelty,
             "label_set": objects(_sets(answer)),
+            "assured": answer.assured,
             "neighbors": objects(
                 neighbor_lists(answer.near, answer.weights, listed, exclusive=exclusive)
             ),
@@ -68,12 +69,16 @@ def labels_table(
 def neighbor_lists(
     near: Neighbors, weights: FloatArray, listed: int, *, exclusive: bool
 ) -> list[list[dict[str, Any]]]:
-    """Return the neighbors of each item, the most similar first, as a list of mappings."""
+    """Return the neighbors of each item, the most similar first, as a list of mappings.
+
+    Twins, items that tie and have one label, are one line with their number.
+    """
     rows = zip(
         near.ids.tolist(),
         near.labels.tolist(),
         near.similarity.astype(np.float64).tolist(),
         weights.tolist(),
+        near.count.tolist(),
         near.valid.sum(axis=1).tolist(),
         strict=True,
     )
@@ -84,12 +89,18 @@ def neighbor_lists(
                 "label": label if exclusive else stored_names(label),
                 "similarity": alike,
                 "weight": weight,
+                "count": count,
             }
-            for one, label, alike, weight in zip(
-                ids[:there], labels[:there], similarity[:there], shares[:there], strict=True
+            for one, label, alike, weight, count in zip(
+                ids[:there],
+                labels[:there],
+                similarity[:there],
+                shares[:there],
+                counts[:there],
+                strict=True,
             )
         ]
-        for ids, labels, similarity, shares, valid in rows
+        for ids, labels, similarity, shares, counts, valid in rows
         for there in [min(valid, listed)]
     ]
 

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    Self,
+    TypeVar,
+)
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +28,7 @@ from classifiers.fitted import (
     FittedState,
     acquire,
     as_held,
+    spelled_as_known,
     with_examples,
     with_items,
     with_label,
@@ -33,13 +44,22 @@ from classifiers.inputs import (
     labeled_examples,
     more_examples,
     query_ids,
+    share_right,
+    told_labels,
 )
 from classifiers.labels.candidates import Candidates
-from classifiers.labels.spelling import warn_of_similar_spellings
+from classifiers.labels.prior import shares_of
+from classifiers.labels.spelling import (
+    described_as_known,
+    normalize_labels as with_one_spelling,
+    warn_of_other_spellings,
+    warn_of_similar_spellings,
+)
 from classifiers.labels.tree import LabelTree
 from classifiers.labels_table import labels_table
 from classifiers.persistence.files import read_classifier, write_classifier
 from classifiers.prediction import AsOf, Prediction, Query, answers
+from classifiers.scorers.ensemble import NewLabelsError
 from classifiers.training.data import FitRequest
 from classifiers.training.train import Options
 from retrieval import (
@@ -47,7 +67,15 @@ from retrieval import (
     Encoder,
     InputError,
     ItemIndex,
+    Lock,
     Where,
+    column_name,
+    column_names,
+    item_ids,
+    require_count,
+    require_kind,
+    require_number,
+    require_path,
 )
 
 if TYPE_CHECKING:
@@ -56,6 +84,31 @@ if TYPE_CHECKING:
 
 # Probability that the label of a hierarchy must reach.
 _CONFIDENCE = 0.5
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True)
+class _Now:
+    """What answers at a moment, whatever is added meanwhile."""
+
+    knowledge: FittedState
+    tree: LabelTree | None
+    index: ItemIndex
+
+
+def _alone(
+    method: Callable[Concatenate[NeighborClassifier, P], T],
+) -> Callable[Concatenate[NeighborClassifier, P], T]:
+    """Let one thread at a time change what is known."""
+
+    @wraps(method)
+    def inside(self: NeighborClassifier, /, *args: P.args, **options: P.kwargs) -> T:
+        with self._lock:
+            return method(self, *args, **options)
+
+    return inside
 
 
 class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped base
@@ -77,12 +130,24 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     Calibration and thresholds still come from all items: for what could have been said at a date,
     fit on the items there were, or take ``calibrate=False`` and the votes as they are.
 
+    Threads may share a fitted classifier. Those that change it (`add_examples`, `add_label`,
+    `remove_examples`, `refit_head`, `follow`, `catch_up`) take turns; an answer is that of one
+    moment, before or after a change. A pickle or deep copy has a private index, if there is one,
+    and a lock of its own; with an index in Milvus a copy shares it, and `save` and `load` take the
+    place of a pickle. Two classifiers on one index of yours do not follow each other: `catch_up`.
+
+    Labels that differ only in case, blanks, Unicode form or characters nobody sees are told by a
+    `LabelSpellingWarning`. Labels in words then take the spelling of the examples; examples among
+    themselves count as different labels, unless `normalize_labels`.
+
     Args:
         index: The labeled items. None keeps the examples in a private one, in memory, that
             goes with the classifier.
         encoder: Turns texts into vectors for the private index; None is the default encoder. An
             index of yours brings its own.
-        k: How many neighbors vote. Raise it (100-200) where many examples are nearly the same text.
+        k: How many neighbors vote. Where more tie for the last of these places than there are, as
+            examples of one text do, they share them. Raise it (100-200) where many examples are
+            nearly the same text.
         temperature: How fast a vote fades, in units of cosine similarity. The default is the result
             of cross-validation on groceries of unseen types and on questions to a bank: at k = 20,
             0.05 was within half a percentage point of the best accuracy on both.
@@ -91,11 +156,15 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         prototypes: Whether prototypes have a say; None: where there is a head.
         calibrate: Whether shares and calibration are learned; False leaves the defaults.
         prior: How frequent labels are among the items to come: None as among the examples,
-            ``"uniform"`` all alike, or label → share.
+            ``"uniform"`` all alike, or label → share, also as a Series.
         hierarchy: Labels that form a tree: the separator of paths (``" > "`` for ``"Grocery >
             Snacks > Chips"``), or child → parent. `classify` then names the deepest label that
             is certain enough.
-        false_alarm_rate: Share of items of known labels that may be called unknown.
+        normalize_labels: Whether labels that differ only in spelling are made one, the most
+            frequent spelling, or that of labels known before; without a warning. What an index of
+            yours holds stays as it is spelled.
+        false_alarm_rate: Share of items of known labels that may be called unknown, the same for
+            frequent labels and for rare ones.
         random_state: Seed of folds and samples.
 
     Attributes:
@@ -115,8 +184,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         head: Literal["linear"] | None = "linear",
         prototypes: bool | None = None,
         calibrate: bool = True,
-        prior: Literal["uniform"] | Mapping[Any, float] | None = None,
+        prior: Literal["uniform"] | Mapping[Any, float] | pd.Series | None = None,
         hierarchy: str | Mapping[str, str] | None = None,
+        normalize_labels: bool = False,
         false_alarm_rate: float = 0.05,
         random_state: int = 0,
     ) -> None:
@@ -129,8 +199,10 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.calibrate = calibrate
         self.prior = prior
         self.hierarchy = hierarchy
+        self.normalize_labels = normalize_labels
         self.false_alarm_rate = false_alarm_rate
         self.random_state = random_state
+        self._lock = Lock()
 
     # --- learning --------------------------------------------------------------------------------
 
@@ -156,8 +228,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Args:
             X: n texts (list, Series), or a DataFrame of items.
             y: n labels: all strings, all integers or all booleans; or n lists of strings, where an
-                item has any number of labels. An index of yours stores one string an item.
-            labels: Label → a description or several, or label names alone.
+                item has any number of labels, or an indicator matrix (n, C), whose columns are the
+                labels. An index of yours stores one string an item.
+            labels: Label → a description or several, also as a Series, or label names alone.
             unlabeled: Items without a label, whose groups sharpen the prototypes. Where there is no
                 example, those that are to be labeled: what is learned is about them.
             outside: Items that are of none of the labels; the threshold of "none of these" is then
@@ -175,14 +248,21 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         if (X is None) != (y is None) or (X is None and labels is None and self.index is None):
             raise InputError("fit needs X and y, or labels=, or an index of labeled items")
         described = {} if labels is None else label_texts(labels)
+        if y is not None:
+            y = told_labels(y, stacklevel=3)
+        if self.normalize_labels:
+            held = [] if self.index is None else self.index.labels()
+            y = None if y is None else with_one_spelling(y, held)
+            described = described_as_known(described, [*held, *(y or [])], every=True)
         examples = None
         if X is not None and y is not None:
             examples = labeled_examples(X, y, text=text, item_id=item_id)
-            warn_of_similar_spellings(y, stacklevel=3)
-        columns = [TEXT] if text is None else [text] if isinstance(text, str) else list(text)
+        columns = [TEXT] if text is None else column_names(text, "text")
+        item_id = column_name(item_id, "item_id")
         lesson = FitRequest(examples, described, columns, item_id, unlabeled, outside, groups)
         return self._learn(self.index or ItemIndex(IN_MEMORY, self.encoder), lesson)
 
+    @_alone
     def add_label(self, name: str, description: str | Sequence[str] | None = None) -> Self:
         """Let a label be named from now on, by its description.
 
@@ -191,13 +271,15 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             description: What it is about, in one text or several; None: its name.
 
         Raises:
-            InputError: The label exists, or the labels are no strings.
+            InputError: The label exists, in this spelling or another, or the labels are no
+                strings.
         """
         known = self._known()
         texts = label_texts([name] if description is None else {name: description})
-        self._check_new_labels(known, list(texts))
+        self._grow_tree([*known.names, *texts], exclusive=known.exclusive)
         return self._now_knows(with_label(known, self.index_, next(iter(texts)), texts))
 
+    @_alone
     def add_examples(self, X: Texts, y: Labels) -> Self:
         """Let more examples vote, and shape the prototypes, from now on; nothing is trained.
 
@@ -207,13 +289,16 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Args:
             X: n texts, or a DataFrame with the columns of `fit`; an item whose id is an example
                 already replaces it.
-            y: n labels of the kind of `fit`; new ones are fine.
+            y: n labels of the kind of `fit`; new ones are fine. Examples of a label that is known
+                in words alone take its spelling.
         """
         known = self._known()
-        examples = more_examples(X, y, self.index_.layout)
+        told = told_labels(y, stacklevel=4)  # past the lock
+        examples = more_examples(X, self._spelled(known, told), self.index_.layout)
         self._check_new_labels(known, examples.classes.tolist())
         return self._now_knows(with_examples(known, self.index_, examples))
 
+    @_alone
     def remove_examples(self, ids: Sequence[str]) -> int:
         """Take examples back, by their ids; return how many of the ids there were.
 
@@ -223,11 +308,11 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             InputError: No label would be left; nothing was removed.
         """
         known = self._known()
-        if isinstance(ids, str):
-            raise InputError(f"ids must be a list of item ids, got the string {ids!r}")
+        ids = item_ids(ids)
         self._now_knows(without_examples(known, self.index_, ids))
         return len(known.example_ids) - len(self.knowledge_.example_ids)
 
+    @_alone
     def follow(
         self,
         ids: Sequence[str],
@@ -251,6 +336,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self._check_new_labels(known, new)
         return self._now_knows(with_items(known, self.index_, ids, labels, vectors, write))
 
+    @_alone
     def catch_up(self) -> Self:
         """Learn what others wrote into an index of yours since; head and certainty stay.
 
@@ -263,6 +349,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.index_.refresh()
         return self._now_knows(as_held(known, self.index_))
 
+    @_alone
     def refit_head(self) -> Self:
         """Fit the head anew on the examples there are now; all else stays.
 
@@ -280,6 +367,10 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def __sklearn_clone__(self) -> Self:
         """Clone for scikit-learn: the index and the encoder are engines, shared and not copied."""
         return type(self)(**self.get_params(deep=False))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Be copied or pickled with a lock of its own."""
+        return {**super().__getstate__(), "_lock": Lock()}
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -304,6 +395,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
         return self._adopt(index, knowledge)
 
+    @_alone
     def _adopt(self, index: ItemIndex, knowledge: FittedState) -> Self:
         self.index_ = index
         return self._now_knows(knowledge)
@@ -312,6 +404,10 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         self.tree_ = self._grow_tree(knowledge.names, exclusive=knowledge.exclusive)
         self.knowledge_, self.classes_ = knowledge, knowledge.classes
         return self
+
+    @_alone
+    def _now(self) -> _Now:
+        return _Now(self._known(), self.tree_, self.index_.as_now())
 
     def _known(self) -> FittedState:
         check_is_fitted(self, "knowledge_")
@@ -331,21 +427,37 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         new = [label for label in labels if label not in set(known.classes.tolist())]
         if new:
             self._grow_tree([*known.names, *new], exclusive=known.exclusive)
-            warn_of_similar_spellings([*known.classes, *new], stacklevel=4)
+            warn_of_similar_spellings([*known.classes, *new], stacklevel=5)
+
+    def _spelled(self, known: FittedState, y: Labels) -> list[Any]:
+        """Return labels in the spelling of those they are taken for."""
+        told = list(y)
+        spelled = spelled_as_known(known, told, every=self.normalize_labels)
+        if not self.normalize_labels:
+            bare = known.names[known.counts == 0].tolist()
+            changed = [one for one, now in zip(told, spelled, strict=True) if one is not now]
+            each = [name for one in changed for name in ([one] if isinstance(one, str) else one)]
+            names = [name for name in each if isinstance(name, str)]
+            warn_of_other_spellings(names, bare, stacklevel=5)
+        return spelled
 
     def _check_parameters(self) -> None:
-        if not isinstance(self.k, (int, np.integer)) or isinstance(self.k, bool) or self.k < 1:
-            raise InputError(f"k must be an integer of at least 1, got {self.k!r}")
-        if not self.temperature > 0:
-            raise InputError(f"temperature must be above 0, got {self.temperature!r}")
-        if self.head not in ("linear", None):
+        require_count(self.k, "k")
+        require_number(self.temperature, "temperature", 0, closed=True)
+        require_count(self.random_state, "random_state", least=0)
+        if self.head is not None and not (isinstance(self.head, str) and self.head == "linear"):
             raise InputError(f"head must be 'linear' or None, got {self.head!r}")
         if not (self.hierarchy is None or isinstance(self.hierarchy, (str, Mapping))):
             raise InputError(
                 f"hierarchy must be a separator or child → parent, got {self.hierarchy!r}"
             )
-        if not 0 < self.false_alarm_rate < 1:
-            raise InputError(f"false_alarm_rate must be in (0, 1), got {self.false_alarm_rate!r}")
+        require_number(self.false_alarm_rate, "false_alarm_rate", 0, below=1)
+        for name in ("prototypes", "calibrate", "normalize_labels"):
+            require_kind(getattr(self, name), name, bool, np.bool_, or_none=name == "prototypes")
+        if self.prior is not None:
+            shares_of(self.prior)
+        require_kind(self.index, "index", ItemIndex, or_none=True)
+        require_kind(self.encoder, "encoder", Encoder, or_none=True)
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("pass an index or an encoder: an index has its own encoder")
 
@@ -361,14 +473,29 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         Where items have any number of labels, an array of lists of labels, empty ones included.
         """
-        predicted = []
-        for answer in self._answers(X, as_of, where, candidates):
-            if self.knowledge_.exclusive:
-                predicted.append(self.classes_[answer.proba.argmax(axis=1)])
-            else:
-                table = self._table(answer)
-                predicted.append(table["label"].to_numpy(dtype=object))
-        return np.concatenate(predicted)
+
+        def named(answer: Prediction, now: _Now) -> npt.NDArray[Any]:
+            if now.knowledge.exclusive:
+                best: npt.NDArray[Any] = answer.classes[answer.proba.argmax(axis=1)]
+                return best
+            lists: npt.NDArray[Any] = _table(answer, now)["label"].to_numpy(dtype=object)
+            return lists
+
+        return np.concatenate(self._answers(named, X, as_of, where, candidates))
+
+    def score(self, X: Texts, y: Labels, sample_weight: Any = None) -> float:
+        """Return the share of items that get their label; where they have any number, all of them.
+
+        Args:
+            X: As in `predict_proba`.
+            y: n labels, or n lists of labels, as `fit` takes them.
+            sample_weight: (n,) how much each item counts; None: alike.
+
+        Raises:
+            InputError: Lengths differ, or `y` is not of the kind of `fit`.
+        """
+        truth, predicted = told_labels(y, stacklevel=3), self.predict(X)
+        return share_right(truth, predicted, sample_weight, exclusive=self._known().exclusive)
 
     def predict_proba(
         self,
@@ -397,7 +524,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             InputError: X is not made of texts, a candidate is no label, or the index has labels
                 that came after `fit`.
         """
-        return np.concatenate([one.proba for one in self._answers(X, as_of, where, candidates)])
+        return np.concatenate(
+            self._answers(lambda answer, _: answer.proba, X, as_of, where, candidates)
+        )
 
     def novelty(
         self, X: Texts, *, as_of: AsOf | None = None, where: Where | None = None
@@ -406,7 +535,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
         A score to rank by, without unit; `classify` tells from which value on an item is unknown.
         """
-        return np.concatenate([one.novelty for one in self._answers(X, as_of, where)])
+        return np.concatenate(self._answers(lambda answer, _: answer.novelty, X, as_of, where))
 
     def predict_set(
         self,
@@ -424,7 +553,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             X: As in `predict_proba`, like the other arguments.
             coverage: Share of sets that hold the true label, for items drawn like the examples. A
                 set may be empty where the classifier is right more often than that.
-            per_label: Let coverage hold within each label that has enough examples.
+            per_label: Let coverage hold within each label that has enough examples. It holds over
+                the labels of like size (as many examples, up to a factor of two) anyway.
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question.
@@ -435,11 +565,15 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         """
         if not self._known().exclusive:
             raise InputError("predict_set is for items of one label; predict returns sets as it is")
-        sets: list[list[Any]] = []
+        require_number(coverage, "coverage", 0, below=1)
         asked = {"coverage": coverage, "per_label": per_label, "must_cover": True}
-        for answer in self._answers(X, as_of, where, candidates, **asked):
-            sets += self._table(answer)["label_set"].tolist()
-        return sets
+
+        def sets(answer: Prediction, now: _Now) -> list[list[Any]]:
+            found: list[list[Any]] = _table(answer, now)["label_set"].tolist()
+            return found
+
+        batches = self._answers(sets, X, as_of, where, candidates, **asked)
+        return [one for batch in batches for one in batch]
 
     def classify(
         self,
@@ -459,7 +593,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             as_of: Only items launched up to then vote.
             where: Only items that pass this filter vote.
             candidates: Labels that come into question, or a list of them for each item.
-            neighbors: How many of the k that vote to list, the most similar ones.
+            neighbors: How many of those that vote to list, the most similar ones.
             coverage: Of the label set.
             confidence: Probability the label of a hierarchy must reach; the deepest that does is
                 named.
@@ -470,26 +604,43 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `item_id`: the item's id; else its label in the pandas index, else its position.
             - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
               any number of labels, lists.
-            - `known`: False for "none of these"; `novelty`: see `novelty`.
+            - `known`: False for "none of these", and of a text that the encoder cannot read;
+              `novelty`: see `novelty`.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
-            - `neighbors`: a list of {item_id, label, similarity, weight}, most similar first;
-              `weight` is the share of the whole vote.
+            - `assured`: whether the sets of items of this label hold it as often as promised. False
+              where too few held-out answers tell: of a rare label without labels of like size, or
+              one that came after `fit`.
+            - `neighbors`: a list of {item_id, label, similarity, weight, count}, most similar
+              first; `weight` is the share of the whole vote. Items as similar as each other (to six
+              digits: of one text, as a rule) and of one label are one line; `count` is how many.
             - `parts`: how much each part added to the probability. None for the head where it does
               not know the label yet; `refit_head` teaches it.
         """
-        batches = self._answers(X, as_of, where, candidates, coverage=coverage)
-        return _as_one(X, [self._table(answer, neighbors, confidence) for answer in batches])
+        neighbors = require_count(neighbors, "neighbors", least=0)
+        require_number(coverage, "coverage", 0, below=1)
+        require_number(confidence, "confidence", 0, below=1, closed=True)
+
+        def table(answer: Prediction, now: _Now) -> pd.DataFrame:
+            return _table(answer, now, neighbors, confidence)
+
+        return _as_one(X, self._answers(table, X, as_of, where, candidates, coverage=coverage))
 
     def classify_with_proba(
         self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
     ) -> tuple[pd.DataFrame, FloatArray]:
-        """Return what `classify` and what `predict_proba` return, for the work of one."""
-        tables, probabilities = [], []
-        for answer in self._answers(X, coverage=coverage):
-            tables.append(self._table(answer, neighbors))
-            probabilities.append(answer.proba)
-        return _as_one(X, tables), np.concatenate(probabilities)
+        """Return what `classify` and what `predict_proba` return, for the work of one.
+
+        Texts that the encoder cannot read are warned of, as `fit` does.
+        """
+
+        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
+            return _table(answer, now, neighbors), answer.proba
+
+        tables, probabilities = zip(
+            *self._answers(both, X, coverage=coverage, tells_unread=True), strict=True
+        )
+        return _as_one(X, list(tables)), np.concatenate(probabilities)
 
     def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:
         """Return what each part adds to the most probable labels of each item.
@@ -503,7 +654,11 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             One row an item, label and part, of `item_id`, `rank` (of the label, from 1), `label`,
             `probability`, `part`, `contribution` (NaN where the head does not know the label).
         """
-        parts = [contributions_table(one, labels) for one in self._answers(X, **options)]
+        labels = require_count(labels, "labels")
+        unknown = sorted(set(options) - {"as_of", "where", "candidates"})
+        if unknown:
+            raise InputError(f"explain: {unknown[0]!r} is none of as_of, where, candidates")
+        parts = self._answers(lambda answer, _: contributions_table(answer, labels), X, **options)
         ids = query_ids(X, np.concatenate([own for own, _ in parts]))
         tables = pd.concat([table for _, table in parts], ignore_index=True)
         return tables.assign(item_id=np.repeat(ids, len(tables) // max(len(ids), 1)))
@@ -516,9 +671,11 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             labels: How many labels to draw.
             ax: Where to draw; None makes a figure.
         """
-        (answer,) = self._answers([x])
+        require_count(labels, "labels")
+        (answer,) = self._answers(lambda answer, _: answer, [x])
         return plot_contributions(answer, x, labels, ax)
 
+    @_alone
     def save(self, path: str | Path) -> None:
         """Write the classifier to a folder: arrays, tables and JSON with checksums, and a card.
 
@@ -529,7 +686,9 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         Raises:
             InputError: The folder is there and is something else than a saved model.
         """
-        write_classifier(Path(path), self.get_params(deep=False), self._known(), self.index_)
+        write_classifier(
+            require_path(path), self.get_params(deep=False), self._known(), self.index_
+        )
 
     @classmethod
     def load(
@@ -547,7 +706,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             EncoderMismatchError: The encoder is another one.
             InputError: An index is missing, or one too many, or the encoder cannot be found.
         """
-        saved = read_classifier(Path(path), index, encoder)
+        saved = read_classifier(require_path(path), index, encoder)
         classifier = cls(**saved.parameters)
         classifier._check_parameters()
         if index is None:
@@ -557,25 +716,35 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
 
     def _answers(
         self,
+        read: Callable[[Prediction, _Now], T],
         X: Texts,
         as_of: AsOf | None = None,
         where: Where | None = None,
         candidates: Candidates | None = None,
         **sets: Any,
-    ) -> Iterator[Prediction]:
-        question = Query(X, as_of, where, candidates, **sets)
-        return answers(question, self._known(), self.index_)
+    ) -> list[T]:
+        """Return what is read from the answer to each batch of items, all of one moment."""
+        question, now = Query(X, as_of, where, candidates, **sets), self._now()
+        try:
+            return [read(one, now) for one in answers(question, now.knowledge, now.index)]
+        except NewLabelsError:
+            # Examples that another thread adds are in Milvus before they are known: wait for it.
+            later = self._now()
+            if later.knowledge is now.knowledge:
+                raise
+            return [read(one, later) for one in answers(question, later.knowledge, later.index)]
 
-    def _table(
-        self, answer: Prediction, listed: int = 0, confidence: float = _CONFIDENCE
-    ) -> pd.DataFrame:
-        return labels_table(
-            answer,
-            listed=listed,
-            exclusive=self.knowledge_.exclusive,
-            tree=self.tree_,
-            confidence=confidence,
-        )
+
+def _table(
+    answer: Prediction, now: _Now, listed: int = 0, confidence: float = _CONFIDENCE
+) -> pd.DataFrame:
+    return labels_table(
+        answer,
+        listed=listed,
+        exclusive=now.knowledge.exclusive,
+        tree=now.tree,
+        confidence=confidence,
+    )
 
 
 def _as_one(X: Texts, batches: list[pd.DataFrame]) -> pd.DataFrame:

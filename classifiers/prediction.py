@@ -18,7 +18,15 @@ from classifiers.inputs import Texts, as_queries
 from classifiers.labels.candidates import Candidates, allowed_labels, restrict
 from classifiers.scorers.ensemble import NEIGHBORS
 from classifiers.scorers.votes import vote_weights
-from retrieval import InputError, ItemIndex, Neighbors, Where, to_vectors
+from retrieval import (
+    InputError,
+    ItemIndex,
+    Neighbors,
+    ReadingCounts,
+    Where,
+    item_texts,
+    to_reading,
+)
 
 Date = str | date | np.datetime64
 AsOf = Date | Sequence[Date] | pd.Series
@@ -41,6 +49,7 @@ class Query:
         coverage: Of the label sets; None for none.
         per_label: Whether coverage holds within each label.
         must_cover: Whether too few examples for label sets are an error.
+        tells_unread: Whether to warn of texts that the encoder cannot read.
     """
 
     X: Texts
@@ -50,6 +59,7 @@ class Query:
     coverage: float | None = None
     per_label: bool = False
     must_cover: bool = False
+    tells_unread: bool = False
 
     @property
     def is_bound(self) -> bool:
@@ -73,8 +83,14 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     size = max(1, _BATCH_VOTES // k)
     for start in range(0, max(n, 1), size):
         batch = slice(start, start + size)
-        vectors, ids = to_vectors(queries[batch], None, index.layout, index.encoder)
-        near = index.neighbors(
+        reading, ids = to_reading(queries[batch], None, index.layout, index.encoder)
+        vectors = reading.vectors
+        if question.tells_unread:
+            told = queries[batch]
+            if isinstance(told, pd.DataFrame):
+                told = item_texts(told, index.layout.text).tolist()
+            ReadingCounts.of(told, reading).warn("items", stacklevel=5)
+        near = index.voters(
             vectors,
             k,
             ids=ids.tolist(),
@@ -86,7 +102,8 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
         for first in range(0, max(len(vectors), 1), step):
             rows = slice(first, first + step)
             some = None if allowed is None else allowed[batch][rows]
-            yield _answer(question, knowledge, vectors[rows], near[rows], some)
+            answer = _answer(question, knowledge, vectors[rows], near[rows], some)
+            yield answer.without_unread(reading.readable[rows])
 
 
 def _voters(knowledge: FittedState) -> int:
@@ -109,7 +126,9 @@ def _answer(
     bound = np.array([one in knowledge.example_ids for one in near.queries], dtype=bool)
     bound |= question.is_bound
     only_votes = bool(bound.all())
-    said = trained.sources.parts(vectors, near.similarity, near.labels, votes_only=only_votes)
+    said = trained.sources.parts(
+        vectors, near.similarity, near.labels, places=near.places, votes_only=only_votes
+    )
     by = trained.votes_decision if only_votes else trained.decision
     answer = _decided(question, knowledge, by, said, near, allowed)
     if only_votes or not bound.any():
@@ -130,22 +149,26 @@ def _decided(
     added = decision.contributions(said, sources.head_knows, knowledge.counts > 0)
     mixture = np.asarray(sum(added.values()))
     proba = decision.probabilities(added, names)
-    novelty = decision.novelty.score(decision.features(near.similarity, proba, names))
+    nearest = near.nearest(_voters(knowledge))
+    novelty = decision.novelty.score(decision.features(nearest, proba, names))
     unseen = ~near.valid.any(axis=1) & (list(without_floor(added)) == [NEIGHBORS])
     novelty[unseen] = np.nan
+    known = decision.novelty.knows(novelty, proba, decision.sizes_of(names, knowledge.counts))
     if allowed is not None:
         proba = restrict(proba, allowed, exclusive=knowledge.exclusive)
     share = np.divide(proba, mixture, out=np.zeros_like(proba), where=mixture > 0)
+    sets, assured = _sets(question, knowledge, decision, proba, allowed)
     return Prediction(
         near=near,
-        weights=vote_weights(near.similarity, sources.temperature),
+        weights=vote_weights(near.similarity, sources.temperature, near.places),
         classes=knowledge.classes,
         proba=proba,
         added={part: one * share for part, one in without_floor(added).items()},
         head_knows=sources.head_knows,
         novelty=novelty,
-        known=novelty <= decision.novelty.threshold,
-        sets=_sets(question, knowledge, decision, proba, allowed),
+        known=known,
+        sets=sets,
+        assured=assured[proba.argmax(axis=1)] & ~unseen,
     )
 
 
@@ -155,30 +178,39 @@ def _sets(
     decision: Decision,
     proba: FloatArray,
     allowed: BoolArray | None,
-) -> BoolArray | None:
-    sets = decision.label_sets
+) -> tuple[BoolArray | None, BoolArray]:
+    """Return the label sets, (n, C), and of which labels coverage is assured, (C,)."""
+    sets, assured = decision.label_sets, np.zeros(len(knowledge.names), dtype=bool)
     if not knowledge.exclusive:
         inside = decision.chosen(proba, knowledge.names)
     elif question.coverage is None:
-        return None
+        return None, assured
     elif sets is None or not sets.can_cover(question.coverage):
         if question.must_cover:
             raise InputError(
                 f"coverage {question.coverage} needs more examples, 2 or more a label; there are "
-                f"out-of-fold answers to {0 if sets is None else len(sets.scores)}"
+                f"out-of-fold answers to {0 if sets is None else len(sets.out_of_fold)}"
             )
-        return None
+        return None, assured
     else:
-        inside = sets.members(
-            proba, knowledge.names, question.coverage, per_label=question.per_label
+        names = knowledge.names
+        inside, assured = sets.members(
+            proba,
+            names,
+            decision.sizes_of(names, knowledge.counts),
+            question.coverage,
+            per_label=question.per_label,
         )
-    return inside if allowed is None else inside & allowed
+    return (inside if allowed is None else inside & allowed), assured
 
 
 def _date_of_each(as_of: AsOf | None, n: int) -> list[Date] | None:
     if as_of is None:
         return None
-    dates = [as_of] * n if isinstance(as_of, Date) else list(as_of)
+    is_several = isinstance(as_of, (list, tuple, pd.Series, pd.Index, np.ndarray)) and np.ndim(
+        np.asarray(as_of, dtype=object)
+    )
+    dates: list[Any] = list(as_of) if is_several else [as_of] * n  # type: ignore[arg-type]
     if len(dates) != n:
         raise InputError(f"as_of holds {len(dates)} dates for {n} items")
     return dates
@@ -189,7 +221,7 @@ class Prediction:
     """What the classifier has to say about n items.
 
     Attributes:
-        near: The neighbors that voted.
+        near: The neighbors that voted, those that tie and have one label together.
         weights: (n, k) their share of the vote.
         classes: (C,) the labels.
         proba: (n, C) calibrated probabilities.
@@ -199,6 +231,7 @@ class Prediction:
         novelty: (n,) higher for items less like anything known; NaN where nothing could be seen.
         known: (n,) whether that is below the threshold.
         sets: (n, C) which labels are in the label set; None where there is none.
+        assured: (n,) whether the coverage of the sets holds for items of the most probable label.
     """
 
     near: Neighbors
@@ -210,6 +243,7 @@ class Prediction:
     novelty: FloatArray
     known: BoolArray
     sets: BoolArray | None
+    assured: BoolArray
 
     def replaced(self, other: Prediction, rows: BoolArray) -> Prediction:
         """Return this answer with those rows, (n,), taken from another one to the same items."""
@@ -229,7 +263,15 @@ class Prediction:
             novelty=pick(self.novelty, other.novelty),
             known=pick(self.known, other.known),
             sets=sets,
+            assured=pick(self.assured, other.assured),
         )
+
+    def without_unread(self, readable: BoolArray) -> Prediction:
+        """Return this answer, items whose text could not be read, (n,), as none of these."""
+        if readable.all():
+            return self
+        novelty = np.where(readable, self.novelty, np.maximum(self.novelty, 1.0))
+        return replace(self, novelty=novelty, known=self.known & readable)
 
     @property
     def seen(self) -> BoolArray:

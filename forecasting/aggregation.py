@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ import pandas as pd
 from forecasting.data.panel import Floats, Grid, Ints
 from forecasting.forecasts import quantile_names
 from forecasting.models.sample_paths import Paths
+
+NO_GROUP = "(none)"
 
 _DRAWS = 2000
 _BLOCK = 256  # launches whose draws are held in memory at once
@@ -46,10 +49,10 @@ class Sums:
         *,
         by_period: bool,
     ) -> pd.DataFrame:
-        """Sum by group, in the order of their names.
+        """Sum by group, in the order of their names; launches without one are a group, too.
 
         Args:
-            groups: (n,) the group of each launch; those without one are left out.
+            groups: (n,) the group of each launch; missing or blank where it has none.
             period: (n,) their periods of launch.
             grid: The periods.
             cutoff: For the table.
@@ -59,10 +62,9 @@ class Sums:
             group, cutoff, ds (by period), n_items, mean and a column per quantile.
         """
         parts = []
-        for number, (group, rows) in enumerate(groups.groupby(groups, sort=True)):
-            chosen = rows.index.to_numpy(dtype=np.int64)
+        for number, (name, chosen) in enumerate(members(groups)):
             start = period[chosen] if by_period else np.zeros(len(chosen), dtype=np.int64)
-            parts.append(self._sum(chosen, start, number, by_period).assign(group=group))
+            parts.append(self._sum(chosen, start, number, by_period).assign(group=name))
         columns = ["group", "cutoff", *(["ds"] if by_period else []), "n_items", "mean"]
         names = quantile_names(self.quantiles)
         if not parts:
@@ -99,6 +101,26 @@ class Sums:
         return table.assign(period=first + np.arange(width), n_items=len(rows), mean=mean)
 
 
+def members(groups: pd.Series) -> list[tuple[Any, Ints]]:
+    """Return each group with its rows, in the order of names; rows without a name come last.
+
+    They are the group ``(none)``: what is summed by group adds up to what is summed at all.
+    """
+    nameless = groups.isna() | (groups.astype(object).astype(str).str.strip() == "")
+    groups = groups.reset_index(drop=True)[~nameless.to_numpy()]
+    found: list[tuple[Any, Ints]] = [
+        (group, rows.index.to_numpy(dtype=np.int64))
+        for group, rows in groups.groupby(groups, sort=True, observed=True)
+    ]
+    rows = np.flatnonzero(nameless.to_numpy())
+    if len(rows):
+        same = [own for group, own in found if group == NO_GROUP]
+        found = [(group, own) for group, own in found if group != NO_GROUP]
+        found.append((NO_GROUP, np.sort(np.concatenate([rows, *same]))))
+    return found
+
+
 def summed(came: Floats, groups: pd.Series) -> pd.Series:
-    """Sum what came as `Sums.table` does for whole horizons: by group, in order of names."""
-    return pd.Series(came.sum(axis=1), index=groups.index).groupby(groups, sort=True).sum()
+    """Sum what came as `Sums.table` does for whole horizons: by group, in the same order."""
+    total = came.sum(axis=1)
+    return pd.Series({group: total[rows].sum() for group, rows in members(groups)})

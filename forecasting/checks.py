@@ -1,10 +1,70 @@
 """Refuse values that cannot be right, in words that say what they have to be."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
+import pandas as pd
+from pandas.tseries.frequencies import to_offset
 
 from retrieval import InputError
+
+_NAMED_BY_END = (
+    pd.offsets.MonthEnd,
+    pd.offsets.QuarterEnd,
+    pd.offsets.YearEnd,
+    pd.offsets.BMonthEnd,
+    pd.offsets.BQuarterEnd,
+    pd.offsets.BYearEnd,
+    pd.offsets.SemiMonthEnd,
+)
+
+_told: ContextVar[list[str] | None] = ContextVar("told", default=None)
+
+
+class ForecastWarning(UserWarning):
+    """Something about tables or launches makes forecasts worth less than they look."""
+
+
+@contextmanager
+def telling() -> Iterator[list[str]]:
+    """Collect what `tell` would warn of, in this thread alone: Python's filters are everyone's."""
+    told: list[str] = []
+    token = _told.set(told)
+    try:
+        yield told
+    finally:
+        _told.reset(token)
+
+
+def tell(message: str, stacklevel: int = 3) -> None:
+    """Warn the caller's caller of something with a `ForecastWarning`."""
+    told = _told.get()
+    if told is None:
+        warnings.warn(message, ForecastWarning, stacklevel=stacklevel)
+    else:
+        told.append(message)
+
+
+def check_freq(freq: object) -> None:
+    """Raise an InputError where no periods that are named by their first day can be made of it."""
+    try:
+        offset = to_offset(freq)  # type: ignore[call-overload]  # that is what is asked
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"freq {freq!r} is no frequency of pandas; there are W-MON (weeks from Monday), D, B, "
+            "MS (months), QS, YS, and several of these, such as 4W-MON"
+        ) from error
+    if offset is None or offset.n < 1:
+        raise InputError(f"freq {freq!r} does not count forward; write W-MON, 4W-MON or such")
+    first = str(getattr(offset, "freqstr", "")).replace("E", "S", 1)
+    if isinstance(offset, _NAMED_BY_END):
+        raise InputError(
+            f"freq {freq!r} names periods by their last day; write {first!r}. Where all dates of "
+            "a table are last days of their periods, that is recognized"
+        )
 
 
 def check_choice(name: str, value: object, known: Sequence[str]) -> None:

@@ -13,11 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecasting.aggregation import Sums
-from forecasting.checks import check_choice, check_levels, check_whole
+from forecasting.checks import check_choice, check_freq, check_levels, check_whole, tell
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
+from forecasting.data.plausibility import launch_doubts
+from forecasting.data.sales import Sales
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
@@ -26,7 +28,7 @@ from forecasting.models.fitted import FittedForecaster, chosen_model
 from forecasting.models.launch_model import LaunchModel
 from forecasting.models.options import Method, ModelOptions
 from forecasting.models.sample_paths import Paths
-from forecasting.parameters import check_groups, refuse_former, refusing_strangers
+from forecasting.parameters import DEFAULTS, check_groups, refuse_former, refusing_strangers
 from forecasting.persistence.files import (
     open_forecaster,
     read_fitted,
@@ -74,20 +76,20 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         index: ItemIndex | None = None,
         encoder: Encoder | None = None,
         *,
-        freq: str = "W-MON",
-        horizon: int = 12,
-        quantiles: Sequence[float] = (0.1, 0.5, 0.9),
+        freq: str = DEFAULTS.freq,
+        horizon: int = DEFAULTS.horizon,
+        quantiles: Sequence[float] = DEFAULTS.quantiles,
         text: str | Sequence[str] = ("name", "description"),
         attributes: Sequence[str] = (),
         launch_date: str = "launch_date",
         item_id: str = "item_id",
         columns: Columns = Columns(),
         sales: SalesRules = SalesRules(),
-        method: Method = "auto",
-        k: int = 50,
+        method: Method = DEFAULTS.method,
+        k: int = DEFAULTS.k,
         options: ModelOptions = ModelOptions(),
-        seed: int = 0,
-        n_jobs: int | None = None,
+        seed: int = DEFAULTS.seed,
+        n_jobs: int | None = DEFAULTS.n_jobs,
     ) -> None:
         self.index = index
         self.encoder = encoder
@@ -128,14 +130,14 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             launch_date=self.launch_date,
             item_id=self.item_id,
             columns=self.columns,
-            sales=self.sales,
+            rules=self.sales,
             max_lead=self.options.max_lead,
         )
 
     def fit(
         self,
         items: pd.DataFrame,
-        sales: pd.DataFrame,
+        sales: pd.DataFrame | Sales,
         cutoff: pd.Timestamp | str | None = None,
         *,
         future: pd.DataFrame | None = None,
@@ -161,7 +163,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _fit(
         self,
         items: pd.DataFrame,
-        sales: pd.DataFrame,
+        sales: pd.DataFrame | Sales,
         cutoff: pd.Timestamp | str | None,
         future: pd.DataFrame | None,
         shared: AnalogueIndex | None = None,
@@ -170,7 +172,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self._check()
         reader = self.reader
         clean = reader.items(items)
-        panel = reader.panel(clean, sales, cutoff)
+        panel = reader.sales(clean, sales).panel(cutoff)
+        for doubt in launch_doubts(panel):
+            tell(doubt, stacklevel=4)
         seen = clean.set_index(self.item_id).loc[list(panel.ids)]
         attributes = seen[list(self.attributes)].reset_index(drop=True)
         self._remember(History(panel, attributes, self.horizon))
@@ -192,7 +196,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self,
         new_items: pd.DataFrame,
         *,
-        observed: pd.DataFrame | None = None,
+        observed: pd.DataFrame | Sales | None = None,
         observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
@@ -230,7 +234,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self,
         new_items: pd.DataFrame,
         *,
-        observed: pd.DataFrame | None = None,
+        observed: pd.DataFrame | Sales | None = None,
         observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
@@ -269,7 +273,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self,
         new_items: pd.DataFrame,
         *,
-        observed: pd.DataFrame | None = None,
+        observed: pd.DataFrame | Sales | None = None,
         observed_until: pd.Timestamp | str | None = None,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
@@ -296,7 +300,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if observed is None:
             forecasts = self.engine_.read(paths)
         else:
-            seen = self.reader.observed(new_items, described.rows, observed, observed_until)
+            seen = self.reader.observed(
+                new_items, described.rows, observed, observed_until, self.panel_
+            )
             forecasts = seen.completed(self.engine_.read(seen.update(paths)))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
@@ -319,7 +325,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
         Args:
             new_items: As in `predict`; so the others.
-            by: Column of `new_items` to group by; None: all together.
+            by: Column of `new_items` to group by; None: all together. Items without a group are
+                the group ``(none)``, so that sums add up.
             per: ``"total"``: over the horizon of each; ``"period"``: by calendar period.
             future: Plans.
             adjustments: What a planner knows better.
@@ -528,6 +535,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Raises:
             InputError: One cannot; the message says what it has to be.
         """
+        check_freq(self.freq)
         check_levels(self.quantiles)
         check_whole("horizon", self.horizon, 1)
         check_whole("k", self.k, 1)

@@ -1,7 +1,8 @@
-"""The parameters of a forecaster that are groups, and where to find what was none before.
+"""The parameters of a forecaster: their defaults, their groups, and what was in no group before.
 
-`forecasting.data.columns`, `forecasting.models.options` and the signature of `LaunchForecaster`
-are the one place that says what a parameter is called, may be and is by default.
+`DEFAULTS` here, and the groups in `forecasting.data.columns` and `forecasting.models.options`, are
+the one place that says what a parameter is called, may be and is by default. Whoever only reads
+settings needs this module, and not LightGBM.
 """
 
 from __future__ import annotations
@@ -9,13 +10,29 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from functools import wraps
 from typing import Any, ParamSpec
 
 from forecasting.data.columns import Columns, SalesRules
-from forecasting.models.options import ModelOptions
+from forecasting.models.options import Method, ModelOptions
 from retrieval import InputError
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What the parameters of `LaunchForecaster` that settings have, too, are by default."""
+
+    freq: str = "W-MON"
+    horizon: int = 12
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+    method: Method = "auto"
+    k: int = 50
+    seed: int = 0
+    n_jobs: int | None = None
+
+
+DEFAULTS = Defaults()
 
 GROUPS: dict[str, type[Columns | SalesRules | ModelOptions]] = {
     "columns": Columns,

@@ -11,9 +11,11 @@ import pandas as pd
 
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History, launched
+from forecasting.data.items import item_lives
 from forecasting.data.launches import Launches
-from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
+from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel
 from forecasting.data.plans import plan_array
+from forecasting.data.sales import Sales, Sieved
 from forecasting.updates.first_weeks import Observed
 from retrieval import (
     Encoder,
@@ -25,8 +27,7 @@ from retrieval import (
     validate_items,
 )
 
-_NEW = "new_items"
-_FRAME = "\x1fframe"  # no item's id
+_NEW, _OBSERVED = "new_items", "observed"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Reader:
         launch_date: Column of launch dates.
         item_id: Column of item ids.
         columns: What the other columns are called.
-        sales: What awkward rows of sales mean.
+        rules: What awkward rows of sales mean.
         max_lead: The longest lead at which `past_launches` are described.
     """
 
@@ -52,7 +53,7 @@ class Reader:
     launch_date: str
     item_id: str
     columns: Columns
-    sales: SalesRules
+    rules: SalesRules
     max_lead: int
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
@@ -76,24 +77,41 @@ class Reader:
             raise TableError(f"{source}: missing column {delist_date}")
         return clean.assign(**{delist_date: last_days})
 
-    def panel(
-        self, items: pd.DataFrame, sales: pd.DataFrame, cutoff: pd.Timestamp | str | None
-    ) -> Panel:
-        """Return what validated items sold until the cutoff; None: until the last row."""
-        return build_panel(
+    def lives(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
+        """Return when validated items are on sale, as `forecasting.data.items.item_lives` does."""
+        delist_date = self.columns.delist_date
+        ends = None if delist_date is None else items[delist_date]
+        return item_lives(items[self.item_id], items[self.launch_date], ends, source)
+
+    def sales(self, items: pd.DataFrame, sales: pd.DataFrame | Sales) -> Sales:
+        """Return what validated items sold, checked; what has been checked stays as it is.
+
+        Raises:
+            TableError: The table is not in order.
+            InputError: Sales that were checked are those of other items, or by other periods.
+        """
+        if not isinstance(sales, Sales):
+            return self.sieved(items, sales).clean()
+        if sales.grid.freq != self.freq or not sales.lives.equals(self.lives(items)):
+            raise InputError("sales: they were checked for other items, or for another freq")
+        return sales
+
+    def sieved(self, items: pd.DataFrame, sales: pd.DataFrame, grid: Grid | None = None) -> Sieved:
+        """Ask each row of a sales table of validated items.
+
+        Args:
+            items: The items; new ones where a grid is given.
+            sales: Their sales, or what new items sold so far.
+            grid: The periods of the sales that were before; None: the table makes its own.
+        """
+        return Sieved.read(
             sales,
-            items[self.item_id],
-            items[self.launch_date],
+            self.lives(items, "items" if grid is None else _NEW),
             freq=self.freq,
-            cutoff=cutoff,
-            delisted=None if self.columns.delist_date is None else items[self.columns.delist_date],
-            returns=self.sales.returns,
-            repeats=self.sales.repeats,
-            in_stock=self.columns.in_stock,
-            before_launch=self.sales.before_launch,
-            id_col=self.columns.id_col,
-            time_col=self.columns.time_col,
-            target_col=self.columns.target_col,
+            columns=self.columns,
+            rules=self.rules,
+            grid=grid,
+            source="sales" if grid is None else _OBSERVED,
         )
 
     def texts(self, items: pd.DataFrame) -> pd.Series:
@@ -177,76 +195,40 @@ class Reader:
         self,
         new_items: pd.DataFrame,
         rows: Launches,
-        observed: pd.DataFrame,
-        until: pd.Timestamp | str | None = None,
+        observed: pd.DataFrame | Sales,
+        until: pd.Timestamp | str | None,
+        panel: Panel,
     ) -> Observed:
-        """Return the first periods of new items, up to `until`, or else the table's last period."""
-        if observed.empty and until is None:
-            return Observed(np.full((len(rows), self.horizon), np.nan))
-        panel = self.observed_panel(new_items, observed, until)
-        curves = panel.curves(self.horizon).astype(np.float64)
-        at = pd.Index(panel.ids).get_indexer(pd.Index(rows.ids))
-        return Observed(np.where((at >= 0)[:, None], curves[at], np.nan))
+        """Return the first periods of new items, up to `until`, or else the table's last period.
 
-    def observed_panel(
-        self,
-        new_items: pd.DataFrame,
-        observed: pd.DataFrame,
-        until: pd.Timestamp | str | None = None,
-    ) -> Panel:
-        """Return what new items sold so far, up to `until`, or else the table's last period.
+        Args:
+            new_items: Their table.
+            rows: What was made of it.
+            observed: What they sold so far.
+            until: A date in the last period observed.
+            panel: What had been seen before.
+        """
+        units = np.full((len(rows), self.horizon), np.nan)
+        so_far = self.sales_so_far(new_items, observed, panel.grid).so_far(until, panel.usual)
+        if so_far is not None:
+            at = pd.Index(so_far.ids).get_indexer(pd.Index(rows.ids))
+            units[at >= 0] = so_far.curves(self.horizon)[at[at >= 0]]
+        return Observed(units)
+
+    def sales_so_far(
+        self, new_items: pd.DataFrame, observed: pd.DataFrame | Sales, grid: Grid
+    ) -> Sales:
+        """Return what new items sold so far, checked, by the periods of a grid.
 
         Raises:
             TableError: A table is not in order; the message calls them `observed` and `new_items`.
         """
-        clean, observed = self._framed(self.items(new_items, _NEW), observed, until)
-        try:
-            return self.panel(clean, observed, until)
-        except TableError as error:
-            table, _, rest = str(error).partition(":")
-            source = {"sales": "observed", "items": _NEW}.get(table, table)
-            raise TableError(f"{source}:{rest}", error.offenses) from error
-
-    def last_observed(
-        self,
-        new_items: pd.DataFrame,
-        observed: pd.DataFrame,
-        until: pd.Timestamp | str | None = None,
-    ) -> pd.Timestamp | None:
-        """Find the last period of which sales so far tell, for who asks about parts of the items.
-
-        Raises:
-            TableError: As in `observed_panel`.
-        """
-        if observed.empty and until is None:
-            return None
-        panel = self.observed_panel(new_items, observed, until)
-        return panel.grid.dates(np.array([panel.end]))[0]
-
-    def _framed(
-        self, clean: pd.DataFrame, observed: pd.DataFrame, until: pd.Timestamp | str | None
-    ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Items and sales with one item more, there before the first launch, and in `until`.
-
-        A table tells of the periods from its first row to its last, whatever items these are of.
-        """
-        offset = pd.tseries.frequencies.to_offset(self.freq)
-        days = {offset.rollback(clean[self.launch_date].min().normalize()) - offset}
-        if until is not None:
-            last = offset.rollback(pd.Timestamp(until).tz_localize(None).normalize())
-            days = {min(*days, last), last}
-        item = {self.item_id: [_FRAME], self.launch_date: [min(days)]}
-        columns = self.columns
-        rows = pd.DataFrame(
-            {columns.id_col: _FRAME, columns.time_col: sorted(days), columns.target_col: 0.0}
-        )
+        if isinstance(observed, Sales):
+            return observed
+        clean = self.items(new_items, _NEW)
         if observed.empty:
-            flag = columns.in_stock
-            rows = rows if flag is None else rows.assign(**{flag: True})
-        else:  # a column that is not there is to be missed
-            there = [name for name in rows if name in observed.columns]
-            rows = pd.concat([observed, rows[there]], ignore_index=True)
-        return pd.concat([clean, pd.DataFrame(item)], ignore_index=True), rows
+            return Sales.none(self.lives(clean, _NEW), grid, self.columns, _OBSERVED)
+        return self.sieved(clean, observed, grid).clean()
 
     def _refuse_launched(self, clean: pd.DataFrame, period: Ints, panel: Panel) -> None:
         late = np.flatnonzero((period == NEVER) | (period <= panel.end))

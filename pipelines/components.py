@@ -199,6 +199,7 @@ def make_classifier(settings: Settings, index: ItemIndex | None = None) -> Neigh
         prototypes=options.prototypes,
         prior=options.prior,
         hierarchy=options.hierarchy,
+        normalize_labels=options.normalize_labels,
         false_alarm_rate=options.false_alarm_rate,
         random_state=options.seed,
     )

@@ -1,5 +1,12 @@
 """Encode items, keep them in Milvus, pull their labeled neighbors as of a date."""
 
+from retrieval.arguments import (
+    require_characters as require_characters,
+    require_count as require_count,
+    require_kind as require_kind,
+    require_number as require_number,
+    require_path as require_path,
+)
 from retrieval.artifact import (
     Artifact as Artifact,
     check_replaceable as check_replaceable,
@@ -8,6 +15,11 @@ from retrieval.artifact import (
 )
 from retrieval.encoding.cache import default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
+from retrieval.encoding.reading import (
+    Reading as Reading,
+    ReadingCounts as ReadingCounts,
+    UnreadTextWarning,
+)
 from retrieval.encoding.weights import EncoderIdentity as EncoderIdentity
 from retrieval.errors import (
     ArtifactError,
@@ -38,18 +50,27 @@ from retrieval.filters import (
     Where as Where,
     parse_conditions as parse_conditions,
 )
+from retrieval.guarding import Lock as Lock
+from retrieval.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.index import ItemIndex
 from retrieval.items import (
+    column_name as column_name,
+    column_names as column_names,
     content_ids as content_ids,
     item_texts as item_texts,
+    named_columns as named_columns,
     validate_items as validate_items,
 )
 from retrieval.memory.search import StoredItems
 from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
-from retrieval.neighbors import TIE_DIGITS as TIE_DIGITS, Neighbors
-from retrieval.queries import to_vectors as to_vectors
+from retrieval.neighbors import Neighbors
+from retrieval.queries import (
+    item_ids as item_ids,
+    to_reading as to_reading,
+    to_vectors as to_vectors,
+)
 from retrieval.saved_model import (
     card_cell as card_cell,
     card_list as card_list,
@@ -81,5 +102,6 @@ __all__ = [
     "StoreUnavailableError",
     "StoredItems",
     "TableError",
+    "UnreadTextWarning",
     "UpsertCounts",
 ]

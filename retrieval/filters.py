@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import numbers
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +38,7 @@ class Between:
     def __post_init__(self) -> None:
         """Refuse a range that says nothing."""
         ends = [end for end in (self.low, self.high) if end is not None]
-        if not ends or any(math.isnan(end) for end in ends):
+        if not ends or any(not isinstance(end, numbers.Real) or math.isnan(end) for end in ends):
             raise InputError(
                 f"Between needs a number at one end at least, got {self.low} and {self.high}"
             )
@@ -70,6 +71,8 @@ def parse_where(where: Where, kinds: Mapping[str, Kind]) -> ParsedWhere:
     Raises:
         InputError: Unknown column, or a value that does not fit the column.
     """
+    if not isinstance(where, Mapping):
+        raise InputError(f"where must map attributes to values, got {type(where).__name__}")
     parsed: dict[str, _OneOf | Between] = {}
     for column, condition in where.items():
         if column not in kinds:

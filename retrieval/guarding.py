@@ -1,7 +1,11 @@
-"""Let whoever shares an object with threads lock, or time, each of its calls."""
+"""Let whoever shares an object with threads lock, or time, each of its calls.
+
+What an object needs to be whole in spite of threads is a `Lock` of its own.
+"""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -9,6 +13,25 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 Guard = Callable[[str], AbstractContextManager[object]]
 """Told a method's name; what it returns is entered while the method runs."""
+
+
+class Lock:
+    """A lock that whoever holds it may take again; copies and pickles have one of their own."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        """Wait for it, and take it."""
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        """Let it go."""
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[Lock], tuple[()]]:
+        """Be a new one, free, in a copy or in another process."""
+        return Lock, ()
 
 
 class Guarded(Protocol):

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from retrieval.arguments import require_count, require_kind
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
 from retrieval.errors import IndexReplacedError, InputError, masked
-from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
-from retrieval.guarding import Guard, guarded, unguarded
-from retrieval.items import item_texts, validate_items
+from retrieval.filters import (
+    MISSING_NUMBER,
+    MISSING_STRING,
+    Condition,
+    ParsedWhere,
+    parse_where,
+    to_expression,
+)
+from retrieval.guarding import Guard, Lock, guarded, unguarded
+from retrieval.hits import Hits
+from retrieval.items import (
+    column_name,
+    column_names,
+    item_texts,
+    optional_name,
+    validate_items,
+)
 from retrieval.memory.search import Snapshot, StoredItems
 from retrieval.memory.store import IN_MEMORY, MemoryStore
-from retrieval.milvus.index_kinds import milvus_index, search_params
+from retrieval.milvus.index_kinds import milvus_index, most_found, search_params
 from retrieval.milvus.schema import (
     Layout,
     agreed,
@@ -31,13 +48,14 @@ from retrieval.milvus.schema import (
     to_rows,
 )
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
-from retrieval.neighbors import Hits, Neighbors
-from retrieval.queries import distinct, to_days, to_vectors, unit_rows
+from retrieval.neighbors import Kinds, Neighbors, Question
+from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
 # On Lite, from this many queries on, reading the whole collection once beats asking Milvus for
 # each.
 _BULK_QUERIES = 256
+_NO_BOUND = 2**31 - 1
 
 
 class ItemIndex:
@@ -46,6 +64,11 @@ class ItemIndex:
     The collection is created by the first `upsert`, which also fixes which columns it holds. Its
     name is an alias, of which `retrieval.versions` knows more; what it stands for is looked up
     when the index is opened.
+
+    Threads of one process may share an index: one writes at a time, and what is searched meanwhile
+    is the collection as Milvus has it, or as it was read into memory before or after a write. A
+    copy (`copy.deepcopy`) of one in memory has items of its own; one in Milvus is the connection,
+    is shared by copies, and cannot be pickled: open it anew where it is needed.
 
     Args:
         uri: A path ending in ``.db`` for an embedded Milvus Lite, the address of a Milvus server,
@@ -69,8 +92,8 @@ class ItemIndex:
         StoreError: Milvus cannot be reached or opened.
 
     Attributes:
-        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`; an index that
-            threads share needs one that locks.
+        guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`, to time them,
+            or to let one thread in at a time.
     """
 
     def __init__(
@@ -89,6 +112,7 @@ class ItemIndex:
         check_tenant(tenant)
         self.tenant = tenant
         self.guard: Guard = unguarded
+        self._lock = Lock()
         self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
@@ -187,7 +211,12 @@ class ItemIndex:
                 do not fit.
             IndexReplacedError: The name stands for another collection by now.
         """
-        texts = (text,) if isinstance(text, str) else tuple(text)
+        texts, attributes = (
+            tuple(column_names(text, "text")),
+            column_names(attributes, "attributes"),
+        )
+        item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
+        launch_date = optional_name(launch_date, "launch_date")
         clean = validate_items(
             items,
             item_id=item_id,
@@ -216,12 +245,14 @@ class ItemIndex:
         if clean.empty:  # no row tells what its columns hold
             return UpsertCounts()
         joined = item_texts(clean, texts)
-        rows = to_rows(clean, joined, wanted, source)
-        # Another process or tenant may have made it since.
-        there = self._layout or self._checked(self._read_layout())
-        self._layout = self._create(wanted) if there is None else agreed(there, wanted)
+        is_kept_in_memory = isinstance(self._store, MemoryStore)
+        rows = to_rows(clean, joined, wanted, source, is_limited=not is_kept_in_memory)
+        with self._lock:
+            # Another process or tenant may have made it since.
+            there = self._layout or self._checked(self._read_layout())
+            self._layout = self._create(wanted) if there is None else agreed(there, wanted)
         with self._writing():
-            return write_rows(
+            counts = write_rows(
                 self._store,
                 self.encoder,
                 rows,
@@ -231,6 +262,8 @@ class ItemIndex:
                 before_writing=self.refresh,
                 settle=settle,
             )
+        counts.reading.warn(source, stacklevel=4)
+        return counts
 
     @guarded
     def refresh(self) -> None:
@@ -260,11 +293,12 @@ class ItemIndex:
         Raises:
             IndexReplacedError: The name stands for another collection by now.
         """
+        named = item_ids(ids)
         if self._layout is None:
             return 0
-        self.refresh()
         with self._writing():
-            return self._store.delete([str(one) for one in ids])
+            self.refresh()
+            return self._store.delete(named)
 
     def count(self) -> int:
         """Return the number of items."""
@@ -310,8 +344,9 @@ class ItemIndex:
         """
         layout = self.layout
         fields = ["item_id", "text", "label", "launch_day", *layout.fields.values()]
-        found = {row["item_id"]: row for row in self._store.get([str(one) for one in ids], fields)}
-        rows = [found[one] for one in dict.fromkeys(map(str, ids)) if one in found]
+        named = item_ids(ids)
+        found = {row["item_id"]: row for row in self._store.get(named, fields)}
+        rows = [found[one] for one in dict.fromkeys(named) if one in found]
         frame = pd.DataFrame(rows, columns=fields)
         frame["label"] = frame["label"].replace(MISSING_STRING, None)
         days = [to_date(day) for day in frame.pop("launch_day")]
@@ -339,7 +374,7 @@ class ItemIndex:
         Raises:
             InputError: The filter cannot be right, or the collection is empty.
         """
-        parsed = parse_where(where or {}, self.layout.attributes)
+        parsed = parse_where({} if where is None else where, self.layout.attributes)
         return self._in_memory(self.layout).select(labeled=labeled, where=parsed)
 
     @guarded
@@ -355,11 +390,12 @@ class ItemIndex:
         Raises:
             InputError: The collection is empty.
         """
-        rows = {one: row for row, one in enumerate(ids)}
+        named = item_ids(ids)
+        rows = {one: row for row, one in enumerate(dict.fromkeys(named))}
         read = np.full((len(rows), self.layout.encoder.dim), np.nan, dtype=np.float32)
-        for found in self._store.get(ids, ["item_id", "vector"]):
+        for found in self._store.get(list(rows), ["item_id", "vector"]):
             read[rows[found["item_id"]]] = found["vector"]
-        return read
+        return read if len(rows) == len(named) else read[[rows[one] for one in named]]
 
     @guarded
     def neighbors(
@@ -372,8 +408,12 @@ class ItemIndex:
         where: Mapping[str, Condition] | None = None,
         exclude_self: bool = True,
         ids: Sequence[str | None] | None = None,
+        twins: Literal["each", "once"] = "each",
     ) -> Neighbors:
         """Find the k most similar items of each query.
+
+        More than k may be alike: items of one text, as a rule. Which k of them are named goes by
+        launch date, then id. See `voters` for an answer in which all of them have a say.
 
         Args:
             queries: n items as a table with the collection's id and text columns, n texts, or
@@ -385,6 +425,9 @@ class ItemIndex:
             where: Attribute column → a value, a list of values, or a `Between`; all must hold.
             exclude_self: Leave out the item of the query's own id.
             ids: The queries' own ids, where they are texts or vectors; None for one without.
+            twins: ``"each"``: items of one text are neighbors each. ``"once"``: those of one text
+                (one vector, where texts are not kept) and label are one neighbor, with their
+                number as its `count`, and k such are found.
 
         Returns:
             Arrays (n, k), most similar first; rows with fewer neighbors are padded.
@@ -393,31 +436,68 @@ class ItemIndex:
             InputError: A query, date or filter cannot be right, or the collection is empty.
             StoreError: Milvus does not answer or refuses.
         """
-        layout = self.layout
-        vectors, names = to_vectors(queries, ids, layout, self.encoder)
-        days = to_days(as_of, len(vectors))
-        limit = int(k) + (1 if exclude_self else 0)  # Milvus takes no numpy integer
-        if not 1 <= k <= MOST_NEIGHBORS - 1:
-            raise InputError(f"k must be between 1 and {MOST_NEIGHBORS - 1}, got {k}")
-        # Items often read the same; what reads the same and stands at one date is searched once.
-        first, row = distinct(vectors, days)
-        days = None if days is None else days[first]
-        hits = self._search(vectors[first], limit, days, labeled, where or {}, layout)
-        return Neighbors.from_hits(hits[row], names, k, exclude_self=exclude_self)
+        question = self._question(queries, ids, k, as_of, labeled, where, exclude_self=exclude_self)
+        if twins == "once":
+            return question.once(int(k), self._texts)
+        return question.answer(int(k), partial(Neighbors.from_hits, k=int(k)))
+
+    @guarded
+    def voters(
+        self,
+        queries: npt.NDArray[Any],
+        k: int,
+        *,
+        as_of: Any = None,
+        labeled: bool | None = None,
+        where: Mapping[str, Condition] | None = None,
+        ids: Sequence[str | None] | None = None,
+        kinds: Kinds | None = None,
+    ) -> Neighbors:
+        """Find the k most similar items of each query, in an answer that no id has a say in.
+
+        Items that tie, in similarity to six digits, and have one label are one neighbor with their
+        number. Where more tie for the last of the k places than there are, they share them. A
+        server finds at most 16,384 of those that tie.
+
+        Args:
+            queries: As in `neighbors`, like the arguments up to `ids`.
+            k: How many.
+            as_of: See there.
+            labeled: See there.
+            where: See there.
+            ids: See there; an item of the query's own id is left out.
+            kinds: Item id → what else tells items apart that tie, beside their label.
+
+        Returns:
+            Arrays (n, k) or, where many labels tie, wider.
+        """
+        question = self._question(queries, ids, k, as_of, labeled, where, exclude_self=True)
+        return question.answer(int(k), partial(Neighbors.together, k=int(k), kinds=kinds))
 
     def drop(self) -> None:
         """Remove the collection and all its versions; of a tenant, its own items only."""
         if self.tenant is not None:
             self.delete(self.ids())
             return
-        self._store.drop()
-        self._layout = None
-        self._snapshot = None
+        with self._lock:
+            self._store.drop()
+            self._layout = None
+            self._snapshot = None
 
     def close(self) -> None:
         """Disconnect from Milvus, and free the lock of a Lite file."""
         self._snapshot = None
         self._store.close()
+
+    def as_now(self) -> ItemIndex:
+        """Return an index that goes on answering as this one does now; of Milvus, this one."""
+        if not isinstance(self._store, MemoryStore) or self._layout is None:
+            return self
+        with self._lock:
+            snapshot = self._in_memory(self._layout)
+            now = copy.copy(self)
+            now._snapshot = snapshot
+        return now
 
     def __enter__(self) -> ItemIndex:
         """Return itself."""
@@ -434,6 +514,31 @@ class ItemIndex:
     def __sklearn_clone__(self) -> ItemIndex:
         """Share the connection between clones of an estimator."""
         return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ItemIndex:
+        """Share the connection between copies, too; items in memory are copied."""
+        if not isinstance(self._store, MemoryStore):
+            return self
+        with self._lock:
+            other = copy.copy(self)
+            other._store = copy.deepcopy(self._store, memo)
+            other._lock = Lock()
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Travel to another process with the items that are in memory.
+
+        Raises:
+            InputError: The items are in Milvus, whose connection cannot travel.
+        """
+        if not isinstance(self._store, MemoryStore):
+            raise InputError(
+                f"the index {self.collection!r} in {self.uri} is a connection to Milvus, which "
+                "cannot be pickled: open it anew there with ItemIndex(uri, encoder, collection); a "
+                "classifier or forecaster is taken along by save(path) and load(path, index=...)"
+            )
+        with self._lock:
+            return {**self.__dict__, "_snapshot": None}
 
     # --- opening and creating --------------------------------------------------------------------
 
@@ -453,14 +558,15 @@ class ItemIndex:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Refuse to write where nobody reads.
+        """Write alone, and refuse to write where nobody reads.
 
         Asked again afterwards: what is acknowledged was there before the name was moved, and
         whoever moves it carries that over.
         """
-        self._require_current()
-        yield
-        self._require_current()
+        with self._lock:
+            self._require_current()
+            yield
+            self._require_current()
 
     def _require_current(self) -> None:
         if not self._store.is_current():
@@ -471,19 +577,57 @@ class ItemIndex:
 
     # --- searching -------------------------------------------------------------------------------
 
+    def _question(
+        self,
+        queries: Any,
+        ids: Sequence[str | None] | None,
+        k: int,
+        as_of: Any,
+        labeled: bool | None,
+        where: Mapping[str, Condition] | None,
+        *,
+        exclude_self: bool,
+    ) -> Question:
+        layout = self.layout
+        require_count(k, "k", most=MOST_NEIGHBORS - 1)
+        if not isinstance(labeled, (bool, np.bool_, type(None))):
+            raise InputError(f"labeled must be True, False or None, got {labeled!r}")
+        vectors, names = to_vectors(queries, ids, layout, self.encoder)
+        days = to_days(as_of, len(vectors))
+        parsed = parse_where({} if where is None else where, layout.attributes)
+        # Items often read the same; what reads the same and stands at one date is searched once.
+        first, kind = distinct(vectors, days)
+        vectors, days = vectors[first], None if days is None else days[first]
+
+        def search(rows: npt.NDArray[np.intp], limit: int) -> Hits:
+            when = None if days is None else days[rows]
+            return self._search(vectors[rows], limit, when, labeled, parsed, layout)
+
+        most = _NO_BOUND if self._is_exact_on_lite(layout) else most_found(layout.index)
+        return Question(search, kind, names, exclude_self, most)
+
+    def _texts(self, ids: list[str]) -> Kinds:
+        """Return a number for the text of each item, or its vector, where texts are not kept."""
+        field = "text" if self.layout.store_text else "vector"
+        rows = self._store.get(ids, ["item_id", field])
+        told = [row[field] if field == "text" else np.float32(row[field]).tobytes() for row in rows]
+        number = pd.factorize(pd.Series(told, dtype=object))[0].tolist()
+        return {row["item_id"]: one for row, one in zip(rows, number, strict=True)}
+
     def _search(
         self,
         vectors: npt.NDArray[np.float32],
         limit: int,
         as_of: npt.NDArray[np.int64] | None,
         labeled: bool | None,
-        where: Mapping[str, Condition],
+        parsed: ParsedWhere,
         layout: Layout,
     ) -> Hits:
-        parsed = parse_where(where, layout.attributes)
         if len(vectors) == 0:
             return Hits.empty(0, limit)
-        is_bulk = len(vectors) >= _BULK_QUERIES and self._is_exact_on_lite(layout)
+        is_bulk = len(vectors) >= _BULK_QUERIES or limit > MOST_NEIGHBORS
+        is_bulk = is_bulk and self._is_exact_on_lite(layout)
+        # Without a lock: a snapshot stays as it is, and is let go of before anything is written.
         if is_bulk or self._snapshot is not None or isinstance(self._store, MemoryStore):
             snapshot = self._in_memory(layout)
             return snapshot.search(vectors, limit, as_of=as_of, labeled=labeled, where=parsed)
@@ -500,11 +644,13 @@ class ItemIndex:
 
     def _in_memory(self, layout: Layout) -> Snapshot:
         """Read the collection; where later searches gain by it, it is kept until a write."""
-        if self._snapshot is not None:
-            return self._snapshot
-        snapshot = Snapshot.read(self._store, layout)
-        if self._is_exact_on_lite(layout):
-            self._snapshot = snapshot
+        kept = self._snapshot
+        if kept is not None:
+            return kept
+        with self._lock:  # not while another thread writes: what was read then would be kept
+            snapshot = self._snapshot or Snapshot.read(self._store, layout)
+            if self._is_exact_on_lite(layout):
+                self._snapshot = snapshot
         return snapshot
 
     def _is_exact_on_lite(self, layout: Layout) -> bool:
@@ -517,6 +663,10 @@ def made_encoder(
     """Return the encoder itself, or the one that a collection was filled with."""
     if isinstance(encoder, Encoder):
         return encoder
+    if encoder is not None and not callable(encoder):
+        raise InputError(
+            f"encoder must be of Encoder, got {type(encoder).__name__}: {encoder!r:.80}"
+        )
     make = encoder or Encoder
     return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
 
@@ -524,6 +674,7 @@ def made_encoder(
 def _open_store(
     uri: str, collection: str, token: str | None, timeout: float, tenant: str | None
 ) -> Store | MemoryStore:
+    require_kind(collection, "collection", str)
     if uri != IN_MEMORY:
         return Store(uri, collection, token=token, timeout=timeout, tenant=tenant)
     if tenant is not None:

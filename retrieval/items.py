@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import numbers
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import pandera.pandas as pa
 from pandas.api import types as dtypes
 from pandera.errors import SchemaErrors
 
+from retrieval.arguments import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
 
 _YEARS = (1700, 2261)
@@ -37,7 +39,8 @@ def validate_items(
 
     Args:
         items: One row an item.
-        item_id: Column of unique, non-empty ids.
+        item_id: Column of unique, non-empty ids. Columns that are named by numbers, as those of a
+            file without a header, go by these as strings.
         text: Column or columns that describe the item; single ones may be empty, all of them not.
         label: Column of labels; missing means unlabeled.
         launch_date: Column of dates; missing means "has always been there".
@@ -52,11 +55,18 @@ def validate_items(
         TableError: Lists the first offenders, with row (the first data row is row 1), item and
             column.
     """
-    texts = [text] if isinstance(text, str) else list(text)
+    items = named_columns(items, source)
+    texts, attributes = column_names(text, "text"), column_names(attributes, "attributes")
+    item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
+    launch_date = optional_name(launch_date, "launch_date")
     wanted = list(dict.fromkeys([item_id, *texts, label, launch_date, *attributes]))
     columns = [column for column in wanted if column is not None]
+    if not texts:
+        raise InputError("text: name the column, or columns, that hold the text")
     _require_columns(items, columns, source)
     clean = items[columns].reset_index(drop=True)
+    for column in columns:
+        _require_characters(clean[column], source)
 
     clean[item_id] = _as_ids(clean[item_id], source)
     rules = {**dict.fromkeys([item_id, *texts], _TEXT), item_id: _ID}
@@ -71,6 +81,56 @@ def validate_items(
                 rules[column] = _NUMBER
     _require_order(clean, rules, texts, source)
     return clean
+
+
+def named_columns(items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
+    """Return the table with columns that are named by strings.
+
+    Raises:
+        InputError: It is no table.
+    """
+    if not isinstance(items, pd.DataFrame):
+        raise InputError(f"{source}: expected a pandas DataFrame, got {type(items).__name__}")
+    if all(isinstance(name, str) for name in items.columns):
+        return items
+    return items.set_axis([str(name) for name in items.columns], axis=1)
+
+
+def column_names(names: object, what: str) -> list[str]:
+    """Return the names of one column or several; numbers as strings, as in `named_columns`.
+
+    Args:
+        names: A name, or several.
+        what: How messages call them.
+
+    Raises:
+        InputError: One is neither a string nor a number.
+    """
+    several = isinstance(names, (list, tuple, pd.Index, np.ndarray, pd.Series, dict))
+    is_flat = not isinstance(names, np.ndarray) or names.ndim == 1
+    listed = list(names) if several and is_flat else [names]  # type: ignore[call-overload]
+    wrong = [
+        one
+        for one in listed
+        if not isinstance(one, (str, numbers.Integral)) or isinstance(one, bool)
+    ]
+    if wrong:
+        raise InputError(f"{what}: not the name of a column: {wrong[0]!r}")
+    for one in listed:
+        require_characters(str(one), what)
+    return [str(one) for one in listed]
+
+
+def column_name(name: object, what: str) -> str:
+    """Return the name of one column, as `column_names` does."""
+    if isinstance(name, (list, tuple, dict, np.ndarray, pd.Index, pd.Series)):
+        raise InputError(f"{what}: not the name of one column: {name!r}")
+    return column_names(name, what)[0]
+
+
+def optional_name(name: object, what: str) -> str | None:
+    """Return the name of one column, or None where there is none."""
+    return None if name is None else column_name(name, what)
 
 
 def item_texts(items: pd.DataFrame, text: str | Sequence[str]) -> pd.Series:
@@ -102,8 +162,6 @@ def content_ids(contents: Iterable[str]) -> list[str]:
 
 
 def _require_columns(items: pd.DataFrame, columns: Sequence[str], source: str) -> None:
-    if not isinstance(items, pd.DataFrame):
-        raise InputError(f"{source}: expected a pandas DataFrame, got {type(items).__name__}")
     missing = [column for column in columns if column not in items.columns]
     if missing:
         there = ", ".join(map(str, items.columns)) or "none"
@@ -164,6 +222,12 @@ def _as_attribute(values: pd.Series) -> pd.Series:
     if dtypes.is_numeric_dtype(values) and not dtypes.is_bool_dtype(values):
         return values.astype("float64")
     return values.astype(object).map(str, na_action="ignore").astype("str")
+
+
+def _require_characters(values: pd.Series, source: str) -> None:
+    if dtypes.is_object_dtype(values):  # pandas' own strings are encoded already
+        bad = [isinstance(one, str) and has_half_character(one) for one in values]
+        _refuse(values, pd.Series(bad, index=values.index, dtype=bool), HALF, source)
 
 
 @dataclass(frozen=True)

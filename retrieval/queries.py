@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
+from retrieval.arguments import require_characters
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
 from retrieval.milvus.schema import Layout, day_number
+
+_SEVERAL = (list, tuple, pd.Series, pd.DataFrame, pd.Index, np.ndarray, ExtensionArray)
 
 # How far the length of a float32 unit vector may be from 1.
 _ROUNDING = 1e-6
@@ -26,24 +32,76 @@ def to_vectors(
     Raises:
         InputError: A query cannot be used; the message says which.
     """
+    reading, names = to_reading(queries, ids, layout, encoder)
+    return reading.vectors, names
+
+
+def to_reading(
+    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
+) -> tuple[Reading, npt.NDArray[np.object_]]:
+    """Turn queries into vectors, with what could not be read, and the queries' own ids (n,).
+
+    Raises:
+        InputError: A query cannot be used; the message says which.
+    """
     if isinstance(queries, str):
         raise InputError("queries is a single string; pass a list of texts")
+    if not isinstance(queries, _SEVERAL) or (
+        isinstance(queries, np.ndarray) and queries.ndim != (2 if queries.dtype.kind == "f" else 1)
+    ):
+        shape = f" of shape {queries.shape}" if isinstance(queries, np.ndarray) else ""
+        raise InputError(
+            "queries must be a table, a list of texts, or vectors (n, d) of decimal numbers, got "
+            f"{type(queries).__name__}{shape}"
+        )
     if isinstance(queries, pd.DataFrame):
         if ids is not None:
             raise InputError("ids belong to texts or vectors; an item table brings its own")
         clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
         texts = item_texts(clean, layout.text).tolist()
-        return encoder.encode(texts), clean[layout.item_id].to_numpy(dtype=object)
+        return encoder.read(texts), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
         vectors = unit_rows(queries, layout.encoder.dim)
+        every = np.ones(len(vectors), dtype=bool)
+        reading = Reading(vectors, every, ~every)
     else:
-        vectors = encoder.encode(list(queries))
-    if ids is not None and len(ids) != len(vectors):
-        raise InputError(f"{len(ids)} ids for {len(vectors)} queries")
-    names = np.full(len(vectors), None, dtype=object)
+        reading = encoder.read(list(queries))
+    n = len(reading.vectors)
+    names = np.full(n, None, dtype=object)
     if ids is not None:
+        is_flat = np.ndim(ids) == 1 if isinstance(ids, (np.ndarray, pd.DataFrame)) else True
+        if not is_flat or not isinstance(ids, _SEVERAL):
+            raise InputError(f"ids must be a list of item ids, got {type(ids).__name__}")
+        if len(ids) != n:
+            raise InputError(f"{len(ids)} ids for {n} queries")
         names[:] = [None if one is None else str(one) for one in ids]
-    return vectors, names
+    return reading, names
+
+
+def item_ids(ids: Any) -> list[str]:
+    """Return item ids as strings.
+
+    Args:
+        ids: Several strings or whole numbers.
+
+    Raises:
+        InputError: It is one, or one of them is neither.
+    """
+    is_one = isinstance(ids, np.ndarray) and ids.ndim != 1
+    if (
+        is_one
+        or isinstance(ids, (str, bytes, Mapping, pd.DataFrame))
+        or not isinstance(ids, Iterable)
+    ):
+        given = f"the string {ids!r}" if isinstance(ids, str) else repr(ids)[:80]
+        raise InputError(f"ids must be a list of item ids, got {given}")
+    listed = list(ids)
+    for place, one in enumerate(listed, start=1):
+        if not isinstance(one, (str, numbers.Integral)) or isinstance(one, bool):
+            raise InputError(f"ids: number {place} is not an item id: {one!r}")
+        if isinstance(one, str):
+            require_characters(one, f"ids: number {place}")
+    return [str(one) for one in listed]
 
 
 def to_days(as_of: Any, n: int) -> npt.NDArray[np.int64] | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoding.encoder import Encoder, progress_bar
+from retrieval.encoding.reading import ReadingCounts
 from retrieval.memory.store import MemoryStore
 from retrieval.milvus.store import UPSERT_ROWS, Store
 
@@ -25,11 +26,38 @@ _STALLED_SECONDS, _POLL_SECONDS = 300.0, 0.5
 
 @dataclass(frozen=True)
 class UpsertCounts:
-    """What an upsert did, in rows."""
+    """What an upsert did, in rows.
+
+    Attributes:
+        new: Rows that were not there.
+        changed: Rows that were there otherwise.
+        unchanged: Rows that were there as they are.
+        reading: How many of the texts that were encoded could not be read.
+    """
 
     new: int = 0
     changed: int = 0
     unchanged: int = 0
+    reading: ReadingCounts = field(default=ReadingCounts(), compare=False, repr=False)
+
+    def rows(self) -> dict[str, int]:
+        """Return the numbers of rows by name; of texts that were not read, or cut, where any."""
+        bad = {"unread": self.reading.unread, "cut": self.reading.cut}
+        return {
+            "new": self.new,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            **{name: count for name, count in bad.items() if count},
+        }
+
+    def __add__(self, other: UpsertCounts) -> UpsertCounts:
+        """Count both."""
+        return UpsertCounts(
+            self.new + other.new,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+            self.reading + other.reading,
+        )
 
 
 def write_rows(
@@ -87,12 +115,14 @@ def _write_batch(
         for position, row in enumerate(rows)
         if known.get(row["item_id"]) != row["content_hash"]
     ]
+    seen = ReadingCounts()
     if stale:
-        made = (
-            encoder.encode([texts[position] for position in stale], progress=False)
-            if vectors is None
-            else vectors[stale]
-        )
+        if vectors is None:
+            some = [texts[position] for position in stale]
+            reading = encoder.read(some, progress=False)
+            made, seen = reading.vectors, ReadingCounts.of(some, reading)
+        else:
+            made = vectors[stale]
         before_writing()
         store.upsert(
             [
@@ -106,6 +136,7 @@ def _write_batch(
         new=counts.new + new,
         changed=counts.changed + len(stale) - new,
         unchanged=counts.unchanged + len(rows) - len(stale),
+        reading=counts.reading + seen,
     )
 
 

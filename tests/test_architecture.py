@@ -39,6 +39,7 @@ PUBLIC_NAMES = {
         "StoreUnavailableError",
         "StoredItems",
         "TableError",
+        "UnreadTextWarning",
         "UpsertCounts",
     },
     "classifiers": {
@@ -53,6 +54,7 @@ PUBLIC_NAMES = {
         "BacktestResult",
         "Columns",
         "FewLaunchesWarning",
+        "ForecastWarning",
         "LaunchForecaster",
         "ModelOptions",
         "SalesRules",

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from forecasting import LaunchForecaster, backtest
-from forecasting.data.panel import build_panel
+from forecasting.data.items import item_lives
+from forecasting.data.sales import Sales
 from forecasting.evaluation.backtest import BacktestResult
 from forecasting.evaluation.cohorts import Cohort, make_cohorts
 from pipelines.demo.complete_journey import (
@@ -85,8 +86,8 @@ class Trial:
 
     def cohorts(self) -> list[Cohort]:
         """Return the launches that `backtest` scores, with what they sold."""
-        ids, dates = self.items["product_id"], self.items["launch_date"]
-        panel = build_panel(self.sales, ids, dates, freq="W-MON")
+        lives = item_lives(self.items["product_id"], self.items["launch_date"])
+        panel = Sales.read(self.sales, lives, freq="W-MON").panel()
         return make_cohorts(
             panel, HORIZON, cutoffs=self.cutoffs, n_windows=None, step=1, last=self.last
         )

@@ -68,7 +68,8 @@ def _write(folder: Path, rows: int) -> None:
 
 
 def _measure(way: str, folder: Path) -> None:
-    from forecasting.data.panel import build_panel
+    from forecasting.data.items import item_lives
+    from forecasting.data.sales import Sales
     from pipelines.tables.reader import read_table
     from pipelines.tables.sql import SqlQuery
 
@@ -81,7 +82,7 @@ def _measure(way: str, folder: Path) -> None:
         rows, read = len(sales), _peak()
         ids = pd.Series(sales["unique_id"].unique())
         launch = pd.Series(pd.NaT, index=ids.index, dtype="datetime64[ns]")
-        build_panel(sales, ids, launch, freq="W-MON")
+        Sales.read(sales, item_lives(ids, launch), freq="W-MON").panel()
         built = _peak()
     seconds = time.perf_counter() - started
     print(f"{way:<16} {rows:>10,} {seconds:>8.1f} {read:>7.2f} GB {built:>8.2f} GB")

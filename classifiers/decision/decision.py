@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,7 @@ class Decision:
         scaling: Calibrates what they say together.
         novelty: Tells items of none of the labels.
         closeness: Label → how similar its examples are to their own neighbors.
+        sizes: Label → how many examples it had, or `plenty` if it had more.
         label_sets: For sets that hold the true label; None where there are no answers.
         thresholds: Label → probability from which an item has it, where items have several.
         tilt: Label → factor of its probability (prior correction); None for none.
@@ -38,6 +39,7 @@ class Decision:
     scaling: Scaling
     novelty: Novelty
     closeness: Mapping[str, float]
+    sizes: Mapping[str, int] = field(default_factory=dict)
     label_sets: LabelSets | None = None
     thresholds: Mapping[str, float] | None = None
     tilt: Mapping[str, float] | None = None
@@ -120,6 +122,13 @@ class Decision:
         usual = float(np.median(list(self.closeness.values()))) if self.closeness else 0.0
         closeness = np.array([self.closeness.get(name, usual) for name in names])
         return novelty_features(similarity, proba, closeness)
+
+    def sizes_of(
+        self, names: npt.NDArray[np.object_], counts: npt.NDArray[np.integer]
+    ) -> npt.NDArray[np.int64]:
+        """Return how many examples labels had when this was learned; of later ones how many now."""
+        pairs = zip(names.tolist(), counts.tolist(), strict=True)
+        return np.array([self.sizes.get(name, now) for name, now in pairs], dtype=np.int64)
 
     def chosen(self, proba: FloatArray, names: npt.NDArray[np.object_]) -> BoolArray:
         """Tell which labels each item has, (n, C), where it can have any number."""

@@ -3,18 +3,24 @@
 An item of no known label lies far from its neighbors, and they disagree. How much each of these
 counts is learned without a single such item: every example plays the stranger once, with all
 examples of its own label hidden from it. Real ones, where given, take the strangers' place.
+
+An item of a label of few examples lies farther from them than is usual, as a stranger does. Where
+held-out items of labels of some size would be called unknown too often, an item counts as known,
+too, if such a label is as probable for it as for most of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_curve
 
-from classifiers.arrays import FloatArray
+from classifiers.arrays import BoolArray, FloatArray
+from classifiers.decision.like_sized import conformal_quantile, limits_by_size, limits_of
 from classifiers.scorers.temperature import FEWEST
 
 NEAR = 5
@@ -23,6 +29,8 @@ NEAR = 5
 # grocer's products; about half of what has to do with neither does.
 _STRANGE = 0.2
 N_FEATURES = 6
+_TOLERATED = 2
+_NEVER = -1.0
 _DIGITS = 6
 
 
@@ -84,11 +92,14 @@ class Novelty:
         coef: (6,) weight of each feature.
         intercept: Of the score.
         threshold: Scores above it are of items unknown.
+        doubts: Class of size → how far from sure a label of it may be (one minus its probability)
+            for an item of a higher score to count as known all the same. Below 0: never.
     """
 
     coef: FloatArray
     intercept: float
     threshold: float
+    doubts: Mapping[int, float] = field(default_factory=dict)
 
     @classmethod
     def unlearned(cls) -> Novelty:
@@ -101,6 +112,47 @@ class Novelty:
         """Return (n,) scores, higher for items less like anything known."""
         scores: FloatArray = features @ self.coef + self.intercept
         return scores.round(_DIGITS)
+
+    def knows(
+        self, scores: FloatArray, proba: FloatArray, sizes: npt.NDArray[np.integer]
+    ) -> BoolArray:
+        """Tell which items are not new, (n,).
+
+        Args:
+            scores: (n,) of the items; NaN where nothing could be seen, which is new.
+            proba: (n, C) of the labels.
+            sizes: (C,) how many examples they have.
+        """
+        most = limits_of(self.doubts, sizes, _NEVER)
+        is_like = ((1 - proba <= most + np.finfo(np.float64).eps) & (most >= 0)).any(axis=1)
+        known: BoolArray = (scores <= self.threshold) | (is_like & ~np.isnan(scores))
+        return known
+
+    def fair_to(
+        self, scores: FloatArray, doubts: FloatArray, sizes: npt.NDArray[np.integer], alarms: float
+    ) -> Novelty:
+        """Return one that knows items of labels of any size.
+
+        Args:
+            scores: (m,) of held-out items.
+            doubts: (m,) one minus the probability of the true label of each.
+            sizes: (m,) how many examples that label has.
+            alarms: Share of items that may be called unknown. Of no size it is more than twice
+                that: to hold the share itself for labels of five examples would cost most of the
+                strangers that are found (BANKING77: .64 become .3, against .53 for twice it).
+        """
+        share = 1 - _TOLERATED * alarms
+        if not 0 < share < 1:
+            return self
+        left = np.where(scores <= self.threshold, _NEVER, doubts)
+        limits = limits_by_size(left, sizes, share, _NEVER)
+        # Too few answers do not tell how many would be left.
+        few = limits_by_size(doubts, sizes, share, _NEVER).by_size
+        found = {
+            size: limit if size in limits.assured else few[size]
+            for size, limit in limits.by_size.items()
+        }
+        return replace(self, doubts=found)
 
 
 def fit_novelty(
@@ -128,9 +180,9 @@ def fit_novelty(
     coef = model.coef_[0] / spread
     novelty = Novelty(coef, float(model.intercept_[0] - middle @ coef), float("inf"))
     if outside is None:
-        threshold = float(np.quantile(novelty.score(known), 1 - false_alarm_rate))
+        threshold = conformal_quantile(novelty.score(known), 1 - false_alarm_rate)
     else:
         false_alarms, found, thresholds = roc_curve(is_new, novelty.score(features))
         # roc_curve calls positive from the threshold on, `known` only past it.
         threshold = float(np.nextafter(thresholds[(found - false_alarms).argmax()], -np.inf))
-    return Novelty(coef, novelty.intercept, threshold)
+    return replace(novelty, threshold=threshold)

@@ -20,6 +20,7 @@ from classifiers.evaluation.evaluation import Evaluation, score
 from classifiers.evaluation.metrics import group_codes
 from classifiers.evaluation.predictions import Answers, answer, as_rows, one_label_each
 from classifiers.inputs import Labels, LabelTexts, Texts
+from classifiers.labels.spelling import normalize_labels
 from classifiers.neighbor_classifier import NeighborClassifier
 from retrieval import InputError
 
@@ -73,6 +74,8 @@ def cross_evaluate(
     if classifier.index is not None:
         raise InputError("cross-validation needs a classifier without an index of its own")
     table, truth = as_rows(X), one_label_each(X, y)
+    if classifier.normalize_labels:
+        truth[:] = normalize_labels(truth)
     others = None if outside is None else as_rows(outside)
     drawn = None if sample is None else sample_rows(len(truth), sample, groups=groups, seed=seed)
     splits = fold_rows(truth, folds, groups=groups, seed=seed) if drawn is None else [drawn]

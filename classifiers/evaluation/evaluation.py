@@ -62,7 +62,8 @@ class Evaluation:
         baseline: The scores of naming labels by their frequency among the examples, for every item
             alike.
         counts: `items`, `labels` (that occur), `unknown_label_items` (their label is not among the
-            classifier's), `tail_items` and `tail_labels`, `twins` (items with a labeled item that
+            classifier's), `unassured_items` (they got a label, and a label set, for which coverage
+            is not assured), `tail_items` and `tail_labels`, `twins` (items with a labeled item that
             reads the same), `outside` (items of none of the labels: those given, and those of
             unknown labels), `groups`.
         answers: One row an item; see `classifiers.evaluation.predictions.Answers.items`.
@@ -259,6 +260,7 @@ def _counts(answers: Answers, groups: Sequence[Any] | None) -> dict[str, int]:
         "items": len(items),
         "labels": items["label"].nunique(),
         "unknown_label_items": int((~items["label_known"]).sum()),
+        "unassured_items": int((~items["assured"] & items["label_set"].notna()).sum()),
         "tail_items": int(tail.sum()),
         "tail_labels": items.loc[tail, "label"].nunique(),
         "twins": int(items["twin"].sum()),

@@ -13,7 +13,8 @@ import pandas as pd
 
 from classifiers.arrays import FloatArray
 from classifiers.evaluation.metrics import hits
-from classifiers.inputs import Labels, Texts
+from classifiers.inputs import Labels, Texts, told_labels
+from classifiers.labels.spelling import normalize_labels
 from retrieval import InputError
 
 TOP = 5
@@ -47,7 +48,8 @@ class Answers:
             `squared_error` (summed over labels), `examples` (of the true label, that the classifier
             had; NaN if that is not known), `label_known` (whether the true label is among the
             classifier's), `known`, `novelty`, `label_set` (None where there are too few
-            examples for one),
+            examples for one), `assured` (whether sets of items of the predicted label hold it as
+            often as promised),
             `in_set`, `set_size`, `twin` (whether a labeled item reads the same).
         baseline: The same rows, columns `label` to `label_known`.
         outside: `item_id`, `label` (predicted), `known` and `novelty` of items of none of the
@@ -84,6 +86,8 @@ def answer(
             classifier's.
     """
     table, truth = as_rows(X), one_label_each(X, y)
+    if getattr(classifier, "normalize_labels", False):
+        truth[:] = normalize_labels(truth, classifier.classes_)
     _check_kind(truth, classifier.classes_)
     shares = _shares(
         classifier.classes_, pd.Series(truth).value_counts() if examples is None else examples
@@ -114,11 +118,13 @@ def one_label_each(X: Texts, y: Labels) -> npt.NDArray[np.object_]:
     Raises:
         InputError: X and y differ in length or are empty, or a label is missing or a list.
     """
-    values = [value.strip() if isinstance(value, str) else value for value in y]
+    values: list[Any] = [
+        value.strip() if isinstance(value, str) else value for value in told_labels(y)
+    ]
     if len(values) != len(X) or not values:
         raise InputError(f"X has {len(X)} rows and y has {len(values)}; they must be equal, not 0")
     for row, value in enumerate(values, start=1):
-        if isinstance(value, (list, tuple, set)):
+        if isinstance(value, (list, tuple, set, frozenset, np.ndarray)):
             raise InputError(f"y: row {row} holds several labels; one label an item is scored")
         if value == "" or pd.isna(value):
             raise InputError(f"y: row {row} has no label; leave it out")
@@ -185,6 +191,7 @@ def _described(scored: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         "known": labels["known"].to_numpy(dtype=bool),
         "novelty": labels["novelty"].to_numpy(dtype=np.float64),
         "label_set": pd.Series(sets, dtype=object),
+        "assured": labels["assured"].to_numpy(dtype=bool),
         "in_set": [one is not None and label in one for label, one in pairs],
         "set_size": [np.nan if one is None else len(one) for one in sets],
         "twin": np.array(nearest, dtype=np.float64) >= _SAME_TEXT,

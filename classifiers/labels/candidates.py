@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,14 @@ def allowed_labels(candidates: Candidates, classes: npt.NDArray[Any], n: int) ->
         InputError: A label is not one of the classes, an item is left without any, or there are
             lists for another number of items.
     """
-    if isinstance(candidates, str):
-        raise InputError(f"candidates must be a list of labels, got the string {candidates!r}")
+    is_one = isinstance(candidates, np.ndarray) and not candidates.ndim
+    if (
+        is_one
+        or isinstance(candidates, (str, bytes, Mapping))
+        or not isinstance(candidates, Iterable)
+    ):
+        given = f"the string {candidates!r}" if isinstance(candidates, str) else repr(candidates)
+        raise InputError(f"candidates must be a list of labels, got {given}")
     position = {label: place for place, label in enumerate(classes.tolist())}
     each = list(candidates)
     if not any(isinstance(one, (list, tuple, set, frozenset, np.ndarray)) for one in each):
@@ -55,12 +61,19 @@ def restrict(proba: FloatArray, allowed: BoolArray, *, exclusive: bool) -> Float
     return shares
 
 
-def _row(labels: Sequence[Any], position: dict[Any, int], where: str) -> BoolArray:
+def _row(labels: Any, position: dict[Any, int], where: str) -> BoolArray:
+    is_list = isinstance(labels, (list, tuple, set, frozenset, np.ndarray))
+    if not is_list or (isinstance(labels, np.ndarray) and labels.ndim != 1):
+        raise InputError(
+            f"{where} must be a list of labels, as for other items, got {labels!r}; all labels of "
+            "the classifier are its classes_"
+        )
     row = np.zeros(len(position), dtype=bool)
     for label in labels:
-        if label not in position:
-            close = difflib.get_close_matches(str(label), map(str, position), n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+        if not isinstance(label, Hashable) or label not in position:
+            written = {str(one): one for one in position}
+            close = difflib.get_close_matches(str(label), written, n=1)
+            hint = f"; did you mean {written[close[0]]!r}?" if close else ""
             there = ", ".join(first_few(list(position), repr, most=_SHOWN))
             raise InputError(f"{where}: unknown label {label!r}{hint} (there are: {there})")
         row[position[label]] = True

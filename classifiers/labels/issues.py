@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.sparse import csr_array
 
 from classifiers.arrays import BoolArray, FloatArray, Positions
-from classifiers.inputs import LABEL, Labels, Texts, labeled_examples
+from classifiers.inputs import LABEL, Labels, Texts, labeled_examples, told_labels
 from classifiers.scorers.votes import count_votes, vote_weights
 from retrieval import (
     IN_MEMORY,
@@ -18,6 +18,9 @@ from retrieval import (
     InputError,
     ItemIndex,
     item_texts,
+    require_count,
+    require_kind,
+    require_number,
 )
 
 # Chosen on BANKING77 with 5 % of the labels flipped, to any label and to that of a near neighbor.
@@ -84,19 +87,22 @@ def label_issues(
         InputError: Lengths differ, a text or label is missing, an example has several labels, there
             are fewer than two different ones, or a parameter is out of range.
     """
-    _check_parameters(k, duplicate_similarity)
-    if any(isinstance(label, (list, tuple, set)) for label in y):
+    require_count(k, "k")
+    require_kind(encoder, "encoder", Encoder, or_none=True)
+    require_number(duplicate_similarity, "duplicate_similarity", 0, below=1, closed=True)
+    examples = labeled_examples(X, told_labels(y, stacklevel=3), text=text, item_id=item_id)
+    if not examples.exclusive:
         raise InputError("y holds lists of labels; pass one label for each example")
-    examples = labeled_examples(X, y, text=text, item_id=item_id)
     if len(examples.classes) < 2:
         only = str(examples.classes[0])
         raise InputError(f"every label in y is {only!r}; it takes two to find one that is wrong")
     texts = item_texts(examples.table, examples.text)
     names = pd.Index([str(label) for label in examples.classes])
     codes = names.get_indexer(pd.Index(examples.table[LABEL]))
-    vectors, near = _neighbors_of_each(texts, encoder or Encoder(), min(k, len(texts) - 1))
+    stored = examples.table[LABEL]
+    vectors, near = _neighbors_of_each(texts, stored, encoder or Encoder(), min(k, len(texts) - 1))
     partner = _contradicting_duplicate(near, codes, duplicate_similarity)
-    judges = _Near(near.rows, np.where(partner, np.nan, near.similarity))
+    judges = near.without_one(partner)
     opinion = _judge(vectors, judges, codes, len(names))
     witness = _witnesses(near, codes, opinion.suggested, partner)
 
@@ -122,15 +128,25 @@ def label_issues(
 
 @dataclass(frozen=True)
 class _Near:
-    """The k most similar other examples of each example, nearest first.
+    """The k most similar other examples of each example, nearest first, twins of a label once.
 
     Attributes:
         rows: (n, k) their positions; -1 where there is none.
         similarity: (n, k) cosine similarities; NaN where there is none, or one that may not vote.
+        count: (n, k) how many examples each stands for.
+        places: (n, k) how many of the k votes it has.
     """
 
     rows: Positions
     similarity: FloatArray
+    count: Positions
+    places: FloatArray
+
+    def without_one(self, chosen: BoolArray) -> "_Near":
+        """Return the same, one example less where chosen, (n, k)."""
+        left = np.where(chosen, 1 - 1 / np.maximum(self.count, 1), 1.0)
+        similarity = np.where(left > 0, self.similarity, np.nan)
+        return _Near(self.rows, similarity, self.count - chosen, self.places * left)
 
 
 @dataclass(frozen=True)
@@ -142,25 +158,20 @@ class _Opinion:
     agreement: FloatArray
 
 
-def _check_parameters(k: int, duplicate_similarity: float) -> None:
-    if not isinstance(k, (int, np.integer)) or isinstance(k, bool) or k < 1:
-        raise InputError(f"k must be an integer of at least 1, got {k!r}")
-    if not 0 < duplicate_similarity <= 1:
-        raise InputError(f"duplicate_similarity must be in (0, 1], got {duplicate_similarity!r}")
-
-
 def _neighbors_of_each(
-    texts: pd.Series, encoder: Encoder, k: int
+    texts: pd.Series, labels: pd.Series, encoder: Encoder, k: int
 ) -> tuple[npt.NDArray[np.float32], _Near]:
     """Embed the texts and search for each among the others, in an index in memory."""
     rows = [str(row) for row in range(len(texts))]
     items = pd.DataFrame({"item_id": rows, "text": texts.to_numpy(dtype=object)})
+    items["label"] = labels.to_numpy(dtype=object)
     index = ItemIndex(IN_MEMORY, encoder)
-    index.upsert(items, text="text")
+    index.upsert(items, text="text", label="label", source="examples")
     vectors = encoder.encode(items["text"].tolist())
-    found = index.neighbors(vectors, k=k, ids=rows)
+    found = index.voters(vectors, k=k, ids=rows)
     positions = np.where(found.valid, found.ids, "-1").astype(np.intp)
-    return vectors, _Near(positions, found.similarity.astype(np.float64))
+    similarity = found.similarity.astype(np.float64)
+    return vectors, _Near(positions, similarity, found.count, found.places)
 
 
 def _judge(
@@ -175,7 +186,7 @@ def _judge(
         batch = slice(start, start + size)
         given = codes[batch][:, None]
         voters = near.rows[batch]
-        weights = vote_weights(near.similarity[batch], _TEMPERATURE)
+        weights = vote_weights(near.similarity[batch], _TEMPERATURE, near.places[batch])
         votes = count_votes(weights, np.where(weights > 0, codes[voters], -1), n_classes)
         support = (votes + fits.of(batch)) / 2
         own = np.take_along_axis(support, given, axis=1)[:, 0]

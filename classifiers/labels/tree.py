@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.sparse import csr_array
 
 from classifiers.arrays import FloatArray, Positions
-from retrieval import InputError
+from retrieval import InputError, require_kind
 
 # Names from the root down to a node. Sorted, every node follows its parent.
 _Path = tuple[str, ...]
@@ -174,6 +174,8 @@ class LabelTree:
 def _checked_names(labels: Iterable[Any]) -> list[str]:
     if isinstance(labels, str):
         raise InputError(f"labels must be several names, got the string {labels!r}")
+    if not isinstance(labels, Iterable) or (isinstance(labels, np.ndarray) and labels.ndim != 1):
+        raise InputError(f"labels must be several names, got {type(labels).__name__}")
     names = [_checked_name(label, "labels") for label in labels]
     if not names:
         raise InputError("labels is empty: a tree needs at least one")
@@ -205,6 +207,7 @@ def _parts(name: str, pattern: re.Pattern[str], separator: str) -> _Path:
 
 
 def _checked_parents(parents: Mapping[str, str]) -> dict[str, str]:
+    require_kind(parents, "parents", Mapping)
     parent_of: dict[str, str] = {}
     for child, parent in parents.items():
         name, above = _checked_name(child, "parents"), _checked_name(parent, "parents")

@@ -21,6 +21,7 @@ from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import Novelty
 from classifiers.fitted import FittedState
 from classifiers.inputs import LABEL
+from classifiers.labels.prior import shares_of
 from classifiers.persistence.model_card import model_card
 from classifiers.scorers.ensemble import Blend, Scorers
 from classifiers.scorers.linear_head import LinearHead
@@ -115,8 +116,9 @@ def write_classifier(
         InputError: `path` is something else than an artifact.
     """
     kept = {name: value for name, value in parameters.items() if name not in _ENGINES}
-    if isinstance(kept["prior"], Mapping):
-        kept["prior"] = list(kept["prior"].items())  # its keys need not be strings
+    shares = None if kept["prior"] is None else shares_of(kept["prior"])
+    if isinstance(shares, dict):
+        kept["prior"] = list(shares.items())  # its keys need not be strings
     document: dict[str, Any] = {"parameters": kept}
     files: dict[str, Any] = {}
     if knowledge.is_private:
@@ -244,6 +246,10 @@ def read_knowledge(artifact: Artifact) -> FittedState:
         )
         for name in _DECISIONS
     }
+    answers = artifact.table(_ANSWERS)
+    if "known" not in answers:  # of a classifier saved by 0.1: it knows no sizes of labels
+        threshold = decisions["decision"].novelty.threshold
+        answers["known"] = answers["novelty"] <= threshold
     sources = Scorers(
         names=names,
         exclusive=document["exclusive"],
@@ -255,7 +261,7 @@ def read_knowledge(artifact: Artifact) -> FittedState:
     described = document["described"]
     return FittedState(
         classes=classes,
-        trained=Model(sources=sources, answers=artifact.table(_ANSWERS), **decisions),
+        trained=Model(sources=sources, answers=answers, **decisions),
         described=dict(zip(described, arrays["described"], strict=True)) if described else {},
         counts=arrays["counts"],
         example_ids=frozenset(artifact.table(_EXAMPLES)["item_id"].tolist()),
@@ -272,8 +278,11 @@ def _decision_document(decision: Decision) -> dict[str, Any]:
         "novelty": {
             "intercept": decision.novelty.intercept,
             "threshold": None if math.isinf(threshold) else threshold,
+            "doubts": list(decision.novelty.doubts.items()),
         },
         "closeness": decision.closeness,
+        "sizes": decision.sizes,
+        "widest": list(decision.label_sets.widest.items()) if decision.label_sets else [],
         "thresholds": decision.thresholds,
         "tilt": decision.tilt,
     }
@@ -286,13 +295,19 @@ def _read_decision(
     threshold = math.inf if novelty["threshold"] is None else novelty["threshold"]
     label_sets = None
     if len(sets):
-        label_sets = LabelSets(sets["score"].to_numpy(), sets["label"].to_numpy(dtype=object))
+        label_sets = LabelSets(
+            scores=sets["score"].to_numpy(),
+            labels=sets["label"].astype(object).where(sets["label"].notna(), None).to_numpy(),
+            sizes=np.asarray(sets.get("size", np.zeros(len(sets))), dtype=np.int64),
+            widest=dict(document.get("widest", [])),
+        )
     return Decision(
         exclusive=exclusive,
         blend=Blend(document["shares"]),
         scaling=Scaling(**document["scaling"]),
-        novelty=Novelty(coef, novelty["intercept"], threshold),
+        novelty=Novelty(coef, novelty["intercept"], threshold, dict(novelty.get("doubts", []))),
         closeness=document["closeness"],
+        sizes=document.get("sizes", {}),
         label_sets=label_sets,
         thresholds=document["thresholds"],
         tilt=document["tilt"],
@@ -300,15 +315,17 @@ def _read_decision(
 
 
 def _label_set_table(trained: Model) -> pd.DataFrame:
-    """Return one row an out-of-fold answer of each decision: decision, label, score."""
+    """Return one row a held-out answer of each decision: decision, label, size, score."""
     found = [(name, getattr(trained, name).label_sets) for name in _DECISIONS]
     tables = [
-        pd.DataFrame({"decision": name, "label": sets.labels, "score": sets.scores})
+        pd.DataFrame(
+            {"decision": name, "label": sets.labels, "size": sets.sizes, "score": sets.scores}
+        )
         for name, sets in found
         if sets is not None
     ]
     if not tables:
-        return pd.DataFrame(columns=["decision", "label", "score"])
+        return pd.DataFrame(columns=["decision", "label", "size", "score"])
     return pd.concat(tables, ignore_index=True)
 
 

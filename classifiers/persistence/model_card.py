@@ -16,6 +16,9 @@ import pandas as pd
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MultiLabelBinarizer
 
+from classifiers.decision.decision import Decision
+from classifiers.decision.label_sets import LabelSets
+from classifiers.decision.like_sized import limits_of
 from classifiers.evaluation.metrics import BINS, calibration_error
 from classifiers.fitted import FittedState
 from classifiers.inputs import stored_names
@@ -24,6 +27,8 @@ from retrieval import ItemIndex, card_cell, card_list, card_page, card_versions,
 
 _RARE = 5
 _CONFUSIONS = 5
+# Of the label sets that `classify` makes unless asked for others.
+_COVERAGE = 0.9
 _MEANING = {
     NEIGHBORS: "the labeled items most like the new one vote",
     PROTOTYPES: "what each label looks like on average",
@@ -170,11 +175,20 @@ def _confusions(answers: pd.DataFrame) -> str:
 def _doubt(knowledge: FittedState) -> str:
     trained = knowledge.trained
     novelty, sets = trained.decision.novelty, trained.decision.label_sets
-    line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown."
+    line = f"- An item of novelty above {novelty.threshold:.3g} is called unknown"
+    sizes = np.array(list(trained.decision.sizes.values()), dtype=np.int64)
+    helped = int((limits_of(novelty.doubts, sizes, -1.0) >= 0).sum())
+    if helped:
+        line += (
+            f", unless it is like one of {_count(helped, 'rare label')}, whose items lie as far "
+            "from the examples as strangers do: how probable such a label must be was learned from "
+            "held-out items of labels of its size"
+        )
+    line += "."
     if trained.answers.empty:
         line += " That is a default: there were too few examples to learn it from."
     else:
-        alarms = float((trained.answers["novelty"] > novelty.threshold).mean())
+        alarms = float((~trained.answers["known"].astype(bool)).mean())
         line += (
             f" So were {alarms:.1%} of the examples, out of fold, by mistake "
             f"(`false_alarm_rate` was {knowledge.options.false_alarm_rate:.1%})."
@@ -187,10 +201,32 @@ def _doubt(knowledge: FittedState) -> str:
     else:
         lines.append(
             "- Label sets (`predict_set`) hold the true label as often as asked for. This rests on "
-            f"{_count(len(sets.scores), 'out-of-fold answer')}, and is guaranteed for items drawn "
-            "like the examples: on average over all of them, not for each label."
+            f"{_count(len(sets.out_of_fold), 'out-of-fold answer')}, and is guaranteed for items "
+            "drawn like the examples: over the labels of like size together, not for each label."
         )
+        lines += _unassured(sets, trained.decision)
     return "\n".join(lines)
+
+
+def _unassured(sets: LabelSets, decision: Decision) -> list[str]:
+    """Name the labels of which label sets promise nothing."""
+    sizes = np.array(list(decision.sizes.values()), dtype=np.int64)
+    _, assured = sets.limits(_COVERAGE).of(sizes)
+    lines = []
+    cut = len(sets.scores) - len(sets.out_of_fold)
+    if cut:
+        lines.append(
+            f"- For rare labels {_count(cut, 'answer')} stand in to items of larger labels that "
+            "were cut down to their size for the purpose."
+        )
+    names = [name for name, sure in zip(decision.sizes, assured, strict=True) if not sure]
+    if names and sets.can_cover(_COVERAGE):
+        lines.append(
+            f"- For {_count(len(names), 'label')} there are too few answers, of themselves and of "
+            f"labels of like size, to promise {_COVERAGE:.0%}: "
+            f"{', '.join(first_few(names, card_cell))}. `assured` is False where they are named."
+        )
+    return lines
 
 
 def _limits(knowledge: FittedState) -> str:

@@ -122,6 +122,7 @@ class Scorers:
         similarity: npt.NDArray[np.floating],
         labels: npt.NDArray[np.object_],
         *,
+        places: npt.ArrayLike = 1.0,
         votes_only: bool = False,
     ) -> dict[str, FloatArray]:
         """Return what each source says, (n, C); of the head only the labels it knows, in order.
@@ -130,9 +131,10 @@ class Scorers:
             vectors: (n, d) the items.
             similarity: (n, k) of their neighbors, NaN where there is none.
             labels: (n, k) the neighbors' labels as stored in the index.
+            places: (n, k) how many votes each has.
             votes_only: Leave prototypes and head out.
         """
-        votes = {NEIGHBORS: self.votes(similarity, labels)}
+        votes = {NEIGHBORS: self.votes(similarity, labels, places)}
         return votes if votes_only else {**votes, **self.say(vectors)}
 
     def say(self, vectors: Vectors) -> dict[str, FloatArray]:
@@ -151,14 +153,17 @@ class Scorers:
         }
 
     def votes(
-        self, similarity: npt.NDArray[np.floating], labels: npt.NDArray[np.object_]
+        self,
+        similarity: npt.NDArray[np.floating],
+        labels: npt.NDArray[np.object_],
+        places: npt.ArrayLike = 1.0,
     ) -> FloatArray:
         """Add up the votes of neighbors, (n, C), from their similarity and labels, (n, k).
 
         Raises:
             NewLabelsError: The index has a label that came after `fit`.
         """
-        weights = vote_weights(similarity, self.temperature)
+        weights = vote_weights(similarity, self.temperature, places)
         if self.exclusive:
             flat = self._place.get_indexer(pd.Index(labels.ravel(), dtype=object))
             position = flat.reshape(labels.shape)

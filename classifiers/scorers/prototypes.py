@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.special import softmax
 
 from classifiers.arrays import FloatArray, Positions, Vectors
-from retrieval import Encoder
+from retrieval import Encoder, Reading, ReadingCounts
 
 # A description is read in several ways; the mean of their vectors depends less on the wording.
 _PHRASINGS = ("{}", "{}?", "This is about {}.", "The topic is {}.", "an example of {}")
@@ -158,7 +158,13 @@ def describe(labels: Mapping[str, Sequence[str]], encoder: Encoder) -> dict[str,
         name: [phrasing.format(text) for text in texts for phrasing in _PHRASINGS]
         for name, texts in labels.items()
     }
-    vectors = encoder.encode([text for texts in phrased.values() for text in texts])
+    every = [text for texts in phrased.values() for text in texts]
+    reading = encoder.read(every)
+    vectors = reading.vectors
+    # As they are, without the words around them.
+    bare = slice(None, None, len(_PHRASINGS))
+    as_given = Reading(vectors[bare], reading.readable[bare], reading.cut[bare])
+    ReadingCounts.of(every[bare], as_given).warn("labels", stacklevel=7)
     ends = np.cumsum([len(texts) for texts in phrased.values()])[:-1]
     return {
         name: _unit(part.mean(axis=0, dtype=np.float64))

@@ -8,7 +8,9 @@ from classifiers.arrays import FloatArray
 _DIGITS = 12
 
 
-def vote_weights(similarity: npt.ArrayLike, temperature: float) -> FloatArray:
+def vote_weights(
+    similarity: npt.ArrayLike, temperature: float, places: npt.ArrayLike = 1.0
+) -> FloatArray:
     """Turn the similarities of each query's neighbors into the weights of their votes.
 
     ``weight_i = exp(sim_i / T) / sum_j exp(sim_j / T)``: a low temperature lets the nearest
@@ -17,6 +19,7 @@ def vote_weights(similarity: npt.ArrayLike, temperature: float) -> FloatArray:
     Args:
         similarity: (n, k) cosine similarities; NaN where there is no neighbor.
         temperature: T, in units of cosine similarity; above 0.
+        places: (n, k) how many votes each neighbor has; see `retrieval.Neighbors`.
 
     Returns:
         (n, k) weights; 0 where there is no neighbor. A row sums to 1, or to 0 where it has no
@@ -28,7 +31,7 @@ def vote_weights(similarity: npt.ArrayLike, temperature: float) -> FloatArray:
     nearest = scores.max(axis=1, keepdims=True, initial=-np.inf)
     # Relative to the nearest neighbor, so that exp() can neither overflow nor lose every vote.
     relative = np.where(there, scores - np.where(np.isinf(nearest), 0.0, nearest), -np.inf)
-    weights: FloatArray = np.exp(relative / temperature)
+    weights: FloatArray = np.exp(relative / temperature) * np.asarray(places)
     total = weights.sum(axis=1, keepdims=True)
     np.divide(weights, total, out=weights, where=total > 0)
     return weights

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,13 +12,29 @@ import pandas as pd
 
 from classifiers.arrays import FloatArray, Vectors
 from classifiers.inputs import LABEL, Examples, Texts, as_queries, stored_label, stored_names
+from classifiers.labels.spelling import (
+    described_as_known,
+    warn_of_other_spellings,
+    warn_of_similar_spellings,
+)
 from classifiers.scorers.prototypes import describe
 from classifiers.training.scorers import TrainingSet
-from retrieval import InputError, ItemIndex, item_texts, to_vectors
+from retrieval import (
+    InputError,
+    ItemIndex,
+    ReadingCounts,
+    content_ids,
+    item_texts,
+    require_characters,
+    to_vectors,
+)
 
 # In a private index a label's description is an item like any other, and votes. An index of the
 # caller's holds items only.
 _DESCRIPTION = "label: "
+
+# Whose line a warning shows: here, `teach`, `acquire`, `_learn`, `fit` and whoever called it.
+_CALLER_OF_FIT = 7
 
 
 @dataclass(frozen=True)
@@ -69,22 +85,22 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
     Raises:
         InputError: The parts of the lesson do not go together.
     """
-    examples, names = lesson.examples, sorted(lesson.described)
-    if examples is not None and names and examples.classes.dtype != object:
+    examples = lesson.examples
+    if examples is not None and lesson.described and examples.classes.dtype != object:
         raise InputError("labels= describes labels that are strings; convert y to strings")
     if not is_private and examples is not None:
         _check_shareable(examples)
+    exclusive = examples is None or examples.exclusive
+    ids, stored, vectors, contents = _examples_in(index, lesson, is_private=is_private)
+    lesson = replace(lesson, described=_spelled_as_examples(lesson, stored, exclusive=exclusive))
+    names = sorted(lesson.described)
     described = describe(lesson.described, index.encoder) if names else {}
     if is_private:
-        ids, stored, vectors = _write_privately(index, lesson, described)
         known = np.array([], dtype=object) if examples is None else examples.classes
+        if described:
+            _describe_privately(index, lesson, described)
     else:
-        if examples is not None:
-            write_examples(index, examples)
-        held = index.read(labeled=True)
-        ids, stored, vectors = held.ids, held.labels, held.vectors
         known = np.array(sorted(set(stored.tolist())), dtype=object)
-    exclusive = examples is None or examples.exclusive
     classes = np.unique(np.append(known, np.array(names, dtype=object))) if names else known
     if not len(classes):
         raise InputError("the index holds no labeled item; index items with label=")
@@ -99,7 +115,8 @@ def teach(index: ItemIndex, lesson: FitRequest, *, is_private: bool) -> Training
         groups=_groups(index, ids, lesson.groups, is_private=is_private),
     )
     outside = _optional_vectors(index, lesson.outside, "outside")
-    return TrainingData(classes, class_names, exclusive, _sorted_by_id(training_set), outside)
+    ordered = _sorted(training_set, contents)
+    return TrainingData(classes, class_names, exclusive, ordered, outside)
 
 
 def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
@@ -116,7 +133,10 @@ def write_examples(index: ItemIndex, examples: Examples) -> Vectors:
                 "index.upsert the items with their labels, and call fit() without X and y"
             )
         label = index.layout.label or LABEL
-    vectors = index.encoder.encode(item_texts(examples.table, examples.text).tolist())
+    texts = item_texts(examples.table, examples.text).tolist()
+    reading = index.encoder.read(texts)
+    vectors = reading.vectors
+    ReadingCounts.of(texts, reading).warn("examples", stacklevel=7)
     index.upsert(
         examples.table.rename(columns={LABEL: label}),
         text=examples.text,
@@ -185,31 +205,67 @@ def to_rows(index: ItemIndex, X: Texts) -> tuple[Vectors, npt.NDArray[np.object_
     return to_vectors(queries, None, index.layout, index.encoder)
 
 
-def _write_privately(
-    index: ItemIndex, lesson: FitRequest, described: dict[str, FloatArray]
-) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors]:
+def _examples_in(
+    index: ItemIndex, lesson: FitRequest, *, is_private: bool
+) -> tuple[npt.NDArray[np.object_], npt.NDArray[np.object_], Vectors, npt.NDArray[Any]]:
+    """Write the examples, if there are any; return all there are now.
+
+    Returns:
+        Ids, labels, vectors (n, d), and what each item says.
+    """
     examples = lesson.examples
-    ids, stored = np.array([], dtype=object), np.array([], dtype=object)
-    vectors = np.empty((0, index.encoder.dim), dtype=np.float32)
-    if examples is not None:
-        vectors = write_examples(index, examples)
-        ids = examples.table[examples.item_id].astype(str).to_numpy(dtype=object)
-        stored = examples.table[LABEL].to_numpy(dtype=object)
-    if described:
-        columns = (lesson.text, lesson.item_id)
-        write_descriptions(
-            index,
-            lesson.described,
-            described,
-            exclusive=examples is None or examples.exclusive,
-            columns=columns if examples is None else (examples.text, examples.item_id),
-        )
-    return ids, stored, vectors
+    made = None if examples is None else write_examples(index, examples)
+    if not is_private:
+        held = index.read(labeled=True)
+        return held.ids, held.labels, held.vectors, held.contents
+    if examples is None or made is None:
+        none = np.array([], dtype=object)
+        return none, none, np.empty((0, index.encoder.dim), dtype=np.float32), none
+    ids = examples.table[examples.item_id].astype(str).to_numpy(dtype=object)
+    contents = item_texts(examples.table, examples.text).to_numpy(dtype=object)
+    return ids, examples.table[LABEL].to_numpy(dtype=object), made, contents
 
 
-def _sorted_by_id(examples: TrainingSet) -> TrainingSet:
-    """Sort the examples, so that the order they were given in changes no fold and no sample."""
-    order = np.argsort(examples.ids)
+def _describe_privately(
+    index: ItemIndex, lesson: FitRequest, described: Mapping[str, FloatArray]
+) -> None:
+    examples = lesson.examples
+    columns = (lesson.text, lesson.item_id)
+    write_descriptions(
+        index,
+        lesson.described,
+        described,
+        exclusive=examples is None or examples.exclusive,
+        columns=columns if examples is None else (examples.text, examples.item_id),
+    )
+
+
+def _spelled_as_examples(
+    lesson: FitRequest, stored: npt.NDArray[np.object_], *, exclusive: bool
+) -> dict[str, list[str]]:
+    """Return the labels in words as the examples spell them, and warn where one had to be changed.
+
+    What the examples themselves spell in several ways is warned of, too, and stays.
+    """
+    if lesson.examples is not None and lesson.examples.classes.dtype != object:
+        return lesson.described
+    labels = stored if exclusive else [stored_names(one) for one in stored]
+    warn_of_other_spellings(lesson.described, labels, stacklevel=_CALLER_OF_FIT)
+    described = described_as_known(lesson.described, labels)
+    warn_of_similar_spellings([*labels, *([name] for name in described)], stacklevel=_CALLER_OF_FIT)
+    return described
+
+
+def _sorted(examples: TrainingSet, contents: npt.NDArray[Any]) -> TrainingSet:
+    """Sort the examples, so that neither order nor ids decide on a fold or a sample.
+
+    Args:
+        examples: The examples.
+        contents: (n,) what each says. Those that say the same and have one label change places
+            without a difference.
+    """
+    both = zip(examples.stored.tolist(), contents.tolist(), strict=True)
+    order = np.argsort(np.array(content_ids(f"{label}\0{one}" for label, one in both), dtype=str))
     return replace(
         examples,
         ids=examples.ids[order],
@@ -243,9 +299,17 @@ def _groups(
         return index.get(ids.tolist())[groups].to_numpy()
     if not is_private:
         raise InputError("groups: with an index of yours, name the attribute that tells the group")
+    is_table = isinstance(groups, (pd.DataFrame, np.ndarray)) and groups.ndim != 1
+    if is_table or not isinstance(groups, Collection) or isinstance(groups, (bytes, Mapping)):
+        raise InputError(f"groups must be a value for each example, got {type(groups).__name__}")
     if len(groups) != len(ids):
         raise InputError(f"groups holds {len(groups)} values for {len(ids)} examples")
-    return np.array(list(groups), dtype=object)
+    for row, one in enumerate(groups, start=1):
+        if not isinstance(one, Hashable):
+            raise InputError(f"groups: row {row} is not one value: {one!r}")
+        if isinstance(one, str):
+            require_characters(one, f"groups: row {row}")
+    return pd.Series(list(groups), dtype=object).to_numpy()
 
 
 def _optional_vectors(index: ItemIndex, X: Texts | None, name: str) -> Vectors | None:

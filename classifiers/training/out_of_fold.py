@@ -21,7 +21,7 @@ from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers
 from classifiers.scorers.linear_head import is_sampled
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.training.scorers import TrainingSet, learn
-from retrieval import MOST_NEIGHBORS, ItemIndex
+from retrieval import MOST_NEIGHBORS, ItemIndex, Neighbors
 
 _FOLDS = 5
 # At most so many examples are answered, and so many probabilities held for each part.
@@ -72,32 +72,37 @@ def answer_out_of_fold(
         rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     if len(rows) < FEWEST:
         return None
-    near = index.neighbors(
+    near = index.voters(
         train.vectors[rows],
         _fetched(k, len(train.ids) + len(train.described)),
         ids=train.ids[rows].tolist(),
         labeled=True,
+        kinds=dict(zip(train.ids.tolist(), folds.tolist(), strict=True)),
     )
     hidden = _fold_of_neighbors(near.ids, train.ids, folds) == folds[rows][:, None]
-    similarity, labels = _first(near.similarity, near.labels, hidden, k)
+    voters = near.first(k, ~hidden)
     learned = _learned_parts(sources, train, folds, rows, with_head=with_head, seed=seed)
     scalings = {part: fit_scaling(one, train.targets[rows]) for part, one in learned.items()}
     learned = {part: scalings[part].apply(proba) for part, proba in learned.items()}
     own = _shares_label(near.labels, train.stored[rows], exclusive=sources.exclusive)
-    other_similarity, other_labels = _first(near.similarity, near.labels, own, k)
+    others = near.first(k, ~own)
     hide = _indicator(train.targets[rows], len(sources.names))
     return OutOfFold(
         rows=rows,
         targets=train.targets[rows],
-        parts={NEIGHBORS: sources.votes(similarity, labels), **learned},
-        similarity=similarity,
+        parts={NEIGHBORS: _votes(sources, voters), **learned},
+        similarity=voters.nearest(k).astype(np.float64),
         stranger_parts={
-            NEIGHBORS: sources.votes(other_similarity, other_labels),
+            NEIGHBORS: _votes(sources, others),
             **{part: _hidden(proba, hide, sources) for part, proba in learned.items()},
         },
-        stranger_similarity=other_similarity,
+        stranger_similarity=others.nearest(k).astype(np.float64),
         scalings=scalings,
     )
+
+
+def _votes(sources: Scorers, near: Neighbors) -> FloatArray:
+    return sources.votes(near.similarity, near.labels, near.places)
 
 
 def _fetched(k: int, n_items: int) -> int:
@@ -146,21 +151,6 @@ def _fold_of_neighbors(
     """Return the fold of each neighbor, (n, k); -1 for what is no example, or not there."""
     position = pd.Index(ids, dtype=object).get_indexer(pd.Index(neighbors.ravel(), dtype=object))
     return np.append(folds, -1)[position].reshape(neighbors.shape)
-
-
-def _first(
-    similarity: npt.NDArray[np.floating],
-    labels: npt.NDArray[np.object_],
-    hidden: BoolArray,
-    k: int,
-) -> tuple[FloatArray, npt.NDArray[np.object_]]:
-    """Return similarity and labels, (n, k), of the first k neighbors that are not hidden."""
-    place = np.cumsum(~hidden, axis=1, dtype=np.int32) - 1
-    row, column = np.nonzero(~hidden & (place < k))
-    shape, rank = (len(hidden), min(k, hidden.shape[1])), place[row, column]
-    first, seen = np.full(shape, np.nan), np.full(shape, None, dtype=object)
-    first[row, rank], seen[row, rank] = similarity[row, column], labels[row, column]
-    return first, seen
 
 
 def _learned_parts(

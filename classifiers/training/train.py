@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from classifiers.arrays import FloatArray, Vectors
+from classifiers.arrays import FloatArray, Positions, Vectors
 from classifiers.decision.decision import Decision
 from classifiers.decision.label_sets import LabelSets
+from classifiers.decision.like_sized import PLENTY, plenty, size_class, widest_by_size
 from classifiers.decision.novelty import NEAR, Novelty, fit_novelty, nth_similarity
 from classifiers.decision.thresholds import fit_thresholds
 from classifiers.inputs import stored_label
@@ -27,9 +28,15 @@ from classifiers.scorers.ensemble import (
     Scorers,
 )
 from classifiers.scorers.temperature import Scaling, fit_scaling
+from classifiers.training.cut_labels import CutAnswers, answer_as_rare
 from classifiers.training.out_of_fold import OutOfFold, answer_out_of_fold
 from classifiers.training.scorers import TrainingSet, learn, pairs
 from retrieval import ItemIndex
+
+# Of a size of label with fewer out-of-fold answers, larger labels that are cut down give more.
+# Labels of plenty have answers enough of their own.
+_FEWEST = 200
+_SMALL = size_class(np.array([PLENTY]))[0]
 
 
 @dataclass(frozen=True)
@@ -98,13 +105,55 @@ def train(
         )
     every = np.arange(len(examples.ids))
     learned = learn(sources, examples, every, with_head=options.with_head, seed=options.seed)
+    held = None
     if answers is not None:
         learned = replace(learned, scalings=answers.scalings)
+        calibrated = replace(sources, scalings=answers.scalings)
+        held = _held_out(calibrated, examples, answers, index, options)
     full, votes_only = (
-        _decide(learned, answers, outside, index, parts, options)
+        _decide(learned, held, outside, index, parts, options)
         for parts in (available_parts(learned), [NEIGHBORS])
     )
-    return Model(learned, full, votes_only, _summary(answers, full, learned))
+    return Model(learned, full, votes_only, _summary(held, full, learned))
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    """Answers to examples that were held out.
+
+    Attributes:
+        out_of_fold: To items of labels as they are.
+        sizes: (C,) how many examples each label has, or `plenty`.
+        cut: To items of labels cut down; None where no label is small, or none large enough.
+    """
+
+    out_of_fold: OutOfFold
+    sizes: npt.NDArray[np.int64]
+    cut: CutAnswers | None
+
+
+def _held_out(
+    sources: Scorers, examples: TrainingSet, answers: OutOfFold, index: ItemIndex, options: Options
+) -> _HeldOut:
+    """Add answers of labels cut down, for sizes of which there are too few out of fold."""
+    counts = np.bincount(pairs(examples.targets)[1], minlength=len(sources.names))
+    cut = None
+    if sources.exclusive:
+        classes, answered = size_class(counts), size_class(counts[answers.targets])
+        small = np.unique(classes[(counts > 0) & (classes < _SMALL)])
+        few = [one for one in small if (answered == one).sum() < _FEWEST]
+        sizes = np.sort(counts[np.isin(classes, few)])
+        if len(sizes):
+            cut = answer_as_rare(
+                sources,
+                examples,
+                index,
+                sizes.tolist(),
+                k=options.k,
+                with_head=options.with_head,
+                seed=options.seed,
+            )
+    return _HeldOut(answers, np.minimum(counts, plenty(counts)), cut)
 
 
 def available_parts(sources: Scorers) -> list[str]:
@@ -126,7 +175,7 @@ def untaught(sources: Scorers, parts: Sequence[str], options: Options) -> Decisi
 
 def _decide(
     sources: Scorers,
-    answers: OutOfFold | None,
+    held: _HeldOut | None,
     outside: Vectors | None,
     index: ItemIndex,
     parts: list[str],
@@ -134,28 +183,87 @@ def _decide(
 ) -> Decision:
     """Learn shares, scaling, novelty, label sets and thresholds, in this order."""
     decision = untaught(sources, parts, options)
-    if answers is None:
+    if held is None:
         return decision
+    answers, names = held.out_of_fold, sources.names
     said = {part: answers.parts[part] for part in parts if part in answers.parts}
     if options.calibrate:
-        decision = _calibrated(decision, said, answers.targets, sources.names)
-    proba = _proba(decision, said, sources.names)
+        decision = _calibrated(decision, said, answers.targets, names)
+    sizes = dict(zip(names.tolist(), held.sizes.tolist(), strict=True))
+    decision = replace(decision, closeness=_closeness(names, answers), sizes=sizes)
+    judged = _judged(decision, list(said), held, names)
     hidden = {part: answers.stranger_parts[part] for part in said}
-    strange = _proba(decision, hidden, sources.names)
-    closeness = _closeness(sources.names, answers)
-    decision = replace(decision, closeness=closeness)
-    novelty = fit_novelty(
-        decision.features(answers.similarity, proba, sources.names),
-        decision.features(answers.stranger_similarity, strange, sources.names),
-        _features_of(outside, decision, sources, index, parts, options.k),
-        options.false_alarm_rate,
-    )
+    strange = decision.features(answers.stranger_similarity, _proba(decision, hidden, names), names)
+    others = _features_of(outside, decision, sources, index, parts, options.k)
+    novelty = _fair_novelty(judged, strange, others, options.false_alarm_rate)
     decision = replace(decision, novelty=novelty)
     if not sources.exclusive:
-        return replace(decision, thresholds=fit_thresholds(proba, answers.targets, sources.names))
-    of_truth = proba[np.arange(len(proba)), answers.targets]
-    sets = LabelSets(1 - of_truth, sources.names[answers.targets])
+        return replace(decision, thresholds=fit_thresholds(judged.proba, answers.targets, names))
+    labels = names[judged.label]
+    labels[judged.is_cut] = None
+    widest = widest_by_size(1 - judged.proba[~judged.is_cut], answers.targets, held.sizes)
+    sets = LabelSets(judged.doubts, labels, judged.sizes, widest)
     return replace(decision, label_sets=sets)
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What a decision says of m items held out: of labels as they are, then of labels cut down.
+
+    Attributes:
+        proba: (m, C) calibrated probabilities.
+        features: (m, 6) for `Novelty`.
+        label: (m,) position of the true label; where items have any number of labels, of the most
+            probable one.
+        sizes: (m,) how many examples it has, or was cut to.
+        is_cut: (m,) whether it was cut.
+    """
+
+    proba: FloatArray
+    features: FloatArray
+    label: Positions
+    sizes: npt.NDArray[np.int64]
+    is_cut: npt.NDArray[np.bool_]
+
+    @property
+    def doubts(self) -> FloatArray:
+        """One minus the probability of the label, (m,)."""
+        doubts: FloatArray = 1 - self.proba[np.arange(len(self.proba)), self.label]
+        return doubts
+
+
+def _judged(
+    decision: Decision, parts: list[str], held: _HeldOut, names: npt.NDArray[np.object_]
+) -> _Judged:
+    answers, cut = held.out_of_fold, held.cut
+    proba = _proba(decision, {part: answers.parts[part] for part in parts}, names)
+    features = decision.features(answers.similarity, proba, names)
+    label = answers.targets if decision.exclusive else proba.argmax(axis=1)
+    plain = _Judged(proba, features, label, held.sizes[label], np.zeros(len(proba), dtype=bool))
+    if cut is None:
+        return plain
+    # How near its examples are is known of a small label by what is left of it, too.
+    closeness = {**decision.closeness, **_closeness(names, cut)}
+    proba = _proba(decision, {part: cut.parts[part] for part in parts}, names)
+    features = replace(decision, closeness=closeness).features(cut.similarity, proba, names)
+    return _Judged(
+        np.concatenate([plain.proba, proba]),
+        np.concatenate([plain.features, features]),
+        np.concatenate([plain.label, cut.targets]),
+        np.concatenate([plain.sizes, cut.sizes]),
+        np.repeat([False, True], [len(plain.proba), len(proba)]),
+    )
+
+
+def _fair_novelty(
+    judged: _Judged, strange: FloatArray, outside: FloatArray | None, false_alarm_rate: float
+) -> Novelty:
+    """Learn novelty from items of labels as they are, and what is fair from all."""
+    known = judged.features[~judged.is_cut]
+    novelty = fit_novelty(known, strange, outside, false_alarm_rate)
+    alarms = float((novelty.score(known) > novelty.threshold).mean())
+    scores = novelty.score(judged.features)
+    return novelty.fair_to(scores, judged.doubts, judged.sizes, max(alarms, false_alarm_rate))
 
 
 def _calibrated(
@@ -172,7 +280,7 @@ def _proba(decision: Decision, said: Parts, names: npt.NDArray[np.object_]) -> F
     return decision.probabilities(decision.contributions(said, knows), names)
 
 
-def _closeness(names: npt.NDArray[np.object_], answers: OutOfFold) -> dict[str, float]:
+def _closeness(names: npt.NDArray[np.object_], answers: OutOfFold | CutAnswers) -> dict[str, float]:
     """Return how similar the examples of each label are to their 5th neighbor."""
     near = nth_similarity(answers.similarity, NEAR)
     row, label = pairs(answers.targets)
@@ -191,17 +299,18 @@ def _features_of(
     """Describe items that are of none of the labels, as `classify` would."""
     if vectors is None:
         return None
-    near = index.neighbors(vectors, k, labeled=True)
-    said = sources.parts(vectors, near.similarity, near.labels)
+    near = index.voters(vectors, k, labeled=True)
+    said = sources.parts(vectors, near.similarity, near.labels, places=near.places)
     proba = _proba(decision, {part: said[part] for part in parts}, sources.names)
-    return decision.features(near.similarity, proba, sources.names)
+    return decision.features(near.nearest(k), proba, sources.names)
 
 
-def _summary(answers: OutOfFold | None, decision: Decision, sources: Scorers) -> pd.DataFrame:
-    """Return the out-of-fold answers in short: label, predicted, probability, novelty."""
-    columns = ["label", "predicted", "probability", "novelty"]
-    if answers is None:
+def _summary(held: _HeldOut | None, decision: Decision, sources: Scorers) -> pd.DataFrame:
+    """Return the out-of-fold answers in short."""
+    columns = ["label", "predicted", "probability", "novelty", "known"]
+    if held is None:
         return pd.DataFrame({column: [] for column in columns})
+    answers = held.out_of_fold
     parts = {part: proba for part, proba in answers.parts.items() if part in decision.blend.shares}
     names = sources.names
     proba = _proba(decision, parts, names)
@@ -214,5 +323,6 @@ def _summary(answers: OutOfFold | None, decision: Decision, sources: Scorers) ->
             np.array([stored_label(names[has].tolist()) for has in table], dtype=object)
             for table in (answers.targets, chosen)
         )
-    values = (label, predicted, proba.max(axis=1), novelty)
+    known = decision.novelty.knows(novelty, proba, held.sizes)
+    values = (label, predicted, proba.max(axis=1), novelty, known)
     return pd.DataFrame(dict(zip(columns, values, strict=True)))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from forecasting.checks import check_choice
-from forecasting.data.sales import BeforeLaunch, Repeats, Returns
+
+Returns = Literal["refuse", "net", "drop"]
+Repeats = Literal["refuse", "sum"]
+BeforeLaunch = Literal["refuse", "drop"]
 
 
 @dataclass(frozen=True, kw_only=True)

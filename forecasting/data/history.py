@@ -16,6 +16,7 @@ import pandas as pd
 from forecasting.data.panel import NEVER, Bools, Floats, Ints, Panel
 
 _SPAN = pd.Timestamp("2001-01-01"), pd.Timestamp("2005-01-01")  # four years, a leap year in them
+_MOST_CYCLE = 400  # more than the hours of a week
 _MOST_SEASON = 4.0  # times the market may be expected to move within a horizon
 
 
@@ -29,7 +30,8 @@ class Windows:
         base: About twelve weeks, the market's base.
         year: The distance to the same season a year ago; for days and weeks 364 days, so that
             weekdays match.
-        cycle: 7 for days, whose weekdays differ; else 1.
+        cycle: As many periods as bring the same weekday and hour back, because weekdays differ: 7
+            of days, 5 of business days, 168 of hours; 1 where a period is a week or longer.
     """
 
     recent: int
@@ -45,7 +47,7 @@ class Windows:
         recent, longer, base = (max(1, round(a_year * weeks / 52)) for weeks in (4, 8, 12))
         days = 364.0 if a_year > 50 else 365.25
         year = max(1, round(a_year * days / 365.25))
-        return cls(recent, longer, base, year, 7 if a_year > 300 else 1)
+        return cls(recent, longer, base, year, _cycle(freq) if a_year > 53 else 1)
 
 
 class History:
@@ -64,7 +66,7 @@ class History:
         self.attributes = attributes
         self.horizon = horizon
         self.windows = Windows.of(panel.grid.freq)
-        self.curves = panel.curves(horizon).astype(np.float64)
+        self.curves = panel.curves(horizon)
         self.even_curves = self.curves.copy()
         self.even_curves[:, :1] /= panel.first_share[:, None]
         self._sold = _sums(np.nan_to_num(panel.units))
@@ -187,6 +189,16 @@ class History:
         return np.array([function(int(period)) for period in periods])[inverse]
 
 
+def _cycle(freq: str) -> int:
+    """Return the least number of periods that always make whole weeks."""
+    starts = pd.date_range(_SPAN[0], periods=2 * _MOST_CYCLE, freq=freq)
+    for count in range(1, _MOST_CYCLE):
+        apart = starts[count:] - starts[:-count]
+        if (apart == apart[0]).all() and apart[0] % pd.Timedelta(days=7) == pd.Timedelta(0):
+            return count
+    return 1
+
+
 def ratio(part: Floats, whole: Floats | Ints | npt.NDArray[np.int32]) -> Floats:
     """Part over whole; NaN where the whole is not positive."""
     out = np.full(part.shape, np.nan)
@@ -199,10 +211,10 @@ def launched(panel: Panel) -> Ints:
     return np.flatnonzero(panel.launch != NEVER)
 
 
-def _sums(units: npt.NDArray[np.float32]) -> Floats:
+def _sums(units: Floats) -> Floats:
     """Cumulative sums over periods, starting from 0: a window's sum is one subtraction."""
     out = np.zeros((units.shape[0], units.shape[1] + 1))
-    np.cumsum(units, axis=1, dtype=np.float64, out=out[:, 1:])
+    np.cumsum(units, axis=1, out=out[:, 1:])
     return out
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.data.dates import local_dates
 from forecasting.data.panel import NEVER, Floats, Grid, Ints
-from forecasting.data.sales import check_rows, local_dates
+from forecasting.data.row_rules import check_rows
 from retrieval import TableError
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from forecasting.data.panel import Floats
+from forecasting.data.sales import Sales
 from forecasting.evaluation.baselines import BASELINES, Case
 from forecasting.evaluation.cohorts import Cohort, make_cohorts
 from forecasting.evaluation.comparison import paired_difference
@@ -140,7 +141,7 @@ class BacktestResult:
 def backtest(
     forecaster: LaunchForecaster,
     items: pd.DataFrame,
-    sales: pd.DataFrame,
+    sales: pd.DataFrame | Sales,
     cutoffs: Sequence[pd.Timestamp | str] | None = None,
     *,
     n_windows: int | None = None,
@@ -178,8 +179,9 @@ def backtest(
         raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
     reader = forecaster.reader
     clean = reader.items(items)
+    sold = reader.sales(clean, sales)
     cohorts = make_cohorts(
-        reader.panel(clean, sales, None),
+        sold.panel(),
         forecaster.horizon,
         cutoffs=cutoffs,
         n_windows=n_windows,
@@ -196,7 +198,7 @@ def backtest(
         latest: LaunchForecaster | None = None
         for cohort in reversed(cohorts):
             shared = None if latest is None else latest.engine_.describer.analogues
-            fitted = clone(forecaster)._fit(items, sales, cohort.cutoff, future, shared)
+            fitted = clone(forecaster)._fit(items, sold, cohort.cutoff, future, shared)
             latest = latest or fitted
             # In the order of ids: that of the table must not matter.
             chosen = items.iloc[position.get_indexer(cohort.came.index)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from forecasting.data.dates import named_date
 from forecasting.data.panel import NEVER, Grid, Ints, Panel
 from retrieval import InputError
 
@@ -75,18 +76,10 @@ def make_cohorts(
 
 def _periods(grid: Grid, dates: Sequence[pd.Timestamp | str], name: str) -> Ints:
     """Return the periods in which dates lie, each once and in order."""
-    stamps = []
-    for date in dates:
-        try:
-            stamps.append(pd.Timestamp(date))
-        except ValueError as error:
-            raise InputError(f"{name}: {date!r} is not a date") from error
+    stamps = [named_date(name, date) for date in dates]
     if not stamps:
         raise InputError(f"{name} is empty; pass at least one date")
-    found = grid.index(pd.DatetimeIndex(stamps))
-    if (found == NEVER).any():
-        raise InputError(f"{name}: a date is missing")
-    return np.unique(found)
+    return np.unique(grid.index(pd.DatetimeIndex(stamps)))
 
 
 def _windows(end: int, horizon: int, n_windows: int, step: int, latest: int) -> Ints:
@@ -109,7 +102,7 @@ def _cohort(truth: Panel, horizon: int, begin: int, end: int) -> Cohort:
     launch = truth.launch
     rows = np.flatnonzero((launch > begin) & (launch <= end) & (launch != NEVER))
     cutoff = truth.grid.dates(np.array([begin]))[0]
-    curves = pd.DataFrame(truth.curves(horizon)[rows].astype(np.float64), index=truth.ids[rows])
+    curves = pd.DataFrame(truth.curves(horizon)[rows], index=truth.ids[rows])
     known = curves.notna().all(axis=1).to_numpy()
     if not known.any():
         until = "" if end == NEVER else f" and by {truth.grid.dates(np.array([end]))[0]:%Y-%m-%d}"

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +20,9 @@ import pandas as pd
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
+from forecasting.data.pools import POOLS
 from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex, Neighbors
 
-PoolName = Literal["incumbent", "launch", "sibling"]
-
-POOLS: tuple[PoolName, ...] = get_args(PoolName)
 ELSEWHERE = "elsewhere"
 
 _POOL = "pool"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from forecasting.checks import ForecastWarning
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
@@ -24,7 +25,7 @@ from retrieval import InputError
 _FEWEST_LAUNCHES = 100  # finished ones that training needs
 
 
-class FewLaunchesWarning(UserWarning):
+class FewLaunchesWarning(ForecastWarning):
     """There are too few finished launches to train on: the analogues vote instead."""
 
 

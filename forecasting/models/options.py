@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from forecasting.checks import check_above_zero, check_choice, check_whole
-from forecasting.features.analogues import POOLS, PoolName
+from forecasting.data.pools import POOLS, PoolName
 from retrieval import InputError
 
 Method = Literal["auto", "lightgbm", "knn"]

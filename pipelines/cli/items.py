@@ -99,6 +99,9 @@ def similar(
             "--where", metavar="COL=VALUE", help="Also col=a,b or col=1..3; all must hold."
         ),
     ] = None,
+    every_twin: Annotated[
+        bool, typer.Option("--all", help="List items of one text and label each, not once.")
+    ] = False,
     config: ConfigOption = None,
     *,
     index: IndexOptions,
@@ -116,7 +119,7 @@ def similar(
     asked = settings.new_items.at(items)
     queries = asked if asked is not None else list(text or ())
     when = parsed_date("--as-of", as_of)
-    near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
+    near = similar_job(settings, queries, k=k, as_of=when, where=where or (), every_twin=every_twin)
     show_neighbors(make_console(), near, text or ())
     write_result(near, out)
 

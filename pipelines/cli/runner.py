@@ -110,9 +110,15 @@ def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
     from retrieval import InputError
 
     try:
-        return pd.to_datetime(text, format="ISO8601")
+        date = pd.to_datetime(text, format="ISO8601")
     except ValueError:
         raise InputError(f"{option}: {text!r} is not a date (write YYYY-MM-DD)") from None
+    if pd.isna(date):
+        raise InputError(
+            f"{option}: the date is empty ({text!r}), as of a variable that is not set; write "
+            "YYYY-MM-DD, or leave the option out"
+        )
+    return date
 
 
 def check_out(

@@ -1,18 +1,16 @@
 """The sections of the settings: their keys and defaults.
 
-What a key may hold is written down here a second time, where a package names its choices: reading
-the settings must not take as long as loading LightGBM. A test keeps the two alike.
+What `forecasting` says of its parameters is taken from there, without what it needs to forecast:
+reading the settings must not take as long as loading LightGBM.
 """
 
 import codecs
-import inspect
 import json
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pandas.tseries.frequencies import to_offset
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -27,9 +25,9 @@ from pydantic import (
 )
 
 from forecasting import (
+    DEFAULTS,
     BeforeLaunch,
     Columns,
-    LaunchForecaster,
     Method,
     ModelOptions,
     PoolName,
@@ -37,6 +35,7 @@ from forecasting import (
     Returns,
     SalesRules,
     Similarity,
+    check_freq,
 )
 from pipelines.config.addresses import address_of, with_database
 from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
@@ -89,8 +88,6 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 _Part = TypeVar("_Part", SalesRules, ModelOptions)
 
-_OWN = inspect.signature(LaunchForecaster).parameters
-
 StepName = Literal["index", "classify", "forecast", "evaluate", "backtest"]
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -110,7 +107,7 @@ def _check_encoding(value: str) -> str:
 
 
 def _check_freq(value: str) -> str:
-    to_offset(value)  # its ValueError says what is wrong
+    check_freq(value)  # its InputError is a ValueError
     return value
 
 
@@ -352,10 +349,12 @@ class ClassifySettings(_Section):
     """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
 
     `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
-    of a label. `labels`: the labels in words, here or in a file that `pipelines.tables.label_texts`
-    reads. `adapt`: where they are all there is, they learn from the items to be labeled; a label
-    then depends on the other items of its table. `groups`: an attribute of the items, whose values
-    are never split between the folds that calibration learns from.
+    of a label. `normalize_labels`: whether labels that differ only in spelling (case, blanks,
+    Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or
+    in a file that `pipelines.tables.label_texts` reads. `adapt`: where they are all there is, they
+    learn from the items to be labeled; a label then depends on the other items of its table.
+    `groups`: an attribute of the items, whose values are never split between the folds that
+    calibration learns from.
     """
 
     k: PositiveInt = 20
@@ -366,6 +365,7 @@ class ClassifySettings(_Section):
         Literal["uniform"] | dict[str, PositiveFloat] | None, BeforeValidator(_parse_mapping)
     ] = None
     hierarchy: str | None = None
+    normalize_labels: bool = False
     false_alarm_rate: Share = 0.05
     coverage: Share = 0.9
     confidence: Share = 0.5
@@ -397,22 +397,22 @@ class ForecastSettings(_Section):
     for its age; `n_jobs` null: as many threads as the data is worth.
     """
 
-    freq: Annotated[str, AfterValidator(_check_freq)] = _OWN["freq"].default
-    horizon: PositiveInt = _OWN["horizon"].default
-    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = _OWN["quantiles"].default
+    freq: Annotated[str, AfterValidator(_check_freq)] = DEFAULTS.freq
+    horizon: PositiveInt = DEFAULTS.horizon
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = DEFAULTS.quantiles
     text: Names | None = None
     attributes: Names | None = None
     covariates: Names = tuple(Columns.covariates)
-    method: Method = _OWN["method"].default
-    k: PositiveInt = _OWN["k"].default
+    method: Method = DEFAULTS.method
+    k: PositiveInt = DEFAULTS.k
     pools: Annotated[tuple[PoolName, ...], BeforeValidator(_split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
     similarity: Similarity = ModelOptions.similarity
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
     max_lead: NonNegativeInt = ModelOptions.max_lead
-    seed: NonNegativeInt = _OWN["seed"].default
-    n_jobs: PositiveInt | None = _OWN["n_jobs"].default
+    seed: NonNegativeInt = DEFAULTS.seed
+    n_jobs: PositiveInt | None = DEFAULTS.n_jobs
 
     @property
     def options(self) -> ModelOptions:

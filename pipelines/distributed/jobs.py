@@ -8,9 +8,10 @@ are those of the local engine: no row's depends on the other rows of its block.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import astuple
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from classifiers import NeighborClassifier
-from forecasting import LaunchForecaster
+from forecasting import LaunchForecaster, Sales
 from pipelines.components import classify_block, make_encoder, open_index
 from pipelines.config.settings import Settings
 from pipelines.distributed.blocks import Rows, map_blocks, parts_of
@@ -27,7 +28,14 @@ from pipelines.distributed.cluster import ray_running
 from pipelines.inputs.items import column_arguments, in_blocks, read_items
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind
-from retrieval import InputError, ItemIndex, TableError, UpsertCounts, validate_items
+from retrieval import (
+    InputError,
+    ItemIndex,
+    TableError,
+    UnreadTextWarning,
+    UpsertCounts,
+    validate_items,
+)
 
 Files = dict[str, bytes]
 
@@ -65,17 +73,15 @@ def upsert_parts_on_ray(
             return None
         # The first row makes the collection, so that workers need not agree on who does.
         begin = read_items(ParquetRows(rows.path, 0, 1), settings.items, kinds)
-        first = index.upsert(begin, settle=False, **column_arguments(settings.items))
+        first = _upserted(index, begin, settings)
         made = map_blocks(parts, settings.engine, _upserter, _encoding_as(settings, index), kinds)
         total = _total([one for _, one in made])
     if total.new or total.changed or first.new or first.changed:
         index.settle()
     # Its row was counted among the unchanged ones of its part.
-    return UpsertCounts(
-        total.new + first.new,
-        total.changed + first.changed,
-        total.unchanged - first.new - first.changed,
-    )
+    total += replace(first, unchanged=-first.new - first.changed)
+    total.reading.warn(str(rows.path))
+    return total
 
 
 def upsert_on_ray(
@@ -99,7 +105,7 @@ def upsert_on_ray(
     _refuse_lite(index)
     clean = validate_items(items, source=source, **column_arguments(settings.items))
     # The first row makes the collection, so that workers need not agree on who does.
-    first = index.upsert(clean[:1], source=source, settle=False, **column_arguments(settings.items))
+    first = _upserted(index, clean[:1], settings)
     counts = [first]
     blocks = in_blocks(clean[1:], settings.engine.block_rows)
     settings = _encoding_as(settings, index)
@@ -108,6 +114,7 @@ def upsert_on_ray(
     total = _total(counts)
     if total.new or total.changed:
         index.settle()
+    total.reading.warn(source)
     return total
 
 
@@ -141,7 +148,7 @@ def forecast_on_ray(
     forecaster: LaunchForecaster,
     new_items: pd.DataFrame,
     *,
-    observed: pd.DataFrame | None,
+    observed: Sales | None,
     observed_until: pd.Timestamp | None,
     future: pd.DataFrame | None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -162,7 +169,7 @@ def forecast_on_ray(
     reader = forecaster.reader
     reader.items(new_items, "new_items")  # together: no id may be there twice
     if observed is not None:  # together, too: blocks do not know when the others end
-        observed_until = reader.last_observed(new_items, observed, observed_until)
+        observed_until = observed.last_told(observed_until)
     told: dict[str, Any] = {
         "observed": observed,
         "observed_until": observed_until,
@@ -185,7 +192,14 @@ def forecast_on_ray(
 
 
 def _total(counts: Iterable[UpsertCounts]) -> UpsertCounts:
-    return UpsertCounts(*np.sum([astuple(one) for one in counts], axis=0).tolist())
+    return sum(counts, UpsertCounts())
+
+
+def _upserted(index: ItemIndex, rows: pd.DataFrame, settings: Settings) -> UpsertCounts:
+    """Write some of the rows; what could not be read is told of all of them together."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnreadTextWarning)
+        return index.upsert(rows, progress=False, settle=False, **column_arguments(settings.items))
 
 
 def _refuse_lite(index: ItemIndex) -> None:
@@ -260,7 +274,7 @@ def _upserter(
     def upsert(rows: Rows) -> UpsertCounts:
         if isinstance(rows, ParquetRows):
             rows = read_items(rows, settings.items, kinds)
-        return index.upsert(rows, progress=False, settle=False, **column_arguments(settings.items))
+        return _upserted(index, rows, settings)
 
     return upsert
 
@@ -291,7 +305,7 @@ def _predictor(
         observed = told["observed"]
         if observed is not None:
             ids = rows[forecaster.item_id].astype(str)
-            observed = observed[observed[forecaster.columns.id_col].astype(str).isin(ids)]
+            observed = observed.of(ids.tolist())
         return forecaster.predict_both(rows, **{**told, "observed": observed})
 
     return predict

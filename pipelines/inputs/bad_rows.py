@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Generic, Literal, Protocol, TypeVar, get_args
 
 import numpy as np
 import pandas as pd
@@ -42,6 +42,7 @@ Role = Literal["items", "sales", "future", "new_items", "observed", "test", "out
 """What a table is to a job."""
 
 _T = TypeVar("_T")
+_Made = TypeVar("_Made", covariant=True)
 _SUFFIXES = (".parquet", ".csv")
 _MOST = 0.5
 _SHARED = "is there more than once"
@@ -62,6 +63,20 @@ class Screened(Generic[_T]):
     result: _T
     bad: pa.Table = field(default_factory=lambda: pa.table({}))
     bad_ids: frozenset[str] = frozenset()
+
+
+class Asked(Protocol[_Made]):
+    """A table whose rows have been asked whether they are bad."""
+
+    @property
+    def offenses(self) -> Sequence[Offense]:
+        """The bad rows by the rule that they break first."""
+
+    def clean(self) -> _Made:
+        """Return what is made of the table; TableError where a row is bad."""
+
+    def kept(self) -> _Made:
+        """Return what is made of the good rows."""
 
 
 class Quarantine:
@@ -144,20 +159,45 @@ class Quarantine:
         sieve = _Sieve(source, name_of(source, role), id_col)
         frame = sieve.read(read, ignore)
         table, result = sieve.use(frame, use)
+        return self._screened(role, source, sieve, table, result)
+
+    def sieve(
+        self,
+        role: Role,
+        source: TableInput,
+        read: Read,
+        ask: Callable[[pd.DataFrame], Asked[_T]],
+        *,
+        ignore: Callable[[pd.DataFrame], pd.Series[bool]] | None = None,
+    ) -> Screened[_T]:
+        """Read a table as `screen` does, and ask all its rows in one pass."""
+        if self.folder is None:
+            table = read(source, ())
+            return Screened(table, ask(table).clean())
+        source = held(source)
+        sieve = _Sieve(source, name_of(source, role), None)
+        table = sieve.read(read, ignore)
+        asked = ask(table)
+        sieve.note(asked.offenses)
+        return self._screened(role, source, sieve, table, asked.kept())
+
+    def _screened(
+        self, role: Role, source: TableInput, sieve: _Sieve, table: pd.DataFrame, result: _T
+    ) -> Screened[_T]:
         if not sieve.bad:
             self._keep(role, None, "")
             return Screened(table, result)
         bad = whole_rows(source, sorted(sieve.bad))
         self._keep(role, _with_problems(bad, sieve.bad), suffix_of(source))
-        return Screened(table, result, bad, frozenset(_ids(bad, id_col)))
+        return Screened(table, result, bad, frozenset(_ids(bad, sieve.id_col)))
 
     def _keep(self, role: Role, bad: pd.DataFrame | None, suffix: str) -> None:
         """Write bad rows in place of those of an earlier run; None: there are none."""
         assert self.folder is not None
         self.counts[role] = 0 if bad is None else len(bad)
         if bad is not None:
-            path = self.files[role] = self.folder / f"{role}{suffix}"
-            write_table(bad, path)
+            write_table(bad, path := self.folder / f"{role}{suffix}")
+            self.files[role] = path
             _log.warning("bad rows quarantined", table=role, rows=len(bad), file=str(path))
         for other in _SUFFIXES:
             if other != suffix:
@@ -178,7 +218,7 @@ class _Sieve:
     def __init__(self, source: TableInput, name: str, id_col: str | None) -> None:
         self._source = source
         self._name = name
-        self._id_col = id_col
+        self.id_col = id_col
         self._rows = np.empty(0, dtype=np.intp)
         self._total = 0
         self.bad: dict[int, _Problem] = {}
@@ -197,7 +237,7 @@ class _Sieve:
         self._rows = remaining(self._total, self.bad)
         self._refuse_if_most_are_bad()
         if self.bad:
-            unreadable = _ids(whole_rows(self._source, sorted(self.bad)), self._id_col)
+            unreadable = _ids(whole_rows(self._source, sorted(self.bad)), self.id_col)
             frame = self._without_namesakes(frame, unreadable)
         if ignore is not None:
             kept = ~np.asarray(ignore(frame), dtype=bool)
@@ -216,10 +256,17 @@ class _Sieve:
             self._refuse_if_most_are_bad()
             is_bad = np.isin(self._rows, list(self.bad))
             namesakes: set[str] = set()
-            if self._id_col is not None and self._id_col in frame:
-                namesakes = set(frame[self._id_col][is_bad].dropna().astype(str))
+            if self.id_col is not None and self.id_col in frame:
+                namesakes = set(frame[self.id_col][is_bad].dropna().astype(str))
             frame, self._rows = frame[~is_bad], self._rows[~is_bad]
             frame = self._without_namesakes(frame, namesakes)
+
+    def note(self, offenses: Sequence[Offense]) -> None:
+        """Count the rows of the table that offend, all of them at once."""
+        for offense in offenses:
+            for position in offense.rows:
+                self.bad.setdefault(int(self._rows[position]), _described(offense))
+        self._refuse_if_most_are_bad()
 
     def _note(self, error: TableError, to_source: Callable[[int], int]) -> None:
         """Count the rows that an error is about; raise it if it is about none, or no new one."""
@@ -232,11 +279,11 @@ class _Sieve:
 
     def _without_namesakes(self, frame: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
         """Return the table without rows whose id a bad row has, too."""
-        if self._id_col is None or self._id_col not in frame or not ids:
+        if self.id_col is None or self.id_col not in frame or not ids:
             return frame
-        shared = frame[self._id_col].astype(str).isin(ids).to_numpy()
+        shared = frame[self.id_col].astype(str).isin(ids).to_numpy()
         for row in self._rows[shared]:
-            self.bad[int(row)] = _Problem(self._id_col, _SHARED)
+            self.bad[int(row)] = _Problem(self.id_col, _SHARED)
         self._rows = self._rows[~shared]
         self._refuse_if_most_are_bad()
         return frame[~shared]

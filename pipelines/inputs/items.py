@@ -5,6 +5,7 @@ called ``item_id``, items to be indexed get ids made from their text, so that th
 same items the next time; items asked about are called ``row 1``, ``row 2`` and so on.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -183,7 +184,8 @@ def naming(role: str, table: object) -> Iterator[None]:
         message = str(error)
         if not message.startswith(f"{role}:"):
             raise
-        named = name_of(table, role) + message.removeprefix(role)
+        begin = re.compile(rf"^{re.escape(role)}(?=:)", re.MULTILINE)  # of each rule's lines
+        named = begin.sub(lambda _: name_of(table, role), message)
         raise TableError(named, error.offenses) from error
 
 

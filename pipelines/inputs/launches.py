@@ -12,25 +12,27 @@ zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import structlog
-from pandas.tseries.frequencies import to_offset
 
-from forecasting import NEVER, Grid, LaunchForecaster, Reader, item_lives, local_dates, plan_array
+from forecasting import NEVER, Grid, LaunchForecaster, Reader, Sales, local_dates, plan_array
 from pipelines.config.sections import ItemsSettings
-from pipelines.inputs.bad_rows import Quarantine, Role, Screened, texts_of
-from pipelines.inputs.items import TableInput, item_kinds, name_of, read_input
+from pipelines.inputs.bad_rows import Asked, Quarantine, Role, Screened, texts_of
+from pipelines.inputs.items import (
+    TableInput,
+    item_kinds,
+    name_of,
+    naming_tables,
+    read_input,
+)
 from pipelines.tables.reader import Kind
 from retrieval import InputError, Offense, TableError
-
-# A name that no table has by chance.
-_KNOWN = "likewise: period is known"
 
 
 class NothingToForecastError(InputError):
@@ -87,7 +89,7 @@ class LaunchTables:
         self,
         source: TableInput | None,
         known: pd.DataFrame | None,
-        cutoff: pd.Timestamp | str | None,
+        first: pd.Timestamp | None = None,
         skip: Collection[int] = (),
     ) -> pd.DataFrame:
         """Return the items to forecast.
@@ -95,15 +97,15 @@ class LaunchTables:
         Args:
             source: Their table; None: those of `known` that launch after the cutoff's period.
             known: The items learned from; None: the forecaster is fitted, and knows them.
-            cutoff: None: that of the forecaster, which is fitted.
+            first: First day of the period after the cutoff's; `known` needs it.
             skip: As in the others.
 
         Raises:
             NothingToForecastError: Nothing launches after the cutoff.
         """
         if source is None:
-            assert known is not None
-            return self._launching_after(cutoff or self.forecaster.cutoff_, known)
+            assert known is not None and first is not None
+            return self._launching_from(first, known)
         learned = self.forecaster.history_.attributes if known is None else known
         numeric = learned.select_dtypes("number").columns
         # Those of a few new rows may all be missing, or look like numbers by chance.
@@ -112,20 +114,6 @@ class LaunchTables:
             name: "number" if name in numeric else "string" for name in attributes
         }
         return self._items(source, kinds, skip)
-
-    def last_period(self, panel: pd.DataFrame, source: TableInput) -> pd.Timestamp:
-        """Return the last day of a panel of sales that was read from `source`.
-
-        Raises:
-            TableError: There is none.
-        """
-        time_col = self.forecaster.columns.time_col
-        last = panel[time_col].max()
-        if panel.empty:
-            raise TableError(f"{name_of(source, 'sales')}: the table has no rows")
-        if pd.isna(last):
-            raise TableError(f"{name_of(source, 'sales')}: no date in {time_col}")
-        return pd.Timestamp(last)
 
     def _items(
         self, source: TableInput, known: dict[str, Kind], skip: Collection[int]
@@ -144,11 +132,9 @@ class LaunchTables:
             kinds[made.columns.delist_date] = "date"
         return read_input(source, kinds, made.item_id, skip=skip)
 
-    def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:
-        made = self.forecaster
-        period = to_offset(made.freq)
-        first = period.rollback(pd.Timestamp(cutoff).normalize()) + period
-        coming = items[pd.to_datetime(items[made.launch_date]) >= first]
+    def _launching_from(self, first: pd.Timestamp, items: pd.DataFrame) -> pd.DataFrame:
+        launch = local_dates(items[self.forecaster.launch_date])
+        coming = items[launch >= first]
         if coming.empty:
             raise NothingToForecastError(
                 f"no item launches on {first:%Y-%m-%d} or later, after the cutoff's period; "
@@ -169,47 +155,59 @@ class ScreenedLaunches:
     tables: LaunchTables
     quarantine: Quarantine
     _left_out: set[str] = field(default_factory=set)
+    _sources: dict[str, TableInput] = field(default_factory=dict)
 
     def items(self, source: TableInput) -> pd.DataFrame:
         """Return the items to learn from."""
         made, reader = self.tables.forecaster, self._reader
+        self._sources["items"] = source
 
         def use(table: pd.DataFrame) -> None:
-            clean = reader.items(table)
-            ends = None if made.columns.delist_date is None else clean[made.columns.delist_date]
-            item_lives(clean[made.item_id], clean[made.launch_date], ends)
+            reader.lives(reader.items(table))
 
         screened = self._screen("items", source, self.tables.items, use, id_col=made.item_id)
         self._left_out |= screened.bad_ids
         return screened.table
 
-    def sales(self, source: TableInput, items: pd.DataFrame, role: Role = "sales") -> pd.DataFrame:
-        """Return a panel of sales.
+    def sales(
+        self,
+        source: TableInput,
+        items: pd.DataFrame,
+        role: Role = "sales",
+        grid: Grid | None = None,
+    ) -> Sales:
+        """Return what items sold, checked.
 
         Args:
             source: The table. Sales of items in quarantine are left out, too.
             items: All items there are.
             role: What the table is to the job.
+            grid: The periods of the sales before those observed.
         """
         made, reader = self.tables.forecaster, self._reader
-        if not self.quarantine.is_on:
-            return self.tables.sales(source)
-        known = reader.items(items, "new_items" if role == "observed" else "items")
+        of_new = role == "observed"
+        self._sources[role] = source
+        with self.named():
+            known = reader.items(items, "new_items" if of_new else "items")
 
-        def use(table: pd.DataFrame) -> None:
-            if role != "observed" or not table.empty:
-                reader.panel(known, table, None)
+            def ask(table: pd.DataFrame) -> Asked[Sales]:
+                if of_new and table.empty:
+                    return _Nothing(reader.sales_so_far(items, table, _known(grid)))
+                return reader.sieved(known, table, grid)
 
-        def ignore(table: pd.DataFrame) -> pd.Series[bool]:
-            orphans: pd.Series[bool] = table[made.columns.id_col].astype(str).isin(self._left_out)
-            if orphans.any():
-                _log.warning("sales of quarantined items left out", rows=int(orphans.sum()))
-            return orphans
+            def ignore(table: pd.DataFrame) -> pd.Series[bool]:
+                ids = table[made.columns.id_col].astype(str)
+                orphans: pd.Series[bool] = ids.isin(self._left_out)
+                if orphans.any():
+                    _log.warning("sales of quarantined items left out", rows=int(orphans.sum()))
+                return orphans
 
-        screened = self._screen(role, source, self.tables.sales, use, ignore=ignore)
-        if not screened.bad.num_rows or screened.table.empty:
-            return screened.table
-        return self._with_unknown(screened.table, screened.bad, known)
+            screened = self.quarantine.sieve(role, source, self.tables.sales, ask, ignore=ignore)
+        return self._hiding(screened.result, screened.bad)
+
+    def named(self) -> AbstractContextManager[None]:
+        """Put the files read so far into messages of those who know only their roles."""
+        return naming_tables(**self._sources)
 
     def plan(self, source: TableInput | None) -> pd.DataFrame | None:
         """Return the plans, if there are any."""
@@ -241,28 +239,35 @@ class ScreenedLaunches:
         source: TableInput | None,
         known: pd.DataFrame | None,
         cutoff: pd.Timestamp | str | None,
-        panel: pd.DataFrame | None,
+        sold: Sales | None,
     ) -> pd.DataFrame:
         """Return the items to forecast.
 
         Args:
-            source: As in `LaunchTables.new`, like the next two.
+            source: As in `LaunchTables.new`, like the next one.
             known: The items learned from.
-            cutoff: The last day seen.
-            panel: The sales that are learned from; None: the forecaster is fitted.
+            cutoff: A day in the last period seen; None: in the last one there is.
+            sold: The sales that are learned from; None: the forecaster is fitted.
         """
-        if source is None or not self.quarantine.is_on:
-            return self.tables.new(source, known, cutoff)
         made, reader = self.tables.forecaster, self._reader
-        end = made.cutoff_ if panel is None else self._last_seen(panel, cutoff)
-        rule = f"must lie after the cutoff's period {end:%Y-%m-%d}"
+        if sold is None:
+            grid, end = made.panel_.grid, made.panel_.end
+            first = grid.dates(np.array([end + 1]))[0]
+        else:
+            grid, end, first = sold.grid, sold.end(cutoff), sold.first_after(cutoff)
+        if source is not None:
+            self._sources["new_items"] = source
+        if source is None or not self.quarantine.is_on:
+            return self.tables.new(source, known, first)
+        rule = f"must lie after the cutoff's period {grid.dates(np.array([end]))[0]:%Y-%m-%d}"
 
         def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-            return self.tables.new(there, known, cutoff, skip)
+            return self.tables.new(there, known, first, skip)
 
         def use(table: pd.DataFrame) -> None:
             dates = reader.items(table, "new_items")[made.launch_date]
-            late = np.flatnonzero(~(dates >= end + to_offset(made.freq)))
+            period = grid.index(pd.DatetimeIndex(dates))
+            late = np.flatnonzero((period <= end) | (period == NEVER))
             if len(late):
                 found = dates.iloc[late].tolist()
                 offense = Offense("new_items", late.tolist(), made.launch_date, rule, found)
@@ -292,79 +297,31 @@ class ScreenedLaunches:
 
     def _grid(self, dates: pd.Series[pd.Timestamp]) -> Grid:
         """Return the periods, from that of the first of some dates on."""
-        first, freq = local_dates(dates).min(), self.tables.forecaster.freq
-        first = pd.Timestamp(0) if pd.isna(first) else first.normalize()
-        return Grid(freq, pd.Timestamp(to_offset(freq).rollback(first)))
+        first = local_dates(dates).min()
+        return Grid.around(self._reader.freq, pd.Timestamp(0) if pd.isna(first) else first)
 
-    def _last_seen(self, panel: pd.DataFrame, cutoff: pd.Timestamp | str | None) -> pd.Timestamp:
-        """Return the last period with sales by the cutoff, as the forecaster will find it."""
-        days = pd.Series(local_dates(panel[self.tables.forecaster.columns.time_col]))
-        grid = self._grid(days)
-        periods = grid.index(days)
-        if cutoff is not None:
-            periods = periods[periods <= grid.index(pd.DatetimeIndex([pd.Timestamp(cutoff)]))[0]]
-        end = periods.max() if len(periods) else 0
-        return grid.dates(np.array([end]))[0]
-
-    def _with_unknown(self, good: pd.DataFrame, bad: pa.Table, known: pd.DataFrame) -> pd.DataFrame:
-        """Return the good rows, and a row out of stock for each period that bad ones were about."""
-        made = self.tables.forecaster
-        columns = made.columns
-        grid = self._grid(good[columns.time_col])
-        launch = pd.Series(
-            grid.index(known[made.launch_date]), index=known[made.item_id].to_numpy()
-        )
-        rows = pd.DataFrame(
-            {
-                columns.id_col: texts_of(bad, columns.id_col),
-                "period": grid.index(local_dates(bad[columns.time_col].to_pandas())),
-            }
-        ).drop_duplicates()
-        rows = rows[rows[columns.id_col].isin(launch.index)]
-        begun = launch[rows[columns.id_col]].to_numpy()
-        last = grid.index(good[columns.time_col]).max()
-        inside = (rows["period"] >= np.where(begun == NEVER, 0, begun)) & (rows["period"] <= last)
-        rows = rows[inside & (rows["period"] >= 0)]
-        dates = grid.dates(rows["period"].to_numpy())
-        rows[columns.time_col] = _like(good[columns.time_col], dates)
-        told = pd.DataFrame(
-            {
-                columns.id_col: good[columns.id_col].astype(str).to_numpy(),
-                "period": grid.index(good[columns.time_col]),
-            }
-        )
-        rows = rows.merge(told, how="left", on=[columns.id_col, "period"], indicator="there")
-        rows = rows[rows["there"] == "left_only"].drop(columns=["there", "period"])
-        if rows.empty:
-            return good
-        flag = columns.in_stock or _KNOWN
-        _log.info("periods of bad sales rows count as unknown", rows=len(rows))
-        stocked = good if flag in good else good.assign(**{flag: True})
-        unknown = rows.assign(**{columns.target_col: np.nan, flag: False})
-        unknown = unknown.reindex(columns=stocked.columns)
-        both: pd.DataFrame = pd.concat([stocked, unknown], ignore_index=True)
-        return both
+    def _hiding(self, sold: Sales, bad: pa.Table) -> Sales:
+        """Return sales in which what bad rows were about is unknown, as far as it can be read."""
+        columns = self.tables.forecaster.columns
+        if not bad.num_rows:
+            return sold
+        dates = local_dates(bad[columns.time_col].to_pandas())
+        return sold.hiding(texts_of(bad, columns.id_col), dates)
 
 
-def _like(column: pd.Series[pd.Timestamp], dates: pd.DatetimeIndex) -> pd.Index[pd.Timestamp]:
-    """Dates of the kind that a column holds: timestamps with its time zone, days or texts."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype):
-        return dates.tz_localize(column.dtype.tz)
-    if pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return dates
-    known = column.dropna()
-    texts = len(known) and isinstance(known.iloc[0], str)
-    return pd.Index(dates.strftime("%Y-%m-%d") if texts else dates.date)
+@dataclass(frozen=True)
+class _Nothing:
+    """A table without a row, of which there is nothing to ask."""
+
+    made: Sales
+    offenses: tuple[Offense, ...] = ()
+
+    def clean(self) -> Sales:
+        return self.made
+
+    kept = clean
 
 
-@contextmanager
-def telling_stock(tables: LaunchTables, sales: pd.DataFrame | None) -> Iterator[None]:
-    """Lets the forecaster read the column that tells unknown periods, if the sales have one."""
-    forecaster = tables.forecaster
-    before = forecaster.columns
-    if before.in_stock is None and sales is not None and _KNOWN in sales:
-        forecaster.columns = replace(before, in_stock=_KNOWN)
-    try:
-        yield
-    finally:
-        forecaster.columns = before
+def _known(grid: Grid | None) -> Grid:
+    assert grid is not None
+    return grid

@@ -20,17 +20,18 @@ import structlog
 from forecasting import (
     BacktestResult,
     Columns,
-    FewLaunchesWarning,
+    ForecastWarning,
     LaunchForecaster,
     backtest,
     named_index,
+    telling,
 )
 from pipelines.components import check_saving, make_encoder, open_index
 from pipelines.config.sections import BacktestSettings
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, require_text, source_of
-from pipelines.inputs.launches import LaunchTables, ScreenedLaunches, telling_stock
+from pipelines.inputs.launches import LaunchTables, ScreenedLaunches
 from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
 from retrieval import InputError, ItemIndex, StoreLockedError
@@ -101,29 +102,30 @@ def forecast_launches(
     with _forecaster(settings, model) as forecaster:
         tables = LaunchTables(forecaster)
         screened = ScreenedLaunches(tables, quarantine)
-        known = panel = None
+        known = sold = None
         if model is None or new is None:
             items = source_of(items, "items")
             known = screened.items(items)
         if model is None:
             assert known is not None
             sales = source_of(sales if sales is not None else settings.sales.source, "sales")
-            panel = screened.sales(sales, known)
-            cutoff = tables.last_period(panel, sales) if cutoff is None else cutoff
-        coming = screened.new(new, known, cutoff, panel)
-        seen = None if observed is None else screened.sales(observed, coming, "observed")
+            sold = screened.sales(sales, known)
+        coming = screened.new(new, known, cutoff, sold)
+        seen = None
+        if observed is not None:
+            grid = forecaster.panel_.grid if sold is None else sold.grid
+            seen = screened.sales(observed, coming, "observed", grid)
         plan = screened.plan(future)
         # All tables are read before the work begins.
         remarks: list[str] = []
-        if known is not None and panel is not None:
-            named = naming_tables(items=items, sales=sales, future=future)
-            told = telling_stock(tables, panel)
-            with named, timed(_log, "forecaster fitted"), _few_launches() as remarks, told:
-                forecaster.fit(known, panel, cutoff=cutoff, future=plan)
+        if known is not None and sold is not None:
+            named = naming_tables(items=items, future=future)
+            with named, timed(_log, "forecaster fitted"), _remarks() as remarks:
+                forecaster.fit(known, sold, cutoff=cutoff, future=plan)
         if save is not None:
             forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
-        with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
+        with named, timed(_log, "launches forecast", rows=len(coming)), _remarks() as more:
             predict = forecaster.predict_both
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import forecast_on_ray
@@ -132,7 +134,7 @@ def forecast_launches(
             curves, totals = predict(
                 coming, observed=seen, observed_until=observed_until, future=plan
             )
-        return LaunchForecasts(curves, totals, tuple(remarks))
+        return LaunchForecasts(curves, totals, (*remarks, *more))
 
 
 def backtest_job(
@@ -179,11 +181,10 @@ def backtest_job(
         tables = LaunchTables(forecaster)
         screened = ScreenedLaunches(tables, quarantine)
         known = screened.items(items)
-        panel, plan = screened.sales(sales, known), screened.plan(future)
-        named = naming_tables(items=items, sales=sales, future=future)
-        told = telling_stock(tables, panel)
-        with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
-            result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
+        sold, plan = screened.sales(sales, known), screened.plan(future)
+        named = naming_tables(items=items, future=future)
+        with named, timed(_log, "launches backtested") as fields, _remarks():
+            result = backtest(forecaster, known, sold, **when, future=plan, progress=progress)
             fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
     return result
 
@@ -325,15 +326,16 @@ def _refuse_contradictions(
 
 
 @contextmanager
-def _few_launches() -> Iterator[list[str]]:
-    """Log that votes stand in for training, instead of a Python warning; the list holds it, too."""
-    told: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FewLaunchesWarning)
-        yield told
-    for one in caught:
-        if issubclass(one.category, FewLaunchesWarning):
-            told.append(str(one.message))
-            _log.warning(told[-1])
-        else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+def _remarks() -> Iterator[list[str]]:
+    """Log what the forecaster warns of, instead of a Python warning; the list holds it, too."""
+    said: list[str] = []
+    with telling() as told, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ForecastWarning)
+        yield said
+    others = [one for one in caught if not issubclass(one.category, ForecastWarning)]
+    heard = [str(one.message) for one in caught if one not in others]
+    for remark in dict.fromkeys([*heard, *told]):  # cutoff after cutoff says the same
+        said.append(remark)
+        _log.warning(remark)
+    for one in others:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

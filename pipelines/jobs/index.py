@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import structlog
 
+from classifiers import normalize_labels, warn_of_similar_spellings
 from pipelines.components import open_index
 from pipelines.config.sections import ItemsSettings
 from pipelines.config.settings import Settings
@@ -59,6 +59,8 @@ def fill_by_parts(
     path = Path(items) if isinstance(items, str | Path) else None
     if settings.engine.kind != "ray" or quarantine.is_on or path is None or not is_parquet(path):
         return None
+    if settings.classify.normalize_labels and settings.items.label is not None:
+        return None  # which spelling is the most frequent is known of the whole
     if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
         return None
     rows = ParquetRows(path, 0, count_rows(path))
@@ -68,8 +70,8 @@ def fill_by_parts(
 
     with timed(_log, "items indexed", rows=len(rows), uri=index.uri) as fields:
         counts = upsert_parts_on_ray(settings, index, rows, kinds)
-        fields |= {} if counts is None else asdict(counts)
-    return None if counts is None else asdict(counts)
+        fields |= {} if counts is None else counts.rows()
+    return None if counts is None else counts.rows()
 
 
 def fill_collection(
@@ -83,6 +85,7 @@ def fill_collection(
         table: The items.
         source: What to call them in messages.
     """
+    table = _spelled(settings, index, table)
     with timed(_log, "items indexed", rows=len(table), uri=index.uri) as fields:
         if settings.engine.kind == "ray":
             from pipelines.distributed.jobs import upsert_on_ray
@@ -90,8 +93,17 @@ def fill_collection(
             counts = upsert_on_ray(settings, index, table, source)
         else:
             counts = index.upsert(table, source=source, **column_arguments(settings.items))
-        fields |= asdict(counts)
-    return asdict(counts)
+        fields |= counts.rows()
+    return counts.rows()
+
+
+def _spelled(settings: Settings, index: ItemIndex, table: pd.DataFrame) -> pd.DataFrame:
+    """Return items whose labels have one spelling each, if the settings say so."""
+    label = settings.items.label
+    if label is None or label not in table or not settings.classify.normalize_labels:
+        return table
+    spelled = normalize_labels(table[label], index.labels())
+    return table.assign(**{label: pd.Series(spelled, index=table.index, dtype=object)})
 
 
 def ids_to_prune(
@@ -148,7 +160,8 @@ def index_job(
 
     Returns:
         Rows ``new``, ``changed``, ``unchanged``, the collection's ``total``; ``pruned`` where items
-        are removed, ``quarantined`` where bad rows are not refused.
+        are removed, ``quarantined`` where bad rows are not refused; ``unread`` and ``cut`` where
+        the encoder cannot read some of the texts it was given, or not to their end.
 
     Raises:
         InputError: No text column or no table is named, the table breaks the contract, the
@@ -181,6 +194,7 @@ def index_job(
             _log.info("items removed", rows=done["pruned"], uri=index.uri)
         if done["new"] or done["changed"]:
             index.wait_until_built()
+            warn_of_similar_spellings(index.labels())
         return {**done, "total": index.count(), **quarantine.counted()}
 
 

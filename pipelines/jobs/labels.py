@@ -8,6 +8,7 @@ bad rows (`pipelines.inputs.bad_rows`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import structlog
@@ -36,6 +37,7 @@ def similar_job(
     k: int = 10,
     as_of: str | pd.Timestamp | None = None,
     where: Sequence[str] = (),
+    every_twin: bool = False,
 ) -> pd.DataFrame:
     """Find the like items of new ones.
 
@@ -45,10 +47,11 @@ def similar_job(
         k: Neighbors a query.
         as_of: Only items launched until that day (inclusive) are seen.
         where: Conditions on attributes, as `retrieval.filters.parse_conditions` reads them.
+        every_twin: Items of one text and label are neighbors each, not one with their number.
 
     Returns:
         One row a neighbor: query (its id, or the text's position), rank, item_id, similarity,
-        label, text.
+        label, count, text.
 
     Raises:
         InputError: The collection does not exist, or a table, date or condition is wrong.
@@ -58,7 +61,9 @@ def similar_job(
         conditions = parse_conditions(where, index.layout.attributes)
         asked = queries if isinstance(queries, list) else read_queries(queries, index)
         with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
-            near = index.neighbors(asked, k, as_of=as_of, where=conditions).to_frame()
+            twins: Literal["each", "once"] = "each" if every_twin else "once"
+            found = index.neighbors(asked, k, as_of=as_of, where=conditions, twins=twins)
+        near = found.to_frame().assign(count=found.count[found.valid])
         texts = index.get(near["item_id"].unique().tolist()).set_index("item_id")["text"]
         return near.assign(text=near["item_id"].map(texts))
 

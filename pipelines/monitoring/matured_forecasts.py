@@ -23,14 +23,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import structlog
 
-from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, describe, resamples
+from forecasting import NEVER, SALES_UNKNOWN, Floats, Panel, describe, resamples, telling
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, naming_tables, source_of
-from pipelines.inputs.launches import LaunchTables, ScreenedLaunches, telling_stock
+from pipelines.inputs.launches import LaunchTables, ScreenedLaunches
 from pipelines.jobs.forecasts import make_forecaster
 from pipelines.runs.kept_forecasts import KeptCutoff, kept_by_cutoff
+
+_log = structlog.stdlib.get_logger(__name__)
 
 GONE = "in no table of items any more"
 UNDATED = "the launch date is gone"
@@ -136,9 +139,10 @@ def _what_came(
             coming = _new_items(new, known, tables, quarantine)
             known = pd.concat([known, coming], ignore_index=True)
             known = known.drop_duplicates(reader.item_id, ignore_index=True)
-        sold = screened.sales(sales, known)
-        with telling_stock(tables, sold):
-            truth = forecaster.reader.panel(known, sold, None)
+        with telling() as told:
+            truth = screened.sales(sales, known).panel()
+    for remark in told:
+        _log.warning(remark)
     return known.set_index(reader.item_id)[reader.launch_date], truth
 
 
@@ -149,7 +153,7 @@ def _new_items(
     reader = tables.forecaster.reader
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-        return tables.new(there, known, None, skip)
+        return tables.new(there, known, skip=skip)
 
     def use(table: pd.DataFrame) -> pd.DataFrame:
         return reader.items(table, "new_items")
@@ -167,7 +171,7 @@ def _measured(one: KeptCutoff, truth: Panel, ages: int | None) -> pd.DataFrame:
     horizon = one.curves["mean"].shape[1]
     until = horizon if ages is None else min(ages, horizon)
     at = pd.Index(truth.ids).get_indexer(pd.Index(one.ids))
-    came = np.where((at >= 0)[:, None], truth.curves(until)[at].astype(np.float64), np.nan)
+    came = np.where((at >= 0)[:, None], truth.curves(until)[at], np.nan)
     baseline, baseline_total = _baseline(truth, one.cutoff, until)
     forecast = one.curves if ages is not None else one.totals
     if ages is None:
@@ -201,7 +205,7 @@ def _baseline(truth: Panel, cutoff: pd.Timestamp, ages: int) -> tuple[Floats, fl
     if end < 0:  # the sales table begins later: nothing of that time is known
         return np.zeros(ages), 0.0
     seen = replace(truth, units=truth.units[:, : end + 1])
-    curves = seen.curves(ages).astype(np.float64)
+    curves = seen.curves(ages)
     launched = np.flatnonzero(np.isfinite(curves).any(axis=1))[None, :]
     made = describe(curves, launched, np.ones(launched.shape), (0.5,))
     return np.nan_to_num(made.quantiles[0, :, 0]), float(np.nan_to_num(made.total_quantiles[0, 0]))

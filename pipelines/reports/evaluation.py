@@ -132,6 +132,10 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
             setup.get("indexed", 0),
             "in the index with their label: their neighbors alone answer, without themselves.",
         ),
+        (
+            counts["unassured_items"],
+            "labeled with a label too rare to promise the coverage of its sets (assured: false).",
+        ),
         (setup["left_out"], "without a label, left out."),
     ]
     lines = [f"{counted(n, 'item')} {words}" for n, words in said if n]

@@ -59,11 +59,17 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
             escape(short(title, _TEXT_WIDTH)), ["#", "item_id", "similarity", "label", "text"]
         )
         for row in rows.to_dict("records"):
-            cells = [row["rank"], row["item_id"], f"{row['similarity']:.3f}"]
+            cells = [row["rank"], _counted(row), f"{row['similarity']:.3f}"]
             table.add_row(*_cells([*cells, row["label"], short(row["text"], _TEXT_WIDTH)]))
         console.print(table)
     _more(console, groups.ngroups, "queries")
     console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
+
+
+def _counted(near: Mapping[Any, Any]) -> str:
+    """Name a neighbor, and how many it stands for."""
+    others = int(near.get("count", 1)) - 1
+    return f"{near['item_id']} + {others:,} alike" if others > 0 else str(near["item_id"])
 
 
 def show_labels(console: Console, labels: pd.DataFrame) -> None:
@@ -76,7 +82,7 @@ def show_labels(console: Console, labels: pd.DataFrame) -> None:
     table = _table("labels", ["item_id", "label", "probability", "", "like"])
     for row in labels.head(_ROWS).to_dict("records"):
         share = _most(row["probability"])
-        like = [f"{near['item_id']} ({near['similarity']:.2f})" for near in row["neighbors"]]
+        like = [f"{_counted(near)} ({near['similarity']:.2f})" for near in row["neighbors"]]
         label = "" if _is_missing(row["label"]) else _in_words(row["label"])
         shown = "" if math.isnan(share) else f"{share:.2f}"
         cells = [
@@ -115,6 +121,13 @@ def _labels_in_short(labels: pd.DataFrame) -> list[str]:
     sizes = labels["label_set"].dropna().map(len)
     if len(sizes):
         lines.append(f"label sets: {sizes.mean():.1f} labels on average")
+        promised = labels.loc[sizes.index, "label"].map(
+            lambda one: not isinstance(one, list | tuple)
+        )
+        rare = int((promised & ~labels.loc[sizes.index, "assured"].astype(bool)).sum())
+        if rare:
+            items = "item" if rare == 1 else "items"
+            lines.append(f"{rare:,} {items} of labels too rare to promise what their sets hold")
     return lines
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from forecasting import Floats
-from pipelines.jobs.forecasts import LaunchForecasts
 from pipelines.tables.output import write_table
 from retrieval import TableError
+
+if TYPE_CHECKING:
+    from pipelines.jobs.forecasts import LaunchForecasts
 
 _FOLDER = Path("kept") / "forecasts"
 _KEYS = ["cutoff", "unique_id"]

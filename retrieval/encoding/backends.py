@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from retrieval.arguments import require_choice
+from retrieval.encoding.tokens import MULTIPLE, Measures, Tokens, measure, roles_of, tokenize
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import InputError, LikewiseError
 
@@ -32,10 +34,6 @@ Precision = Literal["float32", "bfloat16"]
 
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 """A batch of texts in, unit vectors (n, dim) out."""
-
-# Texts are padded to a multiple of so many tokens.
-_TOKENS = 8
-_TEXTS = 2_048  # whose lengths are counted at once
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,13 @@ class Backend:
 
     Attributes:
         encode: Texts of one padded length in, unit vectors (n, dim) out.
-        tokens: How many tokens a text has, padded: (n,) of n texts.
+        measure: What the tokenizer makes of texts.
+        run: The same as `encode` of what `Measures.tokens_of` returned; None where there is none.
     """
 
     encode: Encode
-    tokens: Callable[[Sequence[str]], npt.NDArray[np.int64]]
+    measure: Callable[[Sequence[str]], Measures]
+    run: Callable[[Tokens], npt.NDArray[np.float32]] | None = None
 
 
 _PROBE = [
@@ -80,12 +80,11 @@ def resolve_backend(backend: str) -> Literal["torch", "openvino"]:
         InputError: The backend is unknown or its package is missing.
     """
     installed = importlib.util.find_spec("openvino") is not None
+    require_choice(backend, "backend", ("auto", "torch", "openvino"))
     if backend == "auto":
         return "openvino" if installed else "torch"
     if backend == "torch":
         return "torch"
-    if backend != "openvino":
-        raise InputError(f"unknown backend {backend!r}; there are: auto, torch, openvino")
     if not installed:
         raise InputError("backend 'openvino' is not installed: pip install 'likewise[openvino]'")
     return "openvino"
@@ -104,9 +103,8 @@ def resolve_precision(precision: str | None, backend: str) -> Precision:
     Raises:
         InputError: The precision is unknown, or is not to be had here.
     """
-    asked = precision or os.environ.get("LIKEWISE_PRECISION") or "auto"
-    if asked not in ("auto", "float32", "bfloat16"):
-        raise InputError(f"unknown precision {asked!r}; there are: auto, float32, bfloat16")
+    asked = os.environ.get("LIKEWISE_PRECISION") or "auto" if precision is None else precision
+    require_choice(asked, "precision", ("auto", "float32", "bfloat16"))
     has_bfloat16 = backend == "openvino" and _prefers_bfloat16()
     if asked == "bfloat16" and not has_bfloat16:
         raise InputError(
@@ -148,14 +146,15 @@ def load_backend(
         LikewiseError: OpenVINO does not reproduce the model's own vectors.
     """
     model = _load_model(weights)
-
-    def tokens(texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        return _padded_lengths(model, texts)
-
+    measured = functools.partial(measure, model, roles_of(model))
     if identity.backend == "torch":
-        return Backend(_torch_backend(model), tokens)
+        return Backend(_torch_backend(model), measured)
     kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
-    encode = _openvino_backend(model, kept, precision)
+    run = _openvino_backend(model, kept, precision)
+
+    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
+        return run(tokenize(model, texts))
+
     exact, made = _torch_backend(model)(_PROBE), encode(_PROBE)
     cosine = float((exact * made).sum(axis=1).min())
     if not cosine >= _LEAST_COSINE:
@@ -166,7 +165,7 @@ def load_backend(
     apart = float(np.abs(exact - made).max())
     if apart > CLOSE:
         _tell_distance(precision, f"{apart:.4f}")
-    return Backend(encode, tokens)
+    return Backend(encode, measured, run)
 
 
 @functools.cache  # once a process, however many encoders it loads
@@ -193,7 +192,7 @@ def _load_model(weights: Path) -> SentenceTransformer:
     model = SentenceTransformer(str(weights), device="cpu")
     if _pads_to_multiples(model):
         first: Any = model[0]
-        first.processing_kwargs = {"text": {"pad_to_multiple_of": _TOKENS}}
+        first.processing_kwargs = {"text": {"pad_to_multiple_of": MULTIPLE}}
     return model
 
 
@@ -201,19 +200,8 @@ def _pads_to_multiples(model: SentenceTransformer) -> bool:
     """Whether the tokenizer can; else only texts of one length share a batch."""
     longest = model.max_seq_length
     return getattr(model[0], "processing_kwargs", None) == {} and bool(
-        longest and longest % _TOKENS == 0
+        longest and longest % MULTIPLE == 0
     )
-
-
-def _padded_lengths(model: SentenceTransformer, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-    lengths = []
-    for start in range(0, len(texts), _TEXTS):
-        part = list(texts[start : start + _TEXTS])
-        mask = _tokens(model, part).get("attention_mask")
-        # A model without one takes no padding.
-        lengths.append(np.zeros(len(part), np.int64) if mask is None else mask.sum(axis=1))
-    multiple = _TOKENS if getattr(model[0], "processing_kwargs", None) else 1
-    return -(-np.concatenate(lengths) // multiple) * multiple
 
 
 def _torch_backend(model: SentenceTransformer) -> Encode:
@@ -228,7 +216,7 @@ def _torch_backend(model: SentenceTransformer) -> Encode:
 
 def _openvino_backend(
     model: SentenceTransformer, kept: Path | None, precision: Precision
-) -> Encode:
+) -> Callable[[Tokens], npt.NDArray[np.float32]]:
     openvino = _import_openvino()
     graph = _read(kept) if kept is not None else None
     if graph is None:
@@ -248,13 +236,12 @@ def _openvino_backend(
     if threads.isdecimal() and int(threads):  # OpenVINO does not read it itself
         options["INFERENCE_NUM_THREADS"] = int(threads)
     compiled = openvino.compile_model(graph, "CPU", options)
-    inputs = list(_tokens(model, _PROBE))
+    inputs = list(tokenize(model, _PROBE))
 
-    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        tokens = _tokens(model, texts)
+    def run(tokens: Tokens) -> npt.NDArray[np.float32]:
         return _unit(compiled([tokens[name] for name in inputs])[0])
 
-    return encode
+    return run
 
 
 def _convert(model: SentenceTransformer) -> Any:
@@ -262,7 +249,7 @@ def _convert(model: SentenceTransformer) -> Any:
     import openvino
     import torch
 
-    tokens = _tokens(model, _PROBE)
+    tokens = tokenize(model, _PROBE)
 
     class Pipeline(torch.nn.Module):
         def __init__(self) -> None:
@@ -311,13 +298,6 @@ def _keep(graph: Any, kept: Path) -> None:
         # Another process may have been quicker; its model is the same.
         with contextlib.suppress(OSError):
             Path(folder).rename(kept)
-
-
-def _tokens(model: SentenceTransformer, texts: list[str]) -> dict[str, npt.NDArray[np.int64]]:
-    """Tokenize to the arrays the transformer takes, in a fixed order."""
-    features: dict[str, Any] = model.preprocess(texts)
-    arrays = {key: value.numpy() for key, value in features.items() if hasattr(value, "numpy")}
-    return dict(sorted(arrays.items()))
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -17,6 +17,8 @@ from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import LikewiseError
 
 _KEYS_PER_QUERY = 900
+UNMARKED = 255
+"""The mark of a text about which nothing is kept but its vector."""
 
 
 def default_cache_dir() -> Path:
@@ -36,13 +38,17 @@ class VectorCache:
         self.path = Path(folder) / f"vectors-{made}.sqlite"
         self._dim = identity.dim
 
-    def read(self, texts: Sequence[str]) -> dict[int, npt.NDArray[np.float32]]:
-        """Return the cached vectors, each by the position of its text."""
+    def read(self, texts: Sequence[str]) -> dict[int, tuple[npt.NDArray[np.float32], int]]:
+        """Return the cached vectors and marks, each by the position of its text.
+
+        The mark is `UNMARKED` where an earlier version of likewise kept the vector.
+        """
         if not self.path.is_file():
             return {}
         positions = {_key(text): position for position, text in enumerate(texts)}
         keys = list(positions)
-        found: dict[int, npt.NDArray[np.float32]] = {}
+        found: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
+        size = 4 * self._dim
         with self._connection() as connection:
             for start in range(0, len(keys), _KEYS_PER_QUERY):
                 part = keys[start : start + _KEYS_PER_QUERY]
@@ -51,16 +57,22 @@ class VectorCache:
                     f"SELECT key, vector FROM vectors WHERE key IN ({marks})", part
                 )
                 for key, blob in rows:
-                    vector = np.frombuffer(blob, dtype="<f4")
-                    if vector.shape == (self._dim,):
-                        found[positions[key]] = vector
+                    if len(blob) in (size, size + 1):
+                        vector = np.frombuffer(blob, dtype="<f4", count=self._dim)
+                        mark = blob[size] if len(blob) > size else UNMARKED
+                        found[positions[key]] = vector, mark
         return found
 
-    def write(self, texts: Sequence[str], vectors: npt.NDArray[np.float32]) -> None:
-        """Keep the vectors (n, dim) of n texts."""
+    def write(
+        self,
+        texts: Sequence[str],
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
+    ) -> None:
+        """Keep the vectors (n, dim) of n texts, with a mark each."""
         rows = [
-            (_key(text), vector.astype("<f4").tobytes())
-            for text, vector in zip(texts, vectors, strict=True)
+            (_key(text), vector.astype("<f4").tobytes() + bytes([mark]))
+            for text, vector, mark in zip(texts, vectors, marks.tolist(), strict=True)
         ]
         with self._connection() as connection, connection:
             connection.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", rows)

@@ -9,8 +9,11 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
+from pandas.api.extensions import ExtensionArray
 from tqdm.auto import tqdm
 
+from retrieval.arguments import require_characters, require_count
 from retrieval.encoding.backends import (
     Backend,
     Precision,
@@ -18,15 +21,19 @@ from retrieval.encoding.backends import (
     resolve_backend,
     resolve_precision,
 )
-from retrieval.encoding.cache import VectorCache, default_cache_dir
+from retrieval.encoding.cache import UNMARKED, VectorCache, default_cache_dir
+from retrieval.encoding.reading import Reading
+from retrieval.encoding.tokens import Measures
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
-from retrieval.guarding import Guard, guarded, unguarded
+from retrieval.guarding import Guard, Lock, guarded, unguarded
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
 # Encoding fewer texts than this takes a few seconds at most: no progress bar.
 _LONG_WORK = 4_000
+_UNREAD, _CUT = 1, 2  # marks
+
 # Vectors reach the cache in chunks, so that a killed run loses little work.
 _CHUNK = 2_048
 
@@ -58,7 +65,8 @@ class Encoder:
 
     Attributes:
         precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
-        guard: Entered around `encode`; an encoder that threads share needs one that locks.
+        guard: Entered around `encode`, to time it, or to let one thread in at a time. Threads may
+            share an encoder without: they take turns, batch by batch.
     """
 
     def __init__(
@@ -71,11 +79,13 @@ class Encoder:
         cache_dir: str | Path | Literal[False] | None = None,
         keep_vectors: bool = True,
     ) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, got {batch_size}")
-        self.name = name
+        require_count(batch_size, "batch_size")
+        if not isinstance(name, (str, Path)):
+            raise InputError(f"name must be a model's name or folder, got {name!r}")
+        self.name = name = str(name)
         self.batch_size = batch_size
         self.guard: Guard = unguarded
+        self._lock = Lock()  # neither engine may be asked by two threads at a time
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
@@ -108,20 +118,47 @@ class Encoder:
         Raises:
             InputError: A text is not a string or holds nothing but white space.
         """
+        return self._read(texts, progress).vectors
+
+    @guarded
+    def read(self, texts: Sequence[str], *, progress: bool | None = None) -> Reading:
+        """Embed texts, and tell which of them could be read.
+
+        Args:
+            texts: n non-empty strings.
+            progress: As in `encode`.
+
+        Raises:
+            InputError: As in `encode`.
+        """
+        return self._read(texts, progress)
+
+    def _read(self, texts: Sequence[str], progress: bool | None) -> Reading:
         unique, inverse = _deduplicate(texts)
         vectors = np.empty((len(unique), self.dim), dtype=np.float32)
-        missing = self._from_cache(unique, vectors)
+        marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
+        missing = self._from_cache(unique, vectors, marks)
         if missing:
-            self._embed(unique, missing, vectors, progress=progress)
-        return vectors[inverse]
+            self._embed(unique, missing, vectors, marks, progress=progress)
+        unmarked = np.flatnonzero(marks == UNMARKED)
+        if len(unmarked):
+            some = [unique[one] for one in unmarked.tolist()]
+            with self._lock:
+                marks[unmarked] = _marks(self._backend().measure(some))
+            if self._cache is not None:
+                self._cache.write(some, vectors[unmarked], marks[unmarked])
+        marks = marks[inverse]
+        return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
 
-    def _from_cache(self, unique: list[str], vectors: npt.NDArray[np.float32]) -> list[int]:
-        """Fill in the vectors known on disk; return the positions still to embed."""
+    def _from_cache(
+        self, unique: list[str], vectors: npt.NDArray[np.float32], marks: npt.NDArray[np.uint8]
+    ) -> list[int]:
+        """Fill in what is known on disk; return the positions still to embed."""
         if self._cache is None:
             return list(range(len(unique)))
         known = self._cache.read(unique)
-        for position, vector in known.items():
-            vectors[position] = vector
+        for position, (vector, mark) in known.items():
+            vectors[position], marks[position] = vector, mark
         return [position for position in range(len(unique)) if position not in known]
 
     def _embed(
@@ -129,31 +166,40 @@ class Encoder:
         unique: list[str],
         missing: list[int],
         vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
         *,
         progress: bool | None,
     ) -> None:
         backend = self._backend()
-        tokens = {missing[0]: 0}  # one text makes one batch, however long
-        if len(missing) > 1:
-            counts = backend.tokens([unique[one] for one in missing])
-            tokens = dict(zip(missing, counts.tolist(), strict=True))
+        with self._lock:
+            measures = backend.measure([unique[one] for one in missing])
+        tokens = dict(zip(missing, measures.lengths.tolist(), strict=True))
+        place = {position: row for row, position in enumerate(missing)}
+        marks[missing] = _marks(measures)
         # Longest first: the widest batch comes at once, so that running out of memory shows early.
         order = sorted(missing, key=lambda position: (-tokens[position], unique[position]))
         with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
                 for batch in _batches(chunk, tokens, self.batch_size):
-                    vectors[batch] = backend.encode([unique[position] for position in batch])
+                    ready = measures.tokens_of([place[position] for position in batch])
+                    with self._lock:
+                        if backend.run is not None and ready is not None:
+                            vectors[batch] = backend.run(ready)
+                        else:
+                            vectors[batch] = backend.encode([unique[one] for one in batch])
                     bar.update(len(batch))
                 if self._cache is not None:
-                    self._cache.write([unique[position] for position in chunk], vectors[chunk])
+                    some = [unique[position] for position in chunk]
+                    self._cache.write(some, vectors[chunk], marks[chunk])
 
     def _backend(self) -> Backend:
-        if self._loaded is None:
-            self._loaded = load_backend(
-                self.identity, self._weights, self._cache_dir, self.precision
-            )
-        return self._loaded
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = load_backend(
+                    self.identity, self._weights, self._cache_dir, self.precision
+                )
+            return self._loaded
 
     def __repr__(self) -> str:
         """Name, backend and dimension."""
@@ -163,9 +209,21 @@ class Encoder:
         """Share the loaded model between clones of an estimator: an encoder has no fitted state."""
         return self
 
+    def __deepcopy__(self, _: dict[int, Any]) -> Encoder:
+        """Share the loaded model between copies of what uses it, as between clones."""
+        return self
+
     def __getstate__(self) -> dict[str, Any]:
         """Travel to a worker process without the loaded model; it is loaded there on first use."""
         return {**self.__dict__, "_loaded": None}
+
+
+def _marks(measures: Measures) -> npt.NDArray[np.uint8]:
+    """Return what the cache keeps of measures, (n,)."""
+    marks: npt.NDArray[np.uint8] = (~measures.readable * _UNREAD + measures.cut * _CUT).astype(
+        np.uint8
+    )
+    return marks
 
 
 def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator[list[int]]:
@@ -178,6 +236,10 @@ def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator
 
 def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
     """Return the distinct texts, in order of appearance, and each text's position among them."""
+    is_column = isinstance(texts, (Sequence, pd.Series, pd.Index, np.ndarray, ExtensionArray))
+    is_flat = not isinstance(texts, np.ndarray) or texts.ndim == 1
+    if isinstance(texts, (str, bytes)) or not is_column or not is_flat:
+        raise InputError(f"texts must be a list of strings, got {type(texts).__name__}")
     positions: dict[str, int] = {}
     inverse = np.empty(len(texts), dtype=np.intp)
     for row, text in enumerate(texts):
@@ -185,16 +247,9 @@ def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]
             raise InputError(f"text {row} is of type {type(text).__name__}, expected a string")
         if not text.strip():
             raise InputError(f"text {row} is empty")
-        if not text.isascii() and _has_surrogate(text):
-            raise InputError(
-                f"text {row} holds half a character (a lone surrogate); decode it anew"
-            )
+        require_characters(text, f"text {row}")
         inverse[row] = positions.setdefault(text, len(positions))
     return list(positions), inverse
-
-
-def _has_surrogate(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def progress_bar(total: int, what: str, unit: str, wanted: bool | None, *, long: int) -> tqdm[Any]:

@@ -8,6 +8,7 @@ seen.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
+from retrieval.hits import Hits, group_by_day, tie_runs
 from retrieval.memory.store import MemoryStore
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
-from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,13 @@ class StoredItems:
         ids: (n,) object.
         labels: (n,) object, None where unlabeled.
         vectors: (n, d) float32, unit rows.
+        contents: (n,) uint64, a hash of each one's text; of its id, where texts are not kept.
     """
 
     ids: npt.NDArray[np.object_]
     labels: npt.NDArray[np.object_]
     vectors: npt.NDArray[np.float32]
+    contents: npt.NDArray[np.uint64]
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -52,6 +55,7 @@ class Snapshot:
         launch_day: (n,) int64, ascending.
         vectors: (n, d) float32, unit rows, contiguous.
         attributes: Attribute column → (n,) values as stored.
+        contents: (n,) uint64, as in `StoredItems`.
     """
 
     ids: npt.NDArray[np.object_]
@@ -59,6 +63,7 @@ class Snapshot:
     launch_day: npt.NDArray[np.int64]
     vectors: npt.NDArray[np.float32]
     attributes: dict[str, pd.Series]
+    contents: npt.NDArray[np.uint64]
     _pools: list[tuple[object, _Pool]] = field(default_factory=list, init=False, repr=False)
 
     @classmethod
@@ -67,7 +72,10 @@ class Snapshot:
         names = ["item_id", "label", "launch_day", *layout.fields.values()]
         columns: dict[str, list[Any]] = {name: [] for name in names}
         parts: list[npt.NDArray[np.float32]] = [np.empty((0, layout.encoder.dim), np.float32)]
-        for page in store.pages([*names, "vector"]):
+        contents: list[int] = []
+        told = "text" if layout.store_text else "item_id"
+        for page in store.pages([*names, *({told} - {"item_id"}), "vector"]):
+            contents.extend(_hash(row[told]) for row in page)
             for name, values in columns.items():
                 values.extend(row[name] for row in page)
             parts.append(np.array([row["vector"] for row in page], dtype=np.float32))
@@ -82,6 +90,7 @@ class Snapshot:
                 column: pd.Series(columns[field]).iloc[order].reset_index(drop=True)
                 for column, field in layout.fields.items()
             },
+            contents=np.array(contents, dtype=np.uint64)[order],
         )
 
     def select(self, *, labeled: bool | None, where: ParsedWhere) -> StoredItems:
@@ -91,7 +100,7 @@ class Snapshot:
         rows = rows[np.argsort(self.ids[rows])]
         labels = self.labels[rows]
         labels[labels == MISSING_STRING] = None
-        return StoredItems(self.ids[rows], labels, self.vectors[rows])
+        return StoredItems(self.ids[rows], labels, self.vectors[rows], self.contents[rows])
 
     def search(
         self,
@@ -115,7 +124,7 @@ class Snapshot:
                 vectors[queries], pool.vectors[:visible], k, metric=faiss.METRIC_INNER_PRODUCT
             )
             similarity = np.minimum(similarity, 1.0)
-            order = np.lexsort((found, -np.round(similarity, TIE_DIGITS)), axis=1)
+            order = np.lexsort((found, tie_runs(similarity)), axis=1)
             found = np.take_along_axis(found, order, axis=1)
             rank = np.ix_(queries, np.arange(k))
             hits.similarity[rank] = np.take_along_axis(similarity, order, axis=1)
@@ -148,6 +157,10 @@ class Snapshot:
             has_label = (self.labels != MISSING_STRING) == labeled
             mask = has_label if mask is None else mask & has_label
         return mask
+
+
+def _hash(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest())
 
 
 @dataclass(frozen=True)

@@ -56,8 +56,8 @@ class MemoryStore:
         self._rows, self._metadata = {}, None
 
     def upsert(self, rows: list[dict[str, Any]]) -> None:
-        """Keep rows, replacing those of the same id."""
-        self._rows.update((row["item_id"], row) for row in rows)
+        """Keep rows, replacing those of the same id, for whoever reads meanwhile all at once."""
+        self._rows.update({row["item_id"]: row for row in rows})
 
     def settle(self) -> None:
         """Do nothing: there is nothing to write out."""
@@ -76,12 +76,12 @@ class MemoryStore:
 
     def get(self, ids: Sequence[str], fields: Sequence[str]) -> list[dict[str, Any]]:
         """Return the rows of those ids that exist."""
-        there = (self._rows[one] for one in dict.fromkeys(ids) if one in self._rows)
-        return [{field: row[field] for field in fields} for row in there]
+        there = (self._rows.get(one) for one in dict.fromkeys(ids))
+        return [{field: row[field] for field in fields} for row in there if row is not None]
 
     def pages(self, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
         """Read all rows, in no particular order."""
-        yield self.get(list(self._rows), fields)
+        yield [{field: row[field] for field in fields} for row in list(self._rows.values())]
 
     def close(self) -> None:
         """Do nothing: the rows go with whoever holds them."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from retrieval.arguments import require_choice, require_kind
 from retrieval.errors import InputError
 
 Effort = Callable[[int], dict[str, int]]
@@ -79,8 +80,8 @@ def milvus_index(kind: str, params: Mapping[str, Any] | None, *, is_lite: bool) 
     Raises:
         InputError: There is no such kind, or not on Lite.
     """
-    if kind not in INDEX_KINDS:
-        raise InputError(f"unknown index {kind!r}; there are: {', '.join(INDEX_KINDS)}")
+    require_choice(kind, "index", INDEX_KINDS)
+    require_kind(params, "index_params", Mapping, or_none=True)
     name = kind if kind != "auto" else ("FLAT" if is_lite else "HNSW")
     chosen = _KINDS[name]
     if is_lite and not chosen.on_lite:
@@ -106,3 +107,8 @@ def search_params(index: str, limit: int) -> dict[str, Any]:
     if kind.most is not None and limit > kind.most:
         raise InputError(f"an index {index!r} finds at most {kind.most} neighbors, not {limit}")
     return {"metric_type": kind.metric, "params": kind.effort(limit)}
+
+
+def most_found(index: str) -> int:
+    """Return how many neighbors a search of an index of this kind can find."""
+    return _KINDS[index].most or 16_384

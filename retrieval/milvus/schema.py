@@ -136,7 +136,7 @@ def check_tenant(name: str | None) -> None:
         InputError: It has other characters than letters, digits, ``_``, ``.`` and ``-``, or none,
             or more than 64.
     """
-    if name is not None and not _TENANT.fullmatch(name):
+    if name is not None and not (isinstance(name, str) and _TENANT.fullmatch(name)):
         raise InputError(
             f"tenant {name!r}: a name has 1 to {_TENANT_BYTES} letters, digits, _, . or -"
         )
@@ -151,9 +151,9 @@ def attribute_kinds(items: pd.DataFrame, attributes: Sequence[str]) -> dict[str,
 
 
 def to_rows(
-    items: pd.DataFrame, texts: pd.Series, layout: Layout, source: str
+    items: pd.DataFrame, texts: pd.Series, layout: Layout, source: str, *, is_limited: bool = True
 ) -> list[dict[str, Any]]:
-    """Turn validated items into Milvus rows, all but the vector.
+    """Turn validated items into rows, all but the vector; `is_limited`: those of Milvus.
 
     Raises:
         TableError: An id, label or attribute is longer than Milvus can hold.
@@ -168,7 +168,8 @@ def to_rows(
             columns[field] = _strings(items, column)
     names = {field: column for column, field in layout.fields.items()}
     names |= {"item_id": layout.item_id, "label": layout.label or "label"}
-    _check_lengths(columns, names, source)
+    if is_limited:
+        _check_lengths(columns, names, source)
     columns["text"] = [_cut(text) if layout.store_text else "" for text in texts]
     rows = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)

@@ -20,9 +20,9 @@ from pymilvus.exceptions import MilvusException
 
 from retrieval.errors import StoreError
 from retrieval.filters import after, equals, member
+from retrieval.hits import Hits, group_by_day, tie_runs
 from retrieval.milvus.connection import connect, lite_path, release, translated
 from retrieval.milvus.schema import TENANT_END
-from retrieval.neighbors import TIE_DIGITS, Hits, group_by_day
 
 UPSERT_ROWS = 5_000
 # Milvus' upper bound on the neighbors of a search.
@@ -397,12 +397,16 @@ def _both(*expressions: str) -> str:
 
 
 def _fill(hits: Hits, query: int, found: Sequence[Mapping[str, Any]], begin: int) -> None:
+    if not found:
+        return
+    nearest = sorted(found, key=lambda hit: -hit["distance"])
+    runs = tie_runs(np.array([[hit["distance"] for hit in nearest]], dtype=np.float32))[0]
     rows = [
-        (-round(hit["distance"], TIE_DIGITS), hit["entity"]["launch_day"], hit["item_id"], hit)
-        for hit in found
+        (run, hit["entity"]["launch_day"], hit["item_id"], hit)
+        for run, hit in zip(runs.tolist(), nearest, strict=True)
     ]
     rows.sort(key=lambda row: row[:3])
-    for rank, (_, _, item_id, hit) in enumerate(rows):
-        hits.ids[query, rank] = item_id[begin:]
+    for rank, (*_, hit) in enumerate(rows):
+        hits.ids[query, rank] = hit["item_id"][begin:]
         hits.similarity[query, rank] = hit["distance"]
         hits.labels[query, rank] = hit["entity"]["label"]

@@ -152,7 +152,7 @@ def _neighbors(
         search_params=search_params(layout.index, k + 1),
     )
     names = np.array([row["item_id"] for row in rows], dtype=object)
-    return Neighbors.from_hits(hits, names, k, exclude_self=True)
+    return Neighbors.from_hits(hits.without(names), names, k)
 
 
 def _rows(store: Store, ids: list[str]) -> list[dict[str, Any]]:

@@ -113,14 +113,14 @@ class Client:
         item_id: str = "item_id",
         **options: Any,
     ) -> pd.DataFrame:
-        """Find like items: a row each, with query (position), rank, item_id, similarity, label.
+        """Find like items: query (position), rank, item_id, similarity, label and count of each.
 
         Args:
             items: As in `classify`; so text and item_id.
             k: How many.
             text: Text columns.
             item_id: Id column.
-            **options: `as_of`, `where`, `labeled`.
+            **options: `as_of`, `where`, `labeled`, `all`.
         """
         rows = questions(items, text, item_id)
         found = self._results("/v1/similar", rows, {"k": k, **options})
@@ -130,7 +130,7 @@ class Client:
                 for query, one in enumerate(found)
                 for rank, near in enumerate(one["neighbors"], start=1)
             ],
-            columns=["query", "rank", "item_id", "similarity", "label"],
+            columns=["query", "rank", "item_id", "similarity", "label", "count"],
         )
 
     def forecast(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:

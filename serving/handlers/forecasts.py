@@ -113,7 +113,8 @@ def settled(request: Forecast, tenant: Tenant) -> Forecast:
     if observed is None or observed.empty:
         return request
     items = _table(forecaster, request.items)
-    last = forecaster.reader.last_observed(items, observed, _until(request))
+    sold = forecaster.reader.sales_so_far(items, observed, forecaster.panel_.grid)
+    last = sold.last_told(_until(request))
     assert last is not None
     return request.model_copy(update={"observed_until": last.date()})
 

@@ -107,6 +107,7 @@ def classify(calls: Sequence[ClassifyCall]) -> list[dict[str, Any]]:
         "known": table["known"].astype(bool).tolist(),
         "novelty": [plain(one) for one in table["novelty"]],
         "label_set": table["label_set"].tolist(),
+        "assured": table["assured"].astype(bool).tolist(),
         "neighbors": table["neighbors"].tolist(),
         "parts": [{part: plain(value) for part, value in one.items()} for one in table["parts"]],
     }
@@ -157,20 +158,20 @@ def similar(calls: Sequence[SimilarCall]) -> list[dict[str, Any]]:
         as_of=request.as_of,
         where=where_of(request.where),
         labeled=request.labeled,
+        twins="each" if request.all else "once",
     )
-    rows = zip(
-        items, near.ids.tolist(), near.similarity.tolist(), near.labels.tolist(), strict=True
-    )
+    columns_of = (near.ids, near.similarity, near.labels, near.count)
+    rows = zip(items, *(column.tolist() for column in columns_of), strict=True)
     results = [
         {
             "item_id": item.item_id,
             "neighbors": [
-                {"item_id": one, "similarity": alike, "label": label}
-                for one, alike, label in zip(ids, similarity, labels, strict=True)
+                {"item_id": one, "similarity": alike, "label": label, "count": count}
+                for one, alike, label, count in zip(ids, similarity, labels, counts, strict=True)
                 if one is not None
             ],
         }
-        for item, ids, similarity, labels in rows
+        for item, ids, similarity, labels, counts in rows
     ]
     return _shared_out(calls, results, None)
 

@@ -136,7 +136,9 @@ def _write(
     vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
     labels: list[str | None] = [None] * len(table)
     if columns.label is not None:
-        labels = [None if one is None else one.strip() for one in table[columns.label]]
+        told = [None if one is None else one.strip() for one in table[columns.label]]
+        labels = tenant.labeler.spelled(told)
+        table = table.assign(**{columns.label: pd.Series(labels, index=table.index, dtype=object)})
     return tenant.labeler.write(
         table[columns.item_id].tolist(),
         labels,

@@ -20,7 +20,13 @@ import numpy as np
 import numpy.typing as npt
 import structlog
 
-from classifiers import NeighborClassifier, NewLabelsError, named_index
+from classifiers import (
+    NeighborClassifier,
+    NewLabelsError,
+    named_index,
+    spelled_as_known,
+    spelled_like,
+)
 from pipelines import Settings, make_classifier, read_label_texts
 from retrieval import InputError
 from serving.problems import ApiError
@@ -167,6 +173,17 @@ class LiveClassifier:
                 self._is_behind = True  # how much of it Milvus has is not known
                 raise
 
+    def spelled(self, labels: Sequence[str | None]) -> list[str | None]:
+        """Return labels of items to come in the spelling of those that they are taken for.
+
+        Those are labels in words that have no example yet; all, where the settings say so.
+        """
+        classifier = self._state.classifier
+        if classifier is None or (self._model is not None and self._state.is_private):
+            return list(labels)
+        every = self._settings.classify.normalize_labels
+        return spelled_as_known(classifier.knowledge_, labels, every=every)
+
     def add_label(self, name: str, descriptions: Sequence[str]) -> bool:
         """Let a label be named by its description; return whether it is new.
 
@@ -181,8 +198,9 @@ class LiveClassifier:
             state = self._state
             if self._model is not None and state.is_private:
                 raise ApiError(409, "read-only", "the saved classifier holds its examples itself")
-            if self._knows(name):
-                raise ApiError(409, "conflict", f"label {name!r} exists")
+            if (known := self._known_as(name)) is not None:
+                spelled = "" if known == name else f", spelled {known!r}"
+                raise ApiError(409, "conflict", f"label {name!r} exists{spelled}")
             if state.classifier is None:
                 self._journal.add(name, texts)
                 self.learn()
@@ -249,11 +267,11 @@ class LiveClassifier:
     def _version(self) -> str:
         return f"{self._index.version}@{self._stamp}+{self._changes}"
 
-    def _knows(self, name: str) -> bool:
+    def _known_as(self, name: str) -> str | None:
+        """Return the label that a name stands for, however spelled; None: it is new."""
         classifier = self._state.classifier
-        return name in self._journal.labels or (
-            classifier is not None and name in set(classifier.classes_.tolist())
-        )
+        known = [*self._journal.labels, *([] if classifier is None else classifier.classes_)]
+        return name if name in known else spelled_like(name, known)
 
     @staticmethod
     def _leaves_none(
@@ -277,7 +295,10 @@ class LiveClassifier:
         if not words:
             return None
         classifier = NeighborClassifier(
-            encoder=self._index.encoder, k=options.k, temperature=options.temperature
+            encoder=self._index.encoder,
+            k=options.k,
+            temperature=options.temperature,
+            normalize_labels=options.normalize_labels,
         )
         return classifier.fit(labels=words, text=list(columns.text or ("text",)))
 
@@ -286,7 +307,8 @@ class LiveClassifier:
             return NeighborClassifier.load(model, encoder=self._index.encoder)
         classifier = NeighborClassifier.load(model, index=self._index).catch_up()
         for name, texts in self._journal.labels.items():
-            if name not in set(classifier.classes_.tolist()):
+            known = classifier.classes_.tolist()
+            if name not in known and spelled_like(name, known) is None:
                 classifier.add_label(name, texts)
         return classifier
 

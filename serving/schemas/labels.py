@@ -58,6 +58,9 @@ class Neighbor(Message):
     label: str
     similarity: float
     weight: float = Field(description="Its share of the whole vote.")
+    count: int = Field(
+        description="How many items of this label are as similar: of one text, as a rule."
+    )
 
 
 class Labeled(Message):
@@ -69,6 +72,10 @@ class Labeled(Message):
     known: bool = Field(description="false: none of these.")
     novelty: float | None
     label_set: list[str] | None
+    assured: bool = Field(
+        description="false: too few examples, of this label and of labels of like size, to promise "
+        "that the sets of its items hold it."
+    )
     neighbors: list[Neighbor]
     parts: dict[str, float | None] = Field(
         description="What neighbors, prototypes and head add to the probability."
@@ -92,6 +99,9 @@ class Similar(_Visible):
     labeled: StrictBool | None = Field(
         None, description="true: labeled items only; false: the others."
     )
+    all: StrictBool = Field(
+        False, description="true: items of one text and label are listed each; false: once."
+    )
 
 
 class SimilarItem(Message):
@@ -100,6 +110,7 @@ class SimilarItem(Message):
     item_id: str
     similarity: float
     label: str | None
+    count: int = Field(description="How many items of this text and label there are.")
 
 
 class SimilarTo(Message):

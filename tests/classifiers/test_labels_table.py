@@ -38,6 +38,7 @@ def answer() -> Prediction:
         novelty=np.array([0.1, 2.0, np.nan]),
         known=np.array([True, False, False]),
         sets=np.array([[True, True, False], [False, False, True], [False, False, False]]),
+        assured=np.array([True, False, False]),
     )
 
 
@@ -52,6 +53,7 @@ def test_each_item_gets_its_most_probable_label(answer: Prediction) -> None:
     assert table["probability"][:2].tolist() == [0.45, 0.8]
     assert np.isnan(table["probability"][2])
     assert table["known"].tolist() == [True, False, False]
+    assert table["assured"].tolist() == [True, False, False]
     assert table["item_id"].tolist() == ["one", None, "three"]
 
 
@@ -70,6 +72,7 @@ def test_neighbors_are_listed_up_to_the_last_there_is(answer: Prediction) -> Non
         "label": "a > y",
         "similarity": pytest.approx(0.8),
         "weight": 0.4,
+        "count": 1,
     }
     assert [len(one) for one in listed] == [2, 1, 0]
     assert [len(one) for one in _table(answer, listed=1)["neighbors"]] == [1, 1, 0]
@@ -94,6 +97,7 @@ def test_in_a_tree_the_deepest_label_that_is_certain_enough_is_named(answer: Pre
         novelty=answer.novelty[:2],
         known=answer.known[:2],
         sets=None,
+        assured=answer.assured[:2],
     )
     table = _table(some, tree=tree)
     assert table["label"].tolist() == ["a", "b"]

@@ -70,6 +70,33 @@ def test_the_table() -> None:
     assert by_period["n_items"].tolist() == [3, 3, 3]
 
 
+@pytest.mark.parametrize("nameless", [None, np.nan, pd.NaT, pd.NA, "", " "])
+@pytest.mark.parametrize("by_period", [False, True])
+def test_launches_without_a_group_are_one_so_that_sums_add_up(
+    nameless: object, by_period: bool
+) -> None:
+    paths, groups = courses(7), ["b", nameless, "a", "b", nameless, "a", "b"]
+    found = summed(paths, groups, by_period=by_period)
+    assert found["group"].drop_duplicates().tolist() == ["a", "b", "(none)"]
+    np.testing.assert_allclose(found["mean"].sum(), paths.mean().sum())
+    named = [rows for rows, name in enumerate(groups) if isinstance(name, str) and name.strip()]
+    others = summed(paths[np.array(named)], [groups[row] for row in named], by_period=by_period)
+    pd.testing.assert_frame_equal(found[found["group"] != "(none)"], others)
+
+
+@pytest.mark.parametrize("kind", ["timestamps", "numbers", "categories"])
+def test_groups_of_any_kind_may_lack(kind: str) -> None:
+    groups = {
+        "timestamps": pd.Series(pd.to_datetime(["2024-01-02", None, "2024-01-01"])),
+        "numbers": pd.Series([2.5, np.nan, 1.5]),
+        "categories": pd.Series(pd.Categorical(["y", None, "x"], categories=["ghost", "x", "y"])),
+    }[kind]
+    sums = Sums(courses(3), 0.0, LEVELS, 0)
+    found = sums.table(groups, np.array([5, 5, 5]), GRID, CUTOFF, by_period=False)
+    assert found["group"].tolist() == [groups[2], groups[0], "(none)"]
+    assert found["n_items"].tolist() == [1, 1, 1]
+
+
 def test_means_add() -> None:
     paths = courses(7)
     groups = list("abacbca")
@@ -132,24 +159,22 @@ def test_one_launch_sums_to_itself() -> None:
     assert np.isclose(found[:, None], paths.totals()).any(axis=1).all()
 
 
-def test_groups_come_in_the_order_of_their_names_and_rows_without_one_are_left_out() -> None:
+def test_groups_come_in_the_order_of_their_names_and_rows_without_one_come_last() -> None:
     paths = courses(5)
     found = summed(paths, ["tea", None, "cake", "tea", np.nan])
-    assert found["group"].tolist() == ["cake", "tea"]
-    assert found["n_items"].tolist() == [1, 2]
-    np.testing.assert_allclose(found["mean"], [paths.mean()[2].sum(), paths.mean()[[0, 3]].sum()])
+    assert found["group"].tolist() == ["cake", "tea", "(none)"]
+    assert found["n_items"].tolist() == [1, 2, 2]
+    parts = [paths.mean()[rows].sum() for rows in ([2], [0, 3], [1, 4])]
+    np.testing.assert_allclose(found["mean"], parts)
     assert summed(paths, [3, 20, 3, 20, 100])["group"].tolist() == [3, 20, 100]
 
 
 @pytest.mark.parametrize("by_period", [False, True])
-def test_without_a_launch_or_a_group_the_table_is_empty(by_period: bool) -> None:
+def test_without_a_launch_the_table_is_empty(by_period: bool) -> None:
     columns = summed(courses(1), by_period=by_period).columns.tolist()
-    for found in (
-        summed(courses(1)[:0], by_period=by_period),
-        summed(courses(2), [None, None], by_period=by_period),
-    ):
-        assert found.columns.tolist() == columns
-        assert found.empty
+    found = summed(courses(1)[:0], by_period=by_period)
+    assert found.columns.tolist() == columns
+    assert found.empty
 
 
 @pytest.mark.parametrize("by_period", [False, True])

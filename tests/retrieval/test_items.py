@@ -162,3 +162,34 @@ def test_a_table_is_taken_if_every_rule_is_kept_and_else_refused(
     with pytest.raises(TableError) as refused:
         check()
     assert {row + 1 for offense in refused.value.offenses for row in offense.rows} == bad
+
+
+def test_columns_may_be_named_by_numbers() -> None:
+    items = pd.DataFrame([["a", "milk", 1.5], ["b", "chips", 2.5]])
+    for text in (1, "1", [1], ["1"]):
+        clean = validate_items(items, item_id=0, text=text, attributes=[2])  # type: ignore[arg-type]
+        assert clean.columns.tolist() == ["0", "1", "2"]
+    with pytest.raises(TableError, match="missing column 3; there are: 0, 1, 2"):
+        validate_items(items, item_id="0", text="3")
+    both = pd.DataFrame([["a", "milk", "chips"]], columns=["item_id", 1, "1"])
+    with pytest.raises(TableError, match="column 1 is there more than once"):
+        validate_items(both, item_id="item_id", text="1")
+
+
+@pytest.mark.parametrize("name", [None, 1.5, ["a", "b"], b"name", True])
+def test_what_names_no_column_is_told(name: object) -> None:
+    with pytest.raises(InputError, match="label: not the name of" if name else "text: not the"):
+        if name is None:
+            validate_items(table(), item_id="item_id", text=None)  # type: ignore[arg-type]
+        else:
+            validate_items(table(), item_id="item_id", text="name", label=name)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("column", ["item_id", "name", "kind"])
+def test_half_a_character_is_told_by_row_and_column(column: str) -> None:
+    items = table(kind=["a", "b", "c"]).astype(object)
+    items.loc[1, column] = "x\ud83d"
+    with pytest.raises(TableError, match=f"row 2, column {column} holds half a character"):
+        validate_items(items, item_id="item_id", text="name", label="kind")
+    with pytest.raises(TableError, match=f"row 2, column {column} holds half a character"):
+        validate_items(items, item_id="item_id", text="name", attributes=["kind"])

@@ -145,15 +145,19 @@ def together(served: Served, lane: str, *calls: Callable[[], Any]) -> list[Any]:
     """The answers to calls of which all but the first arrive while the engine is at work on it."""
     runtime = served.app.state.runtime
     encoder = runtime.tenants.all()[0].index.encoder
-    begun, may_go, encode = threading.Event(), threading.Event(), encoder.encode
+    begun, may_go = threading.Event(), threading.Event()
 
-    def held(texts: Sequence[str], **options: Any) -> Any:
-        begun.set()
-        assert may_go.wait(60)
-        return encode(texts, **options)
+    def held(method: Callable[..., Any]) -> Callable[..., Any]:
+        def wait(texts: Sequence[str], **options: Any) -> Any:
+            begun.set()
+            assert may_go.wait(60)
+            return method(texts, **options)
+
+        return wait
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(len(calls)) as pool:
-        patch.setattr(encoder, "encode", held)
+        patch.setattr(encoder, "read", held(encoder.read))
+        patch.setattr(encoder, "encode", held(encoder.encode))
         first = pool.submit(calls[0])
         assert begun.wait(60)
         others = [pool.submit(one) for one in calls[1:]]

@@ -111,6 +111,17 @@ def test_a_label_in_words_needs_no_example(own: Served) -> None:
     other = {**words, "descriptions": ["something else"]}
     assert own.http.post("/v1/labels", json=other).status_code == 409
     assert own.classify("green tea 20 bags")[0]["label"] == "TEAS"
+    for spelling in ("Teas", "T\u200bEAS", "\uff34EAS"):
+        twin = own.http.post("/v1/labels", json={**words, "label": spelling})
+        assert twin.status_code == 409
+        assert "exists, spelled 'TEAS'" in twin.json()["detail"]
+    assert own.http.post("/v1/labels", json={"label": "bag snacks"}).status_code == 409
+    # The first item of a label in words takes its spelling.
+    _put(own, {"item_id": "oolong", "text": "oolong tea", "label": "teas"})
+    labels = {one["label"]: one for one in own.http.get("/v1/labels").json()["labels"]}
+    assert labels["TEAS"]["examples"] == 1
+    assert "teas" not in labels
+    assert own.http.delete("/v1/items", params={"item_id": ["oolong"]}).json() == {"deleted": 1}
 
 
 def test_a_job_takes_more_than_a_call_may(served: Served) -> None:

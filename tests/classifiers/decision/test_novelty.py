@@ -96,3 +96,46 @@ def test_too_few_answers_teach_nothing() -> None:
         # Whatever they would teach, the nearest neighbor's similarity alone decides.
         assert novelty.threshold == Novelty.unlearned().threshold
         assert novelty.score(known) == pytest.approx(1 - known[:, 0])
+
+
+def _held_out(n: int, certain: float, novel: float) -> tuple[np.ndarray, np.ndarray]:
+    """Scores about `novel`, and how far from sure, up to `certain`."""
+    rng = np.random.default_rng(n)
+    return rng.normal(novel, 0.5, n), rng.uniform(0, certain, n)
+
+
+def test_items_like_a_small_label_are_known_though_they_score_as_strangers_do() -> None:
+    usual, rare = _held_out(1000, 0.2, 0.0), _held_out(100, 0.6, 3.0)
+    start = Novelty(np.zeros(N_FEATURES), 0.0, float(np.quantile(usual[0], 0.95)))
+    scores, doubts = (np.concatenate(both) for both in zip(usual, rare, strict=True))
+    fair = start.fair_to(scores, doubts, np.repeat([300, 5], [1000, 100]), 0.05)
+    assert fair.threshold == start.threshold
+    sizes = np.array([300, 5])
+    like_rare = np.column_stack([0.1 + 0 * rare[1], 1 - rare[1]])
+    like_usual = like_rare[:, ::-1]
+    assert fair.knows(rare[0], like_rare, sizes).mean() == pytest.approx(0.9, abs=0.03)
+    assert not fair.knows(rare[0], like_usual, sizes).any(), "only the small label is helped"
+    assert start.knows(rare[0], like_rare, sizes).mean() < 0.05
+    assert not fair.knows(np.array([np.nan]), np.array([[0.0, 1.0]]), sizes).any()
+
+
+def test_sizes_that_are_known_as_often_as_promised_change_nothing() -> None:
+    scores, doubts = _held_out(1000, 0.5, 0.0)
+    start = Novelty(np.zeros(N_FEATURES), 0.0, float(np.quantile(scores, 0.95)))
+    fair = start.fair_to(scores, doubts, np.repeat([300, 40], 500), 0.05)
+    proba = np.random.default_rng(0).random((1000, 2))
+    sizes = np.array([300, 40])
+    assert (fair.knows(scores, proba, sizes) == start.knows(scores, proba, sizes)).all()
+    assert (fair.knows(scores, proba, sizes) == (scores <= start.threshold)).all()
+
+
+def test_of_too_few_answers_the_least_sure_one_is_known() -> None:
+    usual = _held_out(1000, 0.2, 0.0)
+    start = Novelty(np.zeros(N_FEATURES), 0.0, float(np.quantile(usual[0], 0.95)))
+    # Four answers, of which three lie as near as usual: a coming one may not.
+    scores = np.append(usual[0], [-9.0, -9.0, -9.0, 9.0])
+    doubts = np.append(usual[1], [0.5, 0.4, 0.3, 0.05])
+    fair = start.fair_to(scores, doubts, np.repeat([300, 4], [1000, 4]), 0.05)
+    far = np.full(2, 9.0)
+    known = fair.knows(far, np.array([[0.49, 0.51], [0.51, 0.49]]), np.array([300, 4]))
+    assert known.tolist() == [True, False]

@@ -49,6 +49,7 @@ class Table:
                 "known": probabilities.max(axis=1) > 0.3,
                 "novelty": 1 - probabilities.max(axis=1),
                 "label_set": pd.Series(self.sets(probabilities, coverage), dtype=object),
+                "assured": rows % 10 != 0,
                 "neighbors": [[{"similarity": one}] * neighbors for one in similarity],
             }
         )
@@ -140,6 +141,7 @@ def test_label_sets(evaluation: Evaluation, table: Table, truth: list[str]) -> N
         np.mean([len(each or []) for each in sets])
     )
     assert evaluation.answers["label_set"].tolist() == sets
+    assert evaluation.counts["unassured_items"] == N / 10
 
 
 def test_a_classifier_may_make_no_label_sets(

@@ -194,6 +194,8 @@ def test_the_witness_carries_the_suggested_label_if_any_neighbor_does() -> None:
         similarity=np.array(
             [[0.9, 0.8, 0.7], [0.9, 0.8, np.nan], [0.5, np.nan, np.nan], [0.98, 0.5, 0.1]]
         ),
+        count=np.ones((4, 3), dtype=np.int64),
+        places=np.ones((4, 3)),
     )
     codes = np.array([0, 1, 2, 2])
     suggested = np.array([2, 3, 0, 0])

@@ -67,9 +67,19 @@ def _groceries(encoder: Encoder, items: pd.DataFrame, **options: Any) -> Neighbo
     return clf.fit(items[["item_id", *TEXT]], items["category"])
 
 
+def _one_rare(encoder: Encoder, items: pd.DataFrame) -> NeighborClassifier:
+    few = items.drop(items[items["category"] == "COFFEE"].index[4:])
+    clf = _groceries(encoder, few)
+    sets = clf.knowledge_.trained.decision.label_sets
+    assert sets is not None
+    assert len(sets.scores) > len(sets.out_of_fold), "a label was cut for the sake of the rare one"
+    return clf
+
+
 FITTED: dict[str, Fit] = {
     "examples": _groceries,
     "few examples": lambda encoder, items: _groceries(encoder, items.iloc[::20]),
+    "a rare label": _one_rare,
     "descriptions and unlabeled": _described,
     "no head": lambda encoder, items: _groceries(encoder, items, head=None, temperature=0.2),
     "votes that do not fade": lambda encoder, items: _groceries(

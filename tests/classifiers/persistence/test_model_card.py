@@ -64,7 +64,7 @@ def test_the_worst_confusions_come_first(unequal: NeighborClassifier) -> None:
 
 def test_false_alarms_are_those_of_the_out_of_fold_answers(unequal: NeighborClassifier) -> None:
     trained = unequal.knowledge_.trained
-    share = (trained.answers["novelty"] > trained.decision.novelty.threshold).mean()
+    share = (~trained.answers["known"]).mean()
     assert f"{share:.1%} of the examples, out of fold, by mistake" in _card(unequal)
 
 
@@ -107,3 +107,16 @@ def test_an_index_of_ones_own_is_named(index: ItemIndex) -> None:
     assert "are in collection `items` of an index of the owner's" in card
     assert "corrected for how frequent labels are to be" in card
     assert "Probabilities are not calibrated" in card
+
+
+def test_rare_labels_are_told_and_what_cannot_be_promised(
+    encoder: Encoder, groceries: pd.DataFrame, unequal: NeighborClassifier
+) -> None:
+    pair = groceries[groceries["category"].isin(["CHEESE", "COFFEE"])]
+    few = pair.drop(pair[pair["category"] == "COFFEE"].index[3:])
+    card = _card(NeighborClassifier(encoder=encoder, head=None).fit(few[TEXT], few["category"]))
+    assert "For 1 label there are too few answers" in card
+    assert "to promise 90%: COFFEE. `assured` is False" in card
+    # Of four labels one can be cut, and stands in for the small one.
+    assert re.search(r"For rare labels \d+ answers stand in", _card(unequal))
+    assert "there are too few answers, of themselves" not in _card(unequal)

@@ -32,8 +32,10 @@ def test_in_a_private_index_a_description_is_an_item_but_no_example(encoder: Enc
     index = ItemIndex(IN_MEMORY, encoder)
     taught = teach(index, _lesson(["tea", "coffee"], {"soap": ["hand soap"]}), is_private=True)
     assert taught.names.tolist() == ["coffee", "soap", "tea"]
-    assert taught.examples.ids.tolist() == ["c1", "t1"]
-    assert taught.examples.targets.tolist() == [0, 2]
+    assert dict(zip(taught.examples.ids, taught.examples.targets, strict=True)) == {
+        "c1": 0,
+        "t1": 2,
+    }
     assert list(taught.examples.described) == ["soap"]
     assert sorted(index.read(labeled=True).labels) == ["coffee", "soap", "tea"]
 
@@ -49,11 +51,12 @@ def test_an_index_of_ones_own_holds_items_only(index: ItemIndex) -> None:
 def test_the_order_of_examples_changes_nothing(encoder: Encoder) -> None:
     index = ItemIndex(IN_MEMORY, encoder)
     taught = teach(index, _lesson(["tea", "coffee"], {}, groups=["gt", "gc"]), is_private=True)
-    assert taught.examples.ids.tolist() == ["c1", "t1"]
-    assert taught.examples.stored.tolist() == ["coffee", "tea"]
+    # By what they say, whatever their ids.
+    assert taught.examples.ids.tolist() == ["t1", "c1"]
+    assert taught.examples.stored.tolist() == ["tea", "coffee"]
     assert taught.examples.groups is not None
-    assert taught.examples.groups.tolist() == ["gc", "gt"]
-    expected = encoder.encode(["espresso coffee", "green tea"])
+    assert taught.examples.groups.tolist() == ["gt", "gc"]
+    expected = encoder.encode(["green tea", "espresso coffee"])
     assert taught.examples.vectors == pytest.approx(expected, abs=1e-6)
 
 

@@ -1,14 +1,19 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 
 from classifiers import NeighborClassifier
+from classifiers.decision.like_sized import PLENTY
 from classifiers.decision.novelty import Novelty
 from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES
 from retrieval import Encoder
 from tests.classifiers.conftest import ASTRONOMY, Shelf
 
 
-def test_everything_is_learned_where_there_are_enough_examples(learned: NeighborClassifier) -> None:
+def test_everything_is_learned_where_there_are_enough_examples(
+    learned: NeighborClassifier, shelf: Shelf
+) -> None:
     trained = learned.knowledge_.trained
     for decision, parts in (
         (trained.decision, {NEIGHBORS, PROTOTYPES, HEAD}),
@@ -19,7 +24,9 @@ def test_everything_is_learned_where_there_are_enough_examples(learned: Neighbor
         assert np.isfinite(decision.novelty.threshold)
         assert set(decision.closeness) == set(learned.classes_)
         assert decision.label_sets is not None
-        assert len(decision.label_sets.scores) == 400
+        assert len(decision.label_sets.out_of_fold) == 400
+        counts = Counter(shelf.labels)
+        assert decision.sizes == {label: min(n, PLENTY) for label, n in counts.items()}
         assert decision.thresholds is None
 
 
@@ -55,7 +62,7 @@ def test_too_few_examples_leave_the_defaults(encoder: Encoder) -> None:
     clf = NeighborClassifier(encoder=encoder).fit(["green tea", "black tea", "soap"], list("aab"))
     trained = clf.knowledge_.trained
     assert trained.answers.empty
-    assert list(trained.answers) == ["label", "predicted", "probability", "novelty"]
+    assert list(trained.answers) == ["label", "predicted", "probability", "novelty", "known"]
     assert trained.decision.label_sets is None
     assert trained.decision.novelty.threshold == Novelty.unlearned().threshold
     assert (trained.decision.scaling.slope, trained.decision.scaling.offset) == (1.0, 0.0)

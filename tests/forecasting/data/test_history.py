@@ -67,6 +67,9 @@ def answers(made: History, standing: int) -> dict[str, np.ndarray]:
     ("freq", "windows"),
     [
         ("D", Windows(recent=28, longer=56, base=84, year=364, cycle=7)),
+        ("B", Windows(recent=20, longer=40, base=60, year=260, cycle=5)),
+        ("2D", Windows(recent=14, longer=28, base=42, year=182, cycle=7)),
+        ("h", Windows(recent=674, longer=1349, base=2023, year=8736, cycle=168)),
         ("W-MON", Windows(recent=4, longer=8, base=12, year=52, cycle=1)),
         ("W-SUN", Windows(recent=4, longer=8, base=12, year=52, cycle=1)),
         ("MS", Windows(recent=1, longer=2, base=3, year=12, cycle=1)),

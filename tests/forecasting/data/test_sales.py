@@ -1,11 +1,11 @@
-import datetime as dt
-
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
 
-from forecasting.data.sales import local_dates, validate_sales
+from forecasting.checks import ForecastWarning
+from forecasting.data.columns import Columns, SalesRules
+from forecasting.data.items import item_lives
+from forecasting.data.sales import Sales, Sieved
 from retrieval import InputError, TableError
 
 IDS = pd.Series(["a", "b"])
@@ -17,11 +17,26 @@ SALES = pd.DataFrame(
         "ok": [True, True, True],
     }
 )
-LATE = pd.Timestamp("2024-01-14 23:30", tz="Europe/Berlin")
 
 
-def validate(sales=SALES, **options):
-    return validate_sales(sales, IDS, freq="W-MON", **options)
+def validate(sales=SALES, ids=IDS, in_stock=None, **options):
+    """The rows as a table, the items by their ids."""
+    lives = item_lives(ids, pd.Series(pd.NaT, index=ids.index))
+    made = Sales.read(
+        sales,
+        lives,
+        freq="W-MON",
+        columns=Columns(in_stock=in_stock),
+        rules=SalesRules(**options),
+    )
+    return pd.DataFrame(
+        {
+            "unique_id": lives["id"].to_numpy()[made.item],
+            "ds": made.grid.dates(made.period),
+            "y": made.units,
+            "row": made.row,
+        }
+    )
 
 
 def change(column, row, value):
@@ -33,7 +48,7 @@ def change(column, row, value):
 def test_a_clean_table_holds_ids_as_text_dates_and_numbers():
     ids = pd.Series(["1", "2"])
     sales = pd.DataFrame({"unique_id": [1, 2], "ds": ["2024-01-08", "2024-01-15"], "y": [1, 2]})
-    clean = validate_sales(sales, ids, freq="W-MON")
+    clean = validate(sales, ids)
     assert clean["unique_id"].tolist() == ["1", "2"]
     assert clean["ds"].tolist() == [pd.Timestamp("2024-01-08"), pd.Timestamp("2024-01-15")]
     assert clean["y"].dtype == np.float64
@@ -144,35 +159,80 @@ def test_a_stock_column_that_is_not_there_is_named():
         validate(in_stock="stock")
 
 
-@pytest.mark.parametrize(
-    "dates",
-    [
-        pd.Series([LATE]),
-        pd.DatetimeIndex([LATE]),
-        pd.Series([LATE.isoformat()]),
-        pd.Series([LATE.to_pydatetime()], dtype=object),
-    ],
-)
-def test_a_time_zone_is_dropped_and_not_converted(dates):
-    assert local_dates(dates).tolist() == [pd.Timestamp("2024-01-14 23:30")]
+def test_every_rule_broken_is_told_and_a_row_counts_for_the_first() -> None:
+    sales = SALES.assign(
+        unique_id=["a", "nobody", "a"], ds=["soon", "soon", "2024-01-15"], y=[1, -2, "many"]
+    )
+    with pytest.raises(TableError) as caught:
+        validate(sales)
+    told = [(one.column, list(one.rows)) for one in caught.value.offenses]
+    assert told == [("unique_id", [1]), ("ds", [0]), ("y", [2])]
+    blocks = [line for line in str(caught.value).splitlines() if line.startswith("sales: ")]
+    assert blocks == [
+        "sales: unique_id is not among the items",
+        "sales: ds is not a date",
+        "sales: y is not a number",
+    ]
 
 
-def test_each_zone_of_a_column_keeps_its_own_day():
-    same_moment = pd.Series([LATE, LATE.tz_convert("Asia/Tokyo")])
-    want = [pd.Timestamp("2024-01-14 23:30"), pd.Timestamp("2024-01-15 07:30")]
-    assert local_dates(same_moment).tolist() == want
-    assert local_dates(same_moment.map(lambda moment: moment.isoformat())).tolist() == want
+def test_what_bad_rows_hide_is_unknown_by_rows_of_its_own() -> None:
+    sales = pd.concat([SALES, SALES.iloc[[2]].assign(ds=pd.Timestamp("2024-01-22"))])
+    sales = sales.assign(y=[2.0, np.nan, 3.0, 4.0])
+    ids = item_lives(IDS, pd.Series([pd.Timestamp("2024-01-08")] * 2))
+    sieved = Sieved.read(sales, ids, freq="W-MON", columns=Columns(), rules=SalesRules())
+    with pytest.raises(TableError, match="y is missing"):
+        sieved.clean()
+    kept = sieved.kept().panel()
+    np.testing.assert_array_equal(kept.units, [[2, 3, 4], [np.nan, 0, 0]])
 
 
-def test_an_hour_that_the_clocks_repeat_or_skip_is_as_good_as_any():
-    moments = pd.date_range("2024-03-30 22:00", periods=8, freq="h", tz="UTC")
-    assert local_dates(moments.tz_convert("Europe/Berlin")).normalize().nunique() == 2
+def test_a_row_that_another_rule_refuses_repeats_nothing() -> None:
+    sales = pd.concat([SALES, SALES.iloc[[2]].assign(y=np.inf)])
+    ids = item_lives(IDS, pd.Series([pd.NaT] * 2))
+    sieved = Sieved.read(sales, ids, freq="W-MON", columns=Columns(), rules=SalesRules())
+    assert [one.column for one in sieved.offenses] == ["y"]
+    assert sieved.kept().panel().units[0].tolist() == [2, 3]  # what the good row says
 
 
-@given(st.lists(st.none() | st.dates(dt.date(1900, 1, 1), dt.date(9999, 12, 31))))
-def test_dates_of_any_kind_mean_the_same_day(days):
-    texts = pd.Series([day and day.isoformat() for day in days], dtype=object)
-    numbers = pd.Series([day and int(f"{day:%Y%m%d}") for day in days], dtype="Int64")
-    want = [pd.NaT if day is None else pd.Timestamp(day) for day in days]
-    for dates in (pd.Series(days, dtype=object), texts, numbers):
-        assert local_dates(dates).tolist() == want
+@pytest.mark.parametrize("cutoff", [pd.NaT, float("nan"), "", " ", "nan", "NaT"])
+def test_an_empty_cutoff_is_refused(cutoff: object) -> None:
+    made = Sales.read(SALES, item_lives(IDS, pd.Series([pd.NaT] * 2)), freq="W-MON")
+    with pytest.raises(InputError, match="cutoff: the date is empty"):
+        made.panel(cutoff)
+    with pytest.raises(InputError, match="observed_until: the date is empty"):
+        made.last_told(cutoff)
+
+
+@pytest.mark.parametrize("freq", ["W-MON", "4W-MON", "MS", "2MS", "QS"])
+def test_last_days_of_periods_name_them(freq: str) -> None:
+    first = pd.date_range("2024-01-01", periods=5, freq=freq)
+    last = first.shift(1) - pd.Timedelta(days=1)
+    lives = item_lives(IDS, pd.Series([first[2], pd.NaT]))
+
+    def of(dates: pd.DatetimeIndex) -> Sales:
+        table = pd.DataFrame({"unique_id": "b", "ds": dates, "y": [1.0, 2, 3, 4, 5]})
+        return Sales.read(table, lives, freq=freq)
+
+    assert of(last).grid == of(first).grid
+    assert of(last).panel().launch.tolist() == of(first).panel().launch.tolist()
+    np.testing.assert_array_equal(of(last).panel().units, of(first).panel().units)
+    with pytest.raises(TableError, match=r"ds is not on the grid of .*\n"):
+        of(last[:-1].append(first[[4]]))
+
+
+def test_another_day_of_the_week_is_refused_with_what_to_write() -> None:
+    wednesdays = SALES.assign(ds=SALES["ds"] + pd.Timedelta(days=2))
+    with pytest.raises(TableError, match=r"are Wednesdays: write freq='W-WED' .* freq='W-THU'"):
+        validate(wednesdays)
+
+
+def test_observed_units_are_exact() -> None:
+    made = Sales.read(
+        SALES.assign(y=[123_456_789.0, 7.1, 3.0]),
+        item_lives(IDS, pd.Series([pd.Timestamp("2024-01-08")] * 2)),
+        freq="W-MON",
+    )
+    with pytest.warns(ForecastWarning, match=r"beyond reason.*; it is taken as told\n  row 1"):
+        seen = made.so_far()
+    assert seen is not None
+    assert seen.curves(2)[:, 0].tolist() == [123_456_789.0, 7.1]

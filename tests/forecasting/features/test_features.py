@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Grid, Panel
-from forecasting.features.analogues import POOLS, Pool, Pools
+from forecasting.data.pools import POOLS
+from forecasting.features.analogues import Pool, Pools
 from forecasting.features.features import neighbor_features, own_features
 
 NAN = np.nan

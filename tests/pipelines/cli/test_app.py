@@ -88,7 +88,7 @@ def test_classify_writes_the_labels_table(job: Path, shop: Shop, tmp_path: Path)
     assert "12 items labeled: " in result.stdout
     labels = pd.read_csv(out, dtype={"item_id": "str"})
     assert len(labels) == 12
-    assert len(json.loads(labels["neighbors"][0])) == 5
+    assert sum(near["count"] for near in json.loads(labels["neighbors"][0])) >= 5
 
 
 def test_labels_in_words_and_a_csv_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +279,7 @@ def test_bad_sales_are_named_by_file_row_and_column(name: str, shop: Shop, tmp_p
         (["index", "--config", "typo.yaml"], "typo.yaml:2: items.txt: unknown key 'txt'; did you"),
         (["index", "--config", "absent.yaml"], "absent.yaml: no such config file"),
         (["forecast", "--cutoff", "soon"], "--cutoff: 'soon' is not a date (write YYYY-MM-DD)"),
-        (["forecast", "--freq", "weekly"], "forecast.freq: Invalid frequency: weekly"),
+        (["forecast", "--freq", "weekly"], "forecast.freq: freq 'weekly' is no frequency"),
         (["forecast", "--cutoff", "2016-01-01"], "cutoff 2016-01-01 lies before the first sale"),
         (["similar"], "similar: give either an items table or --text"),
         (

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -316,6 +318,13 @@ def test_relative_paths_in_environment_and_flags_start_at_the_working_directory(
     monkeypatch.setenv("LIKEWISE_INDEX__URI", "here.db")
     settings = load_settings(flags={"items": {"path": "here.csv"}})
     assert (settings.index.uri, settings.items.path) == ("here.db", Path("here.csv"))
+
+
+def test_settings_load_without_the_engines() -> None:
+    code = "import sys, pipelines.config.settings; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert not {"lightgbm", "sklearn", "scipy", "torch", "matplotlib"} & set(loaded)
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)

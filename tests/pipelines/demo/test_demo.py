@@ -63,7 +63,16 @@ def test_the_tables_are_what_the_config_reads(demo_run: DemoRun) -> None:
 
 def test_labels_are_a_labels_table_with_reasons(demo_run: DemoRun) -> None:
     labels = pd.read_parquet(demo_run.folder / "labels.parquet")
-    columns = ["item_id", "label", "probability", "known", "novelty", "label_set", "neighbors"]
+    columns = [
+        "item_id",
+        "label",
+        "probability",
+        "known",
+        "novelty",
+        "label_set",
+        "assured",
+        "neighbors",
+    ]
     assert labels.columns.tolist() == [*columns, "parts", LABEL]
     held = demo_run.data.items.query("fold == @HELD_OUT")
     assert labels["item_id"].tolist() == held["product_id"].tolist()

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -17,7 +18,7 @@ from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.forecasts import (
     LaunchForecasts,
     _asked,
-    _few_launches,
+    _remarks,
     backtest_job,
     forecast_launches,
     make_forecaster,
@@ -191,9 +192,31 @@ def test_too_few_launches_are_told_in_words(shop: Shop, capsys: pytest.CaptureFi
 
 
 def test_other_warnings_stay_warnings() -> None:
-    with pytest.warns(DeprecationWarning, match="old"), _few_launches() as told:
+    with pytest.warns(DeprecationWarning, match="old"), _remarks() as told:
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     assert told == []
+
+
+def test_what_is_wrong_with_items_names_their_file(shop: Shop, tmp_path: Path) -> None:
+    twice = pd.concat([shop.items, shop.items.head(1)])
+    file = tmp_path / "my items.csv"
+    twice.to_csv(file, index=False)
+    with pytest.raises(TableError, match=rf"^{re.escape(str(file))}: "):
+        forecast_launches(_settings(shop, forecast=KNN), file, shop.sales, cutoff=CUTOFF)
+    with pytest.raises(TableError, match=rf"^{re.escape(str(file))}: "):
+        backtest_job(_settings(shop, forecast=KNN), file, shop.sales, cutoffs=[CUTOFF])
+
+
+def test_every_rule_that_sales_break_is_told_with_the_file(shop: Shop, tmp_path: Path) -> None:
+    bad = shop.sales.copy()
+    bad.loc[4, "y"] = -1.0
+    bad.loc[9, "unique_id"] = "nobody"
+    file = tmp_path / "till.csv"
+    bad.to_csv(file, index=False)
+    with pytest.raises(TableError) as caught:
+        forecast_launches(_settings(shop, forecast=KNN), shop.items, file, cutoff=CUTOFF)
+    lines = [line for line in str(caught.value).splitlines() if not line.startswith(" ")]
+    assert lines == [f"{file}: unique_id is not among the items", f"{file}: y is negative"]
 
 
 def test_observed_weeks_are_in_the_forecast(shop: Shop, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
+from classifiers import LabelSpellingWarning
 from pipelines.jobs.index import ids_to_prune
 from retrieval import Encoder, InputError
 from serving.command_line import app
@@ -132,3 +133,25 @@ def test_of_a_tenant_only_its_own_items_are_removed(encoder: Encoder, milvus: Pl
         assert index.ids() == list("abcde")
     with shared.open(encoder, tenant="south") as index:
         assert index.ids() == list("abcdef")
+
+
+def test_labels_get_one_spelling_where_the_settings_say_so(
+    job: Path, milvus: Places, encoder: Encoder
+) -> None:
+    items = pd.read_parquet(job / "items.parquet")
+    label = items["product_category"].mode()[0]
+    same = items.index[items["product_category"] == label]
+    items.loc[same[:1], "product_category"] = label.title() + "\u200b"
+    items.to_parquet(job / "items.parquet")
+    with pytest.warns(LabelSpellingWarning, match=f"{label!r} / |/ {label!r}"):
+        assert run("index", job).exit_code == 0
+    with milvus().open(encoder) as index:
+        assert label.title() + "\u200b" in index.labels()
+    config = (job / "job.yaml").read_text() + "classify: {normalize_labels: true}\n"
+    (job / "job.yaml").write_text(config)
+    # What the index holds is spelled as it is; a new one takes the most frequent spelling.
+    with milvus().open(encoder) as index:
+        index.delete(items.loc[same[:1], "product_id"].tolist())
+    assert run("index", job).exit_code == 0
+    with milvus().open(encoder) as index:
+        assert label.title() + "\u200b" not in index.labels()

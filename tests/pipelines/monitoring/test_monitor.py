@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from forecasting.data.panel import build_panel
+from forecasting.data.items import item_lives
+from forecasting.data.sales import Sales
 from forecasting.evaluation.cohorts import SALES_UNKNOWN
 from pipelines.config.settings import ConfigError, Settings, load_settings
 from pipelines.jobs.forecasts import backtest_job
@@ -148,12 +149,9 @@ def test_the_baseline_does_not_see_what_came_after(shop: Shop) -> None:
     early = shop.items["launch_date"].min() + HORIZON - pd.Timedelta(weeks=1)
     later = shop.sales["ds"] > early
     corrupted = shop.sales.assign(y=shop.sales["y"].where(~later, 1000.0))
+    lives = item_lives(shop.items["product_id"], shop.items["launch_date"])
     baselines = [
-        _baseline(
-            build_panel(sales, shop.items["product_id"], shop.items["launch_date"], freq="W-MON"),
-            cutoff=early,
-            ages=4,
-        )
+        _baseline(Sales.read(sales, lives, freq="W-MON").panel(), cutoff=early, ages=4)
         for sales in (shop.sales, corrupted)
     ]
     (by_age, total), (corrupted_by_age, corrupted_total) = baselines

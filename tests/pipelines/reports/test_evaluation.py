@@ -73,6 +73,7 @@ def answered(n: int = 100, *, outside: int = 0, label: str = "[b]tea[/b]") -> Ev
             "known": True,
             "novelty": np.linspace(0, 1, n),
             "label_set": [["milk"]] * n,
+            "assured": [row >= 2 for row in range(n)],
             "in_set": True,
             "set_size": 1,
             "twin": np.arange(n) == 5,
@@ -134,10 +135,11 @@ def test_scores_that_rest_on_nothing_have_no_row(evaluation: Evaluation) -> None
 def test_remarks_say_what_scores_rest_on(evaluation: Evaluation) -> None:
     lines = remarks(evaluation, SETUP)
     assert lines[0].startswith("1 item with a labeled item that reads the same")
-    assert lines[1] == "50 items of 1 label make the tail recall."
-    assert len(lines) == 2
+    assert lines[1].startswith("2 items labeled with a label too rare to promise")
+    assert lines[2] == "50 items of 1 label make the tail recall."
+    assert len(lines) == 3
     more = remarks(answered(outside=3), SETUP | {"indexed": 12, "left_out": 1000})
-    assert [line.split(" ")[0] for line in more] == ["1", "12", "1,000", "50", "3"]
+    assert [line.split(" ")[0] for line in more] == ["1", "12", "2", "1,000", "50", "3"]
 
 
 def test_a_sample_is_called_one(evaluation: Evaluation) -> None:

@@ -26,6 +26,7 @@ def _labels(count: int) -> pd.DataFrame:
             "probability": [0.5] * count,
             "known": [True] * count,
             "label_set": [["a"]] * count,
+            "assured": [True] * count,
             "neighbors": [near] * count,
         }
     )
@@ -50,6 +51,7 @@ def test_items_without_a_visible_neighbor_have_no_label(console: Console) -> Non
         "probability": float("nan"),
         "known": False,
         "label_set": None,
+        "assured": False,
         "neighbors": [],
     }
     show_labels(console, pd.concat([_labels(1), pd.DataFrame([nobody])]))
@@ -63,6 +65,7 @@ def test_labels_are_summed_up_below_the_table(console: Console) -> None:
         probability=[row / 10 for row in range(10)],
         known=[row != 3 for row in range(10)],
         label_set=[["a"] * (row % 2 + 1) for row in range(10)],
+        assured=[row > 2 for row in range(10)],
     )
     show_labels(console, table)
     shown = _shown(console)
@@ -71,15 +74,20 @@ def test_labels_are_summed_up_below_the_table(console: Console) -> None:
     assert "1 item called unknown" in shown
     assert "0.45 in the middle; a tenth below 0.09, a tenth above 0.81" in shown
     assert "label sets: 1.5 labels on average" in shown
+    assert "3 items of labels too rare to promise what their sets hold" in shown
 
 
 def test_lists_of_labels_are_shown_as_such(console: Console) -> None:
     table = _labels(2).assign(
-        label=[["tea", "milk"], []], probability=[[0.9, 0.7], []], label_set=[["tea", "milk"], []]
+        assured=False,
+        label=[["tea", "milk"], []],
+        probability=[[0.9, 0.7], []],
+        label_set=[["tea", "milk"], []],
     )
     show_labels(console, table)
     assert "tea, milk" in _shown(console)
     assert "(none)" in _shown(console)
+    assert "too rare" not in _shown(console)
     assert "0.90" in _shown(console)
 
 

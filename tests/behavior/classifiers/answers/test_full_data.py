@@ -118,7 +118,9 @@ def test_texts_that_are_all_the_same_are_learned(encoder: Encoder) -> None:
     )
     assert len(clf.knowledge_.example_ids) == 60
     assert clf.predict(["coffee", "cheese"]).tolist() == ["drink", "food"]
-    assert clf.classify(["coffee"])["neighbors"][0][19]["similarity"] == pytest.approx(1)
+    nearest = clf.classify(["coffee"])["neighbors"][0][0]
+    assert nearest["similarity"] == pytest.approx(1)
+    assert nearest["count"] == 30
 
 
 def test_one_text_with_two_labels_is_undecided(encoder: Encoder) -> None:

@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import roc_auc_score
 
-from classifiers import NeighborClassifier
-from retrieval import Encoder, InputError
+from classifiers import NeighborClassifier, evaluate
+from retrieval import Encoder, InputError, UnreadTextWarning
 from tests.classifiers.conftest import ASTRONOMY, Shelf
 
 
@@ -65,3 +65,19 @@ def test_examples_of_what_is_outside_set_the_threshold(encoder: Encoder, shelf: 
     assert clf.classify(shelf.new_texts)["known"].mean() > 0.95
     with pytest.raises(InputError, match="outside is empty"):
         clf.fit(shelf.texts, shelf.labels, outside=[])
+
+
+def test_what_the_encoder_cannot_read_is_called_unknown_and_told(encoder: Encoder) -> None:
+    happy, angry = ["😀", "😄", "😁", "😊", "🥳", "😍"], ["😡", "😠", "🤬", "👿", "😤", "💢"]
+    words = ["what a lovely day", "I am so glad", "this is terrible", "how rude of them"]
+    with pytest.warns(UnreadTextWarning, match=r"examples: of 16 texts 12 \(75%\)"):
+        clf = NeighborClassifier(encoder=encoder, head=None).fit(
+            [*happy, *angry, *words], ["happy"] * 6 + ["angry"] * 6 + ["happy"] * 2 + ["angry"] * 2
+        )
+    labels = clf.classify(["😂", "a lovely day", "牛奶饼干"])
+    assert labels["known"].tolist() == [False, True, False]
+    assert (labels["novelty"][[0, 2]] >= 1).all()
+    with pytest.warns(UnreadTextWarning, match="items: of 2 texts 1 "):
+        evaluate(clf, ["😂", "how rude"], ["happy", "angry"])
+    with pytest.warns(UnreadTextWarning, match="labels: of 2 texts 1 "):
+        NeighborClassifier(encoder=encoder).fit(labels=["snacks", "牛奶饼干"])

@@ -64,7 +64,7 @@ def test_more_examples_are_needed_for_more_coverage(learned: NeighborClassifier)
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, 90])
 def test_coverage_is_between_0_and_1(learned: NeighborClassifier, coverage: float) -> None:
-    with pytest.raises(InputError, match="coverage must be between 0 and 1"):
+    with pytest.raises(InputError, match=r"coverage must be in \(0, 1\)"):
         learned.predict_set(["espresso"], coverage)
 
 

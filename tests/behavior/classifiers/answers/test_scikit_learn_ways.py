@@ -26,6 +26,7 @@ def test_parameters_can_be_read_set_and_cloned(encoder: Encoder) -> None:
         "calibrate": False,
         "prior": {"a": 0.9, "b": 0.1},
         "hierarchy": {"a": "c"},
+        "normalize_labels": True,
         "false_alarm_rate": 0.1,
         "random_state": 7,
     }

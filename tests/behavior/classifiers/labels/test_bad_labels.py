@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from classifiers import LabelSpellingWarning, NeighborClassifier, normalize_labels
-from retrieval import Encoder, InputError
+from retrieval import Encoder, InputError, UnreadTextWarning
 from tests.classifiers.conftest import Shelf
 
 LONG = "coffee " * 15_000
@@ -86,9 +86,11 @@ def test_what_is_no_text_is_refused(
 
 def test_a_long_text_is_read_from_its_start(encoder: Encoder) -> None:
     assert len(LONG) > 100_000
-    clf = _fit(encoder, [LONG, "cheese"], ["drink", "food"])
+    with pytest.warns(UnreadTextWarning, match=r"examples: of 2 texts 1 \(50%\) are as long as"):
+        clf = _fit(encoder, [LONG, "cheese"], ["drink", "food"])
     assert clf.predict([LONG + "cheese", "gouda"]).tolist() == ["drink", "food"]
-    clf.add_examples([LONG + " soap"], ["drink"])
+    with pytest.warns(UnreadTextWarning):
+        clf.add_examples([LONG + " soap"], ["drink"])
     assert clf.index_.count() == 3
 
 
@@ -97,9 +99,9 @@ def test_a_missing_text_column_is_blank_and_a_missing_text_an_error(encoder: Enc
     clf = _fit(encoder, X, ["drink", "food"])
     assert clf.predict(X).tolist() == ["drink", "food"]
     nothing = pd.DataFrame({"name": ["coffee", None], "more": [np.nan, np.nan]})
-    with pytest.raises(InputError, match="text 1 is empty"):
+    with pytest.raises(InputError, match="row 2, column name, more holds no text"):
         _fit(encoder, nothing, ["drink", "food"])
-    with pytest.raises(InputError, match="row 2 is not a text"):
+    with pytest.raises(InputError, match="row 2, column name, more holds no text"):
         clf.predict(nothing)
 
 

@@ -237,9 +237,9 @@ def test_a_new_label_that_looks_like_an_old_one_is_told(encoder: Encoder) -> Non
     clf = NeighborClassifier(encoder=encoder).fit(["coffee", "cheese"], ["DRINK", "FOOD"])
     with pytest.warns(LabelSpellingWarning, match="'DRINK' / 'drink'"):
         clf.add_examples(["tea"], ["drink"])
-    with pytest.warns(LabelSpellingWarning, match="'FOOD' / 'Food'"):
+    with pytest.raises(InputError, match="label 'Food' exists, spelled 'FOOD'"):
         clf.add_label("Food")
-    assert clf.classes_.tolist() == ["DRINK", "FOOD", "Food", "drink"]
+    assert clf.classes_.tolist() == ["DRINK", "FOOD", "drink"]
 
 
 def test_labels_that_are_no_strings_cannot_be_described(encoder: Encoder) -> None:
