@@ -118,6 +118,8 @@ def headline(evaluation: Evaluation, setup: dict[str, Any]) -> str:
         if setup["examples"]
         else "labeled by what their labels are in words, without an example"
     )
+    if setup.get("adapted"):
+        how += ", having learned from their texts"
     whole = ", whole groups held out" if "folds" in setup and setup["group_col"] else ""
     drawn = ", drawn at random" if setup["method"] == "held-out sample" else ""
     return (

@@ -118,6 +118,8 @@ def test_the_headline_has_interval_and_baseline(evaluation: Evaluation) -> None:
     assert "labeled by 1,234 labeled items." in tested
     words = headline(evaluation, {"method": "test items", "examples": 0, "group_col": None})
     assert "labeled by what their labels are in words, without an example." in words
+    setup = {"method": "test items", "examples": 0, "adapted": 80, "group_col": None}
+    assert "without an example, having learned from their texts." in headline(evaluation, setup)
 
 
 def test_scores_that_rest_on_nothing_have_no_row(evaluation: Evaluation) -> None:

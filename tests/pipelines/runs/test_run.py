@@ -210,6 +210,23 @@ def test_tokens_are_no_part_of_what_a_step_depends_on(tmp_path: Path) -> None:
     assert not {"token", "tokens"} & set(chosen[1]["index"])
 
 
+def test_the_manifest_says_from_how_many_items_labels_in_words_learned(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shop.items.head(40).to_parquet("new.parquet", index=False)
+    words = {"BAG SNACKS": "chips", "CANDY - PACKAGED": "candy"}
+    flags = {
+        "items": {"id": "product_id", "text": "product_type"},
+        "new_items": {"path": "new.parquet"},
+        "classify": {"labels": words, "adapt": True},
+    }
+    run_job(load_settings(flags=flags), Path("out"), steps=["classify"])
+    made = json.loads(Path("out/manifests/classify.json").read_text())
+    assert made["counts"]["adapted"] == made["counts"]["items"] == 40
+    assert made["basis"]["settings"]["classify"]["adapt"] is True
+
+
 def test_bad_rows_are_kept_by_step_and_counted_in_its_manifest(job: Path) -> None:
     new, sales = (pd.read_parquet(job / f"{name}.parquet") for name in ("new", "sales"))
     mended = new["launch_date"].iloc[2]
