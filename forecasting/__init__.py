@@ -1,5 +1,6 @@
 """Neighbors to demand: launch curves with quantiles for items that have no history."""
 
+from forecasting.checks import ForecastWarning, telling as telling
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.panel import (
     NEVER as NEVER,
@@ -42,6 +43,7 @@ __all__ = [
     "BacktestResult",
     "Columns",
     "FewLaunchesWarning",
+    "ForecastWarning",
     "LaunchForecaster",
     "ModelOptions",
     "SalesRules",

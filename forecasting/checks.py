@@ -1,10 +1,39 @@
 """Refuse values that cannot be right, in words that say what they have to be."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
 from retrieval import InputError
+
+_told: ContextVar[list[str] | None] = ContextVar("told", default=None)
+
+
+class ForecastWarning(UserWarning):
+    """Something about tables or launches makes forecasts worth less than they look."""
+
+
+@contextmanager
+def telling() -> Iterator[list[str]]:
+    """Collect what `tell` would warn of, in this thread alone: Python's filters are everyone's."""
+    told: list[str] = []
+    token = _told.set(told)
+    try:
+        yield told
+    finally:
+        _told.reset(token)
+
+
+def tell(message: str, stacklevel: int = 3) -> None:
+    """Warn the caller's caller of something with a `ForecastWarning`."""
+    told = _told.get()
+    if told is None:
+        warnings.warn(message, ForecastWarning, stacklevel=stacklevel)
+    else:
+        told.append(message)
 
 
 def check_choice(name: str, value: object, known: Sequence[str]) -> None:

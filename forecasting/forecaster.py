@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecasting.aggregation import Sums
-from forecasting.checks import check_choice, check_levels, check_whole
+from forecasting.checks import check_choice, check_levels, check_whole, tell
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
@@ -186,6 +186,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.training_,
             chosen_model(self._untrained(), self.method, self.history_),
         )
+        if self.engine_.model is not None:
+            for said in self._missing_plans(self.training_, future):
+                tell(f"fit: {said}; what plans do is learned from the others", stacklevel=4)
         return self
 
     def predict(
@@ -251,7 +254,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Returns:
             unique_id, cutoff, mean, a column per quantile, novelty (share of past launches that had
             something more similar), novel (whether that is too much to trust what it is like; its
-            interval is wide then) and method (``lightgbm`` or ``knn``), in the order given.
+            interval is wide then), method (``lightgbm`` or ``knn``) and, where there are
+            covariates, planned (whether the item's plan moves its forecast; where a plan is not
+            known, the forecast is one that knows no plans), in the order given.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -293,15 +298,22 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if observed is None and observed_until is not None:
             raise InputError("observed_until: give what was observed, too, if only an empty table")
         described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
         if observed is None:
-            forecasts = self.engine_.read(paths)
+            forecasts = self.engine_.read(paths, described.rows)
         else:
             seen = self.reader.observed(new_items, described.rows, observed, observed_until)
-            forecasts = seen.completed(self.engine_.read(seen.update(paths)))
+            forecasts = seen.completed(self.engine_.read(seen.update(paths), described.rows))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
-        novel = self.engine_.novelty.is_novel(novelty)
-        return curves, totals.assign(novelty=novelty, novel=novel, method=self.engine_.method)
+        more = {
+            "novelty": novelty,
+            "novel": self.engine_.novelty.is_novel(novelty),
+            "method": self.engine_.method,
+        }
+        if self.columns.covariates:
+            more["planned"] = self.engine_.planned(described.rows)
+        return curves, totals.assign(**more)
 
     def predict_sum(
         self,
@@ -335,8 +347,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             there = ", ".join(map(str, new_items.columns))
             raise TableError(f"new_items: no column {by!r} to group by; there are: {there}")
         described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
-        return Sums(paths, self.engine_.shock, self.quantiles, self.seed).table(
+        shock = self.engine_.shock_of(described.rows)
+        return Sums(paths, shock, self.quantiles, self.seed).table(
             groups.reset_index(drop=True),
             described.rows.period,
             self.panel_.grid,
@@ -369,9 +383,18 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return after.join(before[numbers].add_suffix("_before"))
 
     def explain(
-        self, new_items: pd.DataFrame, *, adjustments: Adjustments | None = None
+        self,
+        new_items: pd.DataFrame,
+        *,
+        adjustments: Adjustments | None = None,
+        future: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Show the analogues each forecast leans on.
+
+        Args:
+            new_items: As in `predict`.
+            adjustments: What a planner knows better.
+            future: Plans.
 
         Returns:
             A row a new item and analogue, of unique_id, analogue, pool (``incumbent``, ``launch``,
@@ -385,13 +408,19 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        described, paths, origin = self._paths(new_items, None, adjustments)
+        described, paths, origin = self._paths(new_items, future, adjustments)
         model = self.engine_.model
         vectors = None if model is None else model.trained.vectors
         return analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
 
-    def contributions(self, new_items: pd.DataFrame) -> pd.DataFrame:
+    def contributions(
+        self, new_items: pd.DataFrame, *, future: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Show what moves the level of each forecast.
+
+        Args:
+            new_items: As in `predict`.
+            future: Plans.
 
         Returns:
             A row per new item and feature, of unique_id, feature, name (in plain words), value,
@@ -401,12 +430,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: The forecast is a vote of analogues, without features.
         """
-        described, _, _ = self._paths(new_items, None, None)
+        described, _, _ = self._paths(new_items, future, None)
         if self.engine_.model is None:
             raise InputError(
                 "method knn has no features that contribute; explain() shows its votes"
             )
-        added = self.engine_.model.contributions(described.features)
+        added = self.engine_.contributions(described)
         return contribution_table(described, added, self.columns.covariates)
 
     def novelty(self, new_items: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -503,11 +532,23 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Validate new items and stand them at the cutoff."""
         check_is_fitted(self)
         encoder = self.engine_.describer.analogues.index.encoder
-        return self.reader.new_launches(new_items, self.panel_, encoder, future)
+        return self.reader.new_launches(new_items, self.history_, encoder, future)
+
+    def _tell_of_plans(self, rows: Launches, future: pd.DataFrame | None) -> None:
+        """Warn of launches whose plans did not arrive."""
+        if self.engine_.model is not None:
+            for said in self._missing_plans(rows, future):
+                tell(f"{said}; such a forecast is one that knows no plans", stacklevel=5)
+        elif future is not None:
+            tell("future: plans do not move a vote of analogues", stacklevel=5)
+
+    def _missing_plans(self, rows: Launches, future: pd.DataFrame | None) -> list[str]:
+        used = self.engine_.planned(rows)
+        return self.reader.missing_plans(rows, used, self.panel_, future)
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
-        return self.engine_.read(self.engine_.courses(described))
+        return self.engine_.read(self.engine_.courses(described), rows)
 
     def _find(self, rows: Launches) -> Pools:
         return self.engine_.describer.find(rows)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.data.attributes import as_known
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History, launched
 from forecasting.data.launches import Launches
-from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel, build_panel
-from forecasting.data.plans import plan_array
+from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel, build_panel
+from forecasting.data.plans import missing_plans, plan_array
 from forecasting.updates.first_weeks import Observed
 from retrieval import (
     Encoder,
@@ -147,7 +148,7 @@ class Reader:
     def new_launches(
         self,
         new_items: pd.DataFrame,
-        panel: Panel,
+        history: History,
         encoder: Encoder,
         future: pd.DataFrame | None = None,
     ) -> Launches:
@@ -156,6 +157,7 @@ class Reader:
         Raises:
             TableError: The table is not in order, or an item is not launched after that.
         """
+        panel = history.panel
         clean = self.items(new_items, _NEW)
         dates = pd.DatetimeIndex(clean[self.launch_date])
         period = panel.grid.index(dates)
@@ -167,7 +169,7 @@ class Reader:
             vectors=encoder.encode(self.texts(clean).tolist()),
             period=period,
             standing=np.full(len(clean), panel.end, dtype=np.int64),
-            attributes=clean[list(self.attributes)],
+            attributes=as_known(clean, history.attributes, _NEW),
             first_share=panel.grid.first_share(dates),
             product=np.array(None) if products is None else products,
             plan=self._plan(future, ids, period, panel.grid),
@@ -222,6 +224,30 @@ class Reader:
             return None
         panel = self.observed_panel(new_items, observed, until)
         return panel.grid.dates(np.array([panel.end]))[0]
+
+    def missing_plans(
+        self, rows: Launches, used: Bools, panel: Panel, future: pd.DataFrame | None
+    ) -> list[str]:
+        """Say which launches a plan does not reach, as `forecasting.data.plans` does.
+
+        Args:
+            rows: The launches; one may be there several times.
+            used: (rows,) whether a plan counts as it is.
+            panel: Has the periods.
+            future: The plan.
+        """
+        if not self.columns.covariates:
+            return []
+        once = np.sort(np.unique(rows.ids.astype(str), return_index=True)[1]).astype(np.int64)
+        return missing_plans(
+            rows[once],
+            used[once],
+            panel.grid,
+            future,
+            covariates=self.columns.covariates,
+            id_col=self.columns.id_col,
+            time_col=self.columns.time_col,
+        )
 
     def _framed(
         self, clean: pd.DataFrame, observed: pd.DataFrame, until: pd.Timestamp | str | None

@@ -53,6 +53,7 @@ PUBLIC_NAMES = {
         "BacktestResult",
         "Columns",
         "FewLaunchesWarning",
+        "ForecastWarning",
         "LaunchForecaster",
         "ModelOptions",
         "SalesRules",

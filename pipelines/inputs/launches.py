@@ -71,8 +71,6 @@ class LaunchTables:
         """
         columns = self.forecaster.columns
         if source is None:
-            if columns.covariates:
-                _log.warning("no table of plans", covariates=list(columns.covariates))
             return None
         if not columns.covariates:
             name = name_of(source, "future")

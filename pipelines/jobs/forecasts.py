@@ -20,7 +20,7 @@ import structlog
 from forecasting import (
     BacktestResult,
     Columns,
-    FewLaunchesWarning,
+    ForecastWarning,
     LaunchForecaster,
     backtest,
     named_index,
@@ -118,12 +118,13 @@ def forecast_launches(
         if known is not None and panel is not None:
             named = naming_tables(items=items, sales=sales, future=future)
             told = telling_stock(tables, panel)
-            with named, timed(_log, "forecaster fitted"), _few_launches() as remarks, told:
+            with named, timed(_log, "forecaster fitted"), _remarks(remarks), told:
                 forecaster.fit(known, panel, cutoff=cutoff, future=plan)
         if save is not None:
             forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
-        with named, timed(_log, "launches forecast", rows=len(coming)), telling_stock(tables, seen):
+        told = telling_stock(tables, seen)
+        with named, timed(_log, "launches forecast", rows=len(coming)), _remarks(remarks), told:
             predict = forecaster.predict_both
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import forecast_on_ray
@@ -182,7 +183,7 @@ def backtest_job(
         panel, plan = screened.sales(sales, known), screened.plan(future)
         named = naming_tables(items=items, sales=sales, future=future)
         told = telling_stock(tables, panel)
-        with named, timed(_log, "launches backtested") as fields, _few_launches(), told:
+        with named, timed(_log, "launches backtested") as fields, _remarks([]), told:
             result = backtest(forecaster, known, panel, **when, future=plan, progress=progress)
             fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
     return result
@@ -325,15 +326,14 @@ def _refuse_contradictions(
 
 
 @contextmanager
-def _few_launches() -> Iterator[list[str]]:
-    """Log that votes stand in for training, instead of a Python warning; the list holds it, too."""
-    told: list[str] = []
+def _remarks(told: list[str]) -> Iterator[None]:
+    """Log what a forecaster warns of, instead of a Python warning, and put it into the list."""
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", FewLaunchesWarning)
-        yield told
+        warnings.simplefilter("always", ForecastWarning)
+        yield
     for one in caught:
-        if issubclass(one.category, FewLaunchesWarning):
+        if not issubclass(one.category, ForecastWarning):
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        elif str(one.message) not in told:  # cutoffs of a backtest say the same
             told.append(str(one.message))
             _log.warning(told[-1])
-        else:
-            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from forecasting import LaunchForecaster, plan_array, quantile_names
+from forecasting import LaunchForecaster, plan_array, quantile_names, telling
 from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.runtime.tenants import Tenant
@@ -118,7 +118,7 @@ def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
     tenant, forecaster, first = calls[0].tenant, _forecaster(calls[0].tenant), calls[0].request
     items: list[Launch] = [one for call in calls for one in call.request.items]
     plans = [one for call in calls for one in call.request.future or ()]
-    with tenant.metrics.engine("forecast"):
+    with tenant.metrics.engine("forecast"), telling():
         curves, totals = forecaster.predict_both(
             _table(forecaster, items),
             observed=_observed(forecaster, first),
@@ -234,6 +234,16 @@ def _check_plans(request: Forecast, forecaster: LaunchForecaster) -> None:
         if set(one.values) != set(forecaster.columns.covariates):
             there = ", ".join(forecaster.columns.covariates)
             raise unfit(f"/future/{row}/values", f"holds exactly: {there}")
+    grid, horizon = forecaster.panel_.grid, forecaster.horizon
+    begins = grid.index(pd.DatetimeIndex([one.launch_date for one in request.items]))
+    begin = dict(zip([one.item_id for one in request.items], begins.tolist(), strict=True))
+    periods = grid.index(pd.DatetimeIndex([one.ds for one in request.future or ()]))
+    for row, (one, period) in enumerate(zip(request.future or (), periods.tolist(), strict=True)):
+        first = begin[one.item_id]
+        if not first <= period < first + horizon:
+            days = grid.dates(np.array([first, first + horizon - 1]))
+            detail = f"must lie in the item's first {horizon} periods, {days[0]:%Y-%m-%d} to "
+            raise unfit(f"/future/{row}/ds", f"{detail}{days[1]:%Y-%m-%d}")
 
 
 def _forecasts(
@@ -255,6 +265,7 @@ def _forecasts(
             "novelty": plain(one["novelty"]),
             "novel": bool(one["novel"]),
             "method": one["method"],
+            "planned": one.get("planned"),
         }
         for row, one in enumerate(totals.to_dict("records"))
     ]

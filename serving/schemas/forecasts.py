@@ -105,6 +105,10 @@ class LaunchForecast(Message):
     )
     novel: bool = Field(description="Too unlike anything known: the interval is wide.")
     method: str
+    planned: bool | None = Field(
+        description="Whether the item's plan moves its forecast; where it is not known, or a part "
+        "of it, the forecast is one that knows no plans. Null: the forecaster learned of none."
+    )
 
 
 class ForecastResult(Message):

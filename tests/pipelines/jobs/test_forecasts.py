@@ -17,7 +17,7 @@ from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.forecasts import (
     LaunchForecasts,
     _asked,
-    _few_launches,
+    _remarks,
     backtest_job,
     forecast_launches,
     make_forecaster,
@@ -191,7 +191,8 @@ def test_too_few_launches_are_told_in_words(shop: Shop, capsys: pytest.CaptureFi
 
 
 def test_other_warnings_stay_warnings() -> None:
-    with pytest.warns(DeprecationWarning, match="old"), _few_launches() as told:
+    told: list[str] = []
+    with pytest.warns(DeprecationWarning, match="old"), _remarks(told):
         warnings.warn("old", DeprecationWarning, stacklevel=1)
     assert told == []
 
