@@ -1,6 +1,10 @@
 """Neighbors to demand: launch curves with quantiles for items that have no history."""
 
-from forecasting.checks import ForecastWarning, telling as telling
+from forecasting.checks import (
+    ForecastWarning,
+    check_freq as check_freq,
+    telling as telling,
+)
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.panel import (
     NEVER as NEVER,

@@ -167,7 +167,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         shared: AnalogueIndex | None = None,
     ) -> Self:
         """Fit; a backtest lets cutoffs share the index of the latest."""
-        self._check()
+        self.check()
         reader = self.reader
         clean = reader.items(items)
         panel = reader.panel(clean, sales, cutoff)
@@ -488,12 +488,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         artifact = open_forecaster(Path(path))
         with understood(artifact, "forecaster"):
             forecaster = cls(**read_parameters(artifact))
-            forecaster._check()
+            forecaster.check()
             saved = read_fitted(artifact)
         encoder = find_encoder(artifact, saved.place, index, encoder)
         if index is not None:
             same_text(index, forecaster.text)
-        forecaster.set_params(index=index, encoder=encoder)._check()
+        forecaster.set_params(index=index, encoder=encoder).check()
         forecaster._remember(saved.seen.history)
         forecaster.engine_ = saved.over(index, encoder)
         return forecaster
@@ -563,7 +563,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- preparing -------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Refuse parameters that cannot be right; scikit-learn's constructors check nothing.
 
         Raises:
@@ -574,6 +574,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_whole("k", self.k, 1)
         check_choice("method", self.method, get_args(Method))
         check_groups(columns=self.columns, sales=self.sales, options=self.options)
+        self.reader.check()
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("index and encoder are both given; an index brings its own encoder")
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.checks import check_columns, check_freq
 from forecasting.data.attributes import as_known
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History, launched
@@ -55,6 +56,22 @@ class Reader:
     columns: Columns
     sales: SalesRules
     max_lead: int
+
+    def check(self) -> None:
+        """Refuse what no table can be read by.
+
+        Raises:
+            InputError: Something is no frequency, or a column has two meanings.
+        """
+        check_freq(self.freq)
+        columns = self.columns
+        if not isinstance(self.text, str):
+            check_columns("text", self.text)
+        taken = {"ids": self.item_id, "launch dates": self.launch_date}
+        taken["last days on sale"] = columns.delist_date
+        check_columns("attributes", self.attributes, taken)
+        taken = {"ids": columns.id_col, "periods": columns.time_col}
+        check_columns("covariates", columns.covariates, taken)
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""

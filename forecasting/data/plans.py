@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Number
 
 import numpy as np
 import numpy.typing as npt
@@ -191,7 +192,11 @@ def _validated(
     table[time_col] = dates
     for name in covariates:
         if not pd.api.types.is_numeric_dtype(table[name]):
-            raise TableError(f"future: {name} must be numeric, found {table[name].dtype}")
+            words = [isinstance(one, str) or not isinstance(one, Number) for one in table[name]]
+            bad = table[name].notna() & np.array(words, dtype=bool)
+            rule = f"{name} must be numeric, found {table[name].dtype}"
+            check_rows(table, bad, rule, columns, source="future")
+            table[name] = table[name].astype("float64")
         infinite = np.isinf(table[name].to_numpy(dtype=float))
         check_rows(table, infinite, f"{name} is infinite", columns, source="future")
     return table

@@ -27,9 +27,9 @@ _TEMPERATURE = 0.3  # of weights by similarity; sharper ones follow too few laun
 def lacking(history: History, attributes: pd.DataFrame) -> Bools:
     """(n, a) whether an attribute is missing that past launches, all but a few, had."""
     past = history.attributes.iloc[launched(history.panel)]
-    count = past.isna().sum().to_numpy()
+    count = past.isna().to_numpy(dtype=bool).sum(axis=0)
     unlearned = count < min(_FEWEST, _SHARE * len(past))
-    missing: Bools = attributes.isna().to_numpy() & unlearned
+    missing: Bools = attributes.isna().to_numpy(dtype=bool) & unlearned
     return missing
 
 

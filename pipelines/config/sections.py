@@ -12,7 +12,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pandas.tseries.frequencies import to_offset
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -37,6 +36,7 @@ from forecasting import (
     Returns,
     SalesRules,
     Similarity,
+    check_freq,
 )
 from pipelines.config.addresses import address_of, with_database
 from pipelines.tables.csv_files import CsvFile, CsvFormat, csv_suffix
@@ -46,6 +46,13 @@ from retrieval import InputError
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is named twice")
+    return names
 
 
 def _parse_json(value: object) -> object:
@@ -84,7 +91,7 @@ def _listed(value: object) -> object:
     return _split(value) if isinstance(value, str | list | tuple) else [value]
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_distinct)]
 """Column names: a list, or one comma-separated string."""
 
 _Part = TypeVar("_Part", SalesRules, ModelOptions)
@@ -106,11 +113,6 @@ def _check_encoding(value: str) -> str:
         codecs.lookup(value)
     except LookupError:
         raise ValueError("no such encoding; known ones are utf-8, cp1252, latin-1") from None
-    return value
-
-
-def _check_freq(value: str) -> str:
-    to_offset(value)  # its ValueError says what is wrong
     return value
 
 
@@ -395,7 +397,7 @@ class ForecastSettings(_Section):
     for its age; `n_jobs` null: as many threads as the data is worth.
     """
 
-    freq: Annotated[str, AfterValidator(_check_freq)] = _OWN["freq"].default
+    freq: Annotated[str, AfterValidator(check_freq)] = _OWN["freq"].default
     horizon: PositiveInt = _OWN["horizon"].default
     quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = _OWN["quantiles"].default
     text: Names | None = None

@@ -202,7 +202,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
     if items.launch_date is None:
         hint = "set items.launch_date in the config, or give --launch-date-col"
         raise InputError(f"no column of launch dates: {hint}")
-    return LaunchForecaster(
+    forecaster = LaunchForecaster(
         index=index,
         encoder=make_encoder(settings) if index is None else None,
         freq=options.freq,
@@ -220,6 +220,8 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         seed=options.seed,
         n_jobs=options.n_jobs,
     )
+    forecaster.check()
+    return forecaster
 
 
 def _columns(settings: Settings) -> Columns:

@@ -7,6 +7,7 @@ the table stay. Where the columns have changed, the table is made anew in the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from pipelines.tables.output import flat
-from retrieval import InputError, LikewiseError, TableError
+from retrieval import InputError, LikewiseError, Offense, TableError, first_few
 
 _ROWS = 10_000
 
@@ -241,10 +242,17 @@ def fetch(query: SqlQuery) -> pa.Table:
         with connected(query.url, str(query)) as connection:
             result = _execute(connection.execution_options(stream_results=True), query)
             names = list(result.keys())
-            parts = [_part(names, rows) for rows in result.partitions(_ROWS_FETCHED)]
-            return pa.concat_tables(parts or [_part(names, [])], promote_options="permissive")
+            _refuse_repeats(query, names)
+            parts: list[pa.Table] = []
+            for rows in result.partitions(_ROWS_FETCHED):
+                parts.append(_part(query, names, rows, len(parts) * _ROWS_FETCHED))
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise TableError(f"{query}: a column mixes types: {error}") from error
+    try:
+        whole = parts or [_part(query, names, [], 0)]
+        return pa.concat_tables(whole, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        raise _mixed_between(query, parts) from None
 
 
 def _execute(connection: sa.Connection, query: SqlQuery) -> sa.CursorResult[Any]:
@@ -257,6 +265,60 @@ def _execute(connection: sa.Connection, query: SqlQuery) -> sa.CursorResult[Any]
     return result
 
 
-def _part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
+def _part(
+    query: SqlQuery, names: Sequence[str], rows: Sequence[Sequence[Any]], before: int
+) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
-    return pa.Table.from_arrays([pa.array(cells) for cells in columns], names=list(names))
+    arrays = []
+    for name, cells in zip(names, columns, strict=True):
+        try:
+            arrays.append(pa.array(cells))
+        except (pa.ArrowInvalid, pa.ArrowTypeError):
+            raise _mixed(query, name, cells, before) from None
+    return pa.Table.from_arrays(arrays, names=list(names))
+
+
+def _mixed(query: SqlQuery, column: str, cells: Sequence[Any], before: int) -> TableError:
+    """Name the rows of a column whose type is not that of the others; `before`: rows before it."""
+    kinds = Counter(type(cell).__name__ for cell in cells if cell is not None)
+    usual = kinds.most_common(1)[0][0]
+    odd = [
+        row for row, cell in enumerate(cells) if cell is not None and type(cell).__name__ != usual
+    ]
+
+    def said(row: int) -> str:
+        return f"row {before + row + 1}, column {column}: {cells[row]!r}, not of type {usual}"
+
+    problem = f"mixes the types {', '.join(kinds)}"
+    lines = [f"{query}: column {column} {problem}", *first_few(odd, said)]
+    rows, values = [before + row for row in odd], [cells[row] for row in odd]
+    return TableError("\n  ".join(lines), [Offense(str(query), rows, column, problem, values)])
+
+
+def _mixed_between(query: SqlQuery, parts: Sequence[pa.Table]) -> TableError:
+    """Name the first row after a part of another type, where parts as such are of one."""
+    first, before = parts[0].schema, parts[0].num_rows
+    for part in parts[1:]:
+        for one, other in zip(first, part.schema, strict=True):
+            try:
+                pa.unify_schemas(
+                    [pa.schema([one]), pa.schema([other])], promote_options="permissive"
+                )
+            except (pa.ArrowInvalid, pa.ArrowTypeError):
+                cell = next(cell for cell in part[one.name].to_pylist() if cell is not None)
+                row = before + part[one.name].to_pylist().index(cell) + 1
+                return TableError(
+                    f"{query}: column {one.name} mixes types\n  row {row}, column {one.name}: "
+                    f"{cell!r} is {other.type}, the rows before are {one.type}"
+                )
+        before += part.num_rows
+    return TableError(f"{query}: a column mixes types")
+
+
+def _refuse_repeats(query: SqlQuery, names: Sequence[str]) -> None:
+    """Refuse a query that calls two columns alike."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise TableError(
+            f"{query}: column {repeated[0]} is there more than once; name one of them AS something"
+        )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +20,12 @@ from retrieval.encoding.backends import (
     resolve_backend,
     resolve_precision,
 )
-from retrieval.encoding.cache import VectorCache, default_cache_dir
+from retrieval.encoding.cache import (
+    CacheUnusableError,
+    CacheWarning,
+    VectorCache,
+    default_cache_dir,
+)
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
 from retrieval.errors import InputError
 from retrieval.guarding import Guard, guarded, unguarded
@@ -119,7 +126,9 @@ class Encoder:
         """Fill in the vectors known on disk; return the positions still to embed."""
         if self._cache is None:
             return list(range(len(unique)))
-        known = self._cache.read(unique)
+        known: dict[int, npt.NDArray[np.float32]] = {}
+        with self._sparing_the_work():
+            known = self._cache.read(unique)
         for position, vector in known.items():
             vectors[position] = vector
         return [position for position in range(len(unique)) if position not in known]
@@ -145,8 +154,23 @@ class Encoder:
                 for batch in _batches(chunk, tokens, self.batch_size):
                     vectors[batch] = backend.encode([unique[position] for position in batch])
                     bar.update(len(batch))
-                if self._cache is not None:
-                    self._cache.write([unique[position] for position in chunk], vectors[chunk])
+                with self._sparing_the_work():
+                    if self._cache is not None:
+                        self._cache.write([unique[position] for position in chunk], vectors[chunk])
+
+    @contextmanager
+    def _sparing_the_work(self) -> Iterator[None]:
+        """Go on without the cache where it cannot be used: it only saves time."""
+        try:
+            yield
+        except CacheUnusableError as error:
+            self._cache = None
+            warnings.warn(
+                f"vectors are not kept: {error}; free the disk, set LIKEWISE_CACHE_DIR, or switch "
+                "the cache off",
+                CacheWarning,
+                stacklevel=2,
+            )
 
     def _backend(self) -> Backend:
         if self._loaded is None:

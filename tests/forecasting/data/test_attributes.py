@@ -21,5 +21,5 @@ def test_what_looks_like_another_kind_is_what_was_learned() -> None:
 
 def test_a_text_in_place_of_a_number_is_named() -> None:
     new = pd.DataFrame({"price": ["3.5", "on request"], "code": ["12", "x"]})
-    with pytest.raises(TableError, match="new_items: price is not a number.*\n.*row 2: .*request"):
+    with pytest.raises(TableError, match=r"new_items: price is not a number.*\n.*row 2: .*request"):
         as_known(new, KNOWN, "new_items")

@@ -64,13 +64,24 @@ def test_many_rows_come_in_parts(url: str) -> None:
         ("SELEC 1", "syntax error"),
         ("DELETE FROM items", "the statement returns no rows"),
         ("SELECT code FROM items", "SQL query: no column 'id' (there are: code)"),
-        ("SELECT 'a' AS id UNION SELECT 2", "SQL query: a column mixes types"),
+        (
+            "SELECT 2 AS id UNION ALL SELECT 3 UNION ALL SELECT 'a'",
+            "column id mixes the types int, str\n  row 3, column id: 'a', not of type int",
+        ),
+        ("SELECT 1 AS id, 2 AS id", "SQL query: column id is there more than once"),
     ],
 )
 def test_a_wrong_query_is_refused(url: str, query: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
         read_table(SqlQuery(query, url), {"id": "string"})
     assert problem in str(caught.value)
+
+
+def test_a_type_that_changes_after_many_rows_is_told_with_the_row(url: str) -> None:
+    numbers = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n LIMIT 50000)"
+    query = f"{numbers} SELECT id FROM n UNION ALL SELECT 'x'"
+    with pytest.raises(TableError, match=r"column id mixes types\n  row 50001, column id: 'x'"):
+        read_table(SqlQuery(query, url), {"id": "string"})
 
 
 def test_a_refused_statement_changed_nothing(url: str) -> None:
