@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -18,6 +18,8 @@ from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
+from forecasting.decisions.orders import order_table
+from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
@@ -306,7 +308,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             forecasts = seen.completed(self.engine_.read(seen.update(paths), described.rows))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
-        more = {
+        more: dict[str, Any] = {
             "novelty": novelty,
             "novel": self.engine_.novelty.is_novel(novelty),
             "method": self.engine_.method,
@@ -357,6 +359,75 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.cutoff_,
             by_period=per == "period",
         )
+
+    def order_quantity(
+        self,
+        new_items: pd.DataFrame,
+        *,
+        overage_cost: Amount | None = None,
+        underage_cost: Amount | None = None,
+        service_level: Amount | None = None,
+        lead_time: int | None = None,
+        pack_size: Amount = 1,
+        minimum: Amount = 0,
+        unit_cost: Amount | None = None,
+        budget: float | Mapping[str, float] | None = None,
+        by: str | None = None,
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> pd.DataFrame:
+        """Say how much of each new item to order before its launch.
+
+        The quantity whose expected cost is lowest, from the courses that the launch may take.
+
+        Args:
+            new_items: As in `predict`.
+            overage_cost: What a unit left over costs: a number, or the column that has each item's;
+                so are all amounts.
+            underage_cost: What a unit that was missing costs.
+            service_level: Instead of both: the probability with which nothing is missing; costs are
+                then relative, the two together 1.
+            lead_time: Periods that the order has to last for; None: the horizon.
+            pack_size: Orders are multiples of it.
+            minimum: The least that is ordered, if anything is.
+            unit_cost: What a unit takes of the budget.
+            budget: What the orders together may take; by group, a mapping.
+            by: Column of the groups.
+            future: Plans.
+            adjustments: What a planner knows better.
+
+        Returns:
+            unique_id, cutoff, quantity, mean (expected demand until then), left and missing (units
+            expected to be left over, and to be missing), cost (expected), naive_quantity and
+            naive_cost (of who orders the mean), in the order given; with `by` also group.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            InputError: The terms contradict each other.
+            TableError: As in `predict`, or an item lacks one of the amounts.
+        """
+        terms = OrderTerms(
+            overage_cost=overage_cost,
+            underage_cost=underage_cost,
+            service_level=service_level,
+            lead_time=lead_time,
+            pack_size=pack_size,
+            minimum=minimum,
+            unit_cost=unit_cost,
+            budget=budget,
+            by=by,
+        )
+        if lead_time is not None and lead_time > self.horizon:
+            raise InputError(f"lead_time: {lead_time} is beyond the horizon of {self.horizon}")
+        described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
+        forecasts = self.engine_.read(paths, described.rows)
+        table = order_table(
+            terms, new_items, paths, forecasts, self.quantiles, lead_time or self.horizon
+        )
+        table.insert(0, "unique_id", pd.Series(described.rows.ids, dtype="str"))
+        table.insert(1, "cutoff", self.cutoff_)
+        return table
 
     def adjust(
         self,

@@ -67,8 +67,11 @@ class Reader:
         columns = self.columns
         if not isinstance(self.text, str):
             check_columns("text", self.text)
-        taken = {"ids": self.item_id, "launch dates": self.launch_date}
-        taken["last days on sale"] = columns.delist_date
+        taken = {
+            "ids": self.item_id,
+            "launch dates": self.launch_date,
+            "last days on sale": columns.delist_date,
+        }
         check_columns("attributes", self.attributes, taken)
         taken = {"ids": columns.id_col, "periods": columns.time_col}
         check_columns("covariates", columns.covariates, taken)

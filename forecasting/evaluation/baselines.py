@@ -2,8 +2,10 @@
 
 All but the last describe a launch by an empirical distribution: of earlier launch curves as far as
 seen (of all, of its category, of those that share most attributes, of the most similar by
-embedding), or of the recent sales of the most similar incumbents. Whoever has nothing of its own to
-say, such as a category never seen, says what all earlier launches say; without any, nothing sells.
+embedding), or of the recent sales of the most similar incumbents. What neighbors say is multiplied
+by what would have made it right about past launches, as a careful user would. Whoever has nothing
+of its own to say, such as a category never seen, says what all earlier launches say; without any,
+nothing sells.
 """
 
 from __future__ import annotations
@@ -19,11 +21,25 @@ from sklearn.decomposition import PCA
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Floats, Ints
+from forecasting.evaluation.past_launches import (
+    PastLaunches,
+    chosen,
+    factors,
+    rescaled,
+    typical_level,
+)
 from forecasting.features.analogues import Pool
 from forecasting.features.features import own_features
 from forecasting.forecaster import LaunchForecaster
 from forecasting.forecasts import Forecasts
-from forecasting.models.empirical import blocks, describe, stack, take, weighted_summary
+from forecasting.models.empirical import (
+    blocks,
+    describe,
+    describe_each,
+    stack,
+    take,
+    weighted_summary,
+)
 from forecasting.models.fitted import make_lessons
 from forecasting.models.launch_model import LaunchModel
 
@@ -33,6 +49,7 @@ _SHARED = 20  # neighbors by attributes
 # Of softmax weights over similarity: the best of 0.05 to 1 on Complete Journey at the cutoffs
 # before the demo's. Sharper weights follow too few items.
 _TEMPERATURE = 0.3
+_FLOOR = 0.05  # of the mean level
 
 
 @dataclass(frozen=True)
@@ -44,12 +61,14 @@ class Case:
         rows: The n launches, standing at the cutoff.
         incumbents: Their analogues among all items visible by then.
         launches: Their analogues among earlier launches.
+        is_scaled: Whether what neighbors say is multiplied by what past launches taught.
     """
 
     forecaster: LaunchForecaster
     rows: Launches
     incumbents: Pool
     launches: Pool
+    is_scaled: bool = True
 
     @classmethod
     def of(
@@ -67,6 +86,32 @@ class Case:
     def curves(self) -> Floats:
         """(items, horizon) launch curves as far as seen, NaN after."""
         return self.forecaster.history_.curves
+
+    @cached_property
+    def past(self) -> PastLaunches:
+        """Past launches, to see what a rule would have said of them."""
+        made = self.forecaster
+        history = made.history_
+        picked = chosen(history, made.launched_, made.training_)
+        rows = made.training_[picked]
+        items = made.launched_[picked]
+        return PastLaunches(rows, made._find(rows), items, history.curves[items])
+
+    def scaled(
+        self, forecasts: Forecasts, before: Callable[[PastLaunches], Forecasts]
+    ) -> Forecasts:
+        """Multiply forecasts by what would have made the same rule right about past launches.
+
+        Args:
+            forecasts: By the rule.
+            before: What the rule says of past launches, as of before their starts.
+        """
+        if not self.is_scaled or not self.past.enough:
+            return _filled(forecasts, self.everything)
+        said = before(self.past)
+        median = said.total_quantiles[:, list(self.forecaster.quantiles).index(0.5)]
+        by = factors(said.mean.sum(axis=1), median, self.past.totals)
+        return _filled(rescaled(forecasts, by), self.everything)
 
     @cached_property
     def launched(self) -> Ints:
@@ -98,8 +143,11 @@ class Case:
 
     def describe(self, position: Ints, weights: Floats) -> Forecasts:
         """Describe launches by (n, k) curves and their weights; by all where there is none."""
-        made = describe(self.curves, position, weights, self.forecaster.quantiles)
-        return _filled(made, self.everything)
+        return _filled(self.said(position, weights), self.everything)
+
+    def said(self, position: Ints, weights: Floats) -> Forecasts:
+        """Describe launches by (n, k) curves and their weights; NaN where there is none."""
+        return describe(self.curves, position, weights, self.forecaster.quantiles)
 
     @cached_property
     def everything(self) -> Forecasts:
@@ -147,31 +195,61 @@ def category_mean(case: Case) -> Forecasts:
 def attribute_knn(case: Case) -> Forecasts:
     """Forecast by the 20 finished launches that share most categories, the latest among equals.
 
-    As long as none has finished, those that have begun.
+    As long as none has finished, those that have begun. Scaled by past launches.
     """
     launched = case.launched
     finished = launched[np.isfinite(case.curves[launched]).all(axis=1)]
     pool = finished if len(finished) else launched
-    pool = pool[np.lexsort((pool, -case.forecaster.panel_.launch[pool]))]
+    launch = case.forecaster.panel_.launch
+    pool = pool[np.lexsort((pool, -launch[pool]))]
     pairs = [case.codes(name) for name in case.categorical]
-    known = np.stack([known[pool] for known, _ in pairs] or [np.zeros(len(pool), np.int64)], axis=1)
+    every = [known for known, _ in pairs] or [np.zeros(len(launch), np.int64)]
+    known = np.stack(every, axis=1)
     own = np.stack([own for _, own in pairs] or [np.zeros(len(case.rows), np.int64)], axis=1)
     unique, inverse = np.unique(own, axis=0, return_inverse=True)
-    nearest = pool[_most_shared(unique, known)]
-    return take(case.describe(nearest, np.ones(nearest.shape)), inverse.ravel())
+    nearest = pool[_most_shared(unique, known[pool])]
+    made = take(case.said(nearest, np.ones(nearest.shape)), inverse.ravel())
+
+    def before(past: PastLaunches) -> Forecasts:
+        """Those that had finished by then."""
+        parts = []
+        for standing in np.unique(past.rows.standing):
+            then = past.items[past.rows.standing == standing]
+            over = pool[launch[pool] + case.forecaster.horizon - 1 <= standing]
+            if len(over):
+                nearest = over[_most_shared(known[then], known[over])]
+                parts.append(case.said(nearest, np.ones(nearest.shape)))
+            else:
+                parts.append(_unknown(case, len(then)))
+        return stack(parts)  # past launches are in the order of their periods
+
+    return case.scaled(made, before)
 
 
 def embedding_knn(case: Case) -> Forecasts:
-    """Forecast the curves of the most similar earlier launches, weighted by similarity."""
-    pool = case.launches
-    return case.describe(np.maximum(pool.position, 0), pool.softmax(_TEMPERATURE))
+    """Forecast the curves of the most similar earlier launches, weighted by similarity.
+
+    Scaled by past launches.
+    """
+    made, pool = case.forecaster, case.launches
+    weights = pool.softmax(_TEMPERATURE)
+
+    def before(past: PastLaunches) -> Forecasts:
+        then = past.pools.launches
+        items, when = then.spread(past.rows.standing)
+        curves = made.history_.raw_curve(items, when)
+        known = np.where(np.isfinite(curves).any(axis=2), then.softmax(_TEMPERATURE), 0.0)
+        return describe_each(curves, known, made.quantiles)
+
+    return case.scaled(case.said(np.maximum(pool.position, 0), weights), before)
 
 
 def incumbents_level(case: Case) -> Forecasts:
     """Forecast what the most similar items on sale sold in the last horizon, as if it went on.
 
     The mean is their level, weighted by similarity, at every age. The total's quantiles are those
-    of the levels times the horizon, an age's those of what they sold period by period.
+    of the levels times the horizon, an age's those of what they sold period by period. Scaled by
+    past launches.
     """
     forecaster, pool = case.forecaster, case.incumbents
     recent = forecaster.panel_.units[:, -forecaster.horizon :].astype(np.float64)
@@ -194,7 +272,48 @@ def incumbents_level(case: Case) -> Forecasts:
         np.repeat(np.concatenate(spread)[:, None], forecaster.horizon, axis=1),
         total * forecaster.horizon,
     )
-    return _filled(made, case.everything)
+
+    def before(past: PastLaunches) -> Forecasts:
+        then, horizon = past.pools.incumbents, forecaster.horizon
+        items, when = then.spread(past.rows.standing)
+        levels = then.masked(forecaster.history_.level(items, when, horizon))
+        mean, total = weighted_summary(levels, then.softmax(_TEMPERATURE), forecaster.quantiles)
+        by_age = np.repeat(mean[:, None], horizon, axis=1)
+        return Forecasts(by_age, np.repeat(total[:, None], horizon, axis=1), total * horizon)
+
+    return case.scaled(made, before)
+
+
+def incumbents_rescaled(case: Case) -> Forecasts:
+    """Forecast like past launches, in units of what the most similar items on sale then sold.
+
+    A rule that a careful user has in a sheet: the recent level of the nearest items by text, as a
+    geometric mean, times what past launches sold over theirs. Without enough past launches, as the
+    incumbents' level.
+    """
+    made, past = case.forecaster, case.past
+    if not past.enough:
+        return incumbents_level(case)
+    history = made.history_
+    then, now = (
+        typical_level(history, pool, rows.standing, _TEMPERATURE)
+        for pool, rows in ((past.pools.incumbents, past.rows), (case.incumbents, case.rows))
+    )
+    floor = _FLOOR * then.mean() or 1.0  # of levels that cannot be divided by
+    then, now = then + floor, now + floor
+    weights = np.broadcast_to(then, (1, len(then)))
+
+    def spread(came: Floats) -> tuple[float, Floats]:
+        summed = weighted_summary((came / then)[None, :], weights, made.quantiles)
+        return float(came.sum() / then.sum()), summed[1][0]
+
+    ages = [spread(past.came[:, age]) for age in range(made.horizon)]
+    _, total = spread(past.totals)
+    return Forecasts(
+        now[:, None] * np.array([mean for mean, _ in ages]),
+        now[:, None, None] * np.stack([levels for _, levels in ages]),
+        now[:, None] * total,
+    )
 
 
 def without_neighbors(case: Case) -> Forecasts:
@@ -233,6 +352,7 @@ BASELINES: dict[str, Baseline] = {
     "attribute kNN": attribute_knn,
     "embedding kNN": embedding_knn,
     "incumbents' level": incumbents_level,
+    "incumbents, rescaled": incumbents_rescaled,
     "LightGBM without neighbors": without_neighbors,
 }
 
@@ -240,6 +360,11 @@ BASELINES: dict[str, Baseline] = {
 def _nothing(case: Case, n: int) -> Forecasts:
     shape, levels = (n, case.forecaster.horizon), len(case.forecaster.quantiles)
     return Forecasts(np.zeros(shape), np.zeros((*shape, levels)), np.zeros((n, levels)))
+
+
+def _unknown(case: Case, n: int) -> Forecasts:
+    nothing = _nothing(case, n)
+    return Forecasts(nothing.mean + np.nan, nothing.quantiles, nothing.total_quantiles + np.nan)
 
 
 def _filled(forecasts: Forecasts, default: Forecasts) -> Forecasts:

@@ -284,7 +284,8 @@ class FeatureMaker:
 
     def lacking(self, rows: Launches) -> Bools:
         """(n,) whether launches lack attributes that past launches had."""
-        return lacking(self.history, rows.attributes).any(axis=1)
+        missing: Bools = lacking(self.history, rows.attributes).any(axis=1)
+        return missing
 
     def imputed(self, described: Description, rows: Ints) -> Description:
         """Describe some launches `DRAWS` times each, every time with other values they lack."""

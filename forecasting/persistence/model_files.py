@@ -127,7 +127,7 @@ def read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _model_arrays(kind: str, model: LaunchModel) -> dict[str, npt.NDArray[Any]]:
     trained = model.trained
-    arrays = {
+    arrays: dict[str, npt.NDArray[Any]] = {
         f"{kind}model.items": model.items,
         f"{kind}model.curves": trained.curves,
         f"{kind}model.vectors": trained.vectors,

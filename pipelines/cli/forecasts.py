@@ -35,6 +35,8 @@ from pipelines.cli.runner import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipelines.config.settings import Settings
+
 _ItemsArgument = Annotated[
     Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
 ]
@@ -93,6 +95,28 @@ def forecast(
     totals: Annotated[
         bool, typer.Option("--totals", help="--out gets one row per item: its total.")
     ] = False,
+    orders: Annotated[
+        Path | None,
+        typer.Option("--orders", metavar="PATH", help="How much to order of each, as a table."),
+    ] = None,
+    overage_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--overage-cost", metavar="NUMBER|COL", help="Of orders: cost of a unit left over."
+        ),
+    ] = None,
+    underage_cost: Annotated[
+        str | None,
+        typer.Option(
+            "--underage-cost", metavar="NUMBER|COL", help="Of orders: cost of a unit missing."
+        ),
+    ] = None,
+    service_level: Annotated[
+        str | None,
+        typer.Option(
+            "--service-level", metavar="NUMBER|COL", help="Instead: probability to have enough."
+        ),
+    ] = None,
     horizon: _HorizonOption = None,
     freq: _FreqOption = None,
     method: _MethodOption = None,
@@ -113,7 +137,7 @@ def forecast(
     with running(log_format, debug):
         from pipelines.inputs.bad_rows import Quarantine
         from pipelines.jobs.forecasts import forecast_launches
-        from pipelines.reports.terminal import make_console, show_forecasts
+        from pipelines.reports.terminal import make_console, show_forecasts, show_orders
 
         columns = {"id": id_col, "launch_date": launch_date_col}
         options = {
@@ -126,13 +150,25 @@ def forecast(
         if model is not None:
             _refuse_flags({**columns, **options})
         bad_rows = bad_rows_section(on_bad_rows, quarantine)
+        costs = {
+            "overage_cost": overage_cost,
+            "underage_cost": underage_cost,
+            "service_level": service_level,
+        }
         settings = settings_of(
-            config, items=columns, forecast=options, bad_rows=bad_rows, engine={"kind": engine}
+            config,
+            items=columns,
+            forecast=options,
+            orders=costs,
+            bad_rows=bad_rows,
+            engine={"kind": engine},
         )
+        _require_costs(settings, orders)
         bad = Quarantine.of(settings, "forecast", out and out.parent)
         given = {"items": items, "sales": sales, "new_items": new, "future": future}
         more = {"observed": observed, "model": model, "save": save}
         target = check_table_out(settings, out, out_table, **given, **more)
+        check_table_out(settings, orders, None, **given, **more)
         made = forecast_launches(
             settings,
             settings.items.at(items),
@@ -147,8 +183,12 @@ def forecast(
             quarantine=bad,
         )
         show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+        if made.orders is not None:
+            show_orders(make_console(), made.orders)
         show_quarantine(bad)
         write_result(made.totals if totals else made.curves, out, target)
+        if made.orders is not None:
+            write_result(made.orders, orders)
         if save is not None:
             typer.echo(f"forecaster saved to {save}/")
 
@@ -193,7 +233,7 @@ def backtest(
         from pipelines.inputs.bad_rows import Quarantine
         from pipelines.jobs.forecasts import backtest_job
         from pipelines.reports.backtest import FILES, show_backtest, write_backtest
-        from pipelines.reports.terminal import make_console
+        from pipelines.reports.terminal import make_console, show_order_costs
 
         check_folder(out)
         options = {
@@ -221,6 +261,11 @@ def backtest(
             quarantine=bad,
         )
         show_backtest(make_console(), result)
+        costs = settings.orders
+        if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
+            show_order_costs(
+                make_console(), result.order_costs(costs.overage_cost, costs.underage_cost)
+            )
         show_quarantine(bad)
         if out is not None:
             write_backtest(result, settings, out, items=items, sales=sales)
@@ -232,6 +277,17 @@ def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":
         return None
     dates = [parsed_date(option, part.strip()) for part in text.split(",")]
     return [date for date in dates if date is not None]
+
+
+def _require_costs(settings: "Settings", orders: Path | None) -> None:
+    """Refuse to write orders of which nobody said what they cost."""
+    if orders is not None and not settings.orders.asked:
+        from retrieval import InputError
+
+        raise InputError(
+            "--orders: say what a unit left over and one missing cost, --overage-cost and "
+            "--underage-cost, or --service-level; or in the config's section orders"
+        )
 
 
 def _refuse_flags(flags: dict[str, object]) -> None:

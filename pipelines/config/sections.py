@@ -55,6 +55,14 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _amount(value: object) -> object:
+    """Read a number, from an environment variable too; another text is a column."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _parse_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
@@ -90,6 +98,9 @@ def _day(value: object) -> date:
 def _listed(value: object) -> object:
     return _split(value) if isinstance(value, str | list | tuple) else [value]
 
+
+Amount = Annotated[float | str, BeforeValidator(_amount)]
+"""A number, or the column that has each item's."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_distinct)]
 """Column names: a list, or one comma-separated string."""
@@ -418,6 +429,35 @@ class ForecastSettings(_Section):
     def options(self) -> ModelOptions:
         """What the models learn from, and how."""
         return _part_of(self, ModelOptions)
+
+
+class OrderSettings(_Section):
+    """What orders of new items cost; `forecasting.LaunchForecaster.order_quantity` has the meaning.
+
+    Amounts are numbers, or columns of the item table. Costs, or `service_level`, ask for orders.
+    """
+
+    overage_cost: Amount | None = None
+    underage_cost: Amount | None = None
+    service_level: Amount | None = None
+    lead_time: PositiveInt | None = None
+    pack_size: Amount = 1.0
+    minimum: Amount = 0.0
+    unit_cost: Amount | None = None
+    budget: Annotated[float | dict[str, float] | None, BeforeValidator(_parse_mapping)] = None
+    by: str | None = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Return the arguments of ``order_quantity``; none where no order is asked for."""
+        costs = (self.overage_cost, self.underage_cost, self.service_level)
+        return {} if costs == (None, None, None) else self.model_dump()
+
+    @property
+    def columns(self) -> dict[str, Literal["number", "string"]]:
+        """What the item table has to hold besides, where orders are asked for."""
+        named = {key: value for key, value in self.asked.items() if isinstance(value, str)}
+        return {value: "string" if key == "by" else "number" for key, value in named.items()}
 
 
 class BacktestSettings(_Section):

@@ -12,7 +12,7 @@ zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -46,13 +46,17 @@ class LaunchTables:
 
     Attributes:
         forecaster: It need not be fitted, unless a method says so.
+        more: What the table of new items holds besides, for orders.
+        are_named: Whether new items are a table of their own; else they are among the items.
     """
 
     forecaster: LaunchForecaster
+    more: Mapping[str, Kind] = field(default_factory=dict)
+    are_named: bool = False
 
     def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Read the items to learn from; in all methods, `skip`: positions of rows to leave out."""
-        return self._items(source, {}, skip)
+        return self._items(source, {}, skip, {} if self.are_named else self.more)
 
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Return a panel of sales."""
@@ -109,7 +113,7 @@ class LaunchTables:
         kinds: dict[str, Kind] = {
             name: "number" if name in numeric else "string" for name in attributes
         }
-        return self._items(source, kinds, skip)
+        return self._items(source, kinds, skip, self.more)
 
     def last_period(self, panel: pd.DataFrame, source: TableInput) -> pd.Timestamp:
         """Return the last day of a panel of sales that was read from `source`.
@@ -126,7 +130,11 @@ class LaunchTables:
         return pd.Timestamp(last)
 
     def _items(
-        self, source: TableInput, known: dict[str, Kind], skip: Collection[int]
+        self,
+        source: TableInput,
+        known: dict[str, Kind],
+        skip: Collection[int],
+        more: Mapping[str, Kind],
     ) -> pd.DataFrame:
         made = self.forecaster
         columns = ItemsSettings(
@@ -140,6 +148,8 @@ class LaunchTables:
             kinds.setdefault(made.columns.elsewhere, "string")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
+        for name, kind in more.items():
+            kinds.setdefault(name, kind)
         return read_input(source, kinds, made.item_id, skip=skip)
 
     def _launching_after(self, cutoff: pd.Timestamp | str, items: pd.DataFrame) -> pd.DataFrame:

@@ -46,11 +46,13 @@ class LaunchForecasts:
         curves: The forecasts table, a row per item and age.
         totals: As `forecasting.LaunchForecaster.predict_total` gives them, a row per item.
         remarks: What whoever reads them should know.
+        orders: As `forecasting.LaunchForecaster.order_quantity` gives them, where asked for.
     """
 
     curves: pd.DataFrame
     totals: pd.DataFrame
     remarks: tuple[str, ...]
+    orders: pd.DataFrame | None = None
 
 
 def forecast_launches(
@@ -99,7 +101,7 @@ def forecast_launches(
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
-        tables = LaunchTables(forecaster)
+        tables = LaunchTables(forecaster, settings.orders.columns, are_named=new is not None)
         screened = ScreenedLaunches(tables, quarantine)
         known = panel = None
         if model is None or new is None:
@@ -133,7 +135,10 @@ def forecast_launches(
             curves, totals = predict(
                 coming, observed=seen, observed_until=observed_until, future=plan
             )
-        return LaunchForecasts(curves, totals, tuple(remarks))
+            terms, orders = settings.orders.asked, None
+            if terms:
+                orders = forecaster.order_quantity(coming, future=plan, **terms)
+        return LaunchForecasts(curves, totals, tuple(remarks), orders)
 
 
 def backtest_job(

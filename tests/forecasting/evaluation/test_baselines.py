@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -64,8 +66,14 @@ def test_category_mean_is_that_of_the_category(grocery, case, seen):
     assert few
 
 
-def test_attribute_knn_prefers_shared_categories(grocery, case, seen):
-    made = BASELINES["attribute kNN"](case)
+@pytest.fixture(scope="module")
+def raw(case):
+    """What neighbors say, not multiplied by what past launches taught."""
+    return replace(case, is_scaled=False)
+
+
+def test_attribute_knn_prefers_shared_categories(grocery, raw, seen):
+    case, made = raw, BASELINES["attribute kNN"](raw)
     items = grocery.items.set_index("item_id").loc[seen.dropna().index]
     for row in (0, 40, len(case.rows) - 1):
         new = grocery.later.iloc[row]
@@ -76,8 +84,8 @@ def test_attribute_knn_prefers_shared_categories(grocery, case, seen):
         np.testing.assert_allclose(made.mean[row], seen.loc[nearest].mean())
 
 
-def test_embedding_knn_weighs_the_most_similar_launches(case, seen):
-    made = BASELINES["embedding kNN"](case)
+def test_embedding_knn_weighs_the_most_similar_launches(raw, seen):
+    case, made = raw, BASELINES["embedding kNN"](raw)
     ids, pool = case.forecaster.panel_.ids, case.launches
     for row in (0, len(case.rows) - 1):
         chosen = pool.valid[row]
@@ -88,8 +96,8 @@ def test_embedding_knn_weighs_the_most_similar_launches(case, seen):
         np.testing.assert_allclose(made.mean[row], expected)
 
 
-def test_incumbents_go_on_as_in_the_last_horizon(grocery, case):
-    made = BASELINES["incumbents' level"](case)
+def test_incumbents_go_on_as_in_the_last_horizon(grocery, raw):
+    case, made = raw, BASELINES["incumbents' level"](raw)
     ids, pool = case.forecaster.panel_.ids, case.incumbents
     weeks = pd.date_range(end=CUTOFF, periods=HORIZON, freq="W-MON")
     sold = grocery.sales.pivot(index="unique_id", columns="ds", values="y").reindex(columns=weeks)
@@ -105,6 +113,36 @@ def test_incumbents_go_on_as_in_the_last_horizon(grocery, case):
     highest = made.total_quantiles[0, -1] / HORIZON
     assert np.isclose(levels, highest).any()
     assert weights[np.array(levels) <= highest + 1e-9].sum() >= 0.9 * weights.sum()
+
+
+@pytest.mark.parametrize("name", ["attribute kNN", "embedding kNN", "incumbents' level"])
+def test_neighbors_are_multiplied_by_what_past_launches_taught(case, raw, name):
+    made, before = BASELINES[name](case), BASELINES[name](raw)
+    by_mean = made.mean[before.mean > 0] / before.mean[before.mean > 0]
+    np.testing.assert_allclose(by_mean, by_mean[0])
+    assert abs(by_mean[0] - 1) > 1e-6
+    totals = before.total_quantiles[:, 1]
+    by_median = made.total_quantiles[totals > 0, 1] / totals[totals > 0]
+    np.testing.assert_allclose(by_median, by_median[0])
+
+
+def test_past_launches_are_seen_as_before_their_starts(case):
+    past = case.past
+    assert past.enough
+    launch = case.forecaster.panel_.launch[past.items]
+    np.testing.assert_array_equal(past.rows.standing, launch - 1)
+    assert np.isfinite(past.came).all()
+
+
+def test_incumbents_rescaled_would_have_been_right_on_average(case):
+    """The level times what past launches sold over theirs: the same for all, but for the level."""
+    made = BASELINES["incumbents, rescaled"](case)
+    past = case.past
+    shares = made.mean / made.mean.sum(axis=1, keepdims=True)
+    sold = past.came.sum(axis=0) / past.came.sum()
+    np.testing.assert_allclose(shares, np.tile(sold, (len(shares), 1)))
+    ratio = made.total_quantiles[:, 2] / made.mean.sum(axis=1)
+    np.testing.assert_allclose(ratio, ratio[0])
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "zeros"])
@@ -183,7 +221,7 @@ def numbers_only(grocery, encoder):
 
 
 def test_without_categories(grocery, numbers_only, seen):
-    case = Case.of(numbers_only, grocery.later.head(4))
+    case = replace(Case.of(numbers_only, grocery.later.head(4)), is_scaled=False)
     assert case.category is None
     assert_same(BASELINES["category mean"](case), BASELINES["global mean"](case))
     launch = grocery.items.set_index("item_id")["launch_date"].loc[seen.dropna().index]
@@ -208,5 +246,5 @@ def test_without_a_finished_launch(grocery, numbers_only, known_ages, monkeypatc
         assert np.isfinite(made.total_quantiles).all()
         if known_ages and name != "zeros":
             assert (made.mean.sum(axis=1) > 0).all()
-        elif name not in ("zeros", "incumbents' level"):
+        elif name not in ("zeros", "incumbents' level", "incumbents, rescaled"):
             assert not made.mean.any()
