@@ -610,6 +610,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if self.engine_.model is not None:
             for said in self._missing_plans(rows, future):
                 tell(f"{said}; such a forecast is one that knows no plans", stacklevel=5)
+            if self.engine_.unplanned is not None:
+                known = self.engine_.unplanned.known
+                used = rows[np.flatnonzero(self.engine_.planned(rows))]
+                for said in known.beyond(used, self.columns.covariates):
+                    tell(said, stacklevel=5)
         elif future is not None:
             tell("future: plans do not move a vote of analogues", stacklevel=5)
 
@@ -646,6 +651,13 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_choice("method", self.method, get_args(Method))
         check_groups(columns=self.columns, sales=self.sales, options=self.options)
         self.reader.check()
+        known = [*self.attributes, *self.columns.covariates]
+        for name in self.options.monotone:
+            if name not in known:
+                there = ", ".join(known) or "none"
+                raise InputError(
+                    f"monotone: no attribute or covariate {name!r}; there are: {there}"
+                )
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("index and encoder are both given; an index brings its own encoder")
 
@@ -673,4 +685,14 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             recency=self.options.recency,
             calibrate=self.options.calibrate,
             similarity=self.options.similarity,
+            monotone=self._monotone(),
+            elastic=[self.options.monotone.get(name, 0) for name in self.columns.covariates],
         )
+
+    def _monotone(self) -> dict[str, int]:
+        """Return the features that attributes are in, with the way in which they move demand."""
+        kinds = ("_rank", "_to_incumbent", "_to_launch", "")
+        numbers = self.history_.attributes.select_dtypes("number").columns
+        signs = self.options.monotone
+        chosen = [name for name in signs if name in numbers]
+        return {f"{name}{kind}": signs[name] for name in chosen for kind in kinds}

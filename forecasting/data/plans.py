@@ -15,6 +15,7 @@ from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints
 from forecasting.data.sales import check_rows, local_dates
 from retrieval import TableError, first_few
 
+_SLACK = 0.1  # of what was seen, that may lie beyond it without a word
 _FEWEST, _SHARE = 50, 0.1  # launches, or that share of all, that teach what a plan means
 
 
@@ -27,9 +28,13 @@ class KnownPlans:
 
     Attributes:
         patterns: (p, horizon, c) what was known of a plan, in enough past launches each.
+        low: (c,) the least that was planned.
+        high: (c,) the most.
     """
 
     patterns: Bools
+    low: Floats
+    high: Floats
 
     @classmethod
     def learn(cls, plan: Floats) -> KnownPlans:
@@ -37,7 +42,26 @@ class KnownPlans:
         known = np.isfinite(plan)
         patterns, count = np.unique(known, axis=0, return_counts=True)
         enough = count >= min(_FEWEST, _SHARE * len(plan))
-        return cls(patterns[enough & patterns.any(axis=(1, 2))])
+        low = np.where(known, plan, np.inf).min(axis=(0, 1), initial=np.inf)
+        high = np.where(known, plan, -np.inf).max(axis=(0, 1), initial=-np.inf)
+        return cls(patterns[enough & patterns.any(axis=(1, 2))], low, high)
+
+    def beyond(self, launches: Launches, covariates: Sequence[str]) -> list[str]:
+        """Say which launches' plans lie far outside all that past launches' did, by covariate."""
+        said = []
+        for number, name in enumerate(covariates):
+            own = launches.plan[:, :, number]
+            slack = _SLACK * (self.high[number] - self.low[number])
+            out = (own < self.low[number] - slack) | (own > self.high[number] + slack)
+            rows = np.flatnonzero(out.any(axis=1))
+            if len(rows):
+                most = [f"{launches.ids[row]!r} {own[row][out[row]][0]:g}" for row in rows]
+                seen = f"({self.low[number]:g} to {self.high[number]:g})"
+                said.append(
+                    f"future: {len(rows):,} of {len(own):,} launches plan a {name} beyond all that "
+                    f"was seen {seen}: {', '.join(first_few(most))}; what it does is a guess"
+                )
+        return said
 
     def cover(self, plan: Floats) -> Bools:
         """(n,) whether plans (n, horizon, c) are known as those of past launches were."""

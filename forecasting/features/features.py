@@ -56,17 +56,18 @@ def own_features(history: History, rows: Launches) -> pd.DataFrame:
     for number in range(rows.plan.shape[2]):
         planned = rows.plan[:, :, number]
         made = (planned[:, 0], _row_mean(planned), _highest(planned))
-        out = out.assign(**dict(zip(_plan_features(number), made, strict=True)))
+        out = out.assign(**dict(zip(plan_features(number), made, strict=True)))
     return out
 
 
 def without_plan(features: pd.DataFrame, covariates: int) -> pd.DataFrame:
     """Features without those of the plan of so many covariates."""
-    names = [name for number in range(covariates) for name in _plan_features(number)]
+    names = [name for number in range(covariates) for name in plan_features(number)]
     return features.drop(columns=names)
 
 
-def _plan_features(number: int) -> list[str]:
+def plan_features(number: int) -> list[str]:
+    """Return the names of the features of one covariate."""
     return [f"plan_{number}_{what}" for what in ("first", "mean", "highest")]
 
 
@@ -284,7 +285,7 @@ class FeatureMaker:
 
     def lacking(self, rows: Launches) -> Bools:
         """(n,) whether launches lack attributes that past launches had."""
-        missing: Bools = lacking(self.history, rows.attributes).any(axis=1)
+        missing: Bools = np.any(lacking(self.history, rows.attributes), axis=1)
         return missing
 
     def imputed(self, described: Description, rows: Ints) -> Description:

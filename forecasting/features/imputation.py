@@ -60,10 +60,10 @@ def imputed(history: History, rows: Launches, like: Pool) -> Launches:
 
 def _donors(like: Pool, row: int, known: Bools, everyone: Ints) -> Ints:
     """Positions (DRAWS,) of launches that have the attribute, by how like they are."""
-    position = like.position[row]
+    position: Ints = like.position[row]
     weight = np.where((position >= 0) & known[position], like.softmax(_TEMPERATURE)[row], 0.0)
     if not weight.any():
-        position = everyone[known[everyone]]
+        position = everyone[np.flatnonzero(known[everyone])]
         weight = np.ones(len(position))
     if not len(position):
         return position

@@ -59,6 +59,7 @@ class Unplanned:
             plan=lessons.plan[:, :, :0],
         )
         finished = np.isfinite(lessons.curves).all(axis=1)
+        model.elastic = ()
         return cls(model.fit(blind), KnownPlans.learn(lessons.plan[finished]))
 
     def predict(self, described: Description) -> Paths:

@@ -18,7 +18,7 @@ from forecasting.models.forest import LaunchForest
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
-from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from retrieval import Artifact, json_ready
 
@@ -27,13 +27,22 @@ _ARRAYS = "engine.npz"
 _BOOSTER = "booster.txt"
 _FOREST = "forest.txt"
 _SETTINGS = ("pools", "k", "temperature", "recency", "quantiles")
-_OPTIONS = ("quantiles", "seed", "n_jobs", "recency", "calibrate", "similarity")
+_OPTIONS = (
+    "quantiles",
+    "seed",
+    "n_jobs",
+    "recency",
+    "calibrate",
+    "similarity",
+    "monotone",
+    "elastic",
+)
 _NUMBERS = ("temperature", "recency")
 _UNPLANNED = "unplanned_"
 _LEARNED = ("names", "counts", "bias", "shock")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, KnownPlans)
+_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans)
 
 
 @dataclass(frozen=True)
@@ -133,6 +142,7 @@ def _model_arrays(kind: str, model: LaunchModel) -> dict[str, npt.NDArray[Any]]:
         f"{kind}model.vectors": trained.vectors,
         f"{kind}model.weight": trained.weight,
         **_arrays_of(kind + "effect", model.effect),
+        **_arrays_of(kind + "elasticity", model.elasticity),
     }
     if trained.forest is not None:
         arrays[kind + "forest.leaves"] = trained.forest.leaves
@@ -157,6 +167,7 @@ def _read_model(
         setattr(model, name, document[kind + "learned"][name])
     model.items = arrays[kind + "model.items"]
     model.effect = _from_arrays(PlanEffect, kind + "effect", arrays)
+    model.elasticity = _from_arrays(Elasticity, kind + "elasticity", arrays)
     model.calibration = _from_arrays(Calibration, kind + "calibration", arrays)
     forest = None
     if kind + "forest.leaves" in arrays:
@@ -176,7 +187,7 @@ def _read_model(
 
 
 def _arrays_of(
-    name: str, part: Calibration | PlanEffect | KnownPlans
+    name: str, part: Calibration | PlanEffect | Elasticity | KnownPlans
 ) -> dict[str, npt.NDArray[Any]]:
     return {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
 

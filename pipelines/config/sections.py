@@ -421,6 +421,7 @@ class ForecastSettings(_Section):
     similarity: Similarity = ModelOptions.similarity
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
+    monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = {}
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = _OWN["seed"].default
     n_jobs: PositiveInt | None = _OWN["n_jobs"].default

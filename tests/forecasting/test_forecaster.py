@@ -164,6 +164,10 @@ def test_an_item_asked_about_twice_is_refused(grocery: Slice, fitted: LaunchFore
         ({"attributes": "brand"}, r"attributes must be a list of columns, write \['brand'\]"),
         ({"columns": Columns(covariates=["ds"])}, "covariates: 'ds' is the column of periods"),
         ({"columns": Columns(covariates=["a", "a"])}, "covariates: 'a' is named twice"),
+        (
+            {"options": ModelOptions(monotone={"price": -1})},
+            "monotone: no attribute or covariate 'price'; there are: product_category",
+        ),
         ({"horizon": 0}, "horizon must be a whole number of at least 1, got 0"),
         ({"k": 0}, "k must be a whole number of at least 1, got 0"),
         ({"k": 2.5}, "k must be a whole number of at least 1, got 2.5"),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import Columns, ForecastWarning, LaunchForecaster
+from forecasting import Columns, ForecastWarning, LaunchForecaster, ModelOptions
 from retrieval import Encoder
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
@@ -121,6 +121,37 @@ def test_plans_that_arrived_count_beside_those_that_did_not(
     assert part["planned"].tolist() == [False] * 4 + [True] * 6
     pd.testing.assert_frame_equal(whole.iloc[4:], part.iloc[4:], check_exact=True)
     assert (whole["mean"] != part["mean"]).head(4).all()
+
+
+def test_a_plan_beyond_all_that_was_seen_is_told(
+    planned: LaunchForecaster, priced: Slice, plan: pd.DataFrame
+) -> None:
+    with pytest.warns(ForecastWarning, match=r"10 of 10 launches plan a price bey.*\(1\.\d* to"):
+        planned.predict(priced.later.head(10), future=plan.assign(price=plan["price"] * 10))
+
+
+def test_a_price_of_which_demand_is_said_to_fall_does_so_by_its_elasticity(
+    priced: Slice, plan: pd.DataFrame, encoder: Encoder
+) -> None:
+    """Units were multiplied by price to the power of -1.5, whatever else moves them."""
+    forecaster = new_forecaster(
+        encoder,
+        attributes=["product_category", "brand"],
+        columns=Columns(covariates=["price"]),
+        options=ModelOptions(monotone={"price": -1}),
+    ).fit(priced.items, priced.sales, CUTOFF, future=plan)
+    new = priced.later
+    base = forecaster.predict_total(new, future=plan)["mean"].sum()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForecastWarning)  # some lie beyond what was seen
+        moved = [
+            forecaster.predict_total(new, future=plan.assign(price=plan["price"] * by))[
+                "mean"
+            ].sum()
+            for by in (0.8, 1.25)
+        ]
+    assert 1.15 < moved[0] / base < 1.6  # 0.8 ** -1.5 is 1.40
+    assert 0.6 < moved[1] / base < 0.87  # 1.25 ** -1.5 is 0.72
 
 
 def test_past_launches_without_plans_are_told(priced: Slice, encoder: Encoder) -> None:
