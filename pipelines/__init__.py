@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pipelines.cli.app import app as app
     from pipelines.cli.options import (
-        CollectionOption as CollectionOption,
         ConfigOption as ConfigOption,
-        DebugOption as DebugOption,
-        LogFormatOption as LogFormatOption,
-        UriOption as UriOption,
+        IndexOptions as IndexOptions,
     )
     from pipelines.cli.runner import (
-        index_section as index_section,
         running as running,
         settings_of as settings_of,
+        verb as verb,
     )
     from pipelines.components import make_classifier as make_classifier
     from pipelines.config.sections import ItemsSettings as ItemsSettings
@@ -28,22 +25,19 @@ __all__: list[str] = []
 
 # Imported when asked for: the command line starts without what is heavy.
 _HOMES = {
-    "CollectionOption": "pipelines.cli.options",
     "ConfigOption": "pipelines.cli.options",
-    "DebugOption": "pipelines.cli.options",
+    "IndexOptions": "pipelines.cli.options",
     "ItemsSettings": "pipelines.config.sections",
     "KeySettings": "pipelines.config.serve",
-    "LogFormatOption": "pipelines.cli.options",
     "Scope": "pipelines.config.serve",
     "Settings": "pipelines.config.settings",
-    "UriOption": "pipelines.cli.options",
     "app": "pipelines.cli.app",
-    "index_section": "pipelines.cli.runner",
     "make_classifier": "pipelines.components",
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",
     "timed": "pipelines.logs",
+    "verb": "pipelines.cli.runner",
 }
 
 if not TYPE_CHECKING:  # a name that is not there stays an error of types

@@ -1,7 +1,7 @@
 """Logs on stderr: lines for people on a terminal, one JSON object a line everywhere else.
 
 What is logged are events, counts, durations and file names; never a row's text, and never a secret:
-values under a secret's name are masked whatever a caller passes.
+values under a secret's name, and what stands in an address, are masked whatever a caller passes.
 """
 
 import logging
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -43,13 +43,23 @@ def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> No
     renderers: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=on_terminal, pad_event_to=0)]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=on_terminal,
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,  # rich's shows local variables
+            )
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *renderers,
+                _masked,
+            ],
         )
     )
     root = logging.getLogger()
@@ -64,6 +74,13 @@ def _tidy(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Secrets masked, and what a reader looks for first in front."""
     first = {name: event[name] for name in ("timestamp", "level", "event") if name in event}
     return first | {key: "***" if key in _SECRET_NAMES else event[key] for key in event}
+
+
+def _masked(_logger: WrappedLogger, _method: str, line: Any) -> str:
+    """Mask also what an address or a library's message holds."""
+    from retrieval import masked  # heavy: not before something is logged
+
+    return masked(line)
 
 
 @contextmanager

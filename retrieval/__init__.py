@@ -21,9 +21,11 @@ from retrieval.errors import (
     StoreUnavailableError,
     TableError,
     first_few as first_few,
+    masked as masked,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
+    append_whole as append_whole,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,

@@ -10,7 +10,8 @@
     └── *.md, *.txt      text, such as a model card
 
 The checksums find damage and casual edits. They do not stop somebody who rewrites the manifest as
-well: load models from people you trust. Nothing in a folder is ever executed (no pickle). What a
+well: load models from people you trust. Nothing in a folder is ever executed (no pickle), no array
+takes more memory than its file, and LightGBM's trees are checked before LightGBM reads them. What a
 forged one can do is to answer wrongly, to fail, and to name things: an encoder, which is loaded by
 its name, and the place of its items, where jobs and the API connect and send the vectors of what
 they are asked about. No token goes there but one that the settings have for that very server, and
@@ -23,8 +24,10 @@ import hashlib
 import importlib.metadata
 import io
 import json
+import math
 import platform
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,6 +37,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from retrieval.encoding.weights import EncoderIdentity
@@ -44,6 +48,8 @@ MANIFEST = "manifest.json"
 _FORMAT: Final = "likewise-artifact"
 _VERSION: Final = 1
 _LIBRARIES = ("likewise", "numpy", "pandas", "scikit-learn")
+
+_MOST_CELLS = 500_000_000  # of a table: some gigabytes
 
 # A plain name: no folder, not hidden.
 _NAME = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
@@ -100,7 +106,7 @@ class Artifact:
 
     def table(self, name: str) -> pd.DataFrame:
         """Return the table of a ``.parquet`` file."""
-        return self._parse(name, (".parquet",), lambda data: pd.read_parquet(io.BytesIO(data)))
+        return self._parse(name, (".parquet",), _parse_table)
 
     def json(self, name: str) -> Any:
         """Return the document of a ``.json`` file."""
@@ -313,6 +319,8 @@ def _names(folder: Path) -> set[str]:
 
 
 def _verified(path: Path, record: _FileRecord) -> bytes:
+    if path.is_symlink():
+        raise ArtifactError(f"{path} is a link, which may lead anywhere; put the file itself there")
     if not path.is_file():
         raise ArtifactError(f"{path} is missing; restore it, or save the model anew")
     size = path.stat().st_size
@@ -331,5 +339,29 @@ def _verified(path: Path, record: _FileRecord) -> bytes:
 
 
 def _parse_arrays(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for member in archive.infolist():
+            _check_size(archive, member)
+    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _check_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Refuse an array that would take more memory than it takes in the file."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{member.filename} is compressed")
+    with archive.open(member) as stream:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0
+        if version != (1, 0):
+            read = np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+        if math.prod(shape) * dtype.itemsize > member.compress_size:
+            raise ValueError(f"{member.filename} says that it is larger than it is")
+
+
+def _parse_table(data: bytes) -> pd.DataFrame:
+    told = pq.read_metadata(io.BytesIO(data))
+    if told.num_rows * told.num_columns > _MOST_CELLS:  # a few bytes can stand for any number
+        raise ValueError(f"{told.num_rows} rows of {told.num_columns} columns")
+    return pd.read_parquet(io.BytesIO(data))

@@ -16,15 +16,33 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 _Value = TypeVar("_Value")
 
+# In an address: all up to the last @ before its path, and up to the last @ anywhere where it begins
+# like user:password (a password may hold slashes; a port may not come before an @).
+_IN_ADDRESS = re.compile(r"""(://)(?:[^\s'"/]*|[^\s'"/:@]*:(?!\d+/)[^\s'"]*)@""")
+_BY_NAME = re.compile(
+    r"""(\w*(?:password|passwd|pwd|secret|token|api_?key)=)[^\s'"&;,)]+""", re.IGNORECASE
+)
+
+
+def masked(text: str) -> str:
+    """Return a text without the users, passwords and tokens of the addresses that stand in it."""
+    if "://" in text:
+        text = _IN_ADDRESS.sub(r"\1***@", text)
+    return _BY_NAME.sub(r"\1***", text) if "=" in text else text
+
 
 class LikewiseError(Exception):
-    """Base of every error raised on purpose."""
+    """Base of every error raised on purpose; no message holds a password."""
+
+    def __init__(self, *words: object) -> None:
+        super().__init__(*(masked(word) if isinstance(word, str) else word for word in words))
 
 
 class InputError(LikewiseError, ValueError):

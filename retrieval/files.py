@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 
 
@@ -73,16 +74,29 @@ def former_folder(folder: Path) -> Path:
 
 
 def append_json_lines(path: Path, values: Iterable[object]) -> None:
-    """Add a line of JSON for each value; they are on the disk when this returns."""
+    """Add a line of JSON for each value; they are on the disk when this returns.
+
+    Where they cannot all be written, as on a full disk, the file is as it was.
+    """
     is_new = not path.exists()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        for value in values:
-            file.write(json.dumps(value, default=str, ensure_ascii=False).encode() + b"\n")
-        file.flush()
+    lines = [json.dumps(value, default=str, ensure_ascii=False) for value in values]
+    with path.open("ab", buffering=0) as file:
+        append_whole(file, "".join(f"{line}\n" for line in lines).encode())
         os.fsync(file.fileno())
     if is_new:
         _sync(path.parent)
+
+
+def append_whole(file: FileIO, content: bytes) -> None:
+    """Write all of it at the end, or nothing: half a line would spoil the next one."""
+    start, rest = file.seek(0, os.SEEK_END), memoryview(content)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+    except OSError:
+        file.truncate(start)
+        raise
 
 
 def whole_lines(path: Path) -> list[bytes]:

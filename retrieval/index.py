@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
-from retrieval.errors import IndexReplacedError, InputError
+from retrieval.errors import IndexReplacedError, InputError, masked
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING, Condition, parse_where, to_expression
 from retrieval.guarding import Guard, guarded, unguarded
 from retrieval.items import item_texts, validate_items
@@ -429,7 +429,7 @@ class ItemIndex:
 
     def __repr__(self) -> str:
         """Where it is and what encodes it."""
-        return f"ItemIndex({self.uri!r}, {self.encoder!r}, collection={self.collection!r})"
+        return f"ItemIndex({masked(self.uri)!r}, {self.encoder!r}, collection={self.collection!r})"
 
     def __sklearn_clone__(self) -> ItemIndex:
         """Share the connection between clones of an estimator."""

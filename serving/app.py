@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from pipelines import Settings
 from serving import problems
@@ -42,13 +43,14 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         await jobs.close()
         await runtime.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="likewise",
         version=version("likewise"),
         description=_DESCRIPTION,
         lifespan=lifespan,
         docs_url="/docs",
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would lead wherever Host says
     )
     app.state.runtime = runtime
     app.state.jobs = jobs
@@ -57,6 +59,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     for routes in (labels, forecasts, items, routes_jobs):
         app.include_router(routes.router)
     app.include_router(health.router)
+    if settings.serve.metrics:
+        app.include_router(health.measures)
     if settings.serve.telemetry:
         instrument(app)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]

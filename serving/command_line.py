@@ -3,22 +3,18 @@
 import os
 import signal
 import sys
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pipelines import (
-    CollectionOption,
     ConfigOption,
-    DebugOption,
-    LogFormatOption,
-    UriOption,
+    IndexOptions,
     app,
-    index_section,
     running,
     settings_of,
+    verb,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +23,7 @@ if TYPE_CHECKING:
 _GRACE = 30  # seconds in which what was accepted is answered after a signal to stop
 
 
+@verb
 def serve(
     config: ConfigOption = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -38,19 +35,16 @@ def serve(
     forecaster: Annotated[
         Path | None, typer.Option("--forecaster", metavar="FOLDER", help="A saved forecaster.")
     ] = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
+    *,
+    index: IndexOptions,
 ) -> None:
     """Answer over HTTP: labels, forecasts, like items."""
-    with running(log_format, debug):
-        settings = settings_of(
-            config,
-            index=index_section(uri, collection),
-            serve={"model_labels": model_labels, "forecaster": forecaster},
-        )
-        _run(settings, host, port)
+    settings = settings_of(
+        config,
+        index=index.section,
+        serve={"model_labels": model_labels, "forecaster": forecaster},
+    )
+    _run(settings, host, port)
 
 
 def key(
@@ -79,8 +73,8 @@ def key(
         typer.echo(f"key (shown this once): {secret}\n\nfor the settings:\n\n{lines}", nl=False)
 
 
-for verb in (serve, key):
-    app.command()(verb)
+for command in (serve, key):
+    app.command()(command)
 
 
 def main() -> None:
@@ -95,6 +89,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
 
     from retrieval import InputError
 
+    os.umask(0o077)  # jobs, journal and audit are for whoever runs the server alone
     _check_host(settings, host)
     _check_models(settings)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # nothing has begun
@@ -102,10 +97,13 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         import uvicorn
 
         from serving.app import create_app
+        from serving.connections import OnceAMinute, TimedProtocol, most_connections
     except ImportError as error:
         raise InputError(f"{error.name} is missing: pip install 'likewise[serve]'") from None
 
     logging.getLogger("serving").setLevel(logging.getLogger("pipelines").level)
+    for name in ("uvicorn.error", "asyncio"):
+        logging.getLogger(name).addFilter(OnceAMinute())
     log = structlog.stdlib.get_logger("serving")
 
     def stop(*_: object) -> None:
@@ -120,6 +118,8 @@ def _run(settings: "Settings", host: str, port: int) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
+            http=TimedProtocol,
+            limit_concurrency=most_connections(),
             timeout_graceful_shutdown=_GRACE,
             ssl_certfile=settings.serve.tls_cert,
             ssl_keyfile=settings.serve.tls_key,
@@ -155,12 +155,9 @@ def _leave(code: int) -> NoReturn:
 def _check_host(settings: "Settings", host: str) -> None:
     """Without keys anybody may do anything, so nobody from elsewhere may come."""
     from retrieval import InputError
+    from serving.loopback import is_loopback
 
-    try:
-        is_loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not settings.serve.keys and not is_loopback:
+    if not settings.serve.keys and not is_loopback(host):
         raise InputError(
             f"--host {host}: without keys only loopback is served; make one with `likewise key` "
             "and put it into serve.keys"

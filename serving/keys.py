@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import math
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,7 @@ class KeyRing:
     Args:
         keys: Of the settings; none: every caller is local.
         rate: Calls a second of a key that has no rate of its own.
+        item_rate: Items a second of every key.
         clock: Seconds, for the rates.
     """
 
@@ -56,12 +58,14 @@ class KeyRing:
         self,
         keys: Sequence[KeySettings],
         rate: float,
+        item_rate: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._keys = [
             (key.sha256, Caller(key.name, frozenset(key.scopes), key.tenant)) for key in keys
         ]
-        self._buckets = {key.name: TokenBucket(key.rate or rate, clock) for key in keys}
+        self._calls = {key.name: TokenBucket(key.rate or rate, clock) for key in keys}
+        self._items = {key.name: TokenBucket(item_rate, clock) for key in keys}
 
     @property
     def is_open(self) -> bool:
@@ -85,15 +89,20 @@ class KeyRing:
 
     def wait(self, caller: Caller) -> float:
         """Count a call; return 0 if it may go on, else the seconds until the next one may."""
-        bucket = self._buckets.get(caller.name)
+        bucket = self._calls.get(caller.name)
         return 0.0 if bucket is None else bucket.take()
+
+    def wait_for_items(self, caller: Caller, items: int) -> float:
+        """Count the items of a call in the same way; what is too many is paid for by the next."""
+        bucket = self._items.get(caller.name)
+        return 0.0 if bucket is None else bucket.take(items)
 
 
 class TokenBucket:
-    """So many calls a second on average; of two seconds at once.
+    """So many calls or items a second on average; of two seconds at once.
 
     Args:
-        rate: Calls a second.
+        rate: Of them a second.
         clock: Seconds.
     """
 
@@ -104,12 +113,12 @@ class TokenBucket:
         self._clock = clock
         self._then = clock()
 
-    def take(self) -> float:
-        """Take a token; return 0, or the seconds until there will be one."""
+    def take(self, number: float = 1.0) -> float:
+        """Take so many tokens where there is one; return 0, or the seconds until there will be."""
         now = self._clock()
         self._tokens = min(self._size, self._tokens + (now - self._then) * self._rate)
         self._then = now
         if self._tokens >= 1:
-            self._tokens -= 1
+            self._tokens -= number
             return 0.0
         return (1 - self._tokens) / self._rate

@@ -10,7 +10,9 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.bodies import check_letters, check_values, read_body, replayed, too_large
 from serving.keys import LOCAL, Caller
+from serving.loopback import is_from_loopback
 from serving.problems import ApiError, problem_response
 from serving.runtime.runtime import Runtime
 
@@ -21,6 +23,7 @@ _ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _QUIET = ("/livez", "/readyz", "/metrics")
 _GUARDED = "/v1/"
 _JOBS = "/v1/jobs"
+_JOB_BYTES = 16  # times what a call may have
 
 
 class Requests:
@@ -60,7 +63,7 @@ class Requests:
 
         try:
             state["caller"] = self._admit(scope, headers)
-            body = self._measured(scope, headers, receive)
+            body = await self._checked(scope, headers, receive)
         except ApiError as error:
             response = problem_response(error, scope["path"], request_id)
             await response(scope, receive, send_with_id)
@@ -72,6 +75,13 @@ class Requests:
     def _admit(self, scope: Scope, headers: dict[bytes, bytes]) -> Caller:
         """Who calls, if that may go on."""
         keys = self._runtime.keys
+        host, origin = (_told(headers, name) for name in (b"host", b"origin"))
+        if keys.is_open and not is_from_loopback(host or "", origin):
+            raise ApiError(
+                403,
+                "forbidden",
+                "without keys only this machine is answered, as localhost or 127.0.0.1",
+            )
         if keys.is_open or not scope["path"].startswith(_GUARDED):
             return LOCAL
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -89,27 +99,26 @@ class Requests:
             )
         return caller
 
-    def _measured(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> Receive:
+    async def _checked(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+    ) -> Receive:
         """Refuse a body that is too large or no JSON, also one that does not tell its size."""
-        most = self._most_bytes * (16 if scope["path"].startswith(_JOBS) else 1)
+        is_job = scope["path"].startswith(_JOBS)
+        most = self._most_bytes * (_JOB_BYTES if is_job else 1)
         length = headers.get(b"content-length", b"0")
         has_body = length not in (b"", b"0") or b"transfer-encoding" in headers
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if length.isdigit() and int(length) > most:
-            raise _too_large(most)
-        if has_body and scope["path"].startswith(_GUARDED) and kind != b"application/json":
+            raise too_large(most)
+        if not has_body or not scope["path"].startswith(_GUARDED):
+            return receive
+        if kind != b"application/json":
             raise ApiError(415, "not-json", "send Content-Type: application/json")
-        seen = 0
-
-        async def measured() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > most:
-                raise _too_large(most)
-            return message
-
-        return measured
+        body = await read_body(receive, most)
+        if not is_job:
+            check_values(body)
+        check_letters(body)
+        return replayed(body, receive)
 
     def _note(self, scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
@@ -128,13 +137,13 @@ class Requests:
         )
 
 
+def _told(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    return headers[name].decode("latin-1") if name in headers else None
+
+
 def _given_id(headers: dict[bytes, bytes]) -> str | None:
     given = headers.get(_ID_HEADER, b"").decode("latin-1")
     return given if _ID.fullmatch(given) else None
-
-
-def _too_large(most: int) -> ApiError:
-    return ApiError(413, "too-large", f"a body may have {most / 1e6:g} MB")
 
 
 def _known_method(method: str) -> str:

@@ -121,8 +121,6 @@ def as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, RequestValidationError):
         return _of_validation(error)
-    if isinstance(error, HTTPException) and isinstance(error.__cause__, ApiError):
-        return error.__cause__  # the body was too large, as reading it showed
     if isinstance(error, HTTPException):
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return ApiError(error.status_code, kind, str(error.detail), headers=error.headers)

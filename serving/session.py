@@ -53,6 +53,13 @@ class Session:
             raise ApiError(
                 413, "too-large", f"a call may have {cap} {what}, not {len(items)}{hint}"
             )
+        if wait := self.runtime.keys.wait_for_items(self.caller, len(items)):
+            raise ApiError(
+                429,
+                "too-many-calls",
+                f"key {self.caller.name!r} sends too many {what}",
+                retry_after=wait,
+            )
         self.state.items = len(items)
 
     def audit(self, task: str, answer: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-import lightgbm as lgb
 import numpy.typing as npt
 
 from forecasting.data.history import History
@@ -20,6 +19,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
 
 _DOCUMENT = "engine.json"
@@ -172,13 +172,13 @@ def _read_model(
     forest = None
     if kind + "forest.leaves" in arrays:
         forest = LaunchForest(
-            lgb.Booster(model_str=artifact.text(kind + _FOREST)),
+            read_booster(artifact.text(kind + _FOREST)),
             arrays[kind + "forest.leaves"],
             arrays[kind + "forest.weight"],
         )
     model.trained = Trained(
         forest=forest,
-        booster=lgb.Booster(model_str=artifact.text(kind + _BOOSTER)),
+        booster=read_booster(artifact.text(kind + _BOOSTER)),
         curves=arrays[kind + "model.curves"],
         vectors=arrays[kind + "model.vectors"],
         weight=arrays[kind + "model.weight"],

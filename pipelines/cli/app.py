@@ -27,8 +27,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for verb in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
-    app.command()(verb)
+for job in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
+    app.command()(job)
 
 
 def _print_version(asked: bool) -> None:

@@ -1,6 +1,7 @@
 """The verbs ``likewise forecast`` and ``likewise backtest``."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,27 +9,23 @@ import typer
 
 from pipelines.cli.options import (
     AttributesOption,
-    BadRowsOption,
+    BadRowsOptions,
     ConfigOption,
-    DebugOption,
     EngineOption,
     IdOption,
     LaunchOption,
-    LogFormatOption,
     OutOption,
     OutTableOption,
-    QuarantineOption,
     TextOption,
 )
 from pipelines.cli.runner import (
-    bad_rows_section,
     check_folder,
     check_out,
     check_table_out,
     parsed_date,
-    running,
     settings_of,
     show_quarantine,
+    verb,
     write_result,
 )
 
@@ -47,17 +44,68 @@ _FutureOption = Annotated[
     Path | None,
     typer.Option("--future", metavar="PATH", help="Plans by item and period; else the config's."),
 ]
-_HorizonOption = Annotated[
-    int | None, typer.Option("--horizon", min=1, help="Periods from the launch.")
-]
-_FreqOption = Annotated[
-    str | None, typer.Option("--freq", help="Period, as pandas names it: W-MON.")
-]
-_MethodOption = Annotated[
-    str | None, typer.Option("--method", metavar="NAME", help="auto, lightgbm or knn.")
-]
 
 
+@dataclass(frozen=True)
+class _ForecasterOptions:
+    """Which columns a forecaster reads, and how it forecasts."""
+
+    horizon: Annotated[int | None, typer.Option(min=1, help="Periods from the launch.")] = None
+    freq: Annotated[str | None, typer.Option(help="Period, as pandas names it: W-MON.")] = None
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="auto, lightgbm or knn.")] = (
+        None
+    )
+    id_col: IdOption = None
+    text_cols: TextOption = None
+    launch_date_col: LaunchOption = None
+    attribute_cols: AttributesOption = None
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """What was given of the columns, as settings."""
+        return {"id": self.id_col, "launch_date": self.launch_date_col}
+
+    @property
+    def section(self) -> dict[str, object]:
+        """What else was given, as settings."""
+        return {
+            "horizon": self.horizon,
+            "freq": self.freq,
+            "method": self.method,
+            "text": self.text_cols,
+            "attributes": self.attribute_cols,
+        }
+
+
+@dataclass(frozen=True)
+class _OrderOptions:
+    """What orders of the new items cost, and where they are written."""
+
+    orders: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="How much to order of each, as a table.")
+    ] = None
+    overage_cost: Annotated[
+        str | None, typer.Option(metavar="NUMBER|COL", help="Of orders: cost of a unit left over.")
+    ] = None
+    underage_cost: Annotated[
+        str | None, typer.Option(metavar="NUMBER|COL", help="Of orders: cost of a unit missing.")
+    ] = None
+    service_level: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER|COL", help="Instead: probability to have enough."),
+    ] = None
+
+    @property
+    def section(self) -> dict[str, object]:
+        """What was given of the costs, as settings."""
+        return {
+            "overage_cost": self.overage_cost,
+            "underage_cost": self.underage_cost,
+            "service_level": self.service_level,
+        }
+
+
+@verb
 def forecast(
     items: _ItemsArgument = None,
     sales: _SalesArgument = None,
@@ -95,104 +143,61 @@ def forecast(
     totals: Annotated[
         bool, typer.Option("--totals", help="--out gets one row per item: its total.")
     ] = False,
-    orders: Annotated[
-        Path | None,
-        typer.Option("--orders", metavar="PATH", help="How much to order of each, as a table."),
-    ] = None,
-    overage_cost: Annotated[
-        str | None,
-        typer.Option(
-            "--overage-cost", metavar="NUMBER|COL", help="Of orders: cost of a unit left over."
-        ),
-    ] = None,
-    underage_cost: Annotated[
-        str | None,
-        typer.Option(
-            "--underage-cost", metavar="NUMBER|COL", help="Of orders: cost of a unit missing."
-        ),
-    ] = None,
-    service_level: Annotated[
-        str | None,
-        typer.Option(
-            "--service-level", metavar="NUMBER|COL", help="Instead: probability to have enough."
-        ),
-    ] = None,
-    horizon: _HorizonOption = None,
-    freq: _FreqOption = None,
-    method: _MethodOption = None,
     config: ConfigOption = None,
-    id_col: IdOption = None,
-    text_cols: TextOption = None,
-    launch_date_col: LaunchOption = None,
-    attribute_cols: AttributesOption = None,
+    *,
+    forecaster: _ForecasterOptions,
+    ordering: _OrderOptions,
     engine: EngineOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Forecast the launch curves of new items from their analogues' sales."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.forecasts import forecast_launches
-        from pipelines.reports.terminal import make_console, show_forecasts, show_orders
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.forecasts import forecast_launches
+    from pipelines.reports.terminal import make_console, show_forecasts, show_orders
 
-        columns = {"id": id_col, "launch_date": launch_date_col}
-        options = {
-            "horizon": horizon,
-            "freq": freq,
-            "method": method,
-            "text": text_cols,
-            "attributes": attribute_cols,
-        }
-        if model is not None:
-            _refuse_flags({**columns, **options})
-        bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        costs = {
-            "overage_cost": overage_cost,
-            "underage_cost": underage_cost,
-            "service_level": service_level,
-        }
-        settings = settings_of(
-            config,
-            items=columns,
-            forecast=options,
-            orders=costs,
-            bad_rows=bad_rows,
-            engine={"kind": engine},
-        )
-        _require_costs(settings, orders)
-        bad = Quarantine.of(settings, "forecast", out and out.parent)
-        given = {"items": items, "sales": sales, "new_items": new, "future": future}
-        more = {"observed": observed, "model": model, "save": save}
-        target = check_table_out(settings, out, out_table, **given, **more)
-        check_table_out(settings, orders, None, **given, **more)
-        made = forecast_launches(
-            settings,
-            settings.items.at(items),
-            settings.sales.at(sales),
-            new=settings.new_items.at(new),
-            cutoff=parsed_date("--cutoff", cutoff),
-            future=settings.future.at(future),
-            observed=settings.sales.at(observed),
-            observed_until=parsed_date("--observed-until", observed_until),
-            model=model,
-            save=save,
-            quarantine=bad,
-        )
-        show_forecasts(make_console(), made.curves, made.totals, made.remarks)
-        if made.orders is not None:
-            show_orders(make_console(), made.orders)
-        show_quarantine(bad)
-        write_result(made.totals if totals else made.curves, out, target)
-        if made.orders is not None:
-            write_result(made.orders, orders)
-        if save is not None:
-            typer.echo(f"forecaster saved to {save}/")
+    if model is not None:
+        _refuse_flags({**forecaster.columns, **forecaster.section})
+    settings = settings_of(
+        config,
+        items=forecaster.columns,
+        forecast=forecaster.section,
+        orders=ordering.section,
+        bad_rows=bad_rows.section,
+        engine={"kind": engine},
+    )
+    _require_costs(settings, ordering.orders)
+    bad = Quarantine.of(settings, "forecast", out and out.parent)
+    given = {"items": items, "sales": sales, "new_items": new, "future": future}
+    more = {"observed": observed, "model": model, "save": save}
+    target = check_table_out(settings, out, out_table, **given, **more)
+    check_table_out(settings, ordering.orders, None, **given, **more)
+    made = forecast_launches(
+        settings,
+        settings.items.at(items),
+        settings.sales.at(sales),
+        new=settings.new_items.at(new),
+        cutoff=parsed_date("--cutoff", cutoff),
+        future=settings.future.at(future),
+        observed=settings.sales.at(observed),
+        observed_until=parsed_date("--observed-until", observed_until),
+        model=model,
+        save=save,
+        quarantine=bad,
+    )
+    show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+    if made.orders is not None:
+        show_orders(make_console(), made.orders)
+    show_quarantine(bad)
+    write_result(made.totals if totals else made.curves, out, target)
+    if made.orders is not None:
+        write_result(made.orders, ordering.orders)
+    if save is not None:
+        typer.echo(f"forecaster saved to {save}/")
 
 
+@verb
 def backtest(
     items: _ItemsArgument = None,
     sales: _SalesArgument = None,
@@ -211,65 +216,51 @@ def backtest(
         str | None, typer.Option("--last", metavar="DATE", help="Latest launch date to score.")
     ] = None,
     future: _FutureOption = None,
-    horizon: _HorizonOption = None,
-    freq: _FreqOption = None,
-    method: _MethodOption = None,
     config: ConfigOption = None,
-    id_col: IdOption = None,
-    text_cols: TextOption = None,
-    launch_date_col: LaunchOption = None,
-    attribute_cols: AttributesOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    *,
+    forecaster: _ForecasterOptions,
+    bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and tables."),
     ] = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Score forecasts of past launches beside every baseline."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.forecasts import backtest_job
-        from pipelines.reports.backtest import FILES, show_backtest, write_backtest
-        from pipelines.reports.terminal import make_console, show_order_costs
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.forecasts import backtest_job
+    from pipelines.reports.backtest import FILES, show_backtest, write_backtest
+    from pipelines.reports.terminal import make_console, show_order_costs
 
-        check_folder(out)
-        options = {
-            "horizon": horizon,
-            "freq": freq,
-            "method": method,
-            "text": text_cols,
-            "attributes": attribute_cols,
-        }
-        columns = {"id": id_col, "launch_date": launch_date_col}
-        bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(config, items=columns, forecast=options, bad_rows=bad_rows)
-        check_out(settings, out, FILES, items=items, sales=sales, future=future)
-        bad = Quarantine.of(settings, "backtest", out)
-        result = backtest_job(
-            settings,
-            settings.items.at(items),
-            settings.sales.at(sales),
-            future=settings.future.at(future),
-            cutoffs=_parsed_dates("--cutoffs", cutoffs),
-            n_windows=windows,
-            step=step,
-            last=parsed_date("--last", last),
-            progress=sys.stderr.isatty(),
-            quarantine=bad,
-        )
-        show_backtest(make_console(), result)
-        costs = settings.orders
-        if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
-            show_order_costs(
-                make_console(), result.order_costs(costs.overage_cost, costs.underage_cost)
-            )
-        show_quarantine(bad)
-        if out is not None:
-            write_backtest(result, settings, out, items=items, sales=sales)
-            typer.echo(f"written to {out}/: backtest.html and what it is made of")
+    check_folder(out)
+    settings = settings_of(
+        config,
+        items=forecaster.columns,
+        forecast=forecaster.section,
+        bad_rows=bad_rows.section,
+    )
+    check_out(settings, out, FILES, items=items, sales=sales, future=future)
+    bad = Quarantine.of(settings, "backtest", out)
+    result = backtest_job(
+        settings,
+        settings.items.at(items),
+        settings.sales.at(sales),
+        future=settings.future.at(future),
+        cutoffs=_parsed_dates("--cutoffs", cutoffs),
+        n_windows=windows,
+        step=step,
+        last=parsed_date("--last", last),
+        progress=sys.stderr.isatty(),
+        quarantine=bad,
+    )
+    show_backtest(make_console(), result)
+    costs = settings.orders
+    if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
+        paid = result.order_costs(costs.overage_cost, costs.underage_cost)
+        show_order_costs(make_console(), paid)
+    show_quarantine(bad)
+    if out is not None:
+        write_backtest(result, settings, out, items=items, sales=sales)
+        typer.echo(f"written to {out}/: backtest.html and what it is made of")
 
 
 def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":

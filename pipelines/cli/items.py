@@ -7,36 +7,31 @@ import typer
 
 from pipelines.cli.options import (
     AttributesOption,
-    BadRowsOption,
-    CollectionOption,
+    BadRowsOptions,
     ConfigOption,
-    DebugOption,
     EngineOption,
     IdOption,
+    IndexOptions,
     LabelOption,
     LaunchOption,
-    LogFormatOption,
     OutOption,
     PruneOption,
-    QuarantineOption,
     TextOption,
-    UriOption,
     YesOption,
 )
 from pipelines.cli.runner import (
-    bad_rows_section,
     check_out,
     check_table_out,
-    index_section,
     parsed_date,
-    running,
     settings_of,
     show_quarantine,
+    verb,
     write_result,
 )
 from pipelines.jobs.acceptance import Acceptance
 
 
+@verb
 def index(
     items: Annotated[
         Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
@@ -47,48 +42,46 @@ def index(
     label_col: LabelOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
+    *,
+    where: IndexOptions,
     prune: PruneOption = None,
     yes: YesOption = False,
     engine: EngineOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PATH", help="Counts, as JSON.")
     ] = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Encode an items table into a Milvus collection; a re-run embeds only what changed."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.index import index_job
-        from pipelines.reports.terminal import make_console, show_counts
-        from pipelines.tables.output import write_json
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.index import index_job
+    from pipelines.reports.terminal import make_console, show_counts
+    from pipelines.tables.output import write_json
+    from retrieval import masked
 
-        columns = {
-            "id": id_col,
-            "text": text_cols,
-            "label": label_col,
-            "launch_date": launch_date_col,
-            "attributes": attribute_cols,
-        }
-        section = {**index_section(uri, collection), "prune": prune}
-        bad_rows = bad_rows_section(on_bad_rows, quarantine)
-        settings = settings_of(
-            config, items=columns, index=section, bad_rows=bad_rows, engine={"kind": engine}
-        )
-        check_out(settings, out, items=items)
-        bad = Quarantine.of(settings, "index", out and out.parent)
-        table = settings.items.at(items)
-        counts = index_job(settings, table, confirmed=yes, quarantine=bad)
-        show_counts(make_console(), f"{settings.index.uri} / {settings.index.collection}", counts)
-        show_quarantine(bad)
-        if out is not None:
-            write_json(counts, out)
+    columns = {
+        "id": id_col,
+        "text": text_cols,
+        "label": label_col,
+        "launch_date": launch_date_col,
+        "attributes": attribute_cols,
+    }
+    section = {**where.section, "prune": prune}
+    settings = settings_of(
+        config, items=columns, index=section, bad_rows=bad_rows.section, engine={"kind": engine}
+    )
+    check_out(settings, out, items=items)
+    bad = Quarantine.of(settings, "index", out and out.parent)
+    table = settings.items.at(items)
+    counts = index_job(settings, table, confirmed=yes, quarantine=bad)
+    where_to = f"{masked(settings.index.uri)} / {settings.index.collection}"
+    show_counts(make_console(), where_to, counts)
+    show_quarantine(bad)
+    if out is not None:
+        write_json(counts, out)
 
 
+@verb
 def similar(
     items: Annotated[
         Path | None, typer.Argument(metavar="ITEMS", help="Table of the items asked about.")
@@ -107,34 +100,32 @@ def similar(
         ),
     ] = None,
     config: ConfigOption = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
+    *,
+    index: IndexOptions,
     out: OutOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Find the like items of a table's rows or of texts."""
-    with running(log_format, debug):
-        from pipelines.jobs.labels import similar_job
-        from pipelines.reports.terminal import make_console, show_neighbors
-        from retrieval import InputError
+    from pipelines.jobs.labels import similar_job
+    from pipelines.reports.terminal import make_console, show_neighbors
+    from retrieval import InputError
 
-        if (items is None) == (not text):
-            raise InputError("similar: give either an items table or --text")
-        settings = settings_of(config, index=index_section(uri, collection))
-        check_table_out(settings, out, items=items)
-        asked = settings.new_items.at(items)
-        queries = asked if asked is not None else list(text or ())
-        when = parsed_date("--as-of", as_of)
-        near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
-        show_neighbors(make_console(), near, text or ())
-        write_result(near, out)
+    if (items is None) == (not text):
+        raise InputError("similar: give either an items table or --text")
+    settings = settings_of(config, index=index.section)
+    check_table_out(settings, out, items=items)
+    asked = settings.new_items.at(items)
+    queries = asked if asked is not None else list(text or ())
+    when = parsed_date("--as-of", as_of)
+    near = similar_job(settings, queries, k=k, as_of=when, where=where or ())
+    show_neighbors(make_console(), near, text or ())
+    write_result(near, out)
 
 
+@verb
 def reindex(
     config: ConfigOption = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
+    *,
+    index: IndexOptions,
     encoder: Annotated[
         str | None, typer.Option("--encoder", metavar="NAME", help="Else encoder.name.")
     ] = None,
@@ -167,33 +158,28 @@ def reindex(
         bool,
         typer.Option("--as-it-is", help="With --rollback, --to: leave out what came since."),
     ] = False,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Build the index anew beside the live one, examine it, and let it take its place."""
-    with running(log_format, debug):
-        from pipelines.jobs.reindex import reindex_job, rollback_job
-        from pipelines.reports.terminal import make_console, show_reindexing
-        from retrieval import InputError
+    from pipelines.jobs.reindex import reindex_job, rollback_job
+    from pipelines.reports.terminal import make_console, show_reindexing
+    from retrieval import InputError
 
-        if rollback and to is not None:
-            raise InputError("reindex: give either --rollback or --to")
-        is_back = rollback or to is not None
-        if is_back and (no_switch or drop_old):
-            raise InputError(
-                "reindex: --no-switch and --drop-old do not go with --rollback or --to"
-            )
-        if as_it_is and not is_back:
-            raise InputError("reindex: --as-it-is goes with --rollback or --to")
-        index = {**index_section(uri, collection), "kind": kind}
-        settings = settings_of(config, index=index, encoder={"name": encoder})
-        if is_back:
-            done = rollback_job(settings, to=to, as_it_is=as_it_is)
-        else:
-            done = reindex_job(
-                settings,
-                demands=Acceptance(min_recall, max_loss),
-                switch=not no_switch,
-                drop_old=drop_old,
-            )
-        show_reindexing(make_console(), settings.index.collection, done)
+    if rollback and to is not None:
+        raise InputError("reindex: give either --rollback or --to")
+    is_back = rollback or to is not None
+    if is_back and (no_switch or drop_old):
+        raise InputError("reindex: --no-switch and --drop-old do not go with --rollback or --to")
+    if as_it_is and not is_back:
+        raise InputError("reindex: --as-it-is goes with --rollback or --to")
+    section = {**index.section, "kind": kind}
+    settings = settings_of(config, index=section, encoder={"name": encoder})
+    if is_back:
+        done = rollback_job(settings, to=to, as_it_is=as_it_is)
+    else:
+        done = reindex_job(
+            settings,
+            demands=Acceptance(min_recall, max_loss),
+            switch=not no_switch,
+            drop_old=drop_old,
+        )
+    show_reindexing(make_console(), settings.index.collection, done)

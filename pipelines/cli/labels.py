@@ -6,37 +6,32 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.options import (
-    BadRowsOption,
-    CollectionOption,
+    BadRowsOptions,
     ConfigOption,
     CoverageOption,
-    DebugOption,
     EngineOption,
     IdOption,
+    IndexOptions,
     LabelOption,
     LabelsOption,
-    LogFormatOption,
     ModelOption,
     OutOption,
     OutTableOption,
-    QuarantineOption,
     TextOption,
-    UriOption,
     VotersOption,
 )
 from pipelines.cli.runner import (
-    bad_rows_section,
     check_folder,
     check_out,
     check_table_out,
-    index_section,
-    running,
     settings_of,
     show_quarantine,
+    verb,
     write_result,
 )
 
 
+@verb
 def classify(
     items: Annotated[Path, typer.Argument(metavar="ITEMS", help="Table of the items to label.")],
     labels: LabelsOption = None,
@@ -50,42 +45,39 @@ def classify(
     config: ConfigOption = None,
     id_col: IdOption = None,
     text_cols: TextOption = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
+    *,
+    index: IndexOptions,
     engine: EngineOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Label new items by the labeled items of the index, by labels in words, or by both."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.labels import classify_job
-        from pipelines.reports.terminal import make_console, show_labels
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.labels import classify_job
+    from pipelines.reports.terminal import make_console, show_labels
 
-        settings = settings_of(
-            config,
-            items={"id": id_col, "text": text_cols},
-            index=index_section(uri, collection),
-            classify={"k": k, "labels": labels, "coverage": coverage},
-            bad_rows=bad_rows_section(on_bad_rows, quarantine),
-            engine={"kind": engine},
-        )
-        given = {"new_items": items, "model": model, "save": save}
-        target = check_table_out(settings, out, out_table, **given)
-        new = settings.new_items.at(items) or items
-        bad = Quarantine.of(settings, "classify", out and out.parent)
-        table = classify_job(settings, new, model=model, save=save, quarantine=bad)
-        show_labels(make_console(), table)
-        show_quarantine(bad)
-        write_result(table, out, target)
-        if save is not None:
-            typer.echo(f"classifier saved to {save}/")
+    settings = settings_of(
+        config,
+        items={"id": id_col, "text": text_cols},
+        index=index.section,
+        classify={"k": k, "labels": labels, "coverage": coverage},
+        bad_rows=bad_rows.section,
+        engine={"kind": engine},
+    )
+    given = {"new_items": items, "model": model, "save": save}
+    target = check_table_out(settings, out, out_table, **given)
+    new = settings.new_items.at(items) or items
+    bad = Quarantine.of(settings, "classify", out and out.parent)
+    table = classify_job(settings, new, model=model, save=save, quarantine=bad)
+    show_labels(make_console(), table)
+    show_quarantine(bad)
+    write_result(table, out, target)
+    if save is not None:
+        typer.echo(f"classifier saved to {save}/")
 
 
+@verb
 def evaluate(
     items: Annotated[
         Path | None,
@@ -119,50 +111,46 @@ def evaluate(
     id_col: IdOption = None,
     text_cols: TextOption = None,
     label_col: LabelOption = None,
-    uri: UriOption = None,
-    collection: CollectionOption = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    *,
+    index: IndexOptions,
+    bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
         typer.Option("--out", "-o", metavar="FOLDER", help="Folder of page, numbers and pictures."),
     ] = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Score the labels of items whose label is known: a test table, or cross-validation."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.jobs.evaluation import FILES, evaluate_job
-        from pipelines.reports.evaluation import show_evaluation, write_evaluation
-        from pipelines.reports.terminal import make_console
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.evaluation import FILES, evaluate_job
+    from pipelines.reports.evaluation import show_evaluation, write_evaluation
+    from pipelines.reports.terminal import make_console
 
-        check_folder(out)
-        columns = {"id": id_col, "text": text_cols, "label": label_col}
-        settings = settings_of(
-            config,
-            items=columns,
-            index=index_section(uri, collection),
-            classify={"k": k, "labels": labels, "coverage": coverage},
-            evaluate={"sample": sample},
-            bad_rows=bad_rows_section(on_bad_rows, quarantine),
-        )
-        given = {"items": items, "test": test, "outside": outside}
-        check_out(settings, out, FILES, **given, model=model)
-        bad = Quarantine.of(settings, "evaluate", out)
-        result = evaluate_job(
-            settings,
-            settings.items.at(items),
-            test=settings.items.at(test),
-            outside=settings.items.at(outside),
-            folds=folds,
-            group_col=group_col,
-            model=model,
-            seed=seed,
-            quarantine=bad,
-        )
-        show_evaluation(make_console(), result.evaluation, result.setup)
-        show_quarantine(bad)
-        if out is not None:
-            write_evaluation(result, out)
-            typer.echo(f"written to {out}/: evaluation.html and what it is made of")
+    check_folder(out)
+    columns = {"id": id_col, "text": text_cols, "label": label_col}
+    settings = settings_of(
+        config,
+        items=columns,
+        index=index.section,
+        classify={"k": k, "labels": labels, "coverage": coverage},
+        evaluate={"sample": sample},
+        bad_rows=bad_rows.section,
+    )
+    given = {"items": items, "test": test, "outside": outside}
+    check_out(settings, out, FILES, **given, model=model)
+    bad = Quarantine.of(settings, "evaluate", out)
+    result = evaluate_job(
+        settings,
+        settings.items.at(items),
+        test=settings.items.at(test),
+        outside=settings.items.at(outside),
+        folds=folds,
+        group_col=group_col,
+        model=model,
+        seed=seed,
+        quarantine=bad,
+    )
+    show_evaluation(make_console(), result.evaluation, result.setup)
+    show_quarantine(bad)
+    if out is not None:
+        write_evaluation(result, out)
+        typer.echo(f"written to {out}/: evaluation.html and what it is made of")

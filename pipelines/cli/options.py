@@ -1,7 +1,11 @@
-"""Options that several verbs of the command line have in common."""
+"""Options that several verbs of the command line have in common, alone and in groups.
 
+`pipelines.cli.runner.verb` spreads a group, a dataclass, into options of the verb.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,35 +27,12 @@ OutTableOption = Annotated[
         "--out-table", metavar="TABLE", help="Result into this table of the database sink.url."
     ),
 ]
-UriOption = Annotated[
-    str | None,
-    typer.Option("--uri", help="Milvus: a .db file (Lite) or http(s)://host:port.", metavar="URI"),
-]
-CollectionOption = Annotated[
-    str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
-]
 EngineOption = Annotated[
     str | None,
     typer.Option(
         "--engine",
         metavar="local|ray",
         help="Who works: this process, or Ray's workers and a Milvus server.",
-    ),
-]
-BadRowsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--on-bad-rows",
-        metavar="fail|quarantine",
-        help="Refuse tables with bad rows, or leave these out and keep them in a file.",
-    ),
-]
-QuarantineOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--quarantine",
-        metavar="FOLDER",
-        help="Leave bad rows out and keep them here; else in quarantine/ beside --out.",
     ),
 ]
 PruneOption = Annotated[
@@ -99,3 +80,51 @@ LogFormatOption = Annotated[
 DebugOption = Annotated[
     bool, typer.Option("--debug", help="Log more; show the traceback of an error.")
 ]
+
+
+@dataclass(frozen=True)
+class IndexOptions:
+    """Which collection."""
+
+    uri: Annotated[
+        str | None,
+        typer.Option(
+            "--uri", help="Milvus: a .db file (Lite) or http(s)://host:port.", metavar="URI"
+        ),
+    ] = None
+    collection: Annotated[
+        str | None, typer.Option("--collection", help="Collection of the index.", metavar="NAME")
+    ] = None
+
+    @property
+    def section(self) -> dict[str, str | None]:
+        """What was given, as settings."""
+        return {"uri": self.uri, "collection": self.collection}
+
+
+@dataclass(frozen=True)
+class BadRowsOptions:
+    """What becomes of bad rows."""
+
+    on_bad_rows: Annotated[
+        str | None,
+        typer.Option(
+            "--on-bad-rows",
+            metavar="fail|quarantine",
+            help="Refuse tables with bad rows, or leave these out and keep them in a file.",
+        ),
+    ] = None
+    quarantine: Annotated[
+        Path | None,
+        typer.Option(
+            "--quarantine",
+            metavar="FOLDER",
+            help="Leave bad rows out and keep them here; else in quarantine/ beside --out.",
+        ),
+    ] = None
+
+    @property
+    def section(self) -> dict[str, Any]:
+        """What was given, as settings; a folder is to keep them."""
+        action = self.on_bad_rows or (None if self.quarantine is None else "quarantine")
+        return {"action": action, "folder": self.quarantine}

@@ -6,21 +6,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipelines.cli.options import (
-    BadRowsOption,
+    BadRowsOptions,
     ConfigOption,
-    DebugOption,
-    LogFormatOption,
     PruneOption,
-    QuarantineOption,
     YesOption,
 )
 from pipelines.cli.runner import (
-    bad_rows_section,
     check_folder,
     check_out,
-    running,
     settings_of,
     show_quarantine,
+    verb,
 )
 
 if TYPE_CHECKING:
@@ -43,6 +39,7 @@ _Limit = str | None  # a number, or "none"
 _STYLES = {"done": "bold green", "unchanged": "cyan", "not asked for": "dim"}
 
 
+@verb
 def run(
     config: ConfigOption = None,
     out: FolderOption = None,
@@ -55,35 +52,32 @@ def run(
     ] = False,
     prune: PruneOption = None,
     yes: YesOption = False,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
+    *,
+    bad_rows: BadRowsOptions,
 ) -> None:
     """Do all steps of the settings: index, classify, forecast, evaluate, backtest."""
-    with running(log_format, debug):
-        from pipelines.reports.terminal import make_console
-        from pipelines.runs.run import run_job
+    from pipelines.reports.terminal import make_console
+    from pipelines.runs.run import run_job
 
-        settings = settings_of(
-            config,
-            run={"out": out, "steps": steps},
-            index={"prune": prune},
-            bad_rows=bad_rows_section(on_bad_rows, quarantine),
-        )
-        folder = run_folder(settings.run.out)
-        console = make_console()
-        outcomes = run_job(
-            settings,
-            folder,
-            force=force,
-            confirmed=yes,
-            told=lambda outcome: show_outcome(console, outcome),
-        )
-        if any(outcome.counts.get("quarantined") for outcome in outcomes):
-            where = settings.bad_rows.folder or folder / "quarantine"
-            typer.echo(f"bad rows left out, see {where}/")
-        typer.echo(f"written to {folder}/")
+    settings = settings_of(
+        config,
+        run={"out": out, "steps": steps},
+        index={"prune": prune},
+        bad_rows=bad_rows.section,
+    )
+    folder = run_folder(settings.run.out)
+    console = make_console()
+    outcomes = run_job(
+        settings,
+        folder,
+        force=force,
+        confirmed=yes,
+        told=lambda outcome: show_outcome(console, outcome),
+    )
+    if any(outcome.counts.get("quarantined") for outcome in outcomes):
+        where = settings.bad_rows.folder or folder / "quarantine"
+        typer.echo(f"bad rows left out, see {where}/")
+    typer.echo(f"written to {folder}/")
 
 
 def run_folder(out: Path | None) -> Path:
@@ -96,6 +90,7 @@ def run_folder(out: Path | None) -> Path:
     return out
 
 
+@verb
 def demo(
     out: Annotated[
         Path,
@@ -105,16 +100,14 @@ def demo(
         bool,
         typer.Option("--cache/--no-cache", help="Reuse the vectors and tables of an earlier run."),
     ] = True,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Label and forecast real new products (Complete Journey) and write a report."""
-    with running(log_format, debug):
-        from pipelines.demo.demo import run_demo
+    from pipelines.demo.demo import run_demo
 
-        run_demo(out, cache=cache)
+    run_demo(out, cache=cache)
 
 
+@verb
 def monitor(
     folder: Annotated[
         Path | None, typer.Argument(metavar="FOLDER", help="Folder of the run; else run.out.")
@@ -148,49 +141,45 @@ def monitor(
     min_launches: Annotated[
         int | None, typer.Option("--min-launches", min=1, help="Fewer launches do not alarm.")
     ] = None,
-    on_bad_rows: BadRowsOption = None,
-    quarantine: QuarantineOption = None,
+    *,
+    bad_rows: BadRowsOptions,
     config: ConfigOption = None,
-    log_format: LogFormatOption = "auto",
-    debug: DebugOption = False,
 ) -> None:
     """Hold a run against the last one and its forecasts against sales; exit 3: an alarm."""
-    with running(log_format, debug):
-        from pipelines.inputs.bad_rows import Quarantine
-        from pipelines.monitoring.monitor import monitor_job
-        from pipelines.monitoring.summary import show_monitoring
-        from pipelines.reports.terminal import make_console
-        from pipelines.runs.run import LABELS
-        from pipelines.tables.output import write_json
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.monitoring.monitor import monitor_job
+    from pipelines.monitoring.summary import show_monitoring
+    from pipelines.reports.terminal import make_console
+    from pipelines.runs.run import LABELS
+    from pipelines.tables.output import write_json
 
-        flags = {
-            "unknown_share": unknown_share,
-            "label_shift": label_shift,
-            "novelty_psi": novelty_psi,
-            "wape": wape,
-            "bias": bias,
-            "ages": ages,
-            "min_items": min_items,
-            "min_launches": min_launches,
-        }
-        settings = settings_of(
-            config,
-            run={"out": folder},
-            monitor=flags,
-            bad_rows=bad_rows_section(on_bad_rows, quarantine),
-        )
-        _check_report(out)
-        where = run_folder(settings.run.out)
-        check_out(settings, out, labels=where / LABELS, kept=where / "kept")
-        bad_rows = Quarantine.of(settings, "monitor", where)
-        report = monitor_job(settings, where, quarantine=bad_rows)
-        show_monitoring(make_console(), report)
-        show_quarantine(bad_rows)
-        if out is not None:
-            write_json(report.as_dict(), out)
-            typer.echo(f"written to {out}")
-        alerted = bool(report.alerts)
-    if alerted:
+    flags = {
+        "unknown_share": unknown_share,
+        "label_shift": label_shift,
+        "novelty_psi": novelty_psi,
+        "wape": wape,
+        "bias": bias,
+        "ages": ages,
+        "min_items": min_items,
+        "min_launches": min_launches,
+    }
+    settings = settings_of(
+        config,
+        run={"out": folder},
+        monitor=flags,
+        bad_rows=bad_rows.section,
+    )
+    _check_report(out)
+    where = run_folder(settings.run.out)
+    check_out(settings, out, labels=where / LABELS, kept=where / "kept")
+    bad = Quarantine.of(settings, "monitor", where)
+    report = monitor_job(settings, where, quarantine=bad)
+    show_monitoring(make_console(), report)
+    show_quarantine(bad)
+    if out is not None:
+        write_json(report.as_dict(), out)
+        typer.echo(f"written to {out}")
+    if report.alerts:
         raise typer.Exit(ALERTED)
 
 

@@ -2,13 +2,16 @@
 
 import sys
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import typer
 
+from pipelines.cli.options import DebugOption, LogFormatOption
 from pipelines.logs import LogFormat, configure_logs
 
 if TYPE_CHECKING:
@@ -19,22 +22,64 @@ if TYPE_CHECKING:
     from pipelines.tables.sql import DatabaseTable
 
 
+def verb(action: Callable[..., None]) -> Callable[..., None]:
+    """Make a function a verb: it logs as asked, and its errors become messages and exit codes.
+
+    A keyword-only parameter that is a dataclass is a group: its fields are options of the verb.
+    """
+    groups: dict[str, type] = {}
+    options: list[Parameter] = []
+    for parameter in signature(action, eval_str=True).parameters.values():
+        group = parameter.annotation
+        if isinstance(group, type) and is_dataclass(group):
+            groups[parameter.name] = group
+            options += _options_of(group)
+        else:
+            options.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
+    options += [
+        _option("log_format", LogFormatOption, "auto"),
+        _option("debug", DebugOption, False),
+    ]
+
+    def run(*, log_format: LogFormat, debug: bool, **given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{field.name: given.pop(field.name) for field in fields(group)})
+        with running(log_format, debug):
+            action(**given)
+
+    run.__name__, run.__doc__ = action.__name__, action.__doc__
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    run.__signature__ = signature(action).replace(parameters=options)  # type: ignore[attr-defined]
+    return run
+
+
+def _options_of(group: type) -> list[Parameter]:
+    hints = get_type_hints(group, include_extras=True)
+    return [_option(field.name, hints[field.name], field.default) for field in fields(group)]
+
+
+def _option(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
 @contextmanager
 def running(log_format: LogFormat, debug: bool) -> Iterator[None]:
     """Set up the logs; turn an error into a clear message and its exit code."""
     configure_logs(log_format, debug=debug)
     try:
         yield
+    except typer.Exit:
+        raise
     except Exception as error:
-        from retrieval import InputError, LikewiseError
+        from retrieval import InputError, LikewiseError, masked
 
         if debug:
-            traceback.print_exc()
+            print(masked(traceback.format_exc()), file=sys.stderr)
         expected = isinstance(error, LikewiseError | OSError)
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         if not (expected or debug):
             message += "\n(unexpected; --debug shows where)"
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {masked(message)}", file=sys.stderr)
         raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
 
 
@@ -47,17 +92,6 @@ def settings_of(config: Path | None, **flags: Mapping[str, Any]) -> "Settings":
         for section, keys in flags.items()
     }
     return load_settings(config, given)
-
-
-def index_section(uri: str | None, collection: str | None) -> dict[str, str | None]:
-    """Return the flags that name a collection, as settings."""
-    return {"uri": uri, "collection": collection}
-
-
-def bad_rows_section(on_bad_rows: str | None, folder: Path | None) -> dict[str, Any]:
-    """Turn the flags that tell what becomes of bad rows into settings; a folder is to keep them."""
-    action = on_bad_rows or (None if folder is None else "quarantine")
-    return {"action": action, "folder": folder}
 
 
 def show_quarantine(quarantine: "Quarantine") -> None:

@@ -47,9 +47,10 @@ class ServeSettings(_Section):
     """The API: its keys and limits, its models, and where it keeps what must survive a restart.
 
     `model_labels` and `forecaster`: saved models; ``{tenant}`` in a path stands for the tenant.
-    `cap`: items a call; `job_cap`: items a job. `queue`: calls that may wait for each engine.
-    `linger_ms`: how long a batch waits for those it expects. `timeout`: seconds a call may take.
-    `follow_seconds`: how often to look for what others wrote to a Milvus server; null: never.
+    `rate`, `item_rate`: calls and items a second of a key. `cap`: items a call; `job_cap`: items a
+    job. `queue`: calls that may wait for each engine. `linger_ms`: how long a batch waits for those
+    it expects. `timeout`: seconds a call may take. `follow_seconds`: how often to look for what
+    others wrote to a Milvus server; null: never.
     """
 
     data_dir: Path = Path("likewise-data")
@@ -57,6 +58,7 @@ class ServeSettings(_Section):
     forecaster: Path | None = None
     keys: Annotated[tuple[KeySettings, ...], BeforeValidator(_parse_json)] = ()
     rate: PositiveFloat = 200.0
+    item_rate: PositiveFloat = 2_000.0
     tls_cert: Path | None = None
     tls_key: Path | None = None
     store_text: bool = True
@@ -77,6 +79,7 @@ class ServeSettings(_Section):
     metrics: bool = True
     audit: bool = True
     audit_mb: PositiveFloat = 64.0
+    audit_total_mb: PositiveFloat = 1_024.0
     audit_days: PositiveFloat = 90.0
     telemetry: bool = False
 

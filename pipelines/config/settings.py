@@ -48,6 +48,7 @@ from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"
 _SECRET_KEYS = {"token", "tokens", "url"}
+_MOST_NODES = 100_000  # keys of the API and labels in words included
 _SQLITE = "sqlite:///"
 _TABLE_PATHS = ("path", "url", "labels", "out", "folder")
 _INDEX_PATHS = ("cache_dir", "uri", "name")
@@ -116,8 +117,8 @@ def load_settings(
     Raises:
         ConfigError: The file is missing or not YAML, a key is unknown, a value does not fit.
     """
-    root = _parse_yaml(Path(path)) if path is not None else None
-    document = _document(root, Path(path)) if path is not None else {}
+    root, values = _parse_yaml(Path(path)) if path is not None else (None, None)
+    document = _document(values, Path(path)) if path is not None else {}
     _refuse_unknown_variables()
     environment = EnvSettingsSource(Settings)()
     try:
@@ -130,29 +131,31 @@ def load_settings(
     raise ConfigError("\n".join(lines))
 
 
-def _parse_yaml(path: Path) -> yaml.Node | None:
-    """Return the file's node tree, which still knows the line of each key."""
+def _parse_yaml(path: Path) -> tuple[yaml.Node | None, Any]:
+    """Return the file's node tree, which still knows the line of each key, and its values."""
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        if root is not None:
+            _check_nodes(root, path)
+        values = yaml.safe_load(text)
     except (FileNotFoundError, IsADirectoryError):
         raise ConfigError(f"{path}: no such config file") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not a YAML file: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: nested too deep for settings") from None
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path}:{line}: not valid YAML: {error.problem}") from None
     if root is not None and not isinstance(root, yaml.MappingNode):
         raise ConfigError(f"{path}: a config file is a mapping of sections, such as 'items:'")
-    return root
+    return root, values
 
 
-def _document(root: yaml.Node | None, path: Path) -> dict[str, Any]:
+def _document(values: dict[str, Any] | None, path: Path) -> dict[str, Any]:
     """Return the file's values, relative paths made absolute, empty sections empty mappings."""
-    if root is None:
-        return {}
-    _refuse_duplicate_keys(root, path)
-    values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    document = {key: {} if value is None else value for key, value in values.items()}
+    document = {key: {} if value is None else value for key, value in (values or {}).items()}
     folder = path.resolve().parent
     for section in filter(lambda value: isinstance(value, dict), document.values()):
         for key in _PATHS:
@@ -174,16 +177,25 @@ def _anchored(key: str, value: str, folder: Path) -> str:
     return str((folder / Path(value).expanduser()).resolve()) if is_path.get(key, True) else value
 
 
-def _refuse_duplicate_keys(node: yaml.Node, path: Path) -> None:
-    """YAML lets the last of two equal keys win in silence; a config must not."""
-    if not isinstance(node, yaml.MappingNode):
-        return
-    seen: set[str] = set()
-    for key, value in node.value:
-        if key.value in seen:
-            raise ConfigError(f"{path}:{key.start_mark.line + 1}: {key.value!r} appears twice")
-        seen.add(key.value)
-        _refuse_duplicate_keys(value, path)
+def _check_nodes(root: yaml.Node, path: Path) -> None:
+    """Refuse two equal keys, the last of which would win in silence, and aliases that grow."""
+    waiting, seen = [root], 0
+    while waiting:
+        node = waiting.pop()
+        seen += 1
+        if seen > _MOST_NODES:
+            raise ConfigError(f"{path}: aliases make more than {_MOST_NODES:,} values of it")
+        if isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.MappingNode):
+            names: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode):
+                    if key.value in names:
+                        line = key.start_mark.line + 1
+                        raise ConfigError(f"{path}:{line}: {key.value!r} appears twice")
+                    names.add(key.value)
+                waiting += [key, value]
 
 
 def _refuse_unknown_variables() -> None:

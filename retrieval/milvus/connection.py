@@ -110,10 +110,22 @@ def _somebody_listens(uri: str) -> bool:
 def _lite_error(path: Path, cause: BaseException) -> StoreError:
     if type(cause).__name__ == "DataDirLockedError":
         return StoreLockedError(
-            f"{path} is open in another process; Milvus Lite serves one at a time. "
+            f"{path} is open in another process{_holder(path)}; Milvus Lite serves one at a time. "
             "Close it there, or use a Milvus server"
         )
     return StoreError(f"cannot open {path}: {_first_line(cause)}")
+
+
+def _holder(path: Path) -> str:
+    """Return who holds a Lite's lock, where the system tells (Linux does)."""
+    try:
+        inode = (path / "LOCK").stat().st_ino
+        locks = Path("/proc/locks").read_text().splitlines()
+        holder = next(line.split()[-4] for line in locks if line.split()[-3].endswith(f":{inode}"))
+        command = Path(f"/proc/{holder}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (OSError, StopIteration, IndexError, UnicodeDecodeError):
+        return ""
+    return f" ({holder}: {command.strip()[:80]})"
 
 
 @contextmanager

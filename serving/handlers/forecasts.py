@@ -25,6 +25,11 @@ class _LaunchCall:
     request: Any
 
     @property
+    def owner(self) -> Hashable:
+        """The tenant's name."""
+        return self.tenant.name
+
+    @property
     def ids(self) -> frozenset[str]:
         """The ids of the launches."""
         return frozenset(one.item_id for one in self.request.items)

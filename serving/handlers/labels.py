@@ -24,6 +24,11 @@ class _Question:
     request: Any
 
     @property
+    def owner(self) -> Hashable:
+        """The tenant's name."""
+        return self.tenant.name
+
+    @property
     def ids(self) -> frozenset[str]:
         """The ids of the items."""
         return frozenset(ids_of(self.request.items))

@@ -39,6 +39,11 @@ class WriteCall:
     items: Sequence[Any]
 
     @property
+    def owner(self) -> Hashable:
+        """The tenant's name."""
+        return self.tenant
+
+    @property
     def ids(self) -> frozenset[str]:
         """The ids of the items."""
         return frozenset(one if isinstance(one, str) else one.item_id for one in self.items)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,7 @@ from serving.jobs.store import JobsAwayError, JobStore, KeptJob
 from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError, Problem, as_api_error
-from serving.runtime.runtime import FORECASTS, LABELS, Runtime
+from serving.runtime.runtime import FORECASTS, LABELS, Runtime, share_of
 from serving.runtime.tenants import Tenant
 from serving.schemas.forecasts import Forecast, Plan, Sale
 from serving.schemas.jobs import ClassifyJob, ForecastJob, JobState
@@ -29,11 +30,12 @@ from serving.schemas.labels import Classify
 
 _log = structlog.stdlib.get_logger(__name__)
 _CHUNK = 64
+_LOOK_AGAIN = 600.0  # seconds after which, without a new job, old ones are looked for
 _PAUSE = 1.0  # seconds between attempts while Milvus is away or the disk is full
 
 
 class Jobs:
-    """The jobs of all tenants, done one after the other beside the calls.
+    """The jobs of all tenants, which have turns, done one after the other beside the calls.
 
     Args:
         runtime: What answers.
@@ -72,7 +74,8 @@ class Jobs:
 
         def add() -> JobState:
             most = self._settings.serve.jobs
-            state = self._store.add(job, caller, request_id, most=most)
+            own = share_of(self._runtime.keys, most)
+            state = self._store.add(job, caller, request_id, most=most, own=own)
             loop.call_soon_threadsafe(self._arrived.set)  # whether the caller still waits or not
             return state
 
@@ -110,15 +113,20 @@ class Jobs:
             try:
                 job = await asyncio.to_thread(self._store.next, behind)
                 if job is None:
-                    await self._arrived.wait()
+                    await self._remove_old()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._arrived.wait(), _LOOK_AGAIN)
                     continue
                 behind = job.number  # one that finds no room lets others have their turn
                 await self._do(job)
                 behind = 0
-                oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
-                await asyncio.to_thread(self._store.remove_ended, oldest)
+                await self._remove_old()
             except JobsAwayError:  # which the store has logged
                 await asyncio.sleep(_PAUSE)
+
+    async def _remove_old(self) -> None:
+        oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
+        await asyncio.to_thread(self._store.remove_ended, oldest)
 
     async def _do(self, job: KeptJob) -> None:
         problem = None

@@ -119,7 +119,13 @@ class JobStore:
         self._is_away = False
 
     def add(
-        self, job: ClassifyJob | ForecastJob, caller: Caller, request_id: str, *, most: int
+        self,
+        job: ClassifyJob | ForecastJob,
+        caller: Caller,
+        request_id: str,
+        *,
+        most: int,
+        own: int,
     ) -> JobState:
         """Take a job; from then on it will be done.
 
@@ -128,6 +134,7 @@ class JobStore:
             caller: Who brought it.
             request_id: Of the call that brought it.
             most: How many may wait.
+            own: How many of one tenant.
 
         Raises:
             ApiError: So many wait.
@@ -144,10 +151,15 @@ class JobStore:
         names = "job_id, task, status, items, created, tenant, key, request_id"
         values = (state.job_id, state.task, state.status, state.items, state.created.isoformat())
         with self._connection() as database:
-            waiting = "SELECT count(*) FROM jobs WHERE status = 'queued'"
-            (number,) = database.execute(waiting).fetchone()
-            if number >= most:
-                raise ApiError(429, "busy", f"{number} jobs are waiting", retry_after=60)
+            waiting = (
+                "SELECT count(*), count(*) FILTER (WHERE tenant IS ?) FROM jobs "
+                "WHERE status = 'queued'"
+            )
+            every, mine = database.execute(waiting, (caller.tenant,)).fetchone()
+            if every >= most:
+                raise ApiError(429, "busy", f"{every} jobs are waiting", retry_after=60)
+            if mine >= own:
+                raise ApiError(429, "busy", f"{mine} own jobs are waiting", retry_after=60)
             made = database.execute(
                 f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (*values, caller.tenant, caller.name, request_id),
@@ -156,14 +168,18 @@ class JobStore:
         return state
 
     def next(self, behind: int = 0) -> KeptJob | None:
-        """Begin, or go on with, the first job not finished; those behind a number come first."""
+        """Begin, or go on with, a job not finished; those behind a number come first.
+
+        Of the jobs that have not begun, it is the first of the tenant who had a turn longest ago.
+        """
         if not self._path.exists():
             return None
         names = "number, job_id, tenant, request_id, task, items_done"
         with self._connection() as database:
             found = database.execute(
                 f"SELECT {names} FROM jobs WHERE status IN ('queued', 'running') "
-                "ORDER BY number <= ?, number LIMIT 1",
+                "ORDER BY number <= ?, status = 'queued', (SELECT coalesce(max(own.started), '') "
+                "FROM jobs AS own WHERE own.tenant IS jobs.tenant), number LIMIT 1",
                 (behind,),
             ).fetchone()
             if found is None:
@@ -206,6 +222,8 @@ class JobStore:
 
     def remove_ended(self, before: datetime) -> None:
         """Remove the jobs that ended before a moment, and their results."""
+        if not self._path.exists():
+            return
         with self._connection() as database:
             query = "DELETE FROM jobs WHERE ended < ?"
             removed = database.execute(query, (before.isoformat(),)).rowcount

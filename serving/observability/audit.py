@@ -6,7 +6,6 @@ Ids, label or forecast, neighbors, model version and request id; never a text.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,12 @@ from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import Any
+
+import structlog
+
+from retrieval import append_whole
+
+_log = structlog.stdlib.get_logger(__name__)
 
 _NAME = "predictions"
 
@@ -24,12 +29,16 @@ class AuditLog:
     Args:
         folder: Where the files are.
         megabytes: Size at which a new file is begun.
+        total_megabytes: Size of all, from which on the oldest are removed.
         days: Age at which an old file is removed.
     """
 
-    def __init__(self, folder: Path, *, megabytes: float, days: float) -> None:
+    def __init__(
+        self, folder: Path, *, megabytes: float, total_megabytes: float, days: float
+    ) -> None:
         self._folder = folder
         self._most_bytes = int(megabytes * 1e6)
+        self._most_in_all = int(total_megabytes * 1e6)
         self._most_seconds = days * 86_400
         self._lock = threading.Lock()
         self._file: FileIO | None = None
@@ -43,7 +52,7 @@ class AuditLog:
         ]
         with self._lock:
             file = self._open()
-            _append(file, "".join(f"{line}\n" for line in lines).encode())
+            append_whole(file, "".join(f"{line}\n" for line in lines).encode())
             if file.tell() >= self._most_bytes:
                 self._rotate()
 
@@ -74,20 +83,13 @@ class AuditLog:
         self._remove_old()
 
     def _remove_old(self) -> None:
-        for path in self._folder.glob(f"{_NAME}-*.jsonl"):
-            if time.time() - path.stat().st_mtime > self._most_seconds:
+        room = self._most_in_all - self._most_bytes  # which the newest may still come to fill
+        for path in sorted(self._folder.glob(f"{_NAME}-*.jsonl"), reverse=True):
+            told = path.stat()
+            room -= told.st_size
+            if room < 0 or time.time() - told.st_mtime > self._most_seconds:
                 path.unlink(missing_ok=True)
-
-
-def _append(file: FileIO, content: bytes) -> None:
-    """Write all of it, or nothing: half a line would spoil the next one."""
-    start, rest = file.seek(0, os.SEEK_END), memoryview(content)
-    try:
-        while rest:
-            rest = rest[file.write(rest) :]
-    except OSError:
-        file.truncate(start)
-        raise
+                _log.info("old audit file removed", file=path.name, megabytes=told.st_size / 1e6)
 
 
 def audit_entries(

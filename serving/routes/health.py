@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from serving.schemas.labels import Health
 
 router = APIRouter(tags=["operation"])
+measures = APIRouter(tags=["operation"])
 
 
 @router.get("/livez", operation_id="livez")
@@ -31,7 +32,7 @@ async def readyz(request: Request, response: Response) -> Health:
     return Health(status="unavailable" if runtime.is_away else "starting", reasons=reasons)
 
 
-@router.get(
+@measures.get(
     "/metrics",
     operation_id="metrics",
     response_class=Response,

@@ -1,14 +1,27 @@
 """Labels in words that came through the API, in a file that a crash cannot undo.
 
-One line of JSON a label, flushed to disk before it is acknowledged. A line that a crash cut off was
-never acknowledged and is dropped.
+One line of JSON a label, on the disk before it is acknowledged. A line that a crash cut off was
+never acknowledged and is dropped; one that cannot be read for another reason is set aside in a file
+beside, and told in the log.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from retrieval import append_json_lines, append_whole, replacing, whole_lines
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    label: str
+    descriptions: list[str]
 
 
 class LabelJournal:
@@ -21,36 +34,30 @@ class LabelJournal:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.labels: dict[str, list[str]] = {}
-        if path.exists():
-            self._read()
+        lines = whole_lines(path)
+        unread = [line for line in lines if not self._take(line)]
+        if unread:
+            self._set_aside(unread, [line for line in lines if line not in unread])
 
     def add(self, name: str, descriptions: list[str]) -> None:
         """Write down a label, for good."""
-        line = json.dumps({"label": name, "descriptions": descriptions}, ensure_ascii=False)
-        is_new = not self._path.exists()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as file:
-            file.write(line.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        if is_new:
-            _sync_folder(self._path.parent)
+        append_json_lines(self._path, [{"label": name, "descriptions": descriptions}])
         self.labels[name] = descriptions
 
-    def _read(self) -> None:
-        content = self._path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            with self._path.open("r+b") as file:
-                file.truncate(len(whole))
-        for line in whole.splitlines():
-            entry = json.loads(line)
-            self.labels[entry["label"]] = entry["descriptions"]
+    def _take(self, line: bytes) -> bool:
+        try:
+            entry = _Entry.model_validate_json(line)
+        except ValidationError:
+            return False
+        self.labels[entry.label] = entry.descriptions
+        return True
 
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    def _set_aside(self, unread: list[bytes], rest: list[bytes]) -> None:
+        aside = self._path.with_name(f"{self._path.name}.unread")
+        with aside.open("ab", buffering=0) as file:
+            append_whole(file, b"".join(line + b"\n" for line in unread))
+        with replacing(self._path) as path:
+            path.write_bytes(b"".join(line + b"\n" for line in rest))
+        _log.error(
+            "labels in words that cannot be read are set aside", file=str(aside), lines=len(unread)
+        )

@@ -1,13 +1,15 @@
 """Micro-batches: calls that arrive while an engine is busy are answered together by the next run.
 
 One `Lane` stands before each engine, with one thread: an engine never runs twice at once, and the
-event loop never waits for it. A lone call starts at once. After a batch of several, whose callers
-are likely to be back in a moment, the lane waits a few milliseconds for as many.
+event loop never waits for it. Callers have turns, one batch each. A lone call starts at once. After
+a batch of several, whose callers are likely to be back in a moment, the lane waits a few
+milliseconds for as many.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,10 +24,14 @@ class Call(Protocol):
     """What one request asks an engine.
 
     Attributes:
-        group: Calls of one group can be answered together.
+        owner: Who asks: a tenant; one that asks much does not hold up the others.
+        group: Calls of one group, which are of one owner, can be answered together.
         ids: Two calls that share one of these are not.
         rows: How many items.
     """
+
+    @property
+    def owner(self) -> Hashable: ...  # noqa: D102
 
     @property
     def group(self) -> Hashable: ...  # noqa: D102
@@ -49,12 +55,14 @@ class Limits:
     Attributes:
         rows: Items in a batch at most; a call with more makes one of its own.
         calls: How many may wait.
+        own_calls: How many of one owner; None for as many.
         linger: Seconds to wait for as many calls as the batch before had.
         batching: False: every call by itself.
     """
 
     rows: int = 64
     calls: int = 256
+    own_calls: int | None = None
     linger: float = 0.005
     batching: bool = True
 
@@ -82,6 +90,8 @@ class Lane:
         self._limits = limits
         self._on_batch = on_batch
         self._waiting: deque[_Waiting] = deque()
+        self._turns = itertools.count()
+        self._last_turn: dict[Hashable, int] = {}
         self._arrived = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix=f"likewise-{name}")
         self._is_closing = False
@@ -117,15 +127,22 @@ class Lane:
         """
         if self._is_closing:
             raise not_ready("this server is shutting down")
-        if timeout is not None and len(self._waiting) >= self._limits.calls:
-            raise ApiError(
-                429, "busy", f"{len(self._waiting)} calls are waiting", retry_after=RETRY_AFTER
-            )
+        if timeout is not None:
+            self._refuse_too_many(call)
         waiting = _Waiting(call, answer)
         self._waiting.append(waiting)
         self._arrived.set()
         async with asyncio.timeout(timeout):
             return await waiting.result
+
+    def _refuse_too_many(self, call: Call) -> None:
+        number, whose = len(self._waiting), "calls"
+        is_too_many = number >= self._limits.calls
+        if not is_too_many and self._limits.own_calls is not None:
+            number, whose = sum(one.call.owner == call.owner for one in self._waiting), "own calls"
+            is_too_many = number >= self._limits.own_calls
+        if is_too_many:
+            raise ApiError(429, "busy", f"{number} {whose} are waiting", retry_after=RETRY_AFTER)
 
     async def _run(self) -> None:
         loop, last = asyncio.get_running_loop(), 1
@@ -161,7 +178,7 @@ class Lane:
                 return
 
     def _take(self) -> list[_Waiting]:
-        """Take the first call that still waits, and those behind it that go with it, in order.
+        """Take the first call of the owner whose turn it is, and those behind that go with it.
 
         Once a call that shares an id stays behind, so do later ones that share an id with it: what
         was written to an item later must not be overtaken.
@@ -169,11 +186,12 @@ class Lane:
         batch: list[_Waiting] = []
         behind: deque[_Waiting] = deque()
         rows, ids, kept_ids = 0, set[str](), set[str]()
-        while self._waiting:
-            one = self._waiting.popleft()
-            if one.result.done():  # nobody waits for it any more
-                continue
-            if not batch:
+        waiting = [one for one in self._waiting if not one.result.done()]  # somebody waits for it
+        owner = self._whose_turn(waiting)
+        for one in waiting:
+            if one.call.owner != owner:
+                fits = False
+            elif not batch:
                 fits = True
             else:
                 together = self._limits.batching and one.call.group == batch[0].call.group
@@ -188,6 +206,13 @@ class Lane:
                 kept_ids |= one.call.ids
         self._waiting = behind
         return batch
+
+    def _whose_turn(self, waiting: Sequence[_Waiting]) -> Hashable:
+        """Return the owner who had a turn longest ago; of several, who waits longest."""
+        owners = dict.fromkeys(one.call.owner for one in waiting)
+        owner = min(owners, key=lambda one: self._last_turn.get(one, -1), default=None)
+        self._last_turn[owner] = next(self._turns)
+        return owner
 
 
 def _answered(calls: list[Any], answer: Answer) -> list[Any]:

@@ -18,7 +18,13 @@ from typing import Any
 import structlog
 
 from pipelines import Settings
-from retrieval import InputError, StoreError, StoreUnavailableError
+from retrieval import (
+    InputError,
+    LikewiseError,
+    StoreError,
+    StoreLockedError,
+    StoreUnavailableError,
+)
 from serving.keys import KeyRing
 from serving.observability.audit import AuditLog
 from serving.observability.metrics import Metrics
@@ -49,8 +55,9 @@ class Runtime:
     def __init__(self, settings: Settings, on_failure: Callable[[], None] = lambda: None) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.keys = KeyRing(settings.serve.keys, settings.serve.rate)
-        self.failure: InputError | None = None
+        serve = settings.serve
+        self.keys = KeyRing(serve.keys, serve.rate, serve.item_rate)
+        self.failure: LikewiseError | None = None
         self._on_failure = on_failure
         self._encoders = SharedEncoders(settings, self.metrics)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="likewise-load")
@@ -64,7 +71,12 @@ class Runtime:
         self.audit: AuditLog | None = None
         if options.audit:
             folder = options.data_dir / "audit"
-            self.audit = AuditLog(folder, megabytes=options.audit_mb, days=options.audit_days)
+            self.audit = AuditLog(
+                folder,
+                megabytes=options.audit_mb,
+                total_megabytes=options.audit_total_mb,
+                days=options.audit_days,
+            )
 
     # --- from start to end -----------------------------------------------------------------------
 
@@ -72,7 +84,11 @@ class Runtime:
         """Begin to load, and to watch."""
         options = self.settings.serve
         limits = Limits(
-            options.max_batch, options.queue, options.linger_ms / 1000, options.batching
+            rows=options.max_batch,
+            calls=options.queue,
+            own_calls=share_of(self.keys, options.queue),
+            linger=options.linger_ms / 1000,
+            batching=options.batching,
         )
         self._lanes = {
             name: Lane(name, limits, partial(self.metrics.batch, name))
@@ -191,17 +207,28 @@ class Runtime:
                 self._note(is_away=False)
                 self.metrics.ready.set(1)
                 _log.info("ready", tenants=len(names))
+            except StoreLockedError as error:  # whoever holds it does so for as long as it runs
+                self._fail(error)
+                return
             except StoreError as error:
                 self._is_refused = not isinstance(error, StoreUnavailableError)
                 self._note(is_away=not self._is_refused)
                 _log.warning("Milvus cannot be used yet", reason=str(error))
                 await asyncio.sleep(self.settings.serve.watch_seconds)
             except Exception as error:
-                known = isinstance(error, InputError | OSError)
-                self.failure = InputError(str(error) if known else type(error).__name__)
-                _log.error("loading failed", reason=str(error), exc_info=None if known else error)
-                self._on_failure()
+                self._fail(error)
                 return
+
+    def _fail(self, error: Exception) -> None:
+        """End: nothing that could still happen would help."""
+        known = isinstance(error, LikewiseError | OSError)
+        self.failure = (
+            error
+            if isinstance(error, LikewiseError)
+            else InputError(str(error) if known else type(error).__name__)
+        )
+        _log.error("loading failed", reason=str(error), exc_info=None if known else error)
+        self._on_failure()
 
     async def _watch(self) -> None:
         loop = asyncio.get_running_loop()
@@ -219,7 +246,9 @@ class Runtime:
                         self._reloading.add(tenant.name)
                         self._tasks.append(asyncio.create_task(self._reload(tenant)))
             except StoreError:
-                self._note(is_away=True)
+                # A tenant replaced meanwhile is closed: its index says nothing about Milvus.
+                if self.tenants.all() == tenants:
+                    self._note(is_away=True)
             except Exception as error:
                 _log.error("watching failed", exc_info=error)
             steady, more = self._tasks[:_STEADY], self._tasks[_STEADY:]
@@ -267,9 +296,15 @@ class Runtime:
         self.metrics.ready.set(0 if is_away or not self._is_loaded else 1)
 
 
+def share_of(keys: KeyRing, whole: int) -> int:
+    """Return how much of what may wait one tenant may have: half, where there are several."""
+    return whole if len(keys.tenants) == 1 else max(1, whole // 2)
+
+
 class _Swap:
     """The turn in the lane of writes at which a tenant is replaced."""
 
+    owner = None
     group = "swap"
     ids: frozenset[str] = frozenset()
     rows = 1

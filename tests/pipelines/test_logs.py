@@ -56,6 +56,10 @@ def test_secrets_are_masked(log_format: str, capsys: pytest.CaptureFixture[str])
         url="postgresql://me:hush@host",
         password="hush",
     )
+    try:
+        raise OSError("http://root:hush@host:19530 refused")
+    except OSError as error:
+        _log().error("no answer from http://root:hush@host:19530", exc_info=error)
     assert "hush" not in capsys.readouterr().err
 
 

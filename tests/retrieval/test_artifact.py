@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import pickle
 import shutil
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -12,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
@@ -277,6 +281,44 @@ def test_a_listed_file_of_another_format_is_refused(
     forge(saved, name, lambda path: path.write_bytes(b"\xff\xfe something else"))
     with pytest.raises(ArtifactError, match=f"{name} is no .* save the model anew"):
         ask(read(saved), name)
+
+
+def _write_header_alone(path: Path) -> None:
+    told = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(told, header)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("weights.npy", told.getvalue())
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: np.savez_compressed(path, weights=np.zeros(10_000_000)),
+        _write_header_alone,
+    ],
+)
+def test_an_array_that_takes_more_memory_than_its_file_is_refused(
+    saved: Path, make: Callable[[Path], object]
+) -> None:
+    forge(saved, "head.npz", make)
+    with pytest.raises(ArtifactError, match=r"head\.npz is no \.npz file"):
+        read(saved).arrays("head.npz")
+
+
+def test_a_table_of_endless_rows_in_a_few_bytes_is_refused(saved: Path) -> None:
+    nothing = pa.table({name: pa.nulls(10_000_000) for name in map(str, range(60))})
+    forge(saved, "items.parquet", lambda path: pq.write_table(nothing, path))
+    assert (saved / "items.parquet").stat().st_size < 3_000_000
+    with pytest.raises(ArtifactError, match=r"items\.parquet is no \.parquet file"):
+        read(saved).table("items.parquet")
+
+
+def test_a_file_that_is_a_link_is_refused(saved: Path, tmp_path: Path) -> None:
+    (saved / "model-card.md").rename(tmp_path / "elsewhere.md")
+    (saved / "model-card.md").symlink_to(tmp_path / "elsewhere.md")
+    with pytest.raises(ArtifactError, match=r"model-card\.md is a link"):
+        read(saved)
 
 
 def forge(saved: Path, name: str, make: Callable[[Path], object]) -> None:

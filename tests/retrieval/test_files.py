@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,17 @@ def test_what_a_crash_cut_off_is_removed_before_lines_are_added(tmp_path: Path) 
     assert whole_lines(path) == ['{"tea": "thé"}'.encode(), b"[1]"]
     append_json_lines(path, [2])
     assert path.read_text(encoding="utf-8") == '{"tea": "thé"}\n[1]\n2\n'
+
+
+def test_lines_that_find_no_room_leave_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl"
+    append_json_lines(path, ["first"])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 5, before[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            append_json_lines(path, ["too long for what is left"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    append_json_lines(path, ["second"])
+    assert path.read_text(encoding="utf-8") == '"first"\n"second"\n'

@@ -12,7 +12,7 @@ from pipelines.config.serve import KeySettings
 from pipelines.config.settings import load_settings
 from retrieval import InputError
 from serving.command_line import app
-from serving.keys import KeyRing, TokenBucket, hash_key, make_key
+from serving.keys import LOCAL, KeyRing, TokenBucket, hash_key, make_key
 from tests.serving.conftest import Store, running
 
 WRITES = {
@@ -59,6 +59,20 @@ def test_a_model_is_not_shared_by_tenants_by_accident() -> None:
     with pytest.raises(InputError, match="shared by tenants"):
         load_settings(None, {"serve": {"keys": keys, "forecaster": "model"}})
     load_settings(None, {"serve": {"keys": keys, "forecaster": "models/{tenant}"}})
+
+
+def test_items_have_a_rate_too_and_what_was_too_many_is_paid_for_later() -> None:
+    keys = [KeySettings(name="ana", sha256=hash_key("k"))]
+    now = [0.0]
+    ring = KeyRing(keys, rate=1, item_rate=100, clock=lambda: now[0])
+    caller = ring.caller("k")
+    assert caller is not None
+    assert ring.wait_for_items(caller, 500) == 0  # 200 at once, and 300 more
+    assert ring.wait_for_items(caller, 1) == pytest.approx(3.01)
+    now[0] = 3.02
+    assert ring.wait_for_items(caller, 1) == 0
+    assert ring.wait(caller) == 0
+    assert ring.wait_for_items(LOCAL, 10**9) == 0
 
 
 def test_keys_come_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:

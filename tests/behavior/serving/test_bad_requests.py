@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -130,6 +131,38 @@ def test_a_body_that_hides_its_size_is_cut_off(served: Served) -> None:
     headers = {"Content-Type": "application/json"}
     answer = served.http.post("/v1/classify", content=endless(), headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (413, "/problems/too-large")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/v1/items", {"items": [{"item_id": "q", "text": {"text": "\udfff"}}]}),
+        ("POST", "/v1/feedback", {"corrections": [{"item_id": "q\ud800", "label": "TEA"}]}),
+        ("POST", "/v1/jobs", {"task": "classify", "request": {"items": [{"text": "\udfff"}]}}),
+        ("POST", "/v1/classify", {"items": [{"text": {"text": "\udfff"}}]}),
+    ],
+)
+def test_half_a_character_is_named_on_every_route(
+    served: Served, method: str, path: str, body: Any
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = served.http.request(method, path, content=json.dumps(body), headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-request")
+    assert "half a character" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "rebound.example"}, {"Origin": "https://evil.example"}, {"Origin": "null"}],
+)
+@pytest.mark.parametrize("path", ["/v1/labels", "/docs", "/livez"])
+def test_without_keys_pages_of_others_are_not_answered(
+    served: Served, headers: dict[str, str], path: str
+) -> None:
+    answer = served.http.get(path, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    own = {"Host": "localhost:1", "Origin": "http://127.0.0.1:1"}
+    assert served.http.get(path, headers=own).status_code == 200
 
 
 def test_all_methods_of_a_path_are_told(served: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import signal
 import socket
 import subprocess
@@ -98,6 +99,21 @@ def test_what_cannot_work_ends_with_its_reason(store: Store, tmp_path: Path) -> 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "forecaster.json" in done.stderr
+
+
+def test_a_second_server_on_a_lite_file_ends_at_once_and_names_the_first(
+    store: Store, tmp_path: Path
+) -> None:
+    config = _config(store, tmp_path)
+    with _process(config) as (first, http):
+        command = [_likewise(), "serve", "--config", str(config), "--port", "0"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert re.search(rf"open in another process \({first.pid}: \S+python", done.stderr)
+        http.post("/v1/classify", json={"items": [{"text": "chips"}]}).raise_for_status()
+    made = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert made
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "data", *made)} == {0}
 
 
 def _write(http: httpx.Client, part: int, acknowledged: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -170,6 +171,21 @@ def test_an_index_without_items_begins_with_the_first(store: Store, tmp_path: An
         assert (kept[0]["text"], kept[0]["label"]) == (None, "COFFEE")
         untold = {"corrections": [{"item_id": "c", "label": "TEAS"}]}
         assert fresh.http.post("/v1/feedback", json=untold).status_code == 422
+
+
+def test_the_page_of_the_routes_loads_nothing_from_elsewhere(served: Served) -> None:
+    page = served.http.get("/docs")
+    assert page.headers["Content-Type"].startswith("text/html")
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert any(one.endswith(".js") for one in loaded)
+    for one in loaded:
+        assert one.startswith("/")
+        assert served.http.get(one).status_code == 200
+    assert "://" not in page.text.replace("http://www.w3.org", "")
+
+
+def test_no_answer_leads_to_where_host_says(served: Served) -> None:
+    assert served.http.get("/v1/labels/", headers={"Host": "localhost:1"}).status_code == 404
 
 
 def test_calls_answered_together_are_answered_as_alone(served: Served) -> None:

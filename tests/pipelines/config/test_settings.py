@@ -11,6 +11,10 @@ from retrieval.milvus.index_kinds import INDEX_KINDS
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
+LAUGHS = "a: &a0 [x, x]\n" + "".join(
+    f"b{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30)
+)
+
 
 def _file(folder: Path, text: str) -> Path:
     path = folder / "job.yaml"
@@ -80,6 +84,11 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     [
         ("items: a: b\n", "job.yaml:1: not valid YAML"),
         ("items:\n  id: a\n  id: b\n", "job.yaml:3: 'id' appears twice"),
+        (LAUGHS, "job.yaml: aliases make more than 100,000 values"),
+        ("items: &a {id: *a}\n", "job.yaml: aliases make more than 100,000 values"),
+        ("items: " + "[" * 5_000 + "]" * 5_000, "job.yaml: nested too deep"),
+        ("items: {id: !!python/name:os.system x}\n", "job.yaml:1: not valid YAML"),
+        ("items: {id: !mine x}\n", "job.yaml:1: not valid YAML"),
         ("- items\n", "is a mapping of sections"),
         ("items:\n  label: no\n", "job.yaml:2: items.label: Input should be a valid string"),
         ("items:\n  path: a.csv\n  sql: SELECT 1\n", "items: give either path or sql"),

@@ -30,17 +30,33 @@ def jobs(tmp_path: Path) -> Iterator[JobStore]:
         yield store
 
 
-def _add(jobs: JobStore, *texts: str, tenant: str | None = None, most: int = 100) -> JobState:
+def _add(
+    jobs: JobStore, *texts: str, tenant: str | None = None, most: int = 100, own: int = 100
+) -> JobState:
     items = [{"text": text} for text in texts]
     job = ClassifyJob.model_validate({"task": "classify", "request": {"items": items}})
     caller = Caller("shop", frozenset(), tenant)
-    return jobs.add(job, caller, "r", most=most)
+    return jobs.add(job, caller, "r", most=most, own=own)
 
 
 def _results(jobs: JobStore, state: JobState) -> list[object]:
     parts = list(jobs.answers(state.job_id, state.items))
     results: list[object] = json.loads(b"[" + b",".join(parts) + b"]")
     return results
+
+
+def test_tenants_have_turns_and_a_share_of_what_may_wait(jobs: JobStore) -> None:
+    for number in range(3):
+        _add(jobs, f"tea {number}", tenant="greedy", own=3)
+    with pytest.raises(ApiError, match="3 own jobs are waiting"):
+        _add(jobs, "tea", tenant="greedy", own=3)
+    _add(jobs, "soap", tenant="late", own=3)
+    _add(jobs, "soap", own=3)
+    turns = []
+    while (job := jobs.next()) is not None:
+        turns.append(job.tenant)
+        jobs.finish(job.number)
+    assert turns == ["greedy", "late", None, "greedy", "greedy"]
 
 
 def test_jobs_have_their_turn_in_the_order_they_came(jobs: JobStore) -> None:

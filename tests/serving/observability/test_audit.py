@@ -13,7 +13,7 @@ from tests.serving.conftest import Served, full_disk
 
 
 def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
-    log = AuditLog(tmp_path, megabytes=1, days=1)
+    log = AuditLog(tmp_path, megabytes=1, total_megabytes=9, days=1)
     log.write([{"item_id": "first"}])
     for _ in range(2):
         with full_disk(), pytest.raises(OSError):
@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
 
 
 def test_old_files_are_begun_anew_and_removed(tmp_path: Path) -> None:
-    log = AuditLog(tmp_path, megabytes=0.001, days=1)
+    log = AuditLog(tmp_path, megabytes=0.001, total_megabytes=9, days=1)
     for number in range(40):
         log.write([{"item_id": str(number), "label": "x" * 30}])
     old = sorted(tmp_path.glob("predictions-*.jsonl"))
@@ -34,11 +34,22 @@ def test_old_files_are_begun_anew_and_removed(tmp_path: Path) -> None:
     assert [one["item_id"] for one in lines] == [str(number) for number in range(40)]
     os.utime(old[0], (0, 0))
     log.close()
-    log = AuditLog(tmp_path, megabytes=1, days=1)
+    log = AuditLog(tmp_path, megabytes=1, total_megabytes=9, days=1)
     log.write([{"item_id": "last"}])
     log.close()
     assert not old[0].exists()
     assert old[1].exists()
+
+
+def test_all_files_together_have_a_ceiling(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, megabytes=0.001, total_megabytes=0.005, days=1)
+    for number in range(200):
+        log.write([{"item_id": str(number), "label": "x" * 30}])
+    log.close()
+    kept = sorted(tmp_path.iterdir(), key=lambda path: (path.name == "predictions.jsonl", path))
+    assert 3_000 < sum(path.stat().st_size for path in kept) <= 5_000
+    numbers = [int(one["item_id"]) for path in kept for one in _lines(path)]
+    assert numbers == list(range(numbers[0], 200))
 
 
 def test_a_prediction_is_written_down_without_its_text(own: Served) -> None:

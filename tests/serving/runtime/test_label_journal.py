@@ -27,3 +27,17 @@ def test_a_line_cut_off_at_any_byte_is_dropped_and_the_next_is_whole(tmp_path: P
         assert list(journal.labels) == ["TEAS"]
         journal.add("SOUP", ["tomato"])
         assert list(LabelJournal(path).labels) == ["TEAS", "SOUP"]
+
+
+def test_lines_that_cannot_be_read_are_set_aside_and_the_rest_is_served(tmp_path: Path) -> None:
+    path = tmp_path / "labels.jsonl"
+    for name in ("TEAS", "SOUP"):
+        LabelJournal(path).add(name, ["words"])
+    first, second = path.read_bytes().splitlines(keepends=True)
+    bad = [first[:9] + second, b"[]\n", b'{"label": 7, "descriptions": []}\n', b"\xff\n"]
+    path.write_bytes(b"".join([first, *bad, second]))
+    assert list(LabelJournal(path).labels) == ["TEAS", "SOUP"]
+    assert path.read_bytes() == first + second
+    assert (tmp_path / "labels.jsonl.unread").read_bytes() == b"".join(bad)
+    LabelJournal(path).add("KÄSE", ["brie"])
+    assert list(LabelJournal(path).labels) == ["TEAS", "SOUP", "KÄSE"]

@@ -21,6 +21,7 @@ class Asked:
     group: str = "g"
     ids: frozenset[str] = frozenset()
     rows: int = 1
+    owner: str = "o"
 
 
 @dataclass
@@ -65,6 +66,26 @@ async def _asked(lane: Lane, engine: Engine, *calls: Asked) -> list[Any]:
     await asyncio.sleep(0.01)
     engine.may_go.set()
     return list(await asyncio.gather(first, *rest, return_exceptions=True))
+
+
+def test_owners_have_turns() -> None:
+    async def scene(lane: Lane, engine: Engine) -> None:
+        greedy = [Asked(number, "g", frozenset("x"), owner="g") for number in range(4)]
+        late = [Asked(number, "l", owner="l") for number in (7, 8)]
+        await _asked(lane, engine, *greedy, *late)
+
+    assert _with_lane(Limits(), scene).batches == [[0], [7, 8], [1], [2], [3]]
+
+
+def test_an_owner_has_a_share_of_what_may_wait() -> None:
+    async def scene(lane: Lane, engine: Engine) -> None:
+        greedy = [Asked(number, "g", owner="g") for number in range(4)]
+        told = await _asked(lane, engine, *greedy, Asked(7, "l", owner="l"))
+        assert isinstance(told[3], ApiError)
+        assert str(told[3]) == "2 own calls are waiting"
+        assert told[4] == 14
+
+    _with_lane(Limits(own_calls=2), scene)
 
 
 def test_what_arrives_while_the_engine_is_busy_is_answered_together() -> None:
