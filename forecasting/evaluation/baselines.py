@@ -2,10 +2,8 @@
 
 All but the last describe a launch by an empirical distribution: of earlier launch curves as far as
 seen (of all, of its category, of those that share most attributes, of the most similar by
-embedding), or of the recent sales of the most similar incumbents. What neighbors say is multiplied
-by what would have made it right about past launches, as a careful user would. Whoever has nothing
-of its own to say, such as a category never seen, says what all earlier launches say; without any,
-nothing sells.
+embedding), or of the recent sales of the most similar incumbents. Whoever has nothing of its own to
+say, such as a category never seen, says what all earlier launches say; without any, nothing sells.
 """
 
 from __future__ import annotations
@@ -21,25 +19,12 @@ from sklearn.decomposition import PCA
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Floats, Ints
-from forecasting.evaluation.past_launches import (
-    PastLaunches,
-    chosen,
-    factors,
-    rescaled,
-    typical_level,
-)
+from forecasting.evaluation.past_launches import PastLaunches, chosen, typical_level
 from forecasting.features.analogues import Pool
 from forecasting.features.features import own_features
 from forecasting.forecaster import LaunchForecaster
 from forecasting.forecasts import Forecasts
-from forecasting.models.empirical import (
-    blocks,
-    describe,
-    describe_each,
-    stack,
-    take,
-    weighted_summary,
-)
+from forecasting.models.empirical import blocks, describe, stack, take, weighted_summary
 from forecasting.models.fitted import make_lessons
 from forecasting.models.launch_model import LaunchModel
 
@@ -61,14 +46,12 @@ class Case:
         rows: The n launches, standing at the cutoff.
         incumbents: Their analogues among all items visible by then.
         launches: Their analogues among earlier launches.
-        is_scaled: Whether what neighbors say is multiplied by what past launches taught.
     """
 
     forecaster: LaunchForecaster
     rows: Launches
     incumbents: Pool
     launches: Pool
-    is_scaled: bool = True
 
     @classmethod
     def of(
@@ -96,22 +79,6 @@ class Case:
         rows = made.training_[picked]
         items = made.launched_[picked]
         return PastLaunches(rows, made._find(rows), items, history.curves[items])
-
-    def scaled(
-        self, forecasts: Forecasts, before: Callable[[PastLaunches], Forecasts]
-    ) -> Forecasts:
-        """Multiply forecasts by what would have made the same rule right about past launches.
-
-        Args:
-            forecasts: By the rule.
-            before: What the rule says of past launches, as of before their starts.
-        """
-        if not self.is_scaled or not self.past.enough:
-            return _filled(forecasts, self.everything)
-        said = before(self.past)
-        median = said.total_quantiles[:, list(self.forecaster.quantiles).index(0.5)]
-        by = factors(said.mean.sum(axis=1), median, self.past.totals)
-        return _filled(rescaled(forecasts, by), self.everything)
 
     @cached_property
     def launched(self) -> Ints:
@@ -143,11 +110,8 @@ class Case:
 
     def describe(self, position: Ints, weights: Floats) -> Forecasts:
         """Describe launches by (n, k) curves and their weights; by all where there is none."""
-        return _filled(self.said(position, weights), self.everything)
-
-    def said(self, position: Ints, weights: Floats) -> Forecasts:
-        """Describe launches by (n, k) curves and their weights; NaN where there is none."""
-        return describe(self.curves, position, weights, self.forecaster.quantiles)
+        made = describe(self.curves, position, weights, self.forecaster.quantiles)
+        return _filled(made, self.everything)
 
     @cached_property
     def everything(self) -> Forecasts:
@@ -195,61 +159,31 @@ def category_mean(case: Case) -> Forecasts:
 def attribute_knn(case: Case) -> Forecasts:
     """Forecast by the 20 finished launches that share most categories, the latest among equals.
 
-    As long as none has finished, those that have begun. Scaled by past launches.
+    As long as none has finished, those that have begun.
     """
     launched = case.launched
     finished = launched[np.isfinite(case.curves[launched]).all(axis=1)]
     pool = finished if len(finished) else launched
-    launch = case.forecaster.panel_.launch
-    pool = pool[np.lexsort((pool, -launch[pool]))]
+    pool = pool[np.lexsort((pool, -case.forecaster.panel_.launch[pool]))]
     pairs = [case.codes(name) for name in case.categorical]
-    every = [known for known, _ in pairs] or [np.zeros(len(launch), np.int64)]
-    known = np.stack(every, axis=1)
+    known = np.stack([known[pool] for known, _ in pairs] or [np.zeros(len(pool), np.int64)], axis=1)
     own = np.stack([own for _, own in pairs] or [np.zeros(len(case.rows), np.int64)], axis=1)
     unique, inverse = np.unique(own, axis=0, return_inverse=True)
-    nearest = pool[_most_shared(unique, known[pool])]
-    made = take(case.said(nearest, np.ones(nearest.shape)), inverse.ravel())
-
-    def before(past: PastLaunches) -> Forecasts:
-        """Those that had finished by then."""
-        parts = []
-        for standing in np.unique(past.rows.standing):
-            then = past.items[past.rows.standing == standing]
-            over = pool[launch[pool] + case.forecaster.horizon - 1 <= standing]
-            if len(over):
-                nearest = over[_most_shared(known[then], known[over])]
-                parts.append(case.said(nearest, np.ones(nearest.shape)))
-            else:
-                parts.append(_unknown(case, len(then)))
-        return stack(parts)  # past launches are in the order of their periods
-
-    return case.scaled(made, before)
+    nearest = pool[_most_shared(unique, known)]
+    return take(case.describe(nearest, np.ones(nearest.shape)), inverse.ravel())
 
 
 def embedding_knn(case: Case) -> Forecasts:
-    """Forecast the curves of the most similar earlier launches, weighted by similarity.
-
-    Scaled by past launches.
-    """
-    made, pool = case.forecaster, case.launches
-    weights = pool.softmax(_TEMPERATURE)
-
-    def before(past: PastLaunches) -> Forecasts:
-        then = past.pools.launches
-        items, when = then.spread(past.rows.standing)
-        curves = made.history_.raw_curve(items, when)
-        known = np.where(np.isfinite(curves).any(axis=2), then.softmax(_TEMPERATURE), 0.0)
-        return describe_each(curves, known, made.quantiles)
-
-    return case.scaled(case.said(np.maximum(pool.position, 0), weights), before)
+    """Forecast the curves of the most similar earlier launches, weighted by similarity."""
+    pool = case.launches
+    return case.describe(np.maximum(pool.position, 0), pool.softmax(_TEMPERATURE))
 
 
 def incumbents_level(case: Case) -> Forecasts:
     """Forecast what the most similar items on sale sold in the last horizon, as if it went on.
 
     The mean is their level, weighted by similarity, at every age. The total's quantiles are those
-    of the levels times the horizon, an age's those of what they sold period by period. Scaled by
-    past launches.
+    of the levels times the horizon, an age's those of what they sold period by period.
     """
     forecaster, pool = case.forecaster, case.incumbents
     recent = forecaster.panel_.units[:, -forecaster.horizon :].astype(np.float64)
@@ -272,16 +206,7 @@ def incumbents_level(case: Case) -> Forecasts:
         np.repeat(np.concatenate(spread)[:, None], forecaster.horizon, axis=1),
         total * forecaster.horizon,
     )
-
-    def before(past: PastLaunches) -> Forecasts:
-        then, horizon = past.pools.incumbents, forecaster.horizon
-        items, when = then.spread(past.rows.standing)
-        levels = then.masked(forecaster.history_.level(items, when, horizon))
-        mean, total = weighted_summary(levels, then.softmax(_TEMPERATURE), forecaster.quantiles)
-        by_age = np.repeat(mean[:, None], horizon, axis=1)
-        return Forecasts(by_age, np.repeat(total[:, None], horizon, axis=1), total * horizon)
-
-    return case.scaled(made, before)
+    return _filled(made, case.everything)
 
 
 def incumbents_rescaled(case: Case) -> Forecasts:
@@ -360,11 +285,6 @@ BASELINES: dict[str, Baseline] = {
 def _nothing(case: Case, n: int) -> Forecasts:
     shape, levels = (n, case.forecaster.horizon), len(case.forecaster.quantiles)
     return Forecasts(np.zeros(shape), np.zeros((*shape, levels)), np.zeros((n, levels)))
-
-
-def _unknown(case: Case, n: int) -> Forecasts:
-    nothing = _nothing(case, n)
-    return Forecasts(nothing.mean + np.nan, nothing.quantiles, nothing.total_quantiles + np.nan)
 
 
 def _filled(forecasts: Forecasts, default: Forecasts) -> Forecasts:

@@ -34,7 +34,7 @@ def describe(
         position, weights = np.zeros((len(position), 1), np.int64), np.zeros((len(position), 1))
     return stack(
         [
-            describe_each(curves[position[block]], weights[block], quantiles)
+            _describe(curves[position[block]], weights[block], quantiles)
             for block in blocks(len(position), position.shape[1] * curves.shape[1])
         ]
     )
@@ -86,8 +86,7 @@ def take(forecasts: Forecasts, rows: Ints) -> Forecasts:
     )
 
 
-def describe_each(curves: Floats, weights: Floats, quantiles: Sequence[float]) -> Forecasts:
-    """Describe n launches, each by k curves of its own: (n, k, horizon), weights (n, k)."""
+def _describe(curves: Floats, weights: Floats, quantiles: Sequence[float]) -> Forecasts:
     by_age = [
         weighted_summary(curves[..., age], weights, quantiles) for age in range(curves.shape[-1])
     ]

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -66,14 +64,8 @@ def test_category_mean_is_that_of_the_category(grocery, case, seen):
     assert few
 
 
-@pytest.fixture(scope="module")
-def raw(case):
-    """What neighbors say, not multiplied by what past launches taught."""
-    return replace(case, is_scaled=False)
-
-
-def test_attribute_knn_prefers_shared_categories(grocery, raw, seen):
-    case, made = raw, BASELINES["attribute kNN"](raw)
+def test_attribute_knn_prefers_shared_categories(grocery, case, seen):
+    made = BASELINES["attribute kNN"](case)
     items = grocery.items.set_index("item_id").loc[seen.dropna().index]
     for row in (0, 40, len(case.rows) - 1):
         new = grocery.later.iloc[row]
@@ -84,8 +76,8 @@ def test_attribute_knn_prefers_shared_categories(grocery, raw, seen):
         np.testing.assert_allclose(made.mean[row], seen.loc[nearest].mean())
 
 
-def test_embedding_knn_weighs_the_most_similar_launches(raw, seen):
-    case, made = raw, BASELINES["embedding kNN"](raw)
+def test_embedding_knn_weighs_the_most_similar_launches(case, seen):
+    made = BASELINES["embedding kNN"](case)
     ids, pool = case.forecaster.panel_.ids, case.launches
     for row in (0, len(case.rows) - 1):
         chosen = pool.valid[row]
@@ -96,8 +88,8 @@ def test_embedding_knn_weighs_the_most_similar_launches(raw, seen):
         np.testing.assert_allclose(made.mean[row], expected)
 
 
-def test_incumbents_go_on_as_in_the_last_horizon(grocery, raw):
-    case, made = raw, BASELINES["incumbents' level"](raw)
+def test_incumbents_go_on_as_in_the_last_horizon(grocery, case):
+    made = BASELINES["incumbents' level"](case)
     ids, pool = case.forecaster.panel_.ids, case.incumbents
     weeks = pd.date_range(end=CUTOFF, periods=HORIZON, freq="W-MON")
     sold = grocery.sales.pivot(index="unique_id", columns="ds", values="y").reindex(columns=weeks)
@@ -113,17 +105,6 @@ def test_incumbents_go_on_as_in_the_last_horizon(grocery, raw):
     highest = made.total_quantiles[0, -1] / HORIZON
     assert np.isclose(levels, highest).any()
     assert weights[np.array(levels) <= highest + 1e-9].sum() >= 0.9 * weights.sum()
-
-
-@pytest.mark.parametrize("name", ["attribute kNN", "embedding kNN", "incumbents' level"])
-def test_neighbors_are_multiplied_by_what_past_launches_taught(case, raw, name):
-    made, before = BASELINES[name](case), BASELINES[name](raw)
-    by_mean = made.mean[before.mean > 0] / before.mean[before.mean > 0]
-    np.testing.assert_allclose(by_mean, by_mean[0])
-    assert abs(by_mean[0] - 1) > 1e-6
-    totals = before.total_quantiles[:, 1]
-    by_median = made.total_quantiles[totals > 0, 1] / totals[totals > 0]
-    np.testing.assert_allclose(by_median, by_median[0])
 
 
 def test_past_launches_are_seen_as_before_their_starts(case):
@@ -221,7 +202,7 @@ def numbers_only(grocery, encoder):
 
 
 def test_without_categories(grocery, numbers_only, seen):
-    case = replace(Case.of(numbers_only, grocery.later.head(4)), is_scaled=False)
+    case = Case.of(numbers_only, grocery.later.head(4))
     assert case.category is None
     assert_same(BASELINES["category mean"](case), BASELINES["global mean"](case))
     launch = grocery.items.set_index("item_id")["launch_date"].loc[seen.dropna().index]
