@@ -174,6 +174,7 @@ def test_every_parameter_is_saved(
             similarity="text",
             recency=13.0,
             calibrate=False,
+            monotone={"price": -1},
             max_lead=1,
         ),
         seed=3,
