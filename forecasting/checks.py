@@ -1,9 +1,10 @@
 """Refuse values that cannot be right, in words that say what they have to be."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -48,11 +49,11 @@ def tell(message: str, stacklevel: int = 3) -> None:
         told.append(message)
 
 
-def check_freq(freq: object) -> None:
-    """Raise an InputError where no periods that are named by their first day can be made of it."""
+def check_freq(freq: str) -> str:
+    """Return a frequency of periods named by their first day; raise an InputError if it is none."""
     try:
-        offset = to_offset(freq)  # type: ignore[call-overload]  # that is what is asked
-    except (TypeError, ValueError) as error:
+        offset = to_offset(freq)
+    except (TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"freq {freq!r} is no frequency of pandas; there are W-MON (weeks from Monday), D, B, "
             "MS (months), QS, YS, and several of these, such as 4W-MON"
@@ -65,6 +66,7 @@ def check_freq(freq: object) -> None:
             f"freq {freq!r} names periods by their last day; write {first!r}. Where all dates of "
             "a table are last days of their periods, that is recognized"
         )
+    return freq
 
 
 def check_choice(name: str, value: object, known: Sequence[str]) -> None:
@@ -75,7 +77,7 @@ def check_choice(name: str, value: object, known: Sequence[str]) -> None:
 
 def check_whole(name: str, value: object, least: int) -> None:
     """Raise an InputError where a parameter is no whole number, or too small a one."""
-    if not isinstance(value, (int, np.integer)) or value < least:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise InputError(f"{name} must be a whole number of at least {least}, got {value}")
 
 
@@ -85,8 +87,34 @@ def check_above_zero(name: str, value: float | None) -> None:
         raise InputError(f"{name} must be above 0, got {value}")
 
 
+def check_columns(name: str, columns: object, taken: Mapping[str, str | None] = {}) -> None:
+    """Raise an InputError where a parameter is no list of columns, each named once.
+
+    Args:
+        name: The parameter.
+        columns: Its value.
+        taken: What another parameter is for, and the column it names, none of which may be there.
+    """
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        raise InputError(f"{name} must be a list of columns, write [{columns!r}]")
+    names = list(columns)
+    for column in names:
+        if not isinstance(column, str):
+            raise InputError(f"{name}: a column is named by a string, got {column!r}")
+        if names.count(column) > 1:
+            raise InputError(f"{name}: {column!r} is named twice")
+        for what, other in taken.items():
+            if column == other:
+                raise InputError(f"{name}: {column!r} is the column of {what}; leave it out")
+
+
 def check_levels(levels: Sequence[float]) -> None:
     """Raise an InputError where quantile levels are out of order, out of range or lack 0.5."""
+    is_list = isinstance(levels, Iterable) and not isinstance(levels, str)
+    if not is_list or not all(isinstance(q, Real) and not isinstance(q, bool) for q in levels):
+        raise InputError(
+            f"quantiles must be a list of numbers, such as (0.1, 0.5, 0.9), got {levels!r}"
+        )
     levels = list(levels)
     if levels != sorted(set(levels)) or 0.5 not in levels or not all(0 < q < 1 for q in levels):
         raise InputError(f"quantiles must ascend between 0 and 1 with 0.5 among them, got {levels}")

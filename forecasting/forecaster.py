@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -13,13 +13,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecasting.aggregation import Sums
-from forecasting.checks import check_choice, check_freq, check_levels, check_whole, tell
+from forecasting.checks import check_choice, check_levels, check_whole, tell
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.data.plausibility import launch_doubts
 from forecasting.data.sales import Sales
+from forecasting.decisions.orders import order_table
+from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
@@ -170,7 +172,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         shared: AnalogueIndex | None = None,
     ) -> Self:
         """Fit; a backtest lets cutoffs share the index of the latest."""
-        self._check()
+        self.check()
         reader = self.reader
         clean = reader.items(items)
         panel = reader.sales(clean, sales).panel(cutoff)
@@ -191,6 +193,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.training_,
             chosen_model(self._untrained(), self.method, self.history_),
         )
+        if self.engine_.model is not None:
+            for said in self._missing_plans(self.training_, future):
+                tell(f"fit: {said}; what plans do is learned from the others", stacklevel=4)
         return self
 
     def predict(
@@ -256,7 +261,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Returns:
             unique_id, cutoff, mean, a column per quantile, novelty (share of past launches that had
             something more similar), novel (whether that is too much to trust what it is like; its
-            interval is wide then) and method (``lightgbm`` or ``knn``), in the order given.
+            interval is wide then), method (``lightgbm`` or ``knn``) and, where there are
+            covariates, planned (whether the item's plan moves its forecast; where a plan is not
+            known, the forecast is one that knows no plans), in the order given.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -298,17 +305,24 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if observed is None and observed_until is not None:
             raise InputError("observed_until: give what was observed, too, if only an empty table")
         described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
         if observed is None:
-            forecasts = self.engine_.read(paths)
+            forecasts = self.engine_.read(paths, described.rows)
         else:
             seen = self.reader.observed(
                 new_items, described.rows, observed, observed_until, self.panel_
             )
-            forecasts = seen.completed(self.engine_.read(seen.update(paths)))
+            forecasts = seen.completed(self.engine_.read(seen.update(paths), described.rows))
         curves, totals = self._tables(described.rows, forecasts)
         novelty = self.engine_.novelty.of(described.pools.best_similarity)
-        novel = self.engine_.novelty.is_novel(novelty)
-        return curves, totals.assign(novelty=novelty, novel=novel, method=self.engine_.method)
+        more: dict[str, Any] = {
+            "novelty": novelty,
+            "novel": self.engine_.novelty.is_novel(novelty),
+            "method": self.engine_.method,
+        }
+        if self.columns.covariates:
+            more["planned"] = self.engine_.planned(described.rows)
+        return curves, totals.assign(**more)
 
     def predict_sum(
         self,
@@ -343,14 +357,85 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             there = ", ".join(map(str, new_items.columns))
             raise TableError(f"new_items: no column {by!r} to group by; there are: {there}")
         described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
-        return Sums(paths, self.engine_.shock, self.quantiles, self.seed).table(
+        shock = self.engine_.shock_of(described.rows)
+        return Sums(paths, shock, self.quantiles, self.seed).table(
             groups.reset_index(drop=True),
             described.rows.period,
             self.panel_.grid,
             self.cutoff_,
             by_period=per == "period",
         )
+
+    def order_quantity(
+        self,
+        new_items: pd.DataFrame,
+        *,
+        overage_cost: Amount | None = None,
+        underage_cost: Amount | None = None,
+        service_level: Amount | None = None,
+        lead_time: int | None = None,
+        pack_size: Amount = 1,
+        minimum: Amount = 0,
+        unit_cost: Amount | None = None,
+        budget: float | Mapping[str, float] | None = None,
+        by: str | None = None,
+        future: pd.DataFrame | None = None,
+        adjustments: Adjustments | None = None,
+    ) -> pd.DataFrame:
+        """Say how much of each new item to order before its launch.
+
+        The quantity whose expected cost is lowest, from the courses that the launch may take.
+
+        Args:
+            new_items: As in `predict`.
+            overage_cost: What a unit left over costs: a number, or the column that has each item's;
+                so are all amounts.
+            underage_cost: What a unit that was missing costs.
+            service_level: Instead of both: the probability with which nothing is missing; costs are
+                then relative, the two together 1.
+            lead_time: Periods that the order has to last for; None: the horizon.
+            pack_size: Orders are multiples of it.
+            minimum: The least that is ordered, if anything is.
+            unit_cost: What a unit takes of the budget.
+            budget: What the orders together may take; by group, a mapping.
+            by: Column of the groups.
+            future: Plans.
+            adjustments: What a planner knows better.
+
+        Returns:
+            unique_id, cutoff, quantity, mean (expected demand until then), left and missing (units
+            expected to be left over, and to be missing), cost (expected), naive_quantity and
+            naive_cost (of who orders the mean), in the order given; with `by` also group.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+            InputError: The terms contradict each other.
+            TableError: As in `predict`, or an item lacks one of the amounts.
+        """
+        terms = OrderTerms(
+            overage_cost=overage_cost,
+            underage_cost=underage_cost,
+            service_level=service_level,
+            lead_time=lead_time,
+            pack_size=pack_size,
+            minimum=minimum,
+            unit_cost=unit_cost,
+            budget=budget,
+            by=by,
+        )
+        if lead_time is not None and lead_time > self.horizon:
+            raise InputError(f"lead_time: {lead_time} is beyond the horizon of {self.horizon}")
+        described, paths, _ = self._paths(new_items, future, adjustments)
+        self._tell_of_plans(described.rows, future)
+        forecasts = self.engine_.read(paths, described.rows)
+        table = order_table(
+            terms, new_items, paths, forecasts, self.quantiles, lead_time or self.horizon
+        )
+        table.insert(0, "unique_id", pd.Series(described.rows.ids, dtype="str"))
+        table.insert(1, "cutoff", self.cutoff_)
+        return table
 
     def adjust(
         self,
@@ -377,9 +462,18 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return after.join(before[numbers].add_suffix("_before"))
 
     def explain(
-        self, new_items: pd.DataFrame, *, adjustments: Adjustments | None = None
+        self,
+        new_items: pd.DataFrame,
+        *,
+        adjustments: Adjustments | None = None,
+        future: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Show the analogues each forecast leans on.
+
+        Args:
+            new_items: As in `predict`.
+            adjustments: What a planner knows better.
+            future: Plans.
 
         Returns:
             A row a new item and analogue, of unique_id, analogue, pool (``incumbent``, ``launch``,
@@ -393,13 +487,19 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        described, paths, origin = self._paths(new_items, None, adjustments)
+        described, paths, origin = self._paths(new_items, future, adjustments)
         model = self.engine_.model
         vectors = None if model is None else model.trained.vectors
         return analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
 
-    def contributions(self, new_items: pd.DataFrame) -> pd.DataFrame:
+    def contributions(
+        self, new_items: pd.DataFrame, *, future: pd.DataFrame | None = None
+    ) -> pd.DataFrame:
         """Show what moves the level of each forecast.
+
+        Args:
+            new_items: As in `predict`.
+            future: Plans.
 
         Returns:
             A row per new item and feature, of unique_id, feature, name (in plain words), value,
@@ -409,12 +509,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: The forecast is a vote of analogues, without features.
         """
-        described, _, _ = self._paths(new_items, None, None)
+        described, _, _ = self._paths(new_items, future, None)
         if self.engine_.model is None:
             raise InputError(
                 "method knn has no features that contribute; explain() shows its votes"
             )
-        added = self.engine_.model.contributions(described.features)
+        added = self.engine_.contributions(described)
         return contribution_table(described, added, self.columns.covariates)
 
     def novelty(self, new_items: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -467,12 +567,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         artifact = open_forecaster(Path(path))
         with understood(artifact, "forecaster"):
             forecaster = cls(**read_parameters(artifact))
-            forecaster._check()
+            forecaster.check()
             saved = read_fitted(artifact)
         encoder = find_encoder(artifact, saved.place, index, encoder)
         if index is not None:
             same_text(index, forecaster.text)
-        forecaster.set_params(index=index, encoder=encoder)._check()
+        forecaster.set_params(index=index, encoder=encoder).check()
         forecaster._remember(saved.seen.history)
         forecaster.engine_ = saved.over(index, encoder)
         return forecaster
@@ -511,11 +611,28 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """Validate new items and stand them at the cutoff."""
         check_is_fitted(self)
         encoder = self.engine_.describer.analogues.index.encoder
-        return self.reader.new_launches(new_items, self.panel_, encoder, future)
+        return self.reader.new_launches(new_items, self.history_, encoder, future)
+
+    def _tell_of_plans(self, rows: Launches, future: pd.DataFrame | None) -> None:
+        """Warn of launches whose plans did not arrive."""
+        if self.engine_.model is not None:
+            for said in self._missing_plans(rows, future):
+                tell(f"{said}; such a forecast is one that knows no plans", stacklevel=5)
+            if self.engine_.unplanned is not None:
+                known = self.engine_.unplanned.known
+                used = rows[np.flatnonzero(self.engine_.planned(rows))]
+                for said in known.beyond(used, self.columns.covariates):
+                    tell(said, stacklevel=5)
+        elif future is not None:
+            tell("future: plans do not move a vote of analogues", stacklevel=5)
+
+    def _missing_plans(self, rows: Launches, future: pd.DataFrame | None) -> list[str]:
+        used = self.engine_.planned(rows)
+        return self.reader.missing_plans(rows, used, self.panel_, future)
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
-        return self.engine_.read(self.engine_.courses(described))
+        return self.engine_.read(self.engine_.courses(described), rows)
 
     def _find(self, rows: Launches) -> Pools:
         return self.engine_.describer.find(rows)
@@ -530,18 +647,25 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
 
     # --- preparing -------------------------------------------------------------------------------
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Refuse parameters that cannot be right; scikit-learn's constructors check nothing.
 
         Raises:
             InputError: One cannot; the message says what it has to be.
         """
-        check_freq(self.freq)
         check_levels(self.quantiles)
         check_whole("horizon", self.horizon, 1)
         check_whole("k", self.k, 1)
         check_choice("method", self.method, get_args(Method))
         check_groups(columns=self.columns, sales=self.sales, options=self.options)
+        self.reader.check()
+        known = [*self.attributes, *self.columns.covariates]
+        for name in self.options.monotone:
+            if name not in known:
+                there = ", ".join(known) or "none"
+                raise InputError(
+                    f"monotone: no attribute or covariate {name!r}; there are: {there}"
+                )
         if self.index is not None and self.encoder not in (None, self.index.encoder):
             raise InputError("index and encoder are both given; an index brings its own encoder")
 
@@ -569,4 +693,14 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             recency=self.options.recency,
             calibrate=self.options.calibrate,
             similarity=self.options.similarity,
+            monotone=self._monotone(),
+            elastic=[self.options.monotone.get(name, 0) for name in self.columns.covariates],
         )
+
+    def _monotone(self) -> dict[str, int]:
+        """Return the features that attributes are in, with the way in which they move demand."""
+        kinds = ("_rank", "_to_incumbent", "_to_launch", "")
+        numbers = self.history_.attributes.select_dtypes("number").columns
+        signs = self.options.monotone
+        chosen = [name for name in signs if name in numbers]
+        return {f"{name}{kind}": signs[name] for name in chosen for kind in kinds}

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.data.panel import Floats, Grid, Ints
+from forecasting.data.panel import Bools, Floats, Grid, Ints
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class Forecasts:
         """(n,) expected units over the horizon."""
         total: Floats = self.mean.sum(axis=1)
         return total
+
+    def where(self, rows: Bools, other: Forecasts) -> Forecasts:
+        """Return those of (n,) rows, and another's of all others."""
+        return Forecasts(
+            np.where(rows[:, None], self.mean, other.mean),
+            np.where(rows[:, None, None], self.quantiles, other.quantiles),
+            np.where(rows[:, None], self.total_quantiles, other.total_quantiles),
+        )
 
     def ordered(self) -> Forecasts:
         """Return the same with nothing below zero and quantiles ascending."""

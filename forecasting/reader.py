@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.checks import check_columns, check_freq
+from forecasting.data.attributes import as_known
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History, launched
 from forecasting.data.items import item_lives
 from forecasting.data.launches import Launches
-from forecasting.data.panel import NEVER, Floats, Grid, Ints, Panel
-from forecasting.data.plans import plan_array
+from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
+from forecasting.data.plans import missing_plans, plan_array
 from forecasting.data.sales import Sales, Sieved
 from forecasting.updates.first_weeks import Observed
 from retrieval import (
@@ -58,6 +60,25 @@ class Reader:
     rules: SalesRules
     max_lead: int
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Refuse what no table can be read by.
+
+        Raises:
+            InputError: Something is no frequency, or a column has two meanings.
+        """
+        check_freq(self.freq)
+        columns = self.columns
+        if not isinstance(self.text, str):
+            check_columns("text", self.text)
+        taken = {
+            "ids": self.item_id,
+            "launch dates": self.launch_date,
+            "last days on sale": columns.delist_date,
+        }
+        check_columns("attributes", self.attributes, taken)
+        taken = {"ids": columns.id_col, "periods": columns.time_col}
+        check_columns("covariates", columns.covariates, taken)
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""
@@ -170,7 +191,7 @@ class Reader:
     def new_launches(
         self,
         new_items: pd.DataFrame,
-        panel: Panel,
+        history: History,
         encoder: Encoder,
         future: pd.DataFrame | None = None,
     ) -> Launches:
@@ -179,6 +200,7 @@ class Reader:
         Raises:
             TableError: The table is not in order, or an item is not launched after that.
         """
+        panel = history.panel
         clean = self.items(new_items, _NEW)
         dates = pd.DatetimeIndex(clean[self.launch_date])
         period = panel.grid.index(dates)
@@ -190,7 +212,7 @@ class Reader:
             vectors=encoder.encode(self.texts(clean).tolist()),
             period=period,
             standing=np.full(len(clean), panel.end, dtype=np.int64),
-            attributes=clean[list(self.attributes)],
+            attributes=as_known(clean, history.attributes, _NEW),
             first_share=panel.grid.first_share(dates),
             product=np.array(None) if products is None else products,
             plan=self._plan(future, ids, period, panel.grid),
@@ -234,6 +256,30 @@ class Reader:
         if observed.empty:
             return Sales.none(self.lives(clean, _NEW), grid, self.columns, _OBSERVED)
         return self.sieved(clean, observed, grid).clean()
+
+    def missing_plans(
+        self, rows: Launches, used: Bools, panel: Panel, future: pd.DataFrame | None
+    ) -> list[str]:
+        """Say which launches a plan does not reach, as `forecasting.data.plans` does.
+
+        Args:
+            rows: The launches; one may be there several times.
+            used: (rows,) whether a plan counts as it is.
+            panel: Has the periods.
+            future: The plan.
+        """
+        if not self.columns.covariates:
+            return []
+        once = np.sort(np.unique(rows.ids.astype(str), return_index=True)[1]).astype(np.int64)
+        return missing_plans(
+            rows[once],
+            used[once],
+            panel.grid,
+            future,
+            covariates=self.columns.covariates,
+            id_col=self.columns.id_col,
+            time_col=self.columns.time_col,
+        )
 
     def _refuse_launched(self, clean: pd.DataFrame, period: Ints, panel: Panel) -> None:
         late = np.flatnonzero((period == NEVER) | (period <= panel.end))

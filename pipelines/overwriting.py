@@ -1,4 +1,4 @@
-"""No job writes over what it reads: both are known, and compared, before any work begins.
+"""No job writes over what it reads, or where it cannot: that is known before any work begins.
 
 What a job reads is what its settings name (also what this verb leaves alone: an input of one job is
 not the result of another with the same settings) and what it is given beside them. Two paths are
@@ -8,6 +8,7 @@ one file where the file system says so: through links, hard links, and in other 
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ _OTHERS = {
 }
 
 _INDEX_URI = "index.uri"
+_TRIAL = b"\0" * 65_536  # written to see if there is room for anything
 _INDEX = "the index that this job reads"
 
 _Key = tuple[int, int] | Path
@@ -73,7 +75,7 @@ class Write:
 
 
 def refuse_overwriting(settings: Settings, *writes: Write | None, **reads: object) -> None:
-    """Refuses a job that would write over what it reads.
+    """Refuses a job that would write over what it reads, or where nothing can be written.
 
     Args:
         settings: They name tables, labels, index, encoder and databases, and know their own file.
@@ -83,7 +85,7 @@ def refuse_overwriting(settings: Settings, *writes: Write | None, **reads: objec
             saved, which other results must not get into, `labels` and `kept`, results of a run.
 
     Raises:
-        InputError: The first of what would be lost.
+        InputError: The first of what would be lost, or of what cannot be written.
     """
     read = [*_named(settings), *_given(reads)]
     for write in filter(None, writes):
@@ -95,6 +97,22 @@ def refuse_overwriting(settings: Settings, *writes: Write | None, **reads: objec
                         f"{write.in_words(file)} {relation} {one.what} ({one.path}); "
                         "choose another path"
                     )
+        _try(write)
+
+
+def _try(write: Write) -> None:
+    """Refuse a folder in which nothing can be written, or whose disk is full."""
+    folder = (write.path if write.names else write.path.parent).resolve()
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    if not there.is_dir():
+        raise InputError(f"{write.in_words(write.path)} {there} is a file, not a folder")
+    try:
+        with tempfile.TemporaryFile(dir=there) as trial:
+            trial.write(_TRIAL)
+            trial.flush()
+    except OSError as error:
+        problem = f"nothing can be written to {there}: {error.strerror}"
+        raise InputError(f"{write.in_words(write.path)} {problem}") from None
 
 
 def refuse_replacing(settings: Settings, *targets: DatabaseTable | None) -> None:

@@ -13,7 +13,7 @@ from retrieval.artifact import (
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
-from retrieval.encoding.cache import default_cache_dir as default_cache_dir
+from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
 from retrieval.encoding.reading import (
     Reading as Reading,
@@ -110,6 +110,7 @@ from retrieval.writing import UpsertCounts
 __all__ = [
     "ArtifactError",
     "Between",
+    "CacheWarning",
     "Encoder",
     "EncoderMismatchError",
     "IndexReplacedError",

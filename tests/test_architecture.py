@@ -27,6 +27,7 @@ PUBLIC_NAMES = {
     "retrieval": {
         "ArtifactError",
         "Between",
+        "CacheWarning",
         "Encoder",
         "EncoderMismatchError",
         "IndexReplacedError",

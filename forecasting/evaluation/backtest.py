@@ -16,6 +16,7 @@ from forecasting.evaluation.baselines import BASELINES, Case
 from forecasting.evaluation.cohorts import Cohort, make_cohorts
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import calibration, score, score_ages
+from forecasting.evaluation.order_costs import order_costs
 from forecasting.evaluation.plots import PLOTS, plot_result
 from forecasting.evaluation.slices import SLICES
 from forecasting.forecaster import LaunchForecaster
@@ -119,6 +120,42 @@ class BacktestResult:
         scores = score(self.totals, self.predictions, self.quantiles)
         return scores.join(
             paired_difference(self.totals, self.quantiles, FORECASTER, seed=seed, draws=draws)
+        )
+
+    def order_costs(
+        self,
+        overage_cost: float,
+        underage_cost: float,
+        *,
+        pack_size: float = 1.0,
+        seed: int = 0,
+        draws: int = 2000,
+    ) -> pd.DataFrame:
+        """Score in money the orders that each method's totals would have led to.
+
+        Args:
+            overage_cost: What a unit left over costs.
+            underage_cost: What a unit missing costs.
+            pack_size: Orders are rounded to multiples of it.
+            seed: Of the bootstrap.
+            draws: Of the bootstrap.
+
+        Returns:
+            Index method; the columns of `forecasting.evaluation.order_costs.order_costs`, which
+            says what each method orders.
+
+        Raises:
+            InputError: A cost or the pack size is not above 0.
+        """
+        return order_costs(
+            self.totals,
+            self.quantiles,
+            FORECASTER,
+            overage_cost=overage_cost,
+            underage_cost=underage_cost,
+            pack_size=pack_size,
+            seed=seed,
+            draws=draws,
         )
 
     def plot(self, kind: str = "comparison", ax: Axes | None = None) -> Axes:

@@ -19,6 +19,7 @@ from sklearn.decomposition import PCA
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Floats, Ints
+from forecasting.evaluation.past_launches import PastLaunches, chosen, typical_level
 from forecasting.features.analogues import Pool
 from forecasting.features.features import own_features
 from forecasting.forecaster import LaunchForecaster
@@ -33,6 +34,7 @@ _SHARED = 20  # neighbors by attributes
 # Of softmax weights over similarity: the best of 0.05 to 1 on Complete Journey at the cutoffs
 # before the demo's. Sharper weights follow too few items.
 _TEMPERATURE = 0.3
+_FLOOR = 0.05  # of the mean level
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,16 @@ class Case:
     def curves(self) -> Floats:
         """(items, horizon) launch curves as far as seen, NaN after."""
         return self.forecaster.history_.curves
+
+    @cached_property
+    def past(self) -> PastLaunches:
+        """Past launches, to see what a rule would have said of them."""
+        made = self.forecaster
+        history = made.history_
+        picked = chosen(history, made.launched_, made.training_)
+        rows = made.training_[picked]
+        items = made.launched_[picked]
+        return PastLaunches(rows, made._find(rows), items, history.curves[items])
 
     @cached_property
     def launched(self) -> Ints:
@@ -197,6 +209,38 @@ def incumbents_level(case: Case) -> Forecasts:
     return _filled(made, case.everything)
 
 
+def incumbents_rescaled(case: Case) -> Forecasts:
+    """Forecast like past launches, in units of what the most similar items on sale then sold.
+
+    A rule that a careful user has in a sheet: the recent level of the nearest items by text, as a
+    geometric mean, times what past launches sold over theirs. Without enough past launches, as the
+    incumbents' level.
+    """
+    made, past = case.forecaster, case.past
+    if not past.enough:
+        return incumbents_level(case)
+    history = made.history_
+    then, now = (
+        typical_level(history, pool, rows.standing, _TEMPERATURE)
+        for pool, rows in ((past.pools.incumbents, past.rows), (case.incumbents, case.rows))
+    )
+    floor = _FLOOR * then.mean() or 1.0  # of levels that cannot be divided by
+    then, now = then + floor, now + floor
+    weights = np.broadcast_to(then, (1, len(then)))
+
+    def spread(came: Floats) -> tuple[float, Floats]:
+        summed = weighted_summary((came / then)[None, :], weights, made.quantiles)
+        return float(came.sum() / then.sum()), summed[1][0]
+
+    ages = [spread(past.came[:, age]) for age in range(made.horizon)]
+    _, total = spread(past.totals)
+    return Forecasts(
+        now[:, None] * np.array([mean for mean, _ in ages]),
+        now[:, None, None] * np.stack([levels for _, levels in ages]),
+        now[:, None] * total,
+    )
+
+
 def without_neighbors(case: Case) -> Forecasts:
     """Forecast by the same model on attributes and text components, without analogues."""
     forecaster, training = case.forecaster, case.forecaster.training_
@@ -233,6 +277,7 @@ BASELINES: dict[str, Baseline] = {
     "attribute kNN": attribute_knn,
     "embedding kNN": embedding_knn,
     "incumbents' level": incumbents_level,
+    "incumbents, rescaled": incumbents_rescaled,
     "LightGBM without neighbors": without_neighbors,
 }
 

@@ -123,7 +123,7 @@ class Pools:
     siblings: Pool
     elsewhere: Pool | None
 
-    def __getitem__(self, rows: slice) -> Pools:
+    def __getitem__(self, rows: slice | Ints) -> Pools:
         """Return some of the rows."""
         return self.each(lambda pool: pool[rows])
 

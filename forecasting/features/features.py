@@ -17,8 +17,9 @@ import pandas as pd
 
 from forecasting.data.history import History, ratio
 from forecasting.data.launches import Launches
-from forecasting.data.panel import Floats, Ints
+from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.features.analogues import ELSEWHERE, AnalogueIndex, Pool, Pools
+from forecasting.features.imputation import DRAWS, imputed, lacking
 
 _NEAREST = (5, 20)
 _OLDEST = 52  # periods after which an incumbent is simply old
@@ -54,10 +55,20 @@ def own_features(history: History, rows: Launches) -> pd.DataFrame:
             out[name] = pd.Categorical(column.where(column.isin(known)), categories=known)
     for number in range(rows.plan.shape[2]):
         planned = rows.plan[:, :, number]
-        out[f"plan_{number}_first"] = planned[:, 0]
-        out[f"plan_{number}_mean"] = _row_mean(planned)
-        out[f"plan_{number}_highest"] = _highest(planned)
+        made = (planned[:, 0], _row_mean(planned), _highest(planned))
+        out = out.assign(**dict(zip(plan_features(number), made, strict=True)))
     return out
+
+
+def without_plan(features: pd.DataFrame, covariates: int) -> pd.DataFrame:
+    """Features without those of the plan of so many covariates."""
+    names = [name for number in range(covariates) for name in plan_features(number)]
+    return features.drop(columns=names)
+
+
+def plan_features(number: int) -> list[str]:
+    """Return the names of the features of one covariate."""
+    return [f"plan_{number}_{what}" for what in ("first", "mean", "highest")]
 
 
 def neighbor_features(
@@ -270,6 +281,20 @@ class FeatureMaker:
         pools = self.find(rows)
         if edit is not None:
             pools = edit(rows, pools)
+        return self._described(rows, pools)
+
+    def lacking(self, rows: Launches) -> Bools:
+        """(n,) whether launches lack attributes that past launches had."""
+        missing: Bools = np.any(lacking(self.history, rows.attributes), axis=1)
+        return missing
+
+    def imputed(self, described: Description, rows: Ints) -> Description:
+        """Describe some launches `DRAWS` times each, every time with other values they lack."""
+        again = np.repeat(rows, DRAWS)
+        whole = imputed(self.history, described.rows[rows], described.pools.launches[rows])
+        return self._described(whole, described.pools[again])
+
+    def _described(self, rows: Launches, pools: Pools) -> Description:
         parts = []
         for start in range(0, max(len(rows), 1), _BLOCK):  # no row is one empty block
             block = slice(start, start + _BLOCK)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,11 +12,13 @@ import pandas as pd
 from forecasting.checks import ForecastWarning
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
-from forecasting.data.panel import Ints
-from forecasting.features.features import Description, FeatureMaker
+from forecasting.data.panel import Bools, Floats, Ints
+from forecasting.data.plans import KnownPlans
+from forecasting.features.features import Description, FeatureMaker, without_plan
 from forecasting.forecasts import Forecasts
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
+from forecasting.models.mixture import mixed
 from forecasting.models.novelty import Novelty
 from forecasting.models.options import Method
 from forecasting.models.quantile_calibration import Calibration
@@ -30,6 +33,50 @@ class FewLaunchesWarning(ForecastWarning):
 
 
 @dataclass(frozen=True)
+class Unplanned:
+    """Who answers for launches whose plan is not known, as if there were no plans.
+
+    Attributes:
+        model: Trained on the same launches without their plans.
+        known: How much of their plans the others knew.
+    """
+
+    model: LaunchModel
+    known: KnownPlans
+
+    @classmethod
+    def learn(cls, model: LaunchModel, lessons: TrainingRows) -> Unplanned:
+        """Learn from the lessons without their plans.
+
+        Args:
+            model: To be trained.
+            lessons: With the plans.
+        """
+        covariates = lessons.plan.shape[2]
+        blind = replace(
+            lessons,
+            features=without_plan(lessons.features, covariates),
+            plan=lessons.plan[:, :, :0],
+        )
+        finished = np.isfinite(lessons.curves).all(axis=1)
+        model.elastic = ()
+        return cls(model.fit(blind), KnownPlans.learn(lessons.plan[finished]))
+
+    def predict(self, described: Description) -> Paths:
+        """Return the courses of launches, whatever is planned for them."""
+        return self.model.predict(
+            self.features(described),
+            described.scale,
+            described.rows.vectors,
+            described.rows.plan[:, :, :0],
+        )
+
+    def features(self, described: Description) -> pd.DataFrame:
+        """(n, f) features without those of plans."""
+        return without_plan(described.features, described.rows.plan.shape[2])
+
+
+@dataclass(frozen=True)
 class FittedForecaster:
     """A fitted state; nothing in it changes.
 
@@ -39,6 +86,7 @@ class FittedForecaster:
         model: Trained on them; None where there were too few, or votes were asked for.
         novelty: How unlike anything known past launches were.
         calibration: At which levels quantiles are read.
+        unplanned: Who answers where a plan is not known; None where plans are not learned from.
     """
 
     describer: FeatureMaker
@@ -46,6 +94,7 @@ class FittedForecaster:
     model: LaunchModel | None
     novelty: Novelty
     calibration: Calibration
+    unplanned: Unplanned | None = None
 
     @classmethod
     def learn(
@@ -63,8 +112,12 @@ class FittedForecaster:
         described = describer.describe(rows)
         level = np.full(len(history.panel.ids), np.nan)
         level[launched] = described.level
+        unplanned = None
         if model is not None:
-            model.fit(make_lessons(describer, launched, rows, described.features))
+            lessons = make_lessons(describer, launched, rows, described.features)
+            if lessons.plan.shape[2]:
+                unplanned = Unplanned.learn(copy.copy(model), lessons)
+            model.fit(lessons)
         plain = Calibration.none(describer.quantiles, history.horizon)
         return cls(
             describer=describer,
@@ -72,6 +125,7 @@ class FittedForecaster:
             model=model,
             novelty=Novelty.learn(described.pools.best_similarity),
             calibration=plain if model is None else model.calibration,
+            unplanned=unplanned,
         )
 
     @property
@@ -79,10 +133,21 @@ class FittedForecaster:
         """Who answers."""
         return "knn" if self.model is None else "lightgbm"
 
-    @property
-    def shock(self) -> float:
-        """Standard deviation of the logarithm of what launches of one period have in common."""
-        return 0.0 if self.model is None else self.model.shock
+    def planned(self, rows: Launches) -> Bools:
+        """(n,) whether plans of launches move their forecasts: they are known, and were learned."""
+        if self.unplanned is None:
+            return np.full(len(rows), self.model is not None and rows.plan.shape[2] > 0)
+        return self.unplanned.known.cover(rows.plan)
+
+    def shock_of(self, rows: Launches) -> float:
+        """Return the standard deviation of the logarithm of what launches have in common."""
+        if self.model is None:
+            return 0.0
+        if self.unplanned is None or self.planned(rows).all():
+            return self.model.shock
+        if not self.planned(rows).any():
+            return self.unplanned.model.shock
+        return max(self.model.shock, self.unplanned.model.shock)
 
     @property
     def reference(self) -> Ints:
@@ -104,8 +169,11 @@ class FittedForecaster:
         if self.model is None:
             paths = self.vote(described)
         else:
-            rows = described.rows
-            paths = self.model.predict(described.features, described.scale, rows.vectors, rows.plan)
+            paths = self._modeled(described)
+            lacking = np.flatnonzero(self.describer.lacking(described.rows))
+            if len(lacking):
+                copies = self._modeled(self.describer.imputed(described, lacking))
+                paths = mixed(paths, lacking, copies)
         novelty = self.novelty.of(described.pools.best_similarity)
         return self.novelty.widened(paths, novelty, len(self.reference))
 
@@ -113,9 +181,47 @@ class FittedForecaster:
         """Return the courses by the vote of the analogues alone."""
         return self.votes.predict(described.pools, described.scale, described.level)
 
-    def read(self, paths: Paths) -> Forecasts:
-        """Mean and quantiles of every age and of the total."""
-        return self.calibration.read(paths)
+    def read(self, paths: Paths, rows: Launches) -> Forecasts:
+        """Mean and quantiles of every age and of the total, from the courses of launches."""
+        if self.unplanned is None or self.planned(rows).all():
+            return self.calibration.read(paths)
+        unplanned = self.unplanned.model.calibration.read(paths)
+        if not self.planned(rows).any():
+            return unplanned
+        return self.calibration.read(paths).where(self.planned(rows), unplanned)
+
+    def contributions(self, described: Description) -> Floats:
+        """(n, f) what each feature adds to the logarithm of the level; there is a model."""
+        assert self.model is not None
+        added = self.model.contributions(described.features)
+        if self.unplanned is not None:
+            blind = self.unplanned.features(described)
+            instead = np.zeros_like(added)
+            instead[:, described.features.columns.isin(blind.columns)] = (
+                self.unplanned.model.contributions(blind)
+            )
+            added = np.where(self.planned(described.rows)[:, None], added, instead)
+        return added
+
+    def _modeled(self, described: Description) -> Paths:
+        """Return the courses by the models, each launch's by the one that suits its plan."""
+        assert self.model is not None
+        rows = described.rows
+        planned = self.planned(rows)
+        if self.unplanned is not None and not planned.any():
+            return self.unplanned.predict(described)
+        paths = self.model.predict(described.features, described.scale, rows.vectors, rows.plan)
+        if self.unplanned is None or planned.all():
+            return paths
+        # Both were trained on the same launches, so that their curves are the same.
+        blind, is_planned = self.unplanned.predict(described), planned[:, None]
+        return replace(
+            paths,
+            position=np.where(is_planned, paths.position, blind.position),
+            weight=np.where(is_planned, paths.weight, blind.weight),
+            factor=np.where(is_planned, paths.factor, blind.factor),
+            scale=np.where(is_planned, paths.scale, blind.scale),
+        )
 
 
 def make_lessons(

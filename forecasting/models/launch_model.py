@@ -11,8 +11,8 @@ models had not seen sold corrects the bias of the mean and calibrates the quanti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightgbm as lgb
@@ -21,9 +21,10 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.data.panel import Floats, Ints
+from forecasting.features.features import plan_features
 from forecasting.models.forest import LaunchForest, heaviest
 from forecasting.models.options import Similarity
-from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths, ranks
 
@@ -103,6 +104,9 @@ class LaunchModel:
         calibrate: Correct bias and quantiles by launches not seen.
         similarity: Which past launches a forecast's courses are taken from: ``"learned"`` by the
             forest, or ``"text"``.
+        monotone: Features by name with which the boosted trees may only rise (1) or fall (-1).
+        elastic: The same for each covariate of plans, whose elasticity is then learned; 0 where the
+            trees learn what it does.
     """
 
     def __init__(
@@ -114,6 +118,8 @@ class LaunchModel:
         recency: float | None = None,
         calibrate: bool = True,
         similarity: Similarity = "learned",
+        monotone: Mapping[str, int] = {},
+        elastic: Sequence[int] = (),
     ) -> None:
         self.quantiles = tuple(quantiles)
         self.seed = seed
@@ -121,18 +127,22 @@ class LaunchModel:
         self.recency = recency
         self.calibrate = calibrate
         self.similarity = similarity
+        self.monotone = dict(monotone)
+        self.elastic = tuple(elastic)
 
     def fit(self, lessons: TrainingRows) -> LaunchModel:
         """Learn from the launches that are over, and correct by those under way."""
         known = np.isfinite(lessons.curves)
         under_way = _taken(lessons, np.flatnonzero(known.any(axis=1) & ~known.all(axis=1)))
         lessons = _taken(lessons, np.flatnonzero(known.all(axis=1)))
+        lessons, under_way = self._seen(lessons), self._seen(under_way)
         sold = lessons.curves
         self.names = list(lessons.features.columns)
         self.counts = bool((sold == np.rint(sold)).all())
         self.items = lessons.items
         horizon = sold.shape[1]
         self.effect = PlanEffect.none(lessons.plan.shape[2])
+        self.elasticity = Elasticity.none(lessons.plan.shape[2])
         self.bias, self.shock = 1.0, 0.0
         self.calibration = Calibration.none(self.quantiles, horizon)
         self.trained = self._train(lessons, np.arange(len(sold)))
@@ -157,17 +167,34 @@ class LaunchModel:
             vectors: (n, d) unit vectors of the texts.
             plan: (n, horizon, c) covariates as planned.
         """
-        paths = self._paths(self.trained, _matrix(features), scale, vectors)
-        return self.effect.applied(paths.scaled(self.bias), plan)
+        matrix = _matrix(features.drop(columns=self._unseen(features)))
+        return self._planned(self._paths(self.trained, matrix, scale, vectors), plan)
 
     def contributions(self, features: pd.DataFrame) -> Floats:
         """(n, f) what each feature adds to the logarithm of the level."""
-        matrix = _matrix(features)
-        if not len(matrix):  # LightGBM divides by it
-            return matrix
+        parts = np.zeros(features.shape)
+        if not len(parts):  # LightGBM divides by it
+            return parts
+        unseen = self._unseen(features)
+        matrix = _matrix(features.drop(columns=unseen))
         added = np.asarray(self.trained.booster.predict(matrix, pred_contrib=True))
-        parts: Floats = added.reshape(len(matrix), -1)[:, :-1]
+        parts[:, ~features.columns.isin(unseen)] = added.reshape(len(matrix), -1)[:, :-1]
         return parts
+
+    def _planned(self, paths: Paths, plan: Floats) -> Paths:
+        """Move courses as plans do, and by the bias."""
+        moved = paths.scaled(self.bias * self.elasticity.levels(plan))
+        return self.effect.applied(moved, plan)
+
+    def _seen(self, lessons: TrainingRows) -> TrainingRows:
+        """Return the lessons without what the trees are not to see."""
+        features = lessons.features.drop(columns=self._unseen(lessons.features))
+        return replace(lessons, features=features)
+
+    def _unseen(self, features: pd.DataFrame) -> list[str]:
+        elastic = [number for number, sign in enumerate(self.elastic) if sign]
+        names = [name for number in elastic for name in plan_features(number)]
+        return [name for name in names if name in features.columns]
 
     # --- learning --------------------------------------------------------------------------------
 
@@ -183,6 +210,9 @@ class LaunchModel:
         parameters = {**_REPEATABLE, "seed": self.seed, "num_threads": self._threads(len(matrix))}
         total = curves.sum(axis=1)
         settings = {**parameters, **_BOOSTING}
+        if self.monotone:  # the forest's absolute error cannot be constrained
+            signs = [self.monotone.get(name, 0) for name in part.features.columns]
+            settings["monotone_constraints"] = signs
         if len(matrix) == 1:  # of which a part is nothing
             settings["bagging_fraction"] = 1.0
         label = total if total.any() else np.full_like(total, 1e-9)  # Tweedie refuses all zeros
@@ -212,19 +242,19 @@ class LaunchModel:
         sold = np.concatenate([part.curves for part, _ in folds])
         weight = np.concatenate([self._weight(part.passed) for part, _ in folds])
         expected = np.concatenate([paths.mean() for _, paths in folds])
-        self.effect = PlanEffect.learn(
-            np.concatenate([part.plan for part, _ in folds]), sold, expected
-        )
+        plan = np.concatenate([part.plan for part, _ in folds])
+        self.effect = PlanEffect.learn(plan, sold, expected)
+        if any(self.elastic):
+            total, hoped = sold.sum(axis=1), expected.sum(axis=1)
+            signs = np.array(self.elastic, dtype=np.int64)
+            self.elasticity = Elasticity.learn(plan, total, hoped, signs)
+            expected = expected * self.elasticity.levels(plan)[:, None]
         if not self.calibrate:
             return
-        hoped = float(weight @ expected.sum(axis=1))
-        came = float(weight @ sold.sum(axis=1))
-        bias = came / hoped if hoped > 0 and came > 0 else 1.0
+        said, came = float(weight @ expected.sum(axis=1)), float(weight @ sold.sum(axis=1))
+        bias = came / said if said > 0 and came > 0 else 1.0
         self.bias = float(np.clip(bias, 1 / _LARGEST_BIAS, _LARGEST_BIAS))
-        lain = [
-            _lain(self.effect.applied(paths.scaled(self.bias), part.plan), part.curves)
-            for part, paths in folds
-        ]
+        lain = [_lain(self._planned(paths, part.plan), part.curves) for part, paths in folds]
         total = tuple(np.concatenate([one[0][side] for one in lain]) for side in (0, 1))
         ages = tuple(np.concatenate([one[1][side] for one in lain]) for side in (0, 1))
         self.calibration = Calibration.learn(
@@ -234,7 +264,8 @@ class LaunchModel:
             (total[0], total[1]),
             (ages[0], ages[1]),
         )
-        self.shock = _shock(folds, self.bias)
+        moved = [(part, paths.scaled(self.elasticity.levels(part.plan))) for part, paths in folds]
+        self.shock = _shock(moved, self.bias)
 
     def _keep_up(self, under_way: TrainingRows) -> None:
         """Correct the bias by the launches under way, which came after all that was learned from.
@@ -247,7 +278,7 @@ class LaunchModel:
         paths = self._paths(
             self.trained, _matrix(under_way.features), under_way.scale, under_way.vectors
         )
-        expected = self.effect.applied(paths, under_way.plan).mean()
+        expected = self._planned(paths, under_way.plan).mean() / self.bias
         seen = np.isfinite(under_way.curves)
         hoped = expected[seen].sum()
         came = under_way.curves[seen].sum()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from forecasting.checks import check_above_zero, check_choice, check_whole
@@ -25,6 +25,9 @@ class ModelOptions:
             from how launches sold, or ``"text"``.
         recency: Periods after which a past launch counts half; None: they all count alike.
         calibrate: Correct the bias and calibrate the quantiles on launches not trained on.
+        monotone: Covariates and attributes that are numbers and move demand one way: 1 for up, -1
+            for down, such as ``{"price": -1}``. Of a covariate the elasticity is learned then: one
+            number for all launches, by half beyond the plans that were seen.
         max_lead: Largest number of unseen periods between the cutoff and a launch to prepare for.
 
     Raises:
@@ -36,6 +39,7 @@ class ModelOptions:
     similarity: Similarity = "learned"
     recency: float | None = 26.0
     calibrate: bool = True
+    monotone: Mapping[str, int] = field(default_factory=dict)
     max_lead: int = 3
 
     def __post_init__(self) -> None:
@@ -46,4 +50,7 @@ class ModelOptions:
         check_choice("similarity", self.similarity, get_args(Similarity))
         if self.recency is not None:
             check_above_zero("recency", self.recency)
+        for name, sign in self.monotone.items():
+            if sign not in (1, -1):
+                raise InputError(f"monotone: {name} must be 1 (up) or -1 (down), got {sign!r}")
         check_whole("max_lead", self.max_lead, 0)

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 import numpy.typing as npt
 
 from forecasting.data.history import History
+from forecasting.data.plans import KnownPlans
 from forecasting.features.analogues import AnalogueIndex
 from forecasting.features.features import FeatureMaker
-from forecasting.models.fitted import FittedForecaster
+from forecasting.models.fitted import FittedForecaster, Unplanned
 from forecasting.models.forest import LaunchForest
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
-from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
@@ -26,12 +27,22 @@ _ARRAYS = "engine.npz"
 _BOOSTER = "booster.txt"
 _FOREST = "forest.txt"
 _SETTINGS = ("pools", "k", "temperature", "recency", "quantiles")
-_OPTIONS = ("quantiles", "seed", "n_jobs", "recency", "calibrate", "similarity")
+_OPTIONS = (
+    "quantiles",
+    "seed",
+    "n_jobs",
+    "recency",
+    "calibrate",
+    "similarity",
+    "monotone",
+    "elastic",
+)
 _NUMBERS = ("temperature", "recency")
+_UNPLANNED = "unplanned_"
 _LEARNED = ("names", "counts", "bias", "shock")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect)
+_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans)
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class SavedEngine:
         model: Trained on them, or None.
         novelty: How unlike anything known past launches were.
         calibration: At which levels quantiles are read.
+        unplanned: Who answers where a plan is not known, or None.
     """
 
     settings: dict[str, Any]
@@ -51,6 +63,7 @@ class SavedEngine:
     model: LaunchModel | None
     novelty: Novelty
     calibration: Calibration
+    unplanned: Unplanned | None
 
     def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
         """Return the engine, ready to answer."""
@@ -60,6 +73,7 @@ class SavedEngine:
             model=self.model,
             novelty=self.novelty,
             calibration=self.calibration,
+            unplanned=self.unplanned,
         )
 
 
@@ -72,23 +86,17 @@ def engine_files(engine: FittedForecaster) -> dict[str, Any]:
     }
     document = {"settings": {name: getattr(engine.describer, name) for name in _SETTINGS}}
     files: dict[str, Any] = {}
-    model = engine.model
-    if model is not None:
-        document["options"] = {name: getattr(model, name) for name in _OPTIONS}
-        document["learned"] = {name: getattr(model, name) for name in _LEARNED}
-        trained = model.trained
-        arrays |= {
-            "model.items": model.items,
-            "model.curves": trained.curves,
-            "model.vectors": trained.vectors,
-            "model.weight": trained.weight,
-            **_arrays_of("effect", model.effect),
-        }
-        files[_BOOSTER] = trained.booster.model_to_string()
-        if trained.forest is not None:
-            files[_FOREST] = trained.forest.booster.model_to_string()
-            arrays |= {"forest.leaves": trained.forest.leaves}
-            arrays |= {"forest.weight": trained.forest.weight}
+    models = {"": engine.model}
+    if engine.unplanned is not None:
+        models[_UNPLANNED] = engine.unplanned.model
+        arrays |= _arrays_of(_UNPLANNED + "calibration", engine.unplanned.model.calibration)
+        arrays |= _arrays_of(_UNPLANNED + "known", engine.unplanned.known)
+    for kind, model in models.items():
+        if model is not None:
+            document[kind + "options"] = {name: getattr(model, name) for name in _OPTIONS}
+            document[kind + "learned"] = {name: getattr(model, name) for name in _LEARNED}
+            arrays |= _model_arrays(kind, model)
+            files |= _model_texts(kind, model)
     return {_DOCUMENT: json_ready(document), _ARRAYS: arrays, **files}
 
 
@@ -101,29 +109,18 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         LightGBMError: A model is none of LightGBM's.
     """
     document, arrays = artifact.json(_DOCUMENT), artifact.arrays(_ARRAYS)
-    calibration = _from_arrays(Calibration, "calibration", arrays)
-    model = None
-    if "options" in document:
-        model = LaunchModel(**read_settings(document["options"]))
-        for name in _LEARNED:
-            setattr(model, name, document["learned"][name])
-        model.items = arrays["model.items"]
-        model.effect = _from_arrays(PlanEffect, "effect", arrays)
-        model.calibration = calibration
-        model.trained = Trained(
-            forest=_read_forest(artifact, arrays),
-            booster=read_booster(artifact.text(_BOOSTER)),
-            curves=arrays["model.curves"],
-            vectors=arrays["model.vectors"],
-            weight=arrays["model.weight"],
-        )
     settings = read_settings(document["settings"])
+    unplanned = _read_model(_UNPLANNED, artifact, document, arrays)
+    known = None
+    if unplanned is not None:
+        known = Unplanned(unplanned, _from_arrays(KnownPlans, _UNPLANNED + "known", arrays))
     return SavedEngine(
         settings={name: settings[name] for name in _SETTINGS},
         votes=LaunchVotes(history, arrays["votes.level"]),
-        model=model,
+        model=_read_model("", artifact, document, arrays),
         novelty=Novelty(arrays["novelty.known"]),
-        calibration=calibration,
+        calibration=_from_arrays(Calibration, "calibration", arrays),
+        unplanned=known,
     )
 
 
@@ -137,14 +134,61 @@ def read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def _read_forest(artifact: Artifact, arrays: Arrays) -> LaunchForest | None:
-    if "forest.leaves" not in arrays:
+def _model_arrays(kind: str, model: LaunchModel) -> dict[str, npt.NDArray[Any]]:
+    trained = model.trained
+    arrays: dict[str, npt.NDArray[Any]] = {
+        f"{kind}model.items": model.items,
+        f"{kind}model.curves": trained.curves,
+        f"{kind}model.vectors": trained.vectors,
+        f"{kind}model.weight": trained.weight,
+        **_arrays_of(kind + "effect", model.effect),
+        **_arrays_of(kind + "elasticity", model.elasticity),
+    }
+    if trained.forest is not None:
+        arrays[kind + "forest.leaves"] = trained.forest.leaves
+        arrays[kind + "forest.weight"] = trained.forest.weight
+    return arrays
+
+
+def _model_texts(kind: str, model: LaunchModel) -> dict[str, str]:
+    trees = {_BOOSTER: model.trained.booster}
+    if model.trained.forest is not None:
+        trees[_FOREST] = model.trained.forest.booster
+    return {kind + name: booster.model_to_string() for name, booster in trees.items()}
+
+
+def _read_model(
+    kind: str, artifact: Artifact, document: Mapping[str, Any], arrays: Arrays
+) -> LaunchModel | None:
+    if kind + "options" not in document:
         return None
-    booster = read_booster(artifact.text(_FOREST))
-    return LaunchForest(booster, arrays["forest.leaves"], arrays["forest.weight"])
+    model = LaunchModel(**read_settings(document[kind + "options"]))
+    for name in _LEARNED:
+        setattr(model, name, document[kind + "learned"][name])
+    model.items = arrays[kind + "model.items"]
+    model.effect = _from_arrays(PlanEffect, kind + "effect", arrays)
+    model.elasticity = _from_arrays(Elasticity, kind + "elasticity", arrays)
+    model.calibration = _from_arrays(Calibration, kind + "calibration", arrays)
+    forest = None
+    if kind + "forest.leaves" in arrays:
+        forest = LaunchForest(
+            read_booster(artifact.text(kind + _FOREST)),
+            arrays[kind + "forest.leaves"],
+            arrays[kind + "forest.weight"],
+        )
+    model.trained = Trained(
+        forest=forest,
+        booster=read_booster(artifact.text(kind + _BOOSTER)),
+        curves=arrays[kind + "model.curves"],
+        vectors=arrays[kind + "model.vectors"],
+        weight=arrays[kind + "model.weight"],
+    )
+    return model
 
 
-def _arrays_of(name: str, part: Calibration | PlanEffect) -> dict[str, npt.NDArray[Any]]:
+def _arrays_of(
+    name: str, part: Calibration | PlanEffect | Elasticity | KnownPlans
+) -> dict[str, npt.NDArray[Any]]:
     return {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
 
 

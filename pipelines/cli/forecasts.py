@@ -32,6 +32,8 @@ from pipelines.cli.runner import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pipelines.config.settings import Settings
+
 _ItemsArgument = Annotated[
     Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
 ]
@@ -72,6 +74,34 @@ class _ForecasterOptions:
             "method": self.method,
             "text": self.text_cols,
             "attributes": self.attribute_cols,
+        }
+
+
+@dataclass(frozen=True)
+class _OrderOptions:
+    """What orders of the new items cost, and where they are written."""
+
+    orders: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="How much to order of each, as a table.")
+    ] = None
+    overage_cost: Annotated[
+        str | None, typer.Option(metavar="NUMBER|COL", help="Of orders: cost of a unit left over.")
+    ] = None
+    underage_cost: Annotated[
+        str | None, typer.Option(metavar="NUMBER|COL", help="Of orders: cost of a unit missing.")
+    ] = None
+    service_level: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER|COL", help="Instead: probability to have enough."),
+    ] = None
+
+    @property
+    def section(self) -> dict[str, object]:
+        """What was given of the costs, as settings."""
+        return {
+            "overage_cost": self.overage_cost,
+            "underage_cost": self.underage_cost,
+            "service_level": self.service_level,
         }
 
 
@@ -116,6 +146,7 @@ def forecast(
     config: ConfigOption = None,
     *,
     forecaster: _ForecasterOptions,
+    ordering: _OrderOptions,
     engine: EngineOption = None,
     bad_rows: BadRowsOptions,
     out: OutOption = None,
@@ -124,7 +155,7 @@ def forecast(
     """Forecast the launch curves of new items from their analogues' sales."""
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.forecasts import forecast_launches
-    from pipelines.reports.terminal import make_console, show_forecasts
+    from pipelines.reports.terminal import make_console, show_forecasts, show_orders
 
     if model is not None:
         _refuse_flags({**forecaster.columns, **forecaster.section})
@@ -132,13 +163,16 @@ def forecast(
         config,
         items=forecaster.columns,
         forecast=forecaster.section,
+        orders=ordering.section,
         bad_rows=bad_rows.section,
         engine={"kind": engine},
     )
+    _require_costs(settings, ordering.orders)
     bad = Quarantine.of(settings, "forecast", out and out.parent)
     given = {"items": items, "sales": sales, "new_items": new, "future": future}
     more = {"observed": observed, "model": model, "save": save}
     target = check_table_out(settings, out, out_table, **given, **more)
+    check_table_out(settings, ordering.orders, None, **given, **more)
     made = forecast_launches(
         settings,
         settings.items.at(items),
@@ -153,8 +187,12 @@ def forecast(
         quarantine=bad,
     )
     show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+    if made.orders is not None:
+        show_orders(make_console(), made.orders)
     show_quarantine(bad)
     write_result(made.totals if totals else made.curves, out, target)
+    if made.orders is not None:
+        write_result(made.orders, ordering.orders)
     if save is not None:
         typer.echo(f"forecaster saved to {save}/")
 
@@ -191,7 +229,7 @@ def backtest(
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.forecasts import backtest_job
     from pipelines.reports.backtest import FILES, show_backtest, write_backtest
-    from pipelines.reports.terminal import make_console
+    from pipelines.reports.terminal import make_console, show_order_costs
 
     check_folder(out)
     settings = settings_of(
@@ -215,6 +253,10 @@ def backtest(
         quarantine=bad,
     )
     show_backtest(make_console(), result)
+    costs = settings.orders
+    if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
+        paid = result.order_costs(costs.overage_cost, costs.underage_cost)
+        show_order_costs(make_console(), paid)
     show_quarantine(bad)
     if out is not None:
         write_backtest(result, settings, out, items=items, sales=sales)
@@ -226,6 +268,17 @@ def _parsed_dates(option: str, text: str | None) -> "list[pd.Timestamp] | None":
         return None
     dates = [parsed_date(option, part.strip()) for part in text.split(",")]
     return [date for date in dates if date is not None]
+
+
+def _require_costs(settings: "Settings", orders: Path | None) -> None:
+    """Refuse to write orders of which nobody said what they cost."""
+    if orders is not None and not settings.orders.asked:
+        from retrieval import InputError
+
+        raise InputError(
+            "--orders: say what a unit left over and one missing cost, --overage-cost and "
+            "--underage-cost, or --service-level; or in the config's section orders"
+        )
 
 
 def _refuse_flags(flags: dict[str, object]) -> None:

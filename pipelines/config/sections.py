@@ -54,6 +54,21 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"{name!r} is named twice")
+    return names
+
+
+def _amount(value: object) -> object:
+    """Read a number, from an environment variable too; another text is a column."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def _parse_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
@@ -88,7 +103,10 @@ def _listed(value: object) -> object:
     return _split(value) if isinstance(value, str | list | tuple) else [value]
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Amount = Annotated[float | str, BeforeValidator(_amount)]
+"""A number, or the column that has each item's."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_distinct)]
 """Column names: a list, or one comma-separated string."""
 
 _Part = TypeVar("_Part", SalesRules, ModelOptions)
@@ -108,11 +126,6 @@ def _check_encoding(value: str) -> str:
         codecs.lookup(value)
     except LookupError:
         raise ValueError("no such encoding; known ones are utf-8, cp1252, latin-1") from None
-    return value
-
-
-def _check_freq(value: str) -> str:
-    check_freq(value)  # its InputError is a ValueError
     return value
 
 
@@ -451,7 +464,7 @@ class ForecastSettings(_Section):
     for its age; `n_jobs` null: as many threads as the data is worth.
     """
 
-    freq: Annotated[str, AfterValidator(_check_freq)] = DEFAULTS.freq
+    freq: Annotated[str, AfterValidator(check_freq)] = DEFAULTS.freq
     horizon: PositiveInt = DEFAULTS.horizon
     quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = DEFAULTS.quantiles
     text: Names | None = None
@@ -464,6 +477,7 @@ class ForecastSettings(_Section):
     similarity: Similarity = ModelOptions.similarity
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
+    monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = {}
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = DEFAULTS.seed
     n_jobs: PositiveInt | None = DEFAULTS.n_jobs
@@ -472,6 +486,35 @@ class ForecastSettings(_Section):
     def options(self) -> ModelOptions:
         """What the models learn from, and how."""
         return _part_of(self, ModelOptions)
+
+
+class OrderSettings(_Section):
+    """What orders of new items cost; `forecasting.LaunchForecaster.order_quantity` has the meaning.
+
+    Amounts are numbers, or columns of the item table. Costs, or `service_level`, ask for orders.
+    """
+
+    overage_cost: Amount | None = None
+    underage_cost: Amount | None = None
+    service_level: Amount | None = None
+    lead_time: PositiveInt | None = None
+    pack_size: Amount = 1.0
+    minimum: Amount = 0.0
+    unit_cost: Amount | None = None
+    budget: Annotated[float | dict[str, float] | None, BeforeValidator(_parse_mapping)] = None
+    by: str | None = None
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """Return the arguments of ``order_quantity``; none where no order is asked for."""
+        costs = (self.overage_cost, self.underage_cost, self.service_level)
+        return {} if costs == (None, None, None) else self.model_dump()
+
+    @property
+    def columns(self) -> dict[str, Literal["number", "string"]]:
+        """What the item table has to hold besides, where orders are asked for."""
+        named = {key: value for key, value in self.asked.items() if isinstance(value, str)}
+        return {value: "string" if key == "by" else "number" for key, value in named.items()}
 
 
 class BacktestSettings(_Section):

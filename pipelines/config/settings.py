@@ -38,6 +38,7 @@ from pipelines.config.sections import (
     IndexSettings,
     ItemsSettings,
     NewItemsSettings,
+    OrderSettings,
     RunSettings,
     SalesSettings,
     SinkSettings,
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     classify: ClassifySettings = ClassifySettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     forecast: ForecastSettings = ForecastSettings()
+    orders: OrderSettings = OrderSettings()
     backtest: BacktestSettings = BacktestSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()

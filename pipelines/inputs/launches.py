@@ -12,7 +12,7 @@ zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -49,14 +49,18 @@ class LaunchTables:
     Attributes:
         forecaster: It need not be fitted, unless a method says so.
         categories: Attributes that are categories, whatever they look like.
+        more: What the table of new items holds besides, for orders.
+        are_named: Whether new items are a table of their own; else they are among the items.
     """
 
     forecaster: LaunchForecaster
     categories: Collection[str] = ()
+    more: Mapping[str, Kind] = field(default_factory=dict)
+    are_named: bool = False
 
     def items(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Read the items to learn from; in all methods, `skip`: positions of rows to leave out."""
-        return self._items(source, {}, skip)
+        return self._items(source, {}, skip, {} if self.are_named else self.more)
 
     def sales(self, source: TableInput, skip: Collection[int] = ()) -> pd.DataFrame:
         """Return a panel of sales."""
@@ -75,8 +79,6 @@ class LaunchTables:
         """
         columns = self.forecaster.columns
         if source is None:
-            if columns.covariates:
-                _log.warning("no table of plans", covariates=list(columns.covariates))
             return None
         if not columns.covariates:
             name = name_of(source, "future")
@@ -115,10 +117,14 @@ class LaunchTables:
         kinds: dict[str, Kind] = {
             name: "number" if name in numeric else "string" for name in attributes
         }
-        return self._items(source, kinds, skip)
+        return self._items(source, kinds, skip, self.more)
 
     def _items(
-        self, source: TableInput, known: dict[str, Kind], skip: Collection[int]
+        self,
+        source: TableInput,
+        known: dict[str, Kind],
+        skip: Collection[int],
+        more: Mapping[str, Kind],
     ) -> pd.DataFrame:
         made = self.forecaster
         columns = ItemsSettings(
@@ -133,6 +139,8 @@ class LaunchTables:
             kinds.setdefault(made.columns.elsewhere, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
+        for name, kind in more.items():
+            kinds.setdefault(name, kind)
         return read_input(source, kinds, made.item_id, skip=skip)
 
     def _launching_from(self, first: pd.Timestamp, items: pd.DataFrame) -> pd.DataFrame:

@@ -47,11 +47,13 @@ class LaunchForecasts:
         curves: The forecasts table, a row per item and age.
         totals: As `forecasting.LaunchForecaster.predict_total` gives them, a row per item.
         remarks: What whoever reads them should know.
+        orders: As `forecasting.LaunchForecaster.order_quantity` gives them, where asked for.
     """
 
     curves: pd.DataFrame
     totals: pd.DataFrame
     remarks: tuple[str, ...]
+    orders: pd.DataFrame | None = None
 
 
 def forecast_launches(
@@ -100,7 +102,12 @@ def forecast_launches(
     items = items if items is not None else settings.items.source
     future = future if future is not None else settings.future.source
     with _forecaster(settings, model) as forecaster:
-        tables = LaunchTables(forecaster, settings.items.categories)
+        tables = LaunchTables(
+            forecaster,
+            settings.items.categories,
+            settings.orders.columns,
+            are_named=new is not None,
+        )
         screened = ScreenedLaunches(tables, quarantine)
         known = sold = None
         if model is None or new is None:
@@ -134,7 +141,10 @@ def forecast_launches(
             curves, totals = predict(
                 coming, observed=seen, observed_until=observed_until, future=plan
             )
-        return LaunchForecasts(curves, totals, (*remarks, *more))
+            terms, orders = settings.orders.asked, None
+            if terms:
+                orders = forecaster.order_quantity(coming, future=plan, **terms)
+        return LaunchForecasts(curves, totals, (*remarks, *more), orders)
 
 
 def backtest_job(
@@ -202,7 +212,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
     if items.launch_date is None:
         hint = "set items.launch_date in the config, or give --launch-date-col"
         raise InputError(f"no column of launch dates: {hint}")
-    return LaunchForecaster(
+    forecaster = LaunchForecaster(
         index=index,
         encoder=make_encoder(settings) if index is None else None,
         freq=options.freq,
@@ -220,6 +230,8 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         seed=options.seed,
         n_jobs=options.n_jobs,
     )
+    forecaster.check()
+    return forecaster
 
 
 def _columns(settings: Settings) -> Columns:

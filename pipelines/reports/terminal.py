@@ -187,6 +187,29 @@ def show_forecasts(
         console.print(f"[yellow]![/] {escape(remark)}")
 
 
+def show_orders(console: Console, orders: pd.DataFrame) -> None:
+    """Print how much is ordered in all and what it costs, beside who orders the mean."""
+    quantity, naive = orders["quantity"].sum(), orders["naive_quantity"].sum()
+    cost, naive_cost = orders["cost"].sum(), orders["naive_cost"].sum()
+    console.print(
+        f"orders: {quantity:,.0f} units of {len(orders):,} items, expected to cost {cost:,.2f}; "
+        f"who orders the mean orders {naive:,.0f} units, at {naive_cost:,.2f}"
+    )
+
+
+def show_order_costs(console: Console, costs: pd.DataFrame) -> None:
+    """Print what orders by every method would have cost, as `BacktestResult.order_costs` has it."""
+    columns = ["method", "cost", "of its mean", "more than ours", "95 % interval", "verdict"]
+    table = _table("what orders would have cost", columns)
+    for method, row in costs.iterrows():
+        more = ["", "", ""]
+        if not math.isnan(row["low"]):
+            interval = f"{row['low']:,.0f} to {row['high']:,.0f}"
+            more = [f"{row['difference']:,.0f}", interval, str(row["verdict"])]
+        table.add_row(*_cells([method, f"{row['cost']:,.0f}", f"{row['naive_cost']:,.0f}", *more]))
+    console.print(table)
+
+
 def _forecasts_in_short(curves: pd.DataFrame, totals: pd.DataFrame) -> str:
     """How many items, from when, by what, and how much in all."""
     seen = ", ".join(str(pd.Timestamp(cutoff).date()) for cutoff in curves["cutoff"].unique())

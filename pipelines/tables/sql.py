@@ -7,6 +7,7 @@ the table stay. Where the columns have changed, the table is made anew in the sa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -244,6 +245,7 @@ def fetch(query: SqlQuery) -> pa.Table:
         with connected(query.url, str(query)) as connection:
             result = _execute(connection.execution_options(stream_results=True), query)
             names = list(result.keys())
+            _refuse_repeats(query, names)
             parts = [_part(names, rows) for rows in result.partitions(_ROWS_FETCHED)]
             return joined(parts or [_part(names, [])])
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -263,3 +265,12 @@ def _execute(connection: sa.Connection, query: SqlQuery) -> sa.CursorResult[Any]
 def _part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
     return to_table(names, columns)
+
+
+def _refuse_repeats(query: SqlQuery, names: Sequence[str]) -> None:
+    """Refuse a query that calls two columns alike."""
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise TableError(
+            f"{query}: column {repeated[0]} is there more than once; name one of them AS something"
+        )

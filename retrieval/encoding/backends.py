@@ -222,10 +222,10 @@ def _openvino_backend(
     if graph is None:
         graph = _convert(model)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            place = kept or Path(folder) / "model"
-            _keep(graph, place)
+            places = [Path(folder) / "model"] if kept is None else [kept, Path(folder) / "model"]
+            saved = next((place for place in places if _keep(graph, place)), None)
             # As every other run reads it: saving changes the last digits of its vectors.
-            graph = _read(place) or graph
+            graph = (None if saved is None else _read(saved)) or graph
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": openvino.Type.bf16
@@ -287,17 +287,21 @@ def _read(kept: Path) -> Any | None:
         return None
 
 
-def _keep(graph: Any, kept: Path) -> None:
-    """Save a converted model: a folder that appears whole or not at all."""
+def _keep(graph: Any, kept: Path) -> bool:
+    """Save a converted model: a folder that appears whole or not at all; say whether it could."""
     import openvino
 
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as folder:
-        openvino.save_model(graph, Path(folder) / _GRAPH, compress_to_fp16=False)
-        shutil.rmtree(kept, ignore_errors=True)
-        # Another process may have been quicker; its model is the same.
-        with contextlib.suppress(OSError):
-            Path(folder).rename(kept)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent, ignore_cleanup_errors=True) as folder:
+            openvino.save_model(graph, Path(folder) / _GRAPH, compress_to_fp16=False)
+            shutil.rmtree(kept, ignore_errors=True)
+            # Another process may have been quicker; its model is the same.
+            with contextlib.suppress(OSError):
+                Path(folder).rename(kept)
+    except (OSError, RuntimeError):  # the disk is full, or may not be written
+        return False
+    return True
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

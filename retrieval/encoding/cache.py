@@ -26,6 +26,14 @@ def default_cache_dir() -> Path:
     return Path(os.environ.get("LIKEWISE_CACHE_DIR") or platformdirs.user_cache_dir("likewise"))
 
 
+class CacheWarning(UserWarning):
+    """Vectors cannot be kept on disk: they are made, and made again by whoever asks again."""
+
+
+class CacheUnusableError(LikewiseError):
+    """The cache's disk is full, or may not be written or read; what it holds is not at fault."""
+
+
 class VectorCache:
     """A content-hash cache of vectors: one SQLite file for each encoder identity.
 
@@ -89,7 +97,9 @@ class VectorCache:
                     " (key BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
                 )
                 yield connection
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise CacheUnusableError(f"{self.path}: {error}") from error
+        except sqlite3.Error as error:
             raise LikewiseError(
                 f"the vector cache {self.path} cannot be used ({error}); "
                 "delete the file or set LIKEWISE_CACHE_DIR"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +23,13 @@ from retrieval.encoding.backends import (
     resolve_backend,
     resolve_precision,
 )
-from retrieval.encoding.cache import UNMARKED, VectorCache, default_cache_dir
+from retrieval.encoding.cache import (
+    UNMARKED,
+    CacheUnusableError,
+    CacheWarning,
+    VectorCache,
+    default_cache_dir,
+)
 from retrieval.encoding.reading import Reading
 from retrieval.encoding.tokens import Measures
 from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
@@ -145,8 +153,7 @@ class Encoder:
             some = [unique[one] for one in unmarked.tolist()]
             with self._lock:
                 marks[unmarked] = _marks(self._backend().measure(some))
-            if self._cache is not None:
-                self._cache.write(some, vectors[unmarked], marks[unmarked])
+            self._keep(some, vectors[unmarked], marks[unmarked])
         marks = marks[inverse]
         return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
 
@@ -156,7 +163,9 @@ class Encoder:
         """Fill in what is known on disk; return the positions still to embed."""
         if self._cache is None:
             return list(range(len(unique)))
-        known = self._cache.read(unique)
+        known: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
+        with self._sparing_the_work():
+            known = self._cache.read(unique)
         for position, (vector, mark) in known.items():
             vectors[position], marks[position] = vector, mark
         return [position for position in range(len(unique)) if position not in known]
@@ -189,9 +198,32 @@ class Encoder:
                         else:
                             vectors[batch] = backend.encode([unique[one] for one in batch])
                     bar.update(len(batch))
-                if self._cache is not None:
-                    some = [unique[position] for position in chunk]
-                    self._cache.write(some, vectors[chunk], marks[chunk])
+                some = [unique[position] for position in chunk]
+                self._keep(some, vectors[chunk], marks[chunk])
+
+    def _keep(
+        self,
+        texts: list[str],
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
+    ) -> None:
+        with self._sparing_the_work():
+            if self._cache is not None:
+                self._cache.write(texts, vectors, marks)
+
+    @contextmanager
+    def _sparing_the_work(self) -> Iterator[None]:
+        """Go on without the cache where it cannot be used: it only saves time."""
+        try:
+            yield
+        except CacheUnusableError as error:
+            self._cache = None
+            warnings.warn(
+                f"vectors are not kept: {error}; free the disk, set LIKEWISE_CACHE_DIR, or switch "
+                "the cache off",
+                CacheWarning,
+                stacklevel=2,
+            )
 
     def _backend(self) -> Backend:
         with self._lock:

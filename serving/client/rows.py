@@ -123,6 +123,7 @@ def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "mean": one["total"]["mean"],
                 **one["total"]["quantiles"],
                 **{name: one[name] for name in ("novelty", "novel", "method")},
+                **({} if one["planned"] is None else {"planned": one["planned"]}),
             }
             for one in found
         ]

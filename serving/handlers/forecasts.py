@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from forecasting import LaunchForecaster, plan_array, quantile_names
+from forecasting import LaunchForecaster, plan_array, quantile_names, telling
 from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
 from serving.problems import ApiError, unfit
 from serving.runtime.tenants import Tenant
-from serving.schemas.forecasts import ExplainForecast, Forecast, Launch, Plan
+from serving.schemas.forecasts import ExplainForecast, Forecast, Launch, Orders, Plan
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,30 @@ class ExplainForecastCall(_LaunchCall):
         return ExplainForecastCall, id(self.tenant)
 
 
-def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
+@dataclass(frozen=True)
+class OrdersCall(_LaunchCall):
+    """Launches to order."""
+
+    request: Orders
+
+    @property
+    def group(self) -> Hashable:
+        """Budgets are of one call, so it goes alone."""
+        return OrdersCall, id(self)
+
+
+_NAMES = ("unique_id", "group")
+_AMOUNTS = (
+    "overage_cost",
+    "underage_cost",
+    "service_level",
+    "pack_size",
+    "minimum",
+    "unit_cost",
+)
+
+
+def check_launches(request: Forecast | ExplainForecast | Orders, tenant: Tenant) -> None:
     """Refuse, before they wait, launches that cannot be forecast.
 
     Raises:
@@ -84,8 +107,15 @@ def check_launches(request: Forecast | ExplainForecast, tenant: Tenant) -> None:
         _check_own(request, "future")
         if request.observed is None and request.observed_until is not None:
             raise unfit("/observed_until", "goes with observed, be that empty")
-        if request.future is not None:
-            _check_plans(request, forecaster)
+    if isinstance(request, Orders):
+        _check_own(request, "future")
+        for name in (*_AMOUNTS, "groups"):
+            told = getattr(request, name)
+            for one in request.items if isinstance(told, dict) else ():
+                if one.item_id not in told:
+                    raise unfit(f"/{name}", f"has none for {one.item_id!r}")
+    if not isinstance(request, ExplainForecast) and request.future is not None:
+        _check_plans(request, forecaster)
 
 
 def settled(request: Forecast, tenant: Tenant) -> Forecast:
@@ -124,7 +154,7 @@ def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
     tenant, forecaster, first = calls[0].tenant, _forecaster(calls[0].tenant), calls[0].request
     items: list[Launch] = [one for call in calls for one in call.request.items]
     plans = [one for call in calls for one in call.request.future or ()]
-    with tenant.metrics.engine("forecast"):
+    with tenant.metrics.engine("forecast"), telling():
         curves, totals = forecaster.predict_both(
             _table(forecaster, items),
             observed=_observed(forecaster, first),
@@ -134,6 +164,40 @@ def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
     names = quantile_names(forecaster.quantiles)
     results = _forecasts(curves, totals, names, forecaster.horizon)
     tenant.metrics.answered("forecast", len(results), sum(one["novel"] for one in results))
+    return _shared_out(calls, results)
+
+
+def order(calls: Sequence[OrdersCall]) -> list[dict[str, Any]]:
+    """Say how much to order of the launches of a call, which is alone in its group."""
+    (call,) = calls
+    forecaster, request = _forecaster(call.tenant), call.request
+    table = _table(forecaster, request.items)
+    ids = [one.item_id for one in request.items]
+    terms: dict[str, Any] = {"budget": request.budget, "lead_time": request.lead_time}
+    for name in _AMOUNTS:
+        told = getattr(request, name)
+        terms[name] = told
+        if isinstance(told, dict):
+            terms[name] = f"{name} by item_id"
+            table[terms[name]] = [told[one] for one in ids]
+    if request.groups is not None:
+        terms["by"] = "group by item_id"
+        table[terms["by"]] = [request.groups[one] for one in ids]
+    future = None if request.future is None else _future(forecaster, request.future)
+    with call.tenant.metrics.engine("forecast"), telling():
+        orders = forecaster.order_quantity(table, future=future, **terms)
+    results = [
+        {
+            **{
+                str(name): value
+                for name, value in one.items()
+                if name not in ("unique_id", "group")
+            },
+            "item_id": one["unique_id"],
+            "cutoff": one["cutoff"].date(),
+        }
+        for one in orders.to_dict("records")
+    ]
     return _shared_out(calls, results)
 
 
@@ -225,7 +289,7 @@ def _future(forecaster: LaunchForecaster, plans: Sequence[Plan]) -> pd.DataFrame
     )
 
 
-def _check_own(request: Forecast, name: str) -> None:
+def _check_own(request: Forecast | Orders, name: str) -> None:
     """Refuse sales and plans of items that are not asked about."""
     asked = {one.item_id for one in request.items}
     for row, one in enumerate(getattr(request, name) or ()):
@@ -233,13 +297,23 @@ def _check_own(request: Forecast, name: str) -> None:
             raise unfit(f"/{name}/{row}/item_id", f"{one.item_id!r} is not among the items")
 
 
-def _check_plans(request: Forecast, forecaster: LaunchForecaster) -> None:
+def _check_plans(request: Forecast | Orders, forecaster: LaunchForecaster) -> None:
     if not forecaster.columns.covariates:
         raise unfit("/future", "the forecaster was made without covariates")
     for row, one in enumerate(request.future or ()):
         if set(one.values) != set(forecaster.columns.covariates):
             there = ", ".join(forecaster.columns.covariates)
             raise unfit(f"/future/{row}/values", f"holds exactly: {there}")
+    grid, horizon = forecaster.panel_.grid, forecaster.horizon
+    begins = grid.index(pd.DatetimeIndex([one.launch_date for one in request.items]))
+    begin = dict(zip([one.item_id for one in request.items], begins.tolist(), strict=True))
+    periods = grid.index(pd.DatetimeIndex([one.ds for one in request.future or ()]))
+    for row, (one, period) in enumerate(zip(request.future or (), periods.tolist(), strict=True)):
+        first = begin[one.item_id]
+        if not first <= period < first + horizon:
+            days = grid.dates(np.array([first, first + horizon - 1]))
+            detail = f"must lie in the item's first {horizon} periods, {days[0]:%Y-%m-%d} to "
+            raise unfit(f"/future/{row}/ds", f"{detail}{days[1]:%Y-%m-%d}")
 
 
 def _forecasts(
@@ -261,6 +335,7 @@ def _forecasts(
             "novelty": plain(one["novelty"]),
             "novel": bool(one["novel"]),
             "method": one["method"],
+            "planned": one.get("planned"),
         }
         for row, one in enumerate(totals.to_dict("records"))
     ]

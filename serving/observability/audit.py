@@ -114,6 +114,8 @@ def _audited(task: str, one: Mapping[str, Any]) -> dict[str, Any]:
             "curve": [round(period["mean"], 4) for period in one["curve"]],
             "novel": one["novel"],
         }
+    if task == "orders":
+        return {name: one[name] for name in ("item_id", "quantity", "mean", "cost")}
     near = [[each["item_id"], round(each["similarity"], 4)] for each in one["neighbors"]]
     kept = {name: one[name] for name in ("item_id", "label", "probability", "known")}
     return {**kept, "neighbors": near}

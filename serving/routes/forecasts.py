@@ -14,6 +14,8 @@ from serving.schemas.forecasts import (
     ExplainForecastResult,
     Forecast,
     ForecastResult,
+    Orders,
+    OrdersResult,
 )
 from serving.session import Reading, bearer
 
@@ -30,6 +32,18 @@ async def forecast(session: Reading, request: Forecast) -> Any:
         call = forecasts.ForecastCall(tenant, request)
         answer = await session.runtime.ask(FORECASTS, call, forecasts.forecast)
     session.audit("forecast", answer)
+    return answer
+
+
+@router.post("/orders", operation_id="orders", response_model=OrdersResult, responses=_ASKING)
+async def orders(session: Reading, request: Orders) -> Any:
+    """Say how much to order of launches, and what is expected to be left over or missing."""
+    session.allow(request.items)
+    async with session.runtime.tenant(session.tenant) as tenant:
+        forecasts.check_launches(request, tenant)
+        call = forecasts.OrdersCall(tenant, request)
+        answer = await session.runtime.ask(FORECASTS, call, forecasts.order)
+    session.audit("orders", answer)
     return answer
 
 

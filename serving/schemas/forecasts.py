@@ -47,6 +47,9 @@ class Plan(Message):
     values: dict[Column, Number]
 
 
+Amount = Number | dict[Id, Number]
+
+
 class Launches(Message):
     """Launches to ask about; each id once."""
 
@@ -77,6 +80,56 @@ class Forecast(Launches):
     )
 
 
+class Orders(Launches):
+    """Launches to order, and what orders cost: numbers for all items, or by item_id."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH], "service_level": 0.9}]}
+    )
+
+    overage_cost: Amount | None = Field(None, description="Of a unit left over.")
+    underage_cost: Amount | None = Field(None, description="Of a unit missing.")
+    service_level: Amount | None = Field(
+        None, description="Instead of both: the probability to have enough."
+    )
+    lead_time: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="Periods that the order has to last for; null: the horizon."
+    )
+    pack_size: Amount = Field(1.0, description="Orders are multiples of it.")
+    minimum: Amount = Field(0.0, description="The least that is ordered, if anything is.")
+    unit_cost: Amount | None = Field(None, description="What a unit takes of the budget.")
+    groups: dict[Id, str] | None = Field(
+        None, description="The group of each item, for budgets of their own."
+    )
+    budget: Number | dict[str, Number] | None = Field(
+        None, description="Of all orders together; by group, where there are groups."
+    )
+    future: Annotated[list[Plan], Field(max_length=1_000_000)] | None = Field(
+        None, description="Plans for these items."
+    )
+
+
+class Order(Message):
+    """How much to order of one launch, and what is expected of that."""
+
+    item_id: str
+    cutoff: date = Field(description="First day of the last period seen.")
+    quantity: float
+    mean: float = Field(description="Expected demand.")
+    left: float = Field(description="Units expected to be left over.")
+    missing: float = Field(description="Units expected to be missing.")
+    cost: float
+    naive_quantity: float = Field(description="Of who orders the mean.")
+    naive_cost: float
+
+
+class OrdersResult(Message):
+    """The orders, in the order asked."""
+
+    results: list[Order]
+    model_version: str
+
+
 class Period(Message):
     """What is expected in one period after the launch."""
 
@@ -105,6 +158,10 @@ class LaunchForecast(Message):
     )
     novel: bool = Field(description="Too unlike anything known: the interval is wide.")
     method: str
+    planned: bool | None = Field(
+        description="Whether the item's plan moves its forecast; where it is not known, or a part "
+        "of it, the forecast is one that knows no plans. Null: the forecaster learned of none."
+    )
 
 
 class ForecastResult(Message):

@@ -37,6 +37,19 @@ FLAGS = ["--text-cols", "name", "--id-col", "item_id"]
 BAD_ROWS = ["--on-bad-rows", "quarantine"]
 
 
+@pytest.mark.parametrize("names", [(), ("a.csv", "b.csv")])
+def test_where_nothing_can_be_written_is_told_before_the_work(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    refuse_overwriting(Settings(), Write("--out", tmp_path / "new" / "folder" / "o", names))
+    assert not list(tmp_path.iterdir())  # and nothing is left of the trial
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(InputError, match=r"--out .*file is a file, not a folder"):
+        refuse_overwriting(Settings(), Write("--out", tmp_path / "file" / "x" / "o", names))
+    with pytest.raises(InputError, match=r"--out .*: nothing can be written to /proc: "):
+        refuse_overwriting(Settings(), Write("--out", Path("/proc/likewise/o"), names))
+
+
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Tables and a config in the working directory; whoever reads one of them sees that it is bad.

@@ -67,6 +67,31 @@ def test_observed_weeks_stand_in_the_forecast_of_their_own_call(served: Served) 
     assert together(served, "forecasts", *asked) == [10, 20, 30, 40]
 
 
+def test_orders_answer_as_the_library_does(served: Served, store: Store) -> None:
+    forecaster = LaunchForecaster.load(store.folder / "forecaster")
+    new = store.items[pd.to_datetime(store.items["launch_date"]) > CUTOFF].head(4)
+    terms = {"overage_cost": 1.0, "unit_cost": 2.0, "lead_time": 2, "pack_size": 2.0}
+    margin = dict(zip(new["product_id"], [1.0, 2.0, 3.0, 4.0], strict=True))
+    groups = dict(zip(new["product_id"], "aabb", strict=True))
+    table = new.assign(margin=new["product_id"].map(margin), g=new["product_id"].map(groups))
+    expected = forecaster.order_quantity(
+        table, underage_cost="margin", by="g", budget={"a": 6.0}, **terms
+    )
+    items = [
+        {
+            "item_id": one["product_id"],
+            "text": {name: one[name] for name in TEXT if isinstance(one[name], str)},
+            "launch_date": f"{one['launch_date']:%Y-%m-%d}",
+            "attributes": {"brand": one["brand"]},
+        }
+        for one in new.to_dict("records")
+    ]
+    asked = {"items": items, **terms, "underage_cost": margin, "groups": groups}
+    results = served.post("/v1/orders", {**asked, "budget": {"a": 6.0}})["results"]
+    for name in ("quantity", "mean", "left", "missing", "cost", "naive_quantity", "naive_cost"):
+        assert [one[name] for one in results] == pytest.approx(expected[name].tolist())
+
+
 def test_explanations_add_up(served: Served) -> None:
     body = {"items": [{"text": "tortilla chips"}], "labels": 2}
     (one,) = served.post("/v1/explain/classify", body)["results"]

@@ -128,7 +128,10 @@ def test_what_is_planned_is_what_the_table_says(
         ("ds", ["2024-01-15", "soon", "2024-01-08"], "ds is not a date\n  row 2: .*'a', ds='soon'"),
         ("ds", ["2024-01-15", None, "2024-01-08"], "ds is not a date\n  row 2: unique_id='a'"),
         ("price", [1, 2, np.inf], "price is infinite\n  row 3: unique_id='b', ds=2024-01-08"),
-        ("promo", ["yes", "no", "no"], "promo must be numeric, found str"),
+        ("promo", ["yes", "no", "no"], "promo must be numeric, found str\n  row 1: .*promo='yes'"),
+        ("price", [2.5, "n/a", 9], "price must be numeric, found object\n  row 2: .*price='n/a'"),
+        ("unique_id", [1.0, 1.0, 2.0], r"column unique_id holds decimal numbers"),
+        ("unique_id", ["a", None, "b"], "unique_id is missing\n  row 2"),
         (
             "ds",
             pd.to_datetime(["2024-01-15", "2024-01-21", "2024-01-08"]),

@@ -107,6 +107,25 @@ def test_incumbents_go_on_as_in_the_last_horizon(grocery, case):
     assert weights[np.array(levels) <= highest + 1e-9].sum() >= 0.9 * weights.sum()
 
 
+def test_past_launches_are_seen_as_before_their_starts(case):
+    past = case.past
+    assert past.enough
+    launch = case.forecaster.panel_.launch[past.items]
+    np.testing.assert_array_equal(past.rows.standing, launch - 1)
+    assert np.isfinite(past.came).all()
+
+
+def test_incumbents_rescaled_would_have_been_right_on_average(case):
+    """The level times what past launches sold over theirs: the same for all, but for the level."""
+    made = BASELINES["incumbents, rescaled"](case)
+    past = case.past
+    shares = made.mean / made.mean.sum(axis=1, keepdims=True)
+    sold = past.came.sum(axis=0) / past.came.sum()
+    np.testing.assert_allclose(shares, np.tile(sold, (len(shares), 1)))
+    ratio = made.total_quantiles[:, 2] / made.mean.sum(axis=1)
+    np.testing.assert_allclose(ratio, ratio[0])
+
+
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "zeros"])
 def test_every_baseline_has_mean_and_ordered_quantiles(case, forecasts, name):
     made = forecasts[name]
@@ -208,5 +227,5 @@ def test_without_a_finished_launch(grocery, numbers_only, known_ages, monkeypatc
         assert np.isfinite(made.total_quantiles).all()
         if known_ages and name != "zeros":
             assert (made.mean.sum(axis=1) > 0).all()
-        elif name not in ("zeros", "incumbents' level"):
+        elif name not in ("zeros", "incumbents' level", "incumbents, rescaled"):
             assert not made.mean.any()

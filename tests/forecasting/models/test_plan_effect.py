@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from forecasting.data.panel import Floats
-from forecasting.models.plan_effect import PlanEffect
+from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.sample_paths import Paths
 
 NAN = np.nan
@@ -161,3 +161,54 @@ def test_a_launch_that_sells_nothing_still_sells_nothing() -> None:
     found = PlanEffect(np.ones(1), np.log([2.0])).applied(paths, promoted(2, seed=0))
     np.testing.assert_array_equal(found.mean(), np.zeros((2, HORIZON)))
     assert np.isfinite(found.scale).all()
+
+
+def prices(n: int, seed: int = 0) -> np.ndarray:
+    """(n, 4, 2) a price that stays, and a share that varies."""
+    rng = np.random.default_rng(seed)
+    price = np.repeat(rng.uniform(1, 5, (n, 1)), 4, axis=1)
+    return np.stack([price, rng.uniform(-1, 1, (n, 4))], axis=2)
+
+
+def learned(*signs: int, power: float = -2.0) -> Elasticity:
+    plan = prices(400)
+    expected = np.random.default_rng(1).gamma(3.0, 50.0, 400)
+    sold = np.random.default_rng(2).poisson(expected * plan[:, 0, 0] ** power).astype(float)
+    return Elasticity.learn(plan, sold, expected, np.array(signs))
+
+
+def test_the_elasticity_of_what_moves_demand_one_way() -> None:
+    found = learned(-1, 0)
+    assert found.is_log.tolist() == [True, False]
+    assert abs(found.slope[0] + 2.0) < 0.1
+    assert found.slope[1] == 0
+    plan = np.full((2, 4, 2), [[[2.0, 0.0]], [[3.0, 0.0]]])
+    low, high = found.levels(plan)
+    assert abs(high / low / 1.5**-2 - 1) < 0.1
+
+
+def test_a_slope_of_the_wrong_sign_is_none() -> None:
+    assert learned(1, 0).slope.tolist() == [0, 0]
+    both = learned(-1, 1)
+    assert abs(both.slope[0] + 2.0) < 0.1
+    assert both.slope[1] >= 0
+
+
+def test_beyond_the_plans_seen_half_counts_and_what_is_missing_nothing() -> None:
+    found = learned(-1, 0)
+    edge, beyond, unknown = np.full((3, 4, 2), 0.5)
+    edge[:, 0], beyond[:, 0], unknown[:, 0] = (
+        np.exp(found.high[0]),
+        np.exp(found.high[0]) * 4,
+        np.nan,
+    )
+    levels = found.levels(np.stack([edge, beyond, unknown]))
+    np.testing.assert_allclose(levels[1] / levels[0], 4 ** (found.slope[0] / 2))
+    assert levels[2] == 1
+
+
+def test_few_launches_teach_no_elasticity() -> None:
+    plan = prices(20)
+    none = Elasticity.learn(plan, np.ones(20), np.ones(20), np.array([-1, 0]))
+    assert not none.slope.any()
+    assert (none.levels(plan) == 1).all()

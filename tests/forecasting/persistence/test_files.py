@@ -49,7 +49,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "elsewhere, plans": {
         "columns": Columns(elsewhere="product_type", covariates=("price", "stores")),
         "quantiles": np.array([0.2, 0.5, 0.8]),
-        "options": ModelOptions(pools=("launch", "incumbent")),
+        "options": ModelOptions(pools=("launch", "incumbent"), monotone={"price": -1}),
         "horizon": np.int64(4),
     },
 }
@@ -174,6 +174,7 @@ def test_every_parameter_is_saved(
             similarity="text",
             recency=13.0,
             calibrate=False,
+            monotone={"price": -1},
             max_lead=1,
         ),
         seed=3,

@@ -62,6 +62,37 @@ def test_totals_are_written_and_shown(job: Path, new: Path, tmp_path: Path) -> N
     assert (f"{totals['novel'].sum()} item" in done.stdout) == totals["novel"].any()
 
 
+def test_orders_are_written_beside_the_forecasts(job: Path, new: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(new).assign(margin=3.0)
+    table.to_csv(tmp_path / "new.csv", index=False)
+    out = tmp_path / "orders.csv"
+    asked = ["--new", tmp_path / "new.csv", *AT, "--orders", out, "--overage-cost", "1"]
+    done = run("forecast", "--config", job, *asked, "--underage-cost", "margin")
+    assert done.exit_code == 0, done.stderr
+    orders = pd.read_csv(out, dtype={"unique_id": "str"})
+    assert len(orders) == len(table)
+    assert (orders["cost"] <= orders["naive_cost"] + 1e-9).all()
+    assert f"units of {len(orders)} items, expected to cost" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ([], "--orders: say what a unit left over and one missing cost"),
+        (["--overage-cost", "1"], "give overage_cost and underage_cost, or service_level"),
+        (["--service-level", "1.5"], "service_level must be between 0 and 1, got 1.5"),
+        (["--service-level", "share"], "no column 'share'"),
+    ],
+)
+def test_orders_that_cannot_be_made_exit_with_2(
+    flags: list[str], message: str, job: Path, new: Path, tmp_path: Path
+) -> None:
+    asked = ["--new", new, *AT, "--orders", tmp_path / "orders.csv"]
+    done = run("forecast", "--config", job, *asked, *flags)
+    assert done.exit_code == 2
+    assert message in done.stderr
+
+
 def test_a_saved_forecaster_is_used_again(job: Path, new: Path, tmp_path: Path) -> None:
     model, outs = tmp_path / "model", [tmp_path / "first.csv", tmp_path / "again.csv"]
     asked = ["forecast", "--new", new, "--out"]

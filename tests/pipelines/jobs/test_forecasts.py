@@ -83,6 +83,7 @@ def test_every_parameter_of_the_forecaster_can_be_set() -> None:
         "similarity": "text",
         "recency": "none",
         "calibrate": False,
+        "monotone": {"price": -1},
         "max_lead": 0,
         "seed": 3,
         "n_jobs": 2,

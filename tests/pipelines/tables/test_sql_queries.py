@@ -64,6 +64,7 @@ def test_many_rows_come_in_parts(url: str) -> None:
         ("SELEC 1", "syntax error"),
         ("DELETE FROM items", "the statement returns no rows"),
         ("SELECT code FROM items", "SQL query: no column 'id' (there are: code)"),
+        ("SELECT 1 AS id, 2 AS id", "SQL query: column id is there more than once"),
     ],
 )
 def test_a_wrong_query_is_refused(url: str, query: str, problem: str) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from retrieval import Encoder, InputError, LikewiseError
+from retrieval import CacheWarning, Encoder, InputError, LikewiseError
 from retrieval.encoding import backends
 from retrieval.encoding.backends import CLOSE
 from retrieval.encoding.weights import find_weights
@@ -137,6 +137,15 @@ def test_a_damaged_cache_says_what_to_do(tmp_path: Path) -> None:
     cache.write_bytes(b"not a database" * 1000)
     with pytest.raises(LikewiseError, match="delete the file"):
         Encoder(cache_dir=tmp_path).encode(["milk"])
+
+
+def test_a_cache_that_cannot_be_used_costs_the_cache_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    encoder = Encoder(cache_dir=tmp_path / "file" / "cache")
+    with pytest.warns(CacheWarning, match="vectors are not kept: .*file"):
+        vectors = encoder.encode(["milk"])
+    np.testing.assert_array_equal(encoder.encode(["milk"]), vectors)  # and says so once
+    np.testing.assert_array_equal(Encoder(cache_dir=False).encode(["milk"]), vectors)
 
 
 def test_a_vector_of_wrong_length_in_the_cache_is_embedded_again(tmp_path: Path) -> None:

@@ -1,0 +1,186 @@
+"""What is not known of a new item, its plan or an attribute, is neither guessed nor left out."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from forecasting import Columns, ForecastWarning, LaunchForecaster, ModelOptions
+from retrieval import Encoder
+from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
+
+WEEK = pd.Timedelta(weeks=1)
+
+
+@pytest.fixture(scope="module")
+def priced(small: Slice) -> Slice:
+    """Items whose price, which no text tells, moves what they sell."""
+    price = pd.Series(np.random.default_rng(0).uniform(1, 6, len(small.items)).round(2))
+    items = small.items.assign(price=price.to_numpy())
+    of = small.sales["unique_id"].map(dict(zip(items["item_id"], price, strict=True)))
+    units = np.ceil(small.sales["y"] * 20 * of**-1.5)
+    return Slice(items, small.sales.assign(y=units))
+
+
+@pytest.fixture(scope="module")
+def plan(priced: Slice) -> pd.DataFrame:
+    """The price, in each of the first weeks."""
+    launched = priced.items.dropna(subset="launch_date").set_index("item_id")
+    weeks = pd.concat(
+        [
+            pd.DataFrame({"ds": launched["launch_date"] + age * WEEK, "price": launched["price"]})
+            for age in range(HORIZON)
+        ]
+    )
+    return weeks.reset_index(names="unique_id")
+
+
+@pytest.fixture(scope="module")
+def planned(priced: Slice, plan: pd.DataFrame, encoder: Encoder) -> LaunchForecaster:
+    forecaster = new_forecaster(encoder, columns=Columns(covariates=["price"]))
+    return forecaster.fit(priced.items, priced.sales, CUTOFF, future=plan)
+
+
+@pytest.fixture(scope="module")
+def blind(priced: Slice, encoder: Encoder) -> LaunchForecaster:
+    """One that never knew of plans."""
+    return new_forecaster(encoder).fit(priced.items, priced.sales, CUTOFF)
+
+
+def arrived(plan: pd.DataFrame, case: str) -> pd.DataFrame | None:
+    """Return the plan as it may arrive."""
+    if case == "none":
+        return None
+    return {
+        "other ids": plan.assign(unique_id="0" + plan["unique_id"]),
+        "last year": plan.assign(ds=plan["ds"] - 52 * WEEK),
+        "past launches": plan[plan["ds"] <= CUTOFF],
+        "no rows": plan.iloc[:0],
+        "first weeks": plan.drop_duplicates("unique_id"),
+        "a price is missing": plan.assign(
+            price=plan["price"].where(plan["unique_id"].duplicated(keep="last"))
+        ),
+    }[case]
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("none", r"10 of 10 launches have no plan: '\d+', "),
+        ("other ids", "10 of 10 launches have no plan: .*; unique_id in the plan is '0"),
+        ("last year", "10 launches .* it has other periods of 10 of them: '.* while its first 6"),
+        ("past launches", "10 of 10 launches have no plan"),
+        ("no rows", "10 of 10 launches have no plan: .*; it has no rows"),
+        ("first weeks", "10 of 10 launches have a plan for a part .*: '.*' lacks 5 of 6 price"),
+        ("a price is missing", "10 of 10 launches have a plan for a part .*' lacks 1 of 6 price"),
+    ],
+)
+def test_a_plan_that_does_not_arrive_is_told_and_was_never_known(
+    case: str,
+    message: str,
+    planned: LaunchForecaster,
+    blind: LaunchForecaster,
+    priced: Slice,
+    plan: pd.DataFrame,
+) -> None:
+    new = priced.later.head(10)
+    with pytest.warns(ForecastWarning, match=message):
+        curves, totals = planned.predict_both(new, future=arrived(plan, case))
+    assert not totals.pop("planned").any()
+    expected = blind.predict_both(new)
+    pd.testing.assert_frame_equal(curves, expected[0], check_exact=True)
+    pd.testing.assert_frame_equal(totals, expected[1], check_exact=True)
+
+
+def test_sums_and_reasons_do_without_a_plan_too(
+    planned: LaunchForecaster, blind: LaunchForecaster, priced: Slice
+) -> None:
+    new = priced.later.head(10)
+    with pytest.warns(ForecastWarning, match="10 of 10 launches have no plan"):
+        sums = planned.predict_sum(new, per="period")
+    pd.testing.assert_frame_equal(sums, blind.predict_sum(new, per="period"), check_exact=True)
+    added = planned.contributions(new).set_index(["unique_id", "feature"])["contribution"]
+    expected = blind.contributions(new).set_index(["unique_id", "feature"])["contribution"]
+    pd.testing.assert_series_equal(added[expected.index], expected, check_exact=True)
+    assert (added.drop(expected.index) == 0).all()
+
+
+def test_plans_that_arrived_count_beside_those_that_did_not(
+    planned: LaunchForecaster, priced: Slice, plan: pd.DataFrame
+) -> None:
+    new = priced.later.head(10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = planned.predict_total(new, future=plan)
+    with pytest.warns(ForecastWarning, match="4 of 10 launches have no plan"):
+        part = planned.predict_total(
+            new, future=plan[~plan["unique_id"].isin(new["item_id"].head(4))]
+        )
+    assert whole["planned"].all()
+    assert part["planned"].tolist() == [False] * 4 + [True] * 6
+    pd.testing.assert_frame_equal(whole.iloc[4:], part.iloc[4:], check_exact=True)
+    assert (whole["mean"] != part["mean"]).head(4).all()
+
+
+def test_a_plan_beyond_all_that_was_seen_is_told(
+    planned: LaunchForecaster, priced: Slice, plan: pd.DataFrame
+) -> None:
+    with pytest.warns(ForecastWarning, match=r"10 of 10 launches plan a price bey.*\(1\.\d* to"):
+        planned.predict(priced.later.head(10), future=plan.assign(price=plan["price"] * 10))
+
+
+def test_a_price_of_which_demand_is_said_to_fall_does_so_by_its_elasticity(
+    priced: Slice, plan: pd.DataFrame, encoder: Encoder
+) -> None:
+    """Units were multiplied by price to the power of -1.5, whatever else moves them."""
+    forecaster = new_forecaster(
+        encoder,
+        attributes=["product_category", "brand"],
+        columns=Columns(covariates=["price"]),
+        options=ModelOptions(monotone={"price": -1}),
+    ).fit(priced.items, priced.sales, CUTOFF, future=plan)
+    new = priced.later
+    base = forecaster.predict_total(new, future=plan)["mean"].sum()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ForecastWarning)  # some lie beyond what was seen
+        moved = [
+            forecaster.predict_total(new, future=plan.assign(price=plan["price"] * by))[
+                "mean"
+            ].sum()
+            for by in (0.8, 1.25)
+        ]
+    assert 1.15 < moved[0] / base < 1.6  # 0.8 ** -1.5 is 1.40
+    assert 0.6 < moved[1] / base < 0.87  # 1.25 ** -1.5 is 0.72
+
+
+def test_past_launches_without_plans_are_told(priced: Slice, encoder: Encoder) -> None:
+    forecaster = new_forecaster(encoder, columns=Columns(covariates=["price"]))
+    with pytest.warns(ForecastWarning, match="fit: future: .* launches have no plan"):
+        forecaster.fit(priced.items, priced.sales, CUTOFF)
+
+
+def test_an_attribute_that_is_not_known_widens(priced: Slice, encoder: Encoder) -> None:
+    forecaster = new_forecaster(encoder, attributes=["product_category", "price"])
+    forecaster.fit(priced.items, priced.sales, CUTOFF)
+    new = priced.later
+    known = forecaster.predict_total(new)
+    unknown = forecaster.predict_total(new.assign(price=np.nan))
+    # The more a price had said, the more is not known without it.
+    spread = [np.log1p(one["0.9"]) - np.log1p(one["0.1"]) for one in (known, unknown)]
+    assert spread[1].mean() > spread[0].mean() + 0.1
+    half = new.assign(price=new["price"].where(np.arange(len(new)) % 2 == 0))
+    some = forecaster.predict_total(half)
+    pd.testing.assert_frame_equal(some.iloc[::2], known.iloc[::2], check_exact=True)
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_a_column_in_which_nothing_is_known_is_of_the_kind_that_was_learned(
+    nothing: object, blind: LaunchForecaster, priced: Slice
+) -> None:
+    new = priced.later.head(3)
+    without = [
+        new.assign(product_id=pd.Series([one] * 3, index=new.index)) for one in (nothing, np.nan)
+    ]
+    found, expected = (blind.predict(one) for one in without)
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
