@@ -129,8 +129,8 @@ class LaunchTables:
             categories=tuple(name for name in made.attributes if name in self.categories),
         )
         kinds = item_kinds(columns, known)
-        if made.columns.elsewhere is not None:
-            kinds.setdefault(made.columns.elsewhere, "name")
+        for name in made.columns.naming:
+            kinds.setdefault(name, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
         return read_input(source, kinds, made.item_id, skip=skip)
