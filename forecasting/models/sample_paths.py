@@ -73,6 +73,9 @@ class Paths:
 
     def totals(self) -> Floats:
         """(n, m) units over the horizon."""
+        return self.rounded(self._totals())
+
+    def _totals(self) -> Floats:
         raw = by_block(
             len(self),
             self.block_size,
@@ -80,7 +83,8 @@ class Paths:
                 "nmh,nh->nm", self.curves[self.position[rows]], self.scale[rows]
             ),
         )
-        return self.rounded(np.concatenate(raw) * self.factor)
+        totals: Floats = np.concatenate(raw) * self.factor
+        return totals
 
     def rounded(self, units: Floats) -> Floats:
         """Whole numbers where sales are; a scaled count is one that nobody can sell."""
@@ -100,18 +104,26 @@ class Paths:
         units: Floats = np.concatenate(expected) * self.scale
         return units
 
-    def sample(self, draws: int, rng: np.random.Generator) -> Floats:
-        """(draws, n, horizon) courses drawn at random, independently of each other."""
-        reached = np.cumsum(self.weight, axis=1)
-        drawn = []
+    def at(self, levels: Floats) -> Floats:
+        """(draws, n, horizon) courses whose totals lie at (draws, n) levels of their forecasts."""
+        totals = self._totals()
+        order = np.argsort(totals, axis=1, kind="stable")
+        reached = np.cumsum(np.take_along_axis(self.weight, order, axis=1), axis=1)
+        last = self.position.shape[1] - 1
+        out = np.empty((len(levels), len(self), self.curves.shape[1]))
         for row in range(len(self)):
-            last = self.position.shape[1] - 1
-            at = np.searchsorted(reached[row], rng.random(draws) * reached[row, -1])
-            at = np.minimum(at, last)
-            course = self.curves[self.position[row, at]] * self.factor[row, at, None]
-            drawn.append(course * self.scale[row])
-        shape = (0, draws, self.curves.shape[1])
-        return np.swapaxes(np.stack(drawn) if drawn else np.empty(shape), 0, 1)
+            found = np.searchsorted(reached[row], levels[:, row] * reached[row, -1])
+            chosen = order[row, np.minimum(found, last)]
+            course = self.curves[self.position[row, chosen]] * self.factor[row, chosen, None]
+            out[:, row] = course * self.scale[row]
+        return out
+
+
+def moments(paths: Paths) -> tuple[Floats, Floats]:
+    """(n, horizon) mean and variance of every age."""
+    mean, ages = paths.mean(), range(paths.curves.shape[1])
+    square = [(paths.age(age) ** 2 * paths.weight).sum(axis=1) for age in ages]
+    return mean, np.maximum(np.stack(square, axis=1) - mean**2, 0.0)
 
 
 def quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from forecasting.data.history import History
@@ -18,6 +19,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.shared_fate import SharedFate
 from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
 
@@ -28,7 +30,7 @@ _FOREST = "forest.txt"
 _SETTINGS = ("pools", "k", "temperature", "recency", "quantiles")
 _OPTIONS = ("quantiles", "seed", "n_jobs", "recency", "calibrate", "similarity")
 _NUMBERS = ("temperature", "recency")
-_LEARNED = ("names", "counts", "bias", "shock")
+_LEARNED = ("names", "counts", "bias")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect)
@@ -44,6 +46,7 @@ class SavedEngine:
         model: Trained on them, or None.
         novelty: How unlike anything known past launches were.
         calibration: At which levels quantiles are read.
+        teachers: The group of each launch that was learned from.
     """
 
     settings: dict[str, Any]
@@ -51,6 +54,7 @@ class SavedEngine:
     model: LaunchModel | None
     novelty: Novelty
     calibration: Calibration
+    teachers: npt.NDArray[np.int64]
 
     def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
         """Return the engine, ready to answer."""
@@ -60,6 +64,7 @@ class SavedEngine:
             model=self.model,
             novelty=self.novelty,
             calibration=self.calibration,
+            teachers=self.teachers,
         )
 
 
@@ -68,14 +73,18 @@ def engine_files(engine: FittedForecaster) -> dict[str, Any]:
     arrays: dict[str, npt.NDArray[Any]] = {
         "votes.level": engine.votes.level,
         "novelty.known": engine.novelty.known,
+        "teachers": engine.teachers,
         **_arrays_of("calibration", engine.calibration),
     }
-    document = {"settings": {name: getattr(engine.describer, name) for name in _SETTINGS}}
+    document: dict[str, Any] = {
+        "settings": {name: getattr(engine.describer, name) for name in _SETTINGS}
+    }
     files: dict[str, Any] = {}
     model = engine.model
     if model is not None:
         document["options"] = {name: getattr(model, name) for name in _OPTIONS}
         document["learned"] = {name: getattr(model, name) for name in _LEARNED}
+        document["fate"] = asdict(model.fate)
         trained = model.trained
         arrays |= {
             "model.items": model.items,
@@ -107,6 +116,7 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         model = LaunchModel(**read_settings(document["options"]))
         for name in _LEARNED:
             setattr(model, name, document["learned"][name])
+        model.fate = SharedFate(**document["fate"])
         model.items = arrays["model.items"]
         model.effect = _from_arrays(PlanEffect, "effect", arrays)
         model.calibration = calibration
@@ -124,6 +134,7 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         model=model,
         novelty=Novelty(arrays["novelty.known"]),
         calibration=calibration,
+        teachers=arrays["teachers"],
     )
 
 
