@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from forecasting.checks import ForecastWarning
-from forecasting.data.completion import lifted
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.features.features import Description, FeatureMaker
 from forecasting.forecasts import Forecasts
+from forecasting.models.completion import lifted
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import ENOUGH, Novelty, few_widened

@@ -23,7 +23,7 @@ from forecasting.models.sample_paths import Paths, quantiles
 
 _GRID = np.linspace(0.0, 1.0, 2001)
 _FEWEST = 50  # launches that a third needs, those of one group counted once
-_PRIOR = 20.0  # launches' worth of belief that the distribution is right as it is
+_PRIOR = 50.0  # launches' worth of belief that the distribution is right as it is
 _AGE_GROUPS = 8
 _STEP = 1e-4  # ranges narrower than this are one level
 _EVEN = np.arange(1, 20) / 20

@@ -39,7 +39,7 @@ def courses(n: int, *, counts: bool = False, seed: int = 0) -> Paths:
 
 def summed(
     paths: Paths,
-    groups: list[object] | None = None,
+    groups: list[object] | pd.Series | None = None,
     period: list[int] | None = None,
     *,
     fate: SharedFate = ALONE,
@@ -58,7 +58,9 @@ def summed(
     )
     curves = np.arange(len(paths.curves))
     return Sums(paths, rows, curves, fate, Calibration.none(LEVELS, HORIZON), seed).table(
-        pd.Series(["all"] * n if groups is None else groups, dtype=object),
+        groups
+        if isinstance(groups, pd.Series)
+        else pd.Series(["all"] * n if groups is None else groups, dtype=object),
         GRID,
         CUTOFF,
         by_period=by_period,
@@ -105,8 +107,7 @@ def test_groups_of_any_kind_may_lack(kind: str) -> None:
         "numbers": pd.Series([2.5, np.nan, 1.5]),
         "categories": pd.Series(pd.Categorical(["y", None, "x"], categories=["ghost", "x", "y"])),
     }[kind]
-    sums = Sums(courses(3), 0.0, LEVELS, 0)
-    found = sums.table(groups, np.array([5, 5, 5]), GRID, CUTOFF, by_period=False)
+    found = summed(courses(3), groups)
     assert found["group"].tolist() == [groups[2], groups[0], "(none)"]
     assert found["n_items"].tolist() == [1, 1, 1]
 

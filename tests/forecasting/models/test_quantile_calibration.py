@@ -150,7 +150,7 @@ def test_fewer_than_a_hundred_and_fifty_groups_are_one_third() -> None:
 @pytest.mark.parametrize("n", [1, 5, 50])
 def test_the_fewer_the_launches_the_nearer_to_nominal(n: int) -> None:
     paths = forecast(skewed(0.8, seed=0), n, seed=1)
-    trust = n / (n + 20)
+    trust = n / (n + 50)
     for came in (paths.mean() * 0, paths.mean() * 1e6):
         made = learn(paths, came)
         for levels in (made.totals, made.ages):
@@ -168,7 +168,7 @@ def test_launches_of_one_group_count_as_one() -> None:
         learn(paths, paths.mean() * 0, group=group) for group in (np.arange(60), np.arange(60) // 6)
     )
     for made, count in ((apart, 60), (together, 10)):
-        np.testing.assert_allclose(made.totals[0], 20 / (count + 20) * np.array(LEVELS), atol=0.003)
+        np.testing.assert_allclose(made.totals[0], 50 / (count + 50) * np.array(LEVELS), atol=0.003)
 
 
 def test_totals_are_read_back_from_where_they_came_out() -> None:
