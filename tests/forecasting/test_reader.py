@@ -41,7 +41,7 @@ def test_a_slip_among_prices_is_named() -> None:
 
 def test_new_items_hold_what_those_learned_from_held() -> None:
     clean = FORECASTER.reader.items(ITEMS)
-    panel = FORECASTER.reader.panel(clean, SALES, None)
+    panel = FORECASTER.reader.sales(clean, SALES).panel()
     kinds = History(panel, clean[["price", "size"]], 2).kinds
     assert kinds == {"price": "number", "size": "string"}
     reader = replace(FORECASTER.reader, kinds=kinds)
@@ -57,4 +57,4 @@ def test_new_items_hold_what_those_learned_from_held() -> None:
 def test_a_cutoff_is_a_day_or_refused(cutoff: object) -> None:
     clean = FORECASTER.reader.items(ITEMS)
     with pytest.raises(InputError, match=r"^cutoff: .*(is empty|is not a date)"):
-        FORECASTER.reader.panel(clean, SALES, cutoff)  # type: ignore[arg-type]
+        FORECASTER.reader.sales(clean, SALES).panel(cutoff)  # type: ignore[arg-type]

@@ -372,7 +372,8 @@ ANSWERS: dict[str, Case] = {
         (
             "sales.csv: ds is not on the grid of 'W-MON'\n"
             "  row 4: unique_id='32456', ds=2017-01-05, y=1.0\n"
-            '  repeats="sum" puts each date into the period that holds it, and adds up'
+            "  ds is the first day of its period, or in all rows the last one; "
+            'repeats="sum" puts each date into the period that holds it, and adds up'
         ),
     ),
     "sold before it was launched": Case(

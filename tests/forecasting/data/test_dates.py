@@ -4,8 +4,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, strategies as st
 
-from forecasting.data.dates import local_dates, named_date
-from retrieval import InputError
+from forecasting.data.dates import local_dates
 
 LATE = pd.Timestamp("2024-01-14 23:30", tz="Europe/Berlin")
 
@@ -38,19 +37,11 @@ def test_an_hour_that_the_clocks_repeat_or_skip_is_as_good_as_any():
 @given(st.lists(st.none() | st.dates(dt.date(1900, 1, 1), dt.date(9999, 12, 31))))
 def test_dates_of_any_kind_mean_the_same_day(days):
     texts = pd.Series([day and day.isoformat() for day in days], dtype=object)
-    numbers = pd.Series([day and int(f"{day:%Y%m%d}") for day in days], dtype="Int64")
+    short = pd.Series([day and f"{day:%Y%m%d}" for day in days], dtype=object)
     want = [pd.NaT if day is None else pd.Timestamp(day) for day in days]
-    for dates in (pd.Series(days, dtype=object), texts, numbers):
+    for dates in (pd.Series(days, dtype=object), texts, short):
         assert local_dates(dates).tolist() == want
 
 
-@pytest.mark.parametrize("date", [pd.NaT, None, float("nan"), "", "  ", "nan", "NaT"])
-def test_an_empty_date_is_a_slip(date: object) -> None:
-    with pytest.raises(InputError, match=r"^cutoff: the date is empty \(.*\); .* or leave it out"):
-        named_date("cutoff", date)
-
-
-def test_what_is_no_date_is_said_to_be_none() -> None:
-    with pytest.raises(InputError, match=r"^cutoff: 'last monday' is not a date"):
-        named_date("cutoff", "last monday")
-    assert named_date("cutoff", LATE) == pd.Timestamp("2024-01-14 23:30")
+def test_numbers_are_no_dates():
+    assert local_dates(pd.Series([20240108, 45000, None], dtype="Int64")).isna().all()

