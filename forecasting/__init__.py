@@ -12,7 +12,6 @@ if TYPE_CHECKING:
         Returns as Returns,
         SalesRules,
     )
-    from forecasting.data.dates import local_dates as local_dates
     from forecasting.data.panel import (
         NEVER as NEVER,
         Floats as Floats,
@@ -94,7 +93,6 @@ _HOMES = {
     "check_freq": "forecasting.checks",
     "describe": "forecasting.models.empirical",
     "interval_names": "forecasting.evaluation.metrics",
-    "local_dates": "forecasting.data.dates",
     "named_index": "forecasting.persistence.files",
     "period_name": "forecasting.evaluation.plots",
     "plan_array": "forecasting.data.plans",

@@ -1,26 +1,29 @@
 """What several launches sell together.
 
 Means add. Quantiles do not: they are those of the sum of courses drawn for all launches together.
-The draws are independent but for one factor that all share, as large as launches of one period were
-found to miss together.
+The draws are independent but for what launches share with each other: members of a group, launches
+of a period, all that are forecast together (`SharedFate`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from forecasting.data.launches import Launches
 from forecasting.data.panel import Floats, Grid, Ints
 from forecasting.forecasts import quantile_names
+from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths
+from forecasting.models.shared_fate import SharedFate
 
 NO_GROUP = "(none)"
 
 _DRAWS = 2000
+_TREES = 2.0  # times the variance of a mean over the same launches; on made-up markets 2 to 5
 _BLOCK = 256  # launches whose draws are held in memory at once
 
 
@@ -30,20 +33,23 @@ class Sums:
 
     Attributes:
         paths: Their courses.
-        shock: Standard deviation of the logarithm of the shared factor.
-        quantiles: Levels.
+        rows: The launches.
+        teachers: (curves,) the same number for curves of launches that shared their fate.
+        fate: What they have in common.
+        calibration: At which levels their totals are read.
         seed: Of the draws.
     """
 
     paths: Paths
-    shock: float
-    quantiles: Sequence[float]
+    rows: Launches
+    teachers: Ints
+    fate: SharedFate
+    calibration: Calibration
     seed: int
 
     def table(
         self,
         groups: pd.Series,
-        period: Ints,
         grid: Grid,
         cutoff: pd.Timestamp,
         *,
@@ -53,7 +59,6 @@ class Sums:
 
         Args:
             groups: (n,) the group of each launch; missing or blank where it has none.
-            period: (n,) their periods of launch.
             grid: The periods.
             cutoff: For the table.
             by_period: Sum each calendar period on its own, instead of the whole horizons.
@@ -63,10 +68,10 @@ class Sums:
         """
         parts = []
         for number, (name, chosen) in enumerate(members(groups)):
-            start = period[chosen] if by_period else np.zeros(len(chosen), dtype=np.int64)
+            start = self.rows.period[chosen] if by_period else np.zeros(len(chosen), dtype=np.int64)
             parts.append(self._sum(chosen, start, number, by_period).assign(group=name))
         columns = ["group", "cutoff", *(["ds"] if by_period else []), "n_items", "mean"]
-        names = quantile_names(self.quantiles)
+        names = self.names
         if not parts:
             return pd.DataFrame(columns=[*columns, *names])
         table = pd.concat(parts, ignore_index=True).assign(cutoff=cutoff)
@@ -74,18 +79,38 @@ class Sums:
             table["ds"] = grid.dates(table["period"].to_numpy(dtype=np.int64))
         return table[[*columns, *names]]
 
+    @property
+    def names(self) -> list[str]:
+        """What the columns of quantiles are called."""
+        return quantile_names(self.calibration.nominal.tolist())
+
+    def _lean(self, rows: Ints) -> float:
+        """How much of their luck forecasts have in common because they rest on the same launches.
+
+        Correlation of weighted means over the same independent groups, times what trees err more
+        than a mean does.
+        """
+        weight = np.zeros(self.teachers.max(initial=0) + 1)
+        for begin in range(0, len(rows), _BLOCK):
+            paths = self.paths[rows[begin : begin + _BLOCK]]
+            at = self.teachers[paths.position].ravel()
+            weight += np.bincount(at, paths.weight.ravel(), len(weight))
+        return _TREES * float(((weight / len(rows)) ** 2).sum())
+
     def _sum(self, rows: Ints, start: Ints, number: int, by_period: bool) -> pd.DataFrame:
         """One group: a row per period, or one."""
         horizon = self.paths.curves.shape[1]
         first = int(start.min())
         width = int(start.max()) - first + horizon if by_period else 1
         rng = np.random.default_rng([self.seed, number])
-        shared = np.exp(self.shock * rng.standard_normal(_DRAWS) - self.shock**2 / 2)
+        fate = self.fate.leaning(self._lean(rows))
+        level = fate.draw(_DRAWS, self.rows.period[rows], self.rows.group[rows], rng)
         drawn, mean = np.zeros((_DRAWS, width)), np.zeros(width)
         for begin in range(0, len(rows), _BLOCK):
             block = slice(begin, begin + _BLOCK)
             paths = self.paths[rows[block]]
-            courses, expected = paths.sample(_DRAWS, rng), paths.mean()
+            expected = paths.mean()
+            courses = paths.at(self.calibration.read_at(expected.sum(axis=1), level[:, block]))
             if not by_period:
                 drawn[:, 0] += courses.sum(axis=(1, 2))
                 mean[0] += expected.sum()
@@ -93,12 +118,26 @@ class Sums:
             for row, at in enumerate(start[block] - first):
                 drawn[:, at : at + horizon] += courses[:, row]
                 mean[at : at + horizon] += expected[row]
-        drawn = self.paths.rounded(drawn * shared[:, None])
+        if by_period:
+            drawn *= self.fate.weather(_DRAWS, width, rng)
+        drawn = self.paths.rounded(drawn * _centered(drawn, mean, len(rows)))
         table = pd.DataFrame(
-            np.quantile(drawn, list(self.quantiles), axis=0, method="inverted_cdf").T,
-            columns=quantile_names(self.quantiles),
+            np.quantile(drawn, self.calibration.nominal, axis=0, method="inverted_cdf").T,
+            columns=self.names,
         )
         return table.assign(period=first + np.arange(width), n_items=len(rows), mean=mean)
+
+
+def _centered(drawn: Floats, mean: Floats, n: int) -> Floats:
+    """Factors that bring draws toward the mean forecast, the more the more launches are summed.
+
+    Calibration corrects the quantiles of single launches, whose mean is then another one; of many
+    launches the sum is near the mean, and of one the quantiles are its own.
+    """
+    center = drawn.mean(axis=0)
+    ratio = np.divide(mean, center, out=np.ones_like(mean), where=(center > 0) & (mean > 0))
+    factors: Floats = ratio ** (1 - 1 / n)
+    return factors
 
 
 def members(groups: pd.Series) -> list[tuple[Any, Ints]]:

@@ -117,6 +117,7 @@ def plain_name(feature: str, covariates: Sequence[str] = ()) -> str:
         ("_rank", "{} against other launches"),
         ("_to_incumbent", "{} against like items"),
         ("_to_launch", "{} against like launches"),
+        ("_launches", "what launches of the same {} sold"),
     ):
         if feature.endswith(ending):
             return words.format(_words(feature.removesuffix(ending)))

@@ -185,7 +185,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         collection = None if self.index is None else same_text(self.index, self.text)
         analogues = AnalogueIndex(collection, self.encoder, panel, texts, products, shared=shared)
         self.launched_, self.training_ = reader.past_launches(
-            self.history_, products, analogues.index, future
+            self.history_, products, reader.groups(seen), analogues.index, future
         )
         self.engine_ = FittedForecaster.learn(
             self._describer(analogues),
@@ -359,10 +359,17 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         described, paths, _ = self._paths(new_items, future, adjustments)
         self._tell_of_plans(described.rows, future)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
-        shock = self.engine_.shock_of(described.rows)
-        return Sums(paths, shock, self.quantiles, self.seed).table(
+        engine = self.engine_
+        sums = Sums(
+            paths,
+            described.rows,
+            engine.teacher(paths),
+            engine.fate_of(described.rows),
+            engine.calibration_of(described.rows),
+            self.seed,
+        )
+        return sums.table(
             groups.reset_index(drop=True),
-            described.rows.period,
             self.panel_.grid,
             self.cutoff_,
             by_period=per == "period",

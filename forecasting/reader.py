@@ -12,6 +12,7 @@ import pandas as pd
 from forecasting.checks import check_columns, check_freq
 from forecasting.data.attributes import as_known
 from forecasting.data.columns import Columns, SalesRules
+from forecasting.data.groups import near_twins, told_groups
 from forecasting.data.history import History, launched
 from forecasting.data.items import item_lives
 from forecasting.data.launches import Launches
@@ -82,14 +83,14 @@ class Reader:
 
     def items(self, items: pd.DataFrame, source: str = "items") -> pd.DataFrame:
         """Validate items; the columns are those of `retrieval.items.validate_items`."""
-        elsewhere, delist_date = self.columns.elsewhere, self.columns.delist_date
-        fixed: dict[str, Kind] = {} if elsewhere is None else {elsewhere: "string"}
+        delist_date, naming = self.columns.delist_date, self.columns.naming
+        fixed: dict[str, Kind] = dict.fromkeys(naming, "string")
         clean = validate_items(
             items,
             item_id=self.item_id,
             text=self.text,
             launch_date=self.launch_date,
-            attributes=[*self.attributes, *([] if elsewhere is None else [elsewhere])],
+            attributes=[*self.attributes, *naming],
             kinds={**(self.kinds if source == _NEW else {}), **fixed},
             source=source,
         )
@@ -149,10 +150,18 @@ class Reader:
         column = self.columns.elsewhere
         return None if column is None else items[column].to_numpy(dtype=object)
 
+    def groups(self, items: pd.DataFrame) -> Ints:
+        """(n,) the same number for items that share their fate, told or recognized."""
+        column = self.columns.shared
+        if column is not None:
+            return told_groups(items[column].to_numpy(dtype=object))
+        return near_twins(self.texts(items), items[self.launch_date])
+
     def past_launches(
         self,
         history: History,
         products: npt.NDArray[np.object_] | None,
+        groups: Ints,
         index: ItemIndex,
         future: pd.DataFrame | None,
     ) -> tuple[Ints, Launches]:
@@ -161,6 +170,7 @@ class Reader:
         Args:
             history: What had been sold.
             products: (items,) in the order of its panel, or None.
+            groups: (items,) in that order.
             index: Has the vectors of its items.
             future: The plans with which they began.
 
@@ -186,6 +196,7 @@ class Reader:
             first_share=panel.first_share[position],
             product=np.array(None) if products is None else products[position],
             plan=self._plan(future, ids, period, panel.grid),
+            group=groups[position],
         )
 
     def new_launches(
@@ -216,6 +227,7 @@ class Reader:
             first_share=panel.grid.first_share(dates),
             product=np.array(None) if products is None else products,
             plan=self._plan(future, ids, period, panel.grid),
+            group=self.groups(clean),
         )
 
     def observed(

@@ -22,6 +22,9 @@ class Columns:
             and for `in_stock`.
         elsewhere: Column that names the product, where an item is a product in one store or
             channel: the same product in other places then is an analogue of its own kind.
+        group: Column that names what several items are variants of (a style in several colors, a
+            product in several stores, a collection) and so share in its fate. None: `elsewhere`,
+            where it is named; else launches of one day whose texts share most of their words.
         covariates: Columns of the plan (``future`` in `LaunchForecaster.fit` and ``predict``):
             price, promotion, number of stores in the weeks to come.
         id_col: Column of item ids in the sales table.
@@ -32,11 +35,23 @@ class Columns:
 
     delist_date: str | None = None
     elsewhere: str | None = None
+    group: str | None = None
     covariates: Sequence[str] = ()
     id_col: str = "unique_id"
     time_col: str = "ds"
     target_col: str = "y"
     in_stock: str | None = None
+
+    @property
+    def naming(self) -> tuple[str, ...]:
+        """The columns of items that name what they are or belong to."""
+        both = (self.elsewhere, self.group)
+        return tuple(dict.fromkeys(name for name in both if name is not None))
+
+    @property
+    def shared(self) -> str | None:
+        """The column that names groups of items that share their fate; None without one."""
+        return self.elsewhere if self.group is None else self.group
 
 
 @dataclass(frozen=True, kw_only=True)

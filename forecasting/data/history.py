@@ -79,6 +79,13 @@ class History:
         self._active = _counts(panel.units > 0)
         self._market = self._sold.sum(axis=0)
 
+    @property
+    def finished(self) -> int:
+        """How many launches are over; of one that was sold out something has to be known."""
+        over = self.panel.end - self.horizon + 1
+        known = np.isfinite(self.curves).any(axis=1)
+        return int((known & (self.panel.launch <= over)).sum())
+
     def level(self, items: Ints, standing: Ints, window: int) -> Floats:
         """Mean units a period over the window up to ``standing``; NaN where nothing is known."""
         start, end = self._window(items, standing, window)
@@ -151,17 +158,31 @@ class History:
         return np.array(self._item_level(standing - self.windows.longer + 1, standing) or 1.0)
 
     def _season_from(self, standing: int) -> Floats:
-        """(periods,) the market's level around each, over that a year before ``standing``."""
-        before = standing - self.windows.year
+        """(periods,) the market's level around each, over that a year before ``standing``.
+
+        Of items on sale before and after: what else comes and goes makes no season. What their
+        number makes uncertain is taken off (James and Stein 1961).
+        """
+        before, longer = standing - self.windows.year, self.windows.longer
+        first = before - longer + 1
         season = np.full(self.panel.end + 1, np.nan)
-        base = self._item_level(before - self.windows.longer + 1, before)
-        if before - self.windows.longer + 1 < 0 or not base:
+        if first < 0:
             return season
-        last = min(before + self.horizon + self.windows.longer, standing)
+        last = min(before + self.horizon + longer, standing)
+        sold = self._sold
+        stayed = (sold[:, before + 1] > 0) & (sold[:, standing + 1] > sold[:, last])
+        stayed &= self.panel.visible <= max(first - longer, 0)
+        base = (sold[stayed, before + 1] - sold[stayed, first]) / longer
+        if not base.sum() > 0:
+            return season
         around = max(1, self.windows.cycle // 2)
         for period in range(before + 1, last):
-            level = self._item_level(period - around, min(period + around, standing))
-            season[period] = level / base
+            end = min(period + around, standing) + 1
+            level = (sold[stayed, end] - sold[stayed, period - around]) / (end - period + around)
+            moved = level.sum() / base.sum()
+            error = np.sqrt(((level - moved * base) ** 2).sum()) / max(level.sum(), 1e-9)
+            log = np.log(max(moved, 1e-9))
+            season[period] = np.exp(log * max(1 - (error / log) ** 2, 0.0)) if log else 1.0
         return season
 
     def _weekdays_at(self, standing: int) -> Floats:

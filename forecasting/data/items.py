@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from forecasting.data.dates import local_dates
 from forecasting.data.row_rules import check_rows
+from retrieval import parse_dates
 
 
 def item_lives(
@@ -47,7 +47,7 @@ def _days(
     ids: pd.Series[str], dates: pd.Series[pd.Timestamp], what: str, source: str
 ) -> pd.DatetimeIndex:
     """Local days (n,) of a date that each item has; NaT where it is missing."""
-    days = local_dates(dates).normalize()
+    days = parse_dates(dates).normalize()
     table = pd.DataFrame({"item": ids.to_numpy(), what: dates.to_numpy(dtype=object)})
     bad = days.isna() & dates.notna().to_numpy()
     check_rows(table, bad, f"{what} is not a date", ["item", what], source=source)

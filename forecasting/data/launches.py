@@ -24,6 +24,7 @@ class Launches:
         first_share: (n,) share of the launch period the item is on sale.
         product: (n,) what the item is, wherever it is sold; None where that is not told.
         plan: (n, horizon, c) known-future covariates by age, NaN where not planned.
+        group: (n,) the same number for launches that share their fate; by default none do.
     """
 
     ids: npt.NDArray[np.object_]
@@ -34,6 +35,7 @@ class Launches:
     first_share: Floats = field(default_factory=lambda: np.array(1.0))
     product: npt.NDArray[np.object_] = field(default_factory=lambda: np.array(None, dtype=object))
     plan: Floats = field(default_factory=lambda: np.empty((1, 1, 0)))
+    group: Ints = field(default_factory=lambda: np.array(-1))
 
     def __post_init__(self) -> None:
         """Spread what holds for all rows alike."""
@@ -41,6 +43,8 @@ class Launches:
         shapes = {"first_share": (n,), "product": (n,), "plan": (n, *self.plan.shape[1:])}
         for name, shape in shapes.items():
             object.__setattr__(self, name, np.broadcast_to(getattr(self, name), shape))
+        if not self.group.ndim:
+            object.__setattr__(self, "group", pd.factorize(self.ids)[0].astype(np.int64))
 
     def __len__(self) -> int:
         """Return the number of launches."""
@@ -57,4 +61,5 @@ class Launches:
             self.first_share[rows],
             self.product[rows],
             self.plan[rows],
+            self.group[rows],
         )

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
-from forecasting.data.dates import local_dates
+from retrieval import parse_dates
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -41,7 +41,7 @@ class Grid:
 
     def index(self, dates: "pd.Series[pd.Timestamp] | pd.DatetimeIndex") -> Ints:
         """Return the period each date falls into, from the origin; ``NEVER`` for missing dates."""
-        local = local_dates(dates)
+        local = parse_dates(dates)
         known = local.notna()
         out = np.full(len(local), NEVER, dtype=np.int64)
         if not known.any():
@@ -65,7 +65,7 @@ class Grid:
 
         An item launched on a Friday has 3/7 of its first week (Monday to Sunday) to sell in.
         """
-        local = local_dates(dates)
+        local = parse_dates(dates)
         known = local.notna()
         days = local[known].normalize()
         period = self.index(days)

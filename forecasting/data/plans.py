@@ -10,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.data.dates import local_dates
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints
 from forecasting.data.row_rules import check_rows
-from retrieval import TableError, first_few
+from retrieval import TableError, first_few, parse_dates
 
 _SLACK = 0.1  # of what was seen, that may lie beyond it without a word
 _FEWEST, _SHARE = 50, 0.1  # launches, or that share of all, that teach what a plan means
@@ -185,7 +184,7 @@ def _elsewhere(
         others = first_few(named.drop_duplicates().tolist(), repr, most=3)
         return f"; {id_col} in the plan is {', '.join(others)}" if others else "; it has no rows"
     first = str(own[id_col].iloc[0])
-    days = local_dates(own[time_col][named[own.index] == first])
+    days = parse_dates(own[time_col][named[own.index] == first])
     start = launches.period[np.flatnonzero(launches.ids == first)[0]]
     horizon = launches.plan.shape[1]
     begin, end = grid.dates(np.array([start, start + horizon - 1]))
@@ -212,7 +211,7 @@ def _validated(
             "strings or integers"
         )
     table[id_col] = table[id_col].astype(str)
-    dates = local_dates(table[time_col])
+    dates = parse_dates(table[time_col])
     check_rows(table, dates.isna(), f"{time_col} is not a date", columns, source="future")
     table[time_col] = dates
     for name in covariates:

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.data.columns import Columns, SalesRules
-from forecasting.data.dates import local_dates
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints
-from retrieval import Offense, TableError, first_few
+from retrieval import Offense, TableError, first_few, parse_dates
 
 
 def check_rows(
@@ -148,7 +147,7 @@ class SalesRows:
             out = flags.isin([False]).to_numpy()
         return cls(
             table=table,
-            dates=local_dates(table[columns.time_col]),
+            dates=parse_dates(table[columns.time_col]),
             # What was sold is not what was wanted.
             units=np.where(out, np.nan, units),
             no_number=no_number & ~out,

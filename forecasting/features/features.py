@@ -15,13 +15,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from forecasting.data.history import History, ratio
+from forecasting.data.history import History, launched, ratio
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.features.analogues import ELSEWHERE, AnalogueIndex, Pool, Pools
 from forecasting.features.imputation import DRAWS, imputed, lacking
 
 _NEAREST = (5, 20)
+_LEAN = 5.0  # launches of all categories that a category's own lean on
 _OLDEST = 52  # periods after which an incumbent is simply old
 
 _DIGITS = 6  # of features made of sales; beyond them trees would learn the unit of counting
@@ -87,6 +88,8 @@ def neighbor_features(
             for kind, pool in pools.named().items():
                 if kind in use and kind != "sibling":  # those are among the launches
                     columns[f"{name}_to_{kind}"] = _log_ratio(own, known, pool)
+    if "launch" in use:
+        columns |= _from_categories(history, rows)
     return pd.DataFrame(columns, index=range(len(rows)))
 
 
@@ -163,6 +166,34 @@ def _from_elsewhere(
         "elsewhere_first": np.log1p(_mean(curves[..., 0], pool.valid)),
         "elsewhere_rate": np.log1p(_mean(_row_mean(curves), pool.valid)),
     }
+
+
+def _from_categories(history: History, rows: Launches) -> dict[str, Floats]:
+    """How earlier launches of the same category sold, as far as seen; a few lean on all others."""
+    names = [
+        name
+        for name in rows.attributes.columns
+        if not pd.api.types.is_numeric_dtype(rows.attributes[name])
+    ]
+    out = {f"{name}_launches": np.full(len(rows), np.nan) for name in names}
+    past = launched(history.panel)
+    for standing in np.unique(rows.standing):
+        here = np.flatnonzero(rows.standing == standing)
+        curves = history.curve(past, np.full(len(past), standing))
+        rate = _row_mean(curves) / history.unit(np.array([standing]))[0]
+        seen = np.isfinite(rate)
+        if not seen.any():
+            continue
+        rate, items = rate[seen], past[seen]
+        for name in names:
+            known = history.attributes[name].to_numpy(dtype=object)[items]
+            sums = pd.Series(rate).groupby(known).agg(["sum", "count"])
+            leaning = (sums["sum"] + _LEAN * rate.mean()) / (sums["count"] + _LEAN)
+            found = rows.attributes[name].iloc[here].map(leaning).to_numpy(dtype=np.float64)
+            out[f"{name}_launches"][here] = np.log1p(
+                np.where(np.isfinite(found), found, rate.mean())
+            )
+    return out
 
 
 _FROM = {

@@ -16,20 +16,21 @@ from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.data.plans import KnownPlans
 from forecasting.features.features import Description, FeatureMaker, without_plan
 from forecasting.forecasts import Forecasts
+from forecasting.models.completion import lifted
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
-from forecasting.models.mixture import mixed
-from forecasting.models.novelty import Novelty
+from forecasting.models.novelty import ENOUGH, Novelty, few_widened
 from forecasting.models.options import Method
 from forecasting.models.quantile_calibration import Calibration
-from forecasting.models.sample_paths import Paths
+from forecasting.models.sample_paths import Paths, mixed
+from forecasting.models.shared_fate import GUESSED, SharedFate
 from retrieval import InputError
 
 _FEWEST_LAUNCHES = 100  # finished ones that training needs
 
 
 class FewLaunchesWarning(ForecastWarning):
-    """There are too few finished launches to train on: the analogues vote instead."""
+    """There are too few launches: the analogues vote instead, or intervals are made wider."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class FittedForecaster:
         model: Trained on them; None where there were too few, or votes were asked for.
         novelty: How unlike anything known past launches were.
         calibration: At which levels quantiles are read.
+        teachers: (N,) the group of each launch whose course forecasts are drawn from.
         unplanned: Who answers where a plan is not known; None where plans are not learned from.
     """
 
@@ -94,6 +96,7 @@ class FittedForecaster:
     model: LaunchModel | None
     novelty: Novelty
     calibration: Calibration
+    teachers: Ints
     unplanned: Unplanned | None = None
 
     @classmethod
@@ -119,12 +122,19 @@ class FittedForecaster:
                 unplanned = Unplanned.learn(copy.copy(model), lessons)
             model.fit(lessons)
         plain = Calibration.none(describer.quantiles, history.horizon)
+        votes = LaunchVotes(history, level)
+        # Who was there before anything had been seen has not been described, and may vote.
+        groups = rows.group.max(initial=-1) + 1 + np.arange(len(history.panel.ids))
+        groups[launched] = rows.group
+        teachers = groups[votes.items if model is None else model.items]
+        _tell_few(len(np.unique(teachers)))
         return cls(
             describer=describer,
-            votes=LaunchVotes(history, level),
+            votes=votes,
             model=model,
             novelty=Novelty.learn(described.pools.best_similarity),
             calibration=plain if model is None else model.calibration,
+            teachers=teachers,
             unplanned=unplanned,
         )
 
@@ -139,15 +149,25 @@ class FittedForecaster:
             return np.full(len(rows), self.model is not None and rows.plan.shape[2] > 0)
         return self.unplanned.known.cover(rows.plan)
 
-    def shock_of(self, rows: Launches) -> float:
-        """Return the standard deviation of the logarithm of what launches have in common."""
+    def fate_of(self, rows: Launches) -> SharedFate:
+        """Return what launches have in common beyond what is known of each."""
+        return GUESSED if self.model is None else self._model_of(rows, self.model).fate
+
+    def calibration_of(self, rows: Launches) -> Calibration:
+        """Return at which levels quantiles of launches together are read."""
         if self.model is None:
-            return 0.0
-        if self.unplanned is None or self.planned(rows).all():
-            return self.model.shock
-        if not self.planned(rows).any():
-            return self.unplanned.model.shock
-        return max(self.model.shock, self.unplanned.model.shock)
+            return self.calibration
+        return self._model_of(rows, self.model).calibration
+
+    def _model_of(self, rows: Launches, model: LaunchModel) -> LaunchModel:
+        """Return the model that answers for launches: the one without plans if none has one."""
+        is_blind = self.unplanned is not None and not self.planned(rows).any()
+        return self.unplanned.model if self.unplanned is not None and is_blind else model
+
+    @property
+    def launches(self) -> int:
+        """How many there were to learn from, a group counted once."""
+        return len(np.unique(self.teachers))
 
     @property
     def reference(self) -> Ints:
@@ -158,6 +178,11 @@ class FittedForecaster:
         """(curves,) positions in the panel of the launches that curves are of; -1 for no launch."""
         beyond = len(paths.curves) - len(self.reference)
         return np.pad(self.reference, (0, beyond), constant_values=-1)
+
+    def teacher(self, paths: Paths) -> Ints:
+        """(curves,) the same number for curves of one group; one of no launch has its own."""
+        beyond = np.arange(len(paths.curves) - len(self.teachers))
+        return np.concatenate([self.teachers, self.teachers.max(initial=-1) + 1 + beyond])
 
     def voters(self, votes: Paths) -> Ints:
         """Return the same for the courses of a vote."""
@@ -175,7 +200,8 @@ class FittedForecaster:
                 copies = self._modeled(self.describer.imputed(described, lacking))
                 paths = mixed(paths, lacking, copies)
         novelty = self.novelty.of(described.pools.best_similarity)
-        return self.novelty.widened(paths, novelty, len(self.reference))
+        paths = self.novelty.widened(paths, novelty, len(self.reference))
+        return few_widened(paths, self.launches)
 
     def vote(self, described: Description) -> Paths:
         """Return the courses by the vote of the analogues alone."""
@@ -224,6 +250,16 @@ class FittedForecaster:
         )
 
 
+def _tell_few(launches: int) -> None:
+    if launches < ENOUGH:
+        warnings.warn(
+            f"only {launches} launches (those of a group counted once) to learn from, fewer than "
+            f"{ENOUGH}: how far launches differ is hardly known, and intervals are made wider",
+            FewLaunchesWarning,
+            stacklevel=5,  # who called fit
+        )
+
+
 def make_lessons(
     describer: FeatureMaker, launched: Ints, rows: Launches, features: pd.DataFrame
 ) -> TrainingRows:
@@ -236,17 +272,19 @@ def make_lessons(
         features: (n, f) what was known of them then.
     """
     history = describer.history
-    pairs = np.stack([rows.period, rows.standing], axis=1)
-    cohort = np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+    scale, passed = describer.scale(rows), history.panel.end - rows.period
+    sold = history.curves[launched]
     return TrainingRows(
         features=features,
-        curves=history.curves[launched],
-        scale=describer.scale(rows),
+        curves=lifted(sold, scale, passed),
+        scale=scale,
         items=launched,
-        passed=history.panel.end - rows.period,
-        cohort=cohort.astype(np.int64),
+        group=rows.group,
+        passed=passed,
+        lead=rows.period - 1 - rows.standing,
         vectors=rows.vectors,
         plan=rows.plan,
+        counts=bool((sold[np.isfinite(sold)] % 1 == 0).all()),
     )
 
 
@@ -263,7 +301,7 @@ def chosen_model(model: LaunchModel, method: Method, history: History) -> Launch
     """
     if method == "knn":
         return None
-    finished = int(np.isfinite(history.curves).all(axis=1).sum())
+    finished = history.finished
     cutoff = history.panel.grid.dates(np.array([history.panel.end]))[0]
     if method == "auto" and finished < _FEWEST_LAUNCHES:
         warnings.warn(

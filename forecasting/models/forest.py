@@ -20,11 +20,11 @@ from forecasting.blocks import by_block
 from forecasting.data.panel import Floats, Ints
 
 _TREES = 200
+_IN_LEAF = 3  # launches, or groups of them
 _GROWING: dict[str, Any] = {
     "boosting": "rf",
     "objective": "l1",
     "num_leaves": 127,
-    "min_data_in_leaf": 3,
     "bagging_fraction": 0.6,
     "bagging_freq": 1,
     "feature_fraction": 0.5,
@@ -63,6 +63,7 @@ class LaunchForest:
         weight: Floats,
         categorical: list[int],
         parameters: dict[str, Any],
+        members: float = 1.0,
     ) -> LaunchForest:
         """Grow a forest.
 
@@ -72,8 +73,10 @@ class LaunchForest:
             weight: (N,) how much each counts.
             categorical: Columns that hold categories.
             parameters: Of LightGBM: seed, threads, and what makes it repeatable.
+            members: How many items share their fate, on average: their likeness is no evidence.
         """
         settings = {**parameters, **_GROWING}
+        settings["min_data_in_leaf"] = round(_IN_LEAF * members)
         if len(matrix) == 1:  # of which a part is nothing
             settings["bagging_fraction"] = 1.0
         data = lgb.Dataset(

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from forecasting.data.history import History, launched, ratio
+from forecasting.data.history import History, launched
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.features.analogues import Pool, Pools
+from forecasting.models.completion import completed
 from forecasting.models.sample_paths import Paths
 
 _TEMPERATURE = 0.3  # the best for votes on Complete Journey; sharper ones follow too few launches
@@ -110,23 +111,3 @@ class LaunchVotes:
         mute = silent[weight[silent].sum(axis=1) <= 0]
         position[mute] = first + len(flat)
         return position, weight, factor, np.concatenate([self.curves, flat, nothing])
-
-
-def completed(curves: Floats) -> Floats:
-    """Curves (N, horizon) with the ages not seen filled in by the mean shape at the curve's level.
-
-    A curve seen for five weeks keeps its five weeks; the others follow the share that all curves
-    sold at those ages. An age that none had reached is taken to be like the one before it.
-    """
-    seen = np.isfinite(curves)
-    mean = ratio(np.nan_to_num(curves).sum(axis=0), seen.sum(axis=0))
-    reached = np.isfinite(mean)
-    last = np.maximum.accumulate(np.where(reached, np.arange(len(mean)), 0))
-    shape = np.nan_to_num(mean[last])
-    if not shape.sum() > 0:
-        return np.where(seen, curves, 0.0)
-    expected = np.where(seen, shape, 0.0).sum(axis=1)
-    level = np.divide(
-        np.nan_to_num(curves).sum(axis=1), expected, out=np.zeros(len(curves)), where=expected > 0
-    )
-    return np.where(seen, curves, level[:, None] * shape)

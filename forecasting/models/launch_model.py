@@ -26,9 +26,11 @@ from forecasting.models.forest import LaunchForest, heaviest
 from forecasting.models.options import Similarity
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
-from forecasting.models.sample_paths import Paths, ranks
+from forecasting.models.sample_paths import Paths, moments, ranks
+from forecasting.models.shared_fate import SharedFate, calendar_deviation, normal_scores
 
 _FOLDS = 3
+_STRETCHES = 3  # of time in a fold, where there is enough of it
 _ROUNDS = 200
 _MANY_ROWS = 20_000
 _TEXT_TEMPERATURE = 0.1  # of weights by text, where they are not learned
@@ -63,23 +65,27 @@ class TrainingRows:
 
     Attributes:
         features: (n, f) numbers, and pandas categories that are the same in `predict`.
-        curves: (n, horizon) units sold, NaN where not seen.
+        curves: (n, horizon) units sold, NaN where not seen yet; sold out, as `lifted`.
         scale: (n, horizon) unit of the market that was expected at each age.
-        items: (n,) which item a row is about; rows of one item stay in one fold.
+        items: (n,) which item a row is about.
+        group: (n,) the same number for items that share their fate; they stay in one fold.
         passed: (n,) periods since the launch.
-        cohort: (n,) the same number for launches of one period, seen from the same distance.
+        lead: (n,) periods between what was seen and the launch.
         vectors: (n, d) unit vectors of the texts.
         plan: (n, horizon, c) covariates as planned.
+        counts: Whether what was sold is whole numbers.
     """
 
     features: pd.DataFrame
     curves: Floats
     scale: Floats
     items: Ints
+    group: Ints
     passed: Ints
-    cohort: Ints
+    lead: Ints
     vectors: npt.NDArray[np.float32]
     plan: Floats
+    counts: bool
 
 
 @dataclass(frozen=True)
@@ -138,12 +144,12 @@ class LaunchModel:
         lessons, under_way = self._seen(lessons), self._seen(under_way)
         sold = lessons.curves
         self.names = list(lessons.features.columns)
-        self.counts = bool((sold == np.rint(sold)).all())
+        self.counts = lessons.counts
         self.items = lessons.items
         horizon = sold.shape[1]
         self.effect = PlanEffect.none(lessons.plan.shape[2])
         self.elasticity = Elasticity.none(lessons.plan.shape[2])
-        self.bias, self.shock = 1.0, 0.0
+        self.bias, self.fate = 1.0, SharedFate()
         self.calibration = Calibration.none(self.quantiles, horizon)
         self.trained = self._train(lessons, np.arange(len(sold)))
         if self.calibrate or lessons.plan.shape[2]:
@@ -222,14 +228,15 @@ class LaunchModel:
         booster = lgb.train(settings, data, num_boost_round=_ROUNDS)
         forest = None
         if self.similarity == "learned":
-            forest = LaunchForest.grow(matrix, total, weight, categorical, parameters)
+            forest = LaunchForest.grow(
+                matrix, total, weight, categorical, parameters, members=_members(part).mean()
+            )
         return Trained(forest, booster, curves, part.vectors, weight)
 
     def _correct(self, lessons: TrainingRows) -> None:
         """Learn bias, the effect of plans and calibration from folds of launches not seen."""
         folds = []
-        # By order among the launches: where they stand in the panel may have a pattern.
-        place = np.unique(lessons.items, return_inverse=True)[1] % _FOLDS
+        place = _dealt(lessons)
         for fold in range(_FOLDS):
             inside, outside = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
             if len(inside) and len(outside):
@@ -263,9 +270,32 @@ class LaunchModel:
             weight,
             (total[0], total[1]),
             (ages[0], ages[1]),
+            np.concatenate([part.group for part, _ in folds]),
         )
-        moved = [(part, paths.scaled(self.elasticity.levels(part.plan))) for part, paths in folds]
-        self.shock = _shock(moved, self.bias)
+        self._share(folds, expected.sum(axis=1) * self.bias, (total[0], total[1]))
+
+    def _share(
+        self,
+        folds: Sequence[tuple[TrainingRows, Paths]],
+        expected: Floats,
+        total: tuple[Floats, Floats],
+    ) -> None:
+        """Learn what launches not seen had in common, from where their totals came out."""
+        below, up_to = (self.calibration.came_at(expected, side) for side in total)
+        period = -np.concatenate([part.passed for part, _ in folds])
+        lead = np.concatenate([part.lead for part, _ in folds])
+        spread = [self._planned(paths, part.plan) for part, paths in folds]
+        mean, variance = (np.concatenate(one) for one in zip(*map(moments, spread), strict=True))
+        sold = np.concatenate([part.curves for part, _ in folds])
+        fate = SharedFate.learn(
+            normal_scores(below, up_to),
+            period,
+            lead,
+            np.concatenate([part.group for part, _ in folds]),
+            reach=sold.shape[1],
+        )
+        calendar = calendar_deviation(sold - mean, variance, mean, period, lead)
+        self.fate = replace(fate, calendar=calendar)
 
     def _keep_up(self, under_way: TrainingRows) -> None:
         """Correct the bias by the launches under way, which came after all that was learned from.
@@ -284,7 +314,7 @@ class LaunchModel:
         came = under_way.curves[seen].sum()
         if not (hoped > 0 and came > 0):
             return
-        count = seen.sum() / seen.shape[1]
+        count = (seen.sum(axis=1) / seen.shape[1] / _members(under_way)).sum()
         now = np.clip(np.log(came / hoped), -np.log(_LARGEST_BIAS), np.log(_LARGEST_BIAS))
         trust = count / (count + _PRIOR_LAUNCHES)
         self.bias = float(np.exp(trust * now + (1 - trust) * np.log(self.bias)))
@@ -333,23 +363,28 @@ def _lain(paths: Paths, came: Floats) -> tuple[tuple[Floats, Floats], tuple[Floa
     return total, (np.stack(below, axis=1), np.stack(up_to, axis=1))
 
 
-def _shock(folds: Sequence[tuple[TrainingRows, Paths]], bias: float) -> float:
-    """How far launches of one period miss together, beyond what chance makes of their sum.
+def _dealt(lessons: TrainingRows) -> Ints:
+    """(n,) the fold of each row: groups are never parted, launches of one time not where avoidable.
 
-    Standard deviation of the logarithm of a common factor, by the method of moments.
+    What launches of one period, and of those about it, have in common shows only where none of them
+    was learned from; so folds are dealt by stretches of time, where there are periods enough, and
+    else by order among the groups.
     """
-    cohort = np.concatenate([part.cohort for part, _ in folds])
-    missed, variance, expected = [], [], []
-    for part, paths in folds:
-        totals = paths.scaled(bias).totals()
-        mean = (totals * paths.weight).sum(axis=1)
-        missed.append(part.curves.sum(axis=1) - mean)
-        variance.append((totals**2 * paths.weight).sum(axis=1) - mean**2)
-        expected.append(mean)
-    together = [np.bincount(cohort, np.concatenate(one)) for one in (missed, variance, expected)]
-    excess = float((together[0] ** 2 - together[1]).sum())
-    size = float((together[2] ** 2).sum())
-    return float(np.sqrt(np.log1p(excess / size))) if excess > 0 and size > 0 else 0.0
+    group = np.unique(lessons.group, return_inverse=True)[1]
+    first = np.full(group.max(initial=-1) + 1, -np.inf)
+    np.maximum.at(first, group, lessons.passed)
+    periods, place = np.unique(-first, return_inverse=True)
+    if len(periods) < _FOLDS:
+        return np.asarray(group % _FOLDS, dtype=np.int64)
+    length = min(lessons.curves.shape[1], max(len(periods) // (_STRETCHES * _FOLDS), 1))
+    fold: Ints = (place // length % _FOLDS)[group]
+    return fold
+
+
+def _members(lessons: TrainingRows) -> Floats:
+    """(n,) how many items the group of each row has."""
+    items = pd.Series(lessons.items).groupby(lessons.group).transform("nunique")
+    return items.to_numpy(dtype=np.float64)
 
 
 def _by_text(trained: Trained, vectors: npt.NDArray[np.float32]) -> tuple[Ints, Floats]:
@@ -364,10 +399,12 @@ def _taken(lessons: TrainingRows, rows: Ints) -> TrainingRows:
         lessons.curves[rows],
         lessons.scale[rows],
         lessons.items[rows],
+        lessons.group[rows],
         lessons.passed[rows],
-        lessons.cohort[rows],
+        lessons.lead[rows],
         lessons.vectors[rows],
         lessons.plan[rows],
+        lessons.counts,
     )
 
 

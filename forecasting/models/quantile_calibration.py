@@ -22,10 +22,11 @@ from forecasting.forecasts import Forecasts
 from forecasting.models.sample_paths import Paths, quantiles
 
 _GRID = np.linspace(0.0, 1.0, 2001)
-_FEWEST = 100  # launches that a group needs
+_FEWEST = 50  # launches that a third needs, those of one group counted once
 _PRIOR = 50.0  # launches' worth of belief that the distribution is right as it is
 _AGE_GROUPS = 8
 _STEP = 1e-4  # ranges narrower than this are one level
+_EVEN = np.arange(1, 20) / 20
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,21 @@ class Calibration:
         edges: (g - 1,) expected totals that part the groups of launches, ascending.
         totals: (g, q) levels for the total, by group.
         ages: (horizon, q) levels for each age.
+        even: (g, 19) levels for the 0.05, 0.1, ..., 0.95 quantiles of the total, by group.
     """
 
     nominal: Floats
     edges: Floats
     totals: Floats
     ages: Floats
+    even: Floats
 
     @classmethod
     def none(cls, levels: Sequence[float], horizon: int) -> Calibration:
         """Read every quantile at its own level."""
         nominal = np.asarray(levels, dtype=np.float64)
-        return cls(nominal, np.empty(0), nominal[None, :], np.tile(nominal, (horizon, 1)))
+        ages = np.tile(nominal, (horizon, 1))
+        return cls(nominal, np.empty(0), nominal[None, :], ages, _EVEN[None, :])
 
     @classmethod
     def learn(
@@ -58,6 +62,7 @@ class Calibration:
         weight: Floats,
         total: tuple[Floats, Floats],
         ages: tuple[Floats, Floats],
+        group: Ints,
     ) -> Calibration:
         """Learn the levels from n launches that the model had not seen.
 
@@ -68,17 +73,21 @@ class Calibration:
             total: (n,) probability that had been given to less than the total that came, and to at
                 most that.
             ages: (n, horizon) the same for each age.
+            group: (n,) the same number for launches that share their fate, and so count less.
         """
         nominal = np.asarray(levels, dtype=np.float64)
-        thirds = 3 if len(expected) >= 3 * _FEWEST else 1
+        thirds = 3 if len(np.unique(group)) >= 3 * _FEWEST else 1
         edges = (
             np.quantile(expected, np.arange(1, thirds) / thirds) if len(expected) else np.empty(0)
         )
-        group = np.searchsorted(edges, expected, side="right")
-        totals = [
-            _levels(total[0][group == g], total[1][group == g], weight[group == g], nominal)
-            for g in range(thirds)
-        ]
+        third = np.searchsorted(edges, expected, side="right")
+        wanted = np.concatenate([nominal, _EVEN])
+        totals = np.array(
+            [
+                _levels(total[0][one], total[1][one], weight[one], group[one], wanted)
+                for one in (third == number for number in range(thirds))
+            ]
+        )
         horizon = ages[0].shape[1]
         by_age = np.empty((horizon, len(nominal)))
         for some in np.array_split(np.arange(horizon), min(_AGE_GROUPS, horizon)):
@@ -86,9 +95,34 @@ class Calibration:
                 ages[0][:, some].ravel(),
                 ages[1][:, some].ravel(),
                 np.repeat(weight / len(some), len(some)),
+                np.repeat(group, len(some)),
                 nominal,
             )
-        return cls(nominal, edges, np.array(totals), by_age)
+        q = len(nominal)
+        return cls(nominal, edges, totals[:, :q], by_age, totals[:, q:])
+
+    def read_at(self, expected: Floats, levels: Floats) -> Floats:
+        """(draws, n) levels at which totals are read so that they come out at the levels given.
+
+        Args:
+            expected: (n,) mean forecasts of the totals.
+            levels: (draws, n) between 0 and 1.
+        """
+        third = np.searchsorted(self.edges, expected, side="right")
+        out = np.empty_like(levels)
+        for number, even in enumerate(self.even):
+            at = third == number
+            out[:, at] = np.interp(levels[:, at], [0, *_EVEN, 1], [0, *even, 1])
+        return out
+
+    def came_at(self, expected: Floats, found: Floats) -> Floats:
+        """(n,) the inverse: at which levels totals came out that lay at some in their forecast."""
+        third = np.searchsorted(self.edges, expected, side="right")
+        out = np.empty_like(found)
+        for number, even in enumerate(self.even):
+            at = third == number
+            out[at] = np.interp(found[at], [0, *even, 1], [0, *_EVEN, 1])
+        return out
 
     def read(self, paths: Paths) -> Forecasts:
         """Mean and quantiles of every age and of the total of n launches."""
@@ -109,13 +143,14 @@ class Calibration:
         return mean, np.stack(by_age, axis=1), totals
 
 
-def _levels(below: Floats, up_to: Floats, weight: Floats, nominal: Floats) -> Floats:
+def _levels(below: Floats, up_to: Floats, weight: Floats, group: Ints, nominal: Floats) -> Floats:
     """Find the levels at which the nominal shares of what came lie, nearer nominal if few came."""
     if not len(below):
         return nominal
     share = _reached(below, up_to, weight)
     found = np.interp(nominal, share / weight.sum(), _GRID)
-    count = weight.sum() ** 2 / (weight**2).sum()
+    shared = np.bincount(np.unique(group, return_inverse=True)[1], weight)
+    count = shared.sum() ** 2 / (shared**2).sum()
     trust = count / (count + _PRIOR)
     levels: Floats = trust * found + (1 - trust) * nominal
     return levels

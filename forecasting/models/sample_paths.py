@@ -7,13 +7,18 @@ first weeks all come from one set of courses, and so agree with each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.blocks import by_block
 from forecasting.data.panel import Floats, Ints
 
+_Number = TypeVar("_Number", np.int64, np.float64)
+
 _CELLS = 4_000_000  # numbers held in memory at once, by each core
+_FEWEST = 128  # courses of an average over what is not known
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,9 @@ class Paths:
 
     def totals(self) -> Floats:
         """(n, m) units over the horizon."""
+        return self.rounded(self._totals())
+
+    def _totals(self) -> Floats:
         raw = by_block(
             len(self),
             self.block_size,
@@ -80,7 +88,8 @@ class Paths:
                 "nmh,nh->nm", self.curves[self.position[rows]], self.scale[rows]
             ),
         )
-        return self.rounded(np.concatenate(raw) * self.factor)
+        totals: Floats = np.concatenate(raw) * self.factor
+        return totals
 
     def rounded(self, units: Floats) -> Floats:
         """Whole numbers where sales are; a scaled count is one that nobody can sell."""
@@ -100,18 +109,26 @@ class Paths:
         units: Floats = np.concatenate(expected) * self.scale
         return units
 
-    def sample(self, draws: int, rng: np.random.Generator) -> Floats:
-        """(draws, n, horizon) courses drawn at random, independently of each other."""
-        reached = np.cumsum(self.weight, axis=1)
-        drawn = []
+    def at(self, levels: Floats) -> Floats:
+        """(draws, n, horizon) courses whose totals lie at (draws, n) levels of their forecasts."""
+        totals = self._totals()
+        order = np.argsort(totals, axis=1, kind="stable")
+        reached = np.cumsum(np.take_along_axis(self.weight, order, axis=1), axis=1)
+        last = self.position.shape[1] - 1
+        out = np.empty((len(levels), len(self), self.curves.shape[1]))
         for row in range(len(self)):
-            last = self.position.shape[1] - 1
-            at = np.searchsorted(reached[row], rng.random(draws) * reached[row, -1])
-            at = np.minimum(at, last)
-            course = self.curves[self.position[row, at]] * self.factor[row, at, None]
-            drawn.append(course * self.scale[row])
-        shape = (0, draws, self.curves.shape[1])
-        return np.swapaxes(np.stack(drawn) if drawn else np.empty(shape), 0, 1)
+            found = np.searchsorted(reached[row], levels[:, row] * reached[row, -1])
+            chosen = order[row, np.minimum(found, last)]
+            course = self.curves[self.position[row, chosen]] * self.factor[row, chosen, None]
+            out[:, row] = course * self.scale[row]
+        return out
+
+
+def moments(paths: Paths) -> tuple[Floats, Floats]:
+    """(n, horizon) mean and variance of every age."""
+    mean, ages = paths.mean(), range(paths.curves.shape[1])
+    square = [(paths.age(age) ** 2 * paths.weight).sum(axis=1) for age in ages]
+    return mean, np.maximum(np.stack(square, axis=1) - mean**2, 0.0)
 
 
 def quantiles(values: Floats, weight: Floats, levels: Floats) -> Floats:
@@ -138,3 +155,47 @@ def ranks(values: Floats, weight: Floats, came: Floats) -> tuple[Floats, Floats]
     below = np.where(values < (came - slack)[:, None], weight, 0.0).sum(axis=1)
     up_to = np.where(values <= (came + slack)[:, None], weight, 0.0).sum(axis=1)
     return below, up_to
+
+
+def mixed(paths: Paths, rows: Ints, copies: Paths) -> Paths:
+    """Give some launches the courses of their copies, each copy with the same weight.
+
+    Of each copy stand some courses for all, in even steps through its distribution, so that the
+    average is no wider in memory than what it stands for.
+
+    Args:
+        paths: The courses of n launches.
+        rows: (m,) those that are replaced.
+        copies: The courses of m times d copies, those of one launch after each other, drawn from
+            the same curves.
+    """
+    draws = len(copies) // len(rows)
+    width = max(paths.position.shape[1], _FEWEST)
+    each = -(-width // draws)
+    at = _spread(copies, each)
+    size = draws * each
+
+    def placed(values: npt.NDArray[_Number], taken: npt.NDArray[_Number]) -> npt.NDArray[_Number]:
+        wide = np.pad(values, ((0, 0), (0, size - values.shape[1])))
+        wide[rows] = taken.reshape(len(rows), size)
+        return wide
+
+    scale = paths.scale.copy()
+    scale[rows] = copies.scale.reshape(len(rows), draws, -1).mean(axis=1)
+    return replace(
+        paths,
+        scale=scale,
+        position=placed(paths.position, np.take_along_axis(copies.position, at, axis=1)),
+        weight=placed(paths.weight, np.full(at.shape, 1 / size)),
+        factor=placed(paths.factor, np.take_along_axis(copies.factor, at, axis=1)),
+    )
+
+
+def _spread(paths: Paths, count: int) -> Ints:
+    """(n, count) places of courses, in even steps through the weights by ascending total."""
+    totals = paths.totals()
+    order = np.argsort(totals, axis=1, kind="stable")
+    reached = np.cumsum(np.take_along_axis(paths.weight, order, axis=1), axis=1)
+    steps = (np.arange(count) + 0.5) / count
+    at = [np.searchsorted(own, steps * own[-1]) for own in reached]
+    return np.take_along_axis(order, np.stack(at), axis=1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
+import numpy as np
 import numpy.typing as npt
 
 from forecasting.data.history import History
@@ -19,6 +20,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.shared_fate import SharedFate
 from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
 
@@ -39,7 +41,7 @@ _OPTIONS = (
 )
 _NUMBERS = ("temperature", "recency")
 _UNPLANNED = "unplanned_"
-_LEARNED = ("names", "counts", "bias", "shock")
+_LEARNED = ("names", "counts", "bias")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 _OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans)
@@ -55,6 +57,7 @@ class SavedEngine:
         model: Trained on them, or None.
         novelty: How unlike anything known past launches were.
         calibration: At which levels quantiles are read.
+        teachers: The group of each launch that was learned from.
         unplanned: Who answers where a plan is not known, or None.
     """
 
@@ -63,6 +66,7 @@ class SavedEngine:
     model: LaunchModel | None
     novelty: Novelty
     calibration: Calibration
+    teachers: npt.NDArray[np.int64]
     unplanned: Unplanned | None
 
     def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
@@ -73,6 +77,7 @@ class SavedEngine:
             model=self.model,
             novelty=self.novelty,
             calibration=self.calibration,
+            teachers=self.teachers,
             unplanned=self.unplanned,
         )
 
@@ -82,9 +87,12 @@ def engine_files(engine: FittedForecaster) -> dict[str, Any]:
     arrays: dict[str, npt.NDArray[Any]] = {
         "votes.level": engine.votes.level,
         "novelty.known": engine.novelty.known,
+        "teachers": engine.teachers,
         **_arrays_of("calibration", engine.calibration),
     }
-    document = {"settings": {name: getattr(engine.describer, name) for name in _SETTINGS}}
+    document: dict[str, Any] = {
+        "settings": {name: getattr(engine.describer, name) for name in _SETTINGS}
+    }
     files: dict[str, Any] = {}
     models = {"": engine.model}
     if engine.unplanned is not None:
@@ -95,6 +103,7 @@ def engine_files(engine: FittedForecaster) -> dict[str, Any]:
         if model is not None:
             document[kind + "options"] = {name: getattr(model, name) for name in _OPTIONS}
             document[kind + "learned"] = {name: getattr(model, name) for name in _LEARNED}
+            document[kind + "fate"] = asdict(model.fate)
             arrays |= _model_arrays(kind, model)
             files |= _model_texts(kind, model)
     return {_DOCUMENT: json_ready(document), _ARRAYS: arrays, **files}
@@ -121,6 +130,7 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         novelty=Novelty(arrays["novelty.known"]),
         calibration=_from_arrays(Calibration, "calibration", arrays),
         unplanned=known,
+        teachers=arrays["teachers"],
     )
 
 
@@ -165,6 +175,7 @@ def _read_model(
     model = LaunchModel(**read_settings(document[kind + "options"]))
     for name in _LEARNED:
         setattr(model, name, document[kind + "learned"][name])
+    model.fate = SharedFate(**document[kind + "fate"])
     model.items = arrays[kind + "model.items"]
     model.effect = _from_arrays(PlanEffect, kind + "effect", arrays)
     model.elasticity = _from_arrays(Elasticity, kind + "elasticity", arrays)

@@ -214,8 +214,8 @@ class ItemsSettings(_TableSection):
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
     stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
-    Forecasts alone read `delist_date`, last days on sale, and `elsewhere`, which names the product
-    that an item is in one store or channel.
+    Forecasts alone read `delist_date`, last days on sale, `elsewhere`, which names the product
+    that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
 
     id: str = "item_id"
@@ -227,6 +227,7 @@ class ItemsSettings(_TableSection):
     categories: Names = ()
     delist_date: str | None = Columns.delist_date
     elsewhere: str | None = Columns.elsewhere
+    group: str | None = Columns.group
 
     @model_validator(mode="after")
     def _of_attributes(self) -> Self:

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import structlog
 
-from forecasting import NEVER, Grid, LaunchForecaster, Reader, Sales, local_dates, plan_array
+from forecasting import NEVER, Grid, LaunchForecaster, Reader, Sales, plan_array
 from pipelines.config.sections import ItemsSettings
 from pipelines.inputs.bad_rows import Asked, Quarantine, Role, Screened, texts_of
 from pipelines.inputs.items import (
@@ -135,8 +135,8 @@ class LaunchTables:
             categories=tuple(name for name in made.attributes if name in self.categories),
         )
         kinds = item_kinds(columns, known)
-        if made.columns.elsewhere is not None:
-            kinds.setdefault(made.columns.elsewhere, "name")
+        for name in made.columns.naming:
+            kinds.setdefault(name, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
         for name, kind in more.items():
@@ -144,7 +144,7 @@ class LaunchTables:
         return read_input(source, kinds, made.item_id, skip=skip)
 
     def _launching_from(self, first: pd.Timestamp, items: pd.DataFrame) -> pd.DataFrame:
-        launch = local_dates(items[self.forecaster.launch_date])
+        launch = parse_dates(items[self.forecaster.launch_date])
         coming = items[launch >= first]
         if coming.empty:
             raise NothingToForecastError(
@@ -308,7 +308,7 @@ class ScreenedLaunches:
 
     def _grid(self, dates: pd.Series[pd.Timestamp]) -> Grid:
         """Return the periods, from that of the first of some dates on."""
-        first = local_dates(dates).min()
+        first = parse_dates(dates).min()
         return Grid.around(self._reader.freq, pd.Timestamp(0) if pd.isna(first) else first)
 
     def _hiding(self, sold: Sales, bad: pa.Table, source: TableInput) -> Sales:

@@ -239,6 +239,7 @@ def _columns(settings: Settings) -> Columns:
     return Columns(
         delist_date=settings.items.delist_date,
         elsewhere=settings.items.elsewhere,
+        group=settings.items.group,
         covariates=settings.forecast.covariates,
         id_col=settings.sales.id,
         time_col=settings.sales.time,

@@ -58,7 +58,7 @@ _RESULTS = (LABELS, FORECASTS, TOTALS, EVALUATION, BACKTEST, QUARANTINE, "kept",
 # Where tables lie does not change a result, what is in them does; the rest of a section counts.
 _PLACES = {"path", "sql", "url"}
 _INDEXED = {"id", "text", "label", "launch_date", "attributes"}
-_LAUNCHED = {"id", "text", "launch_date", "attributes", "delist_date", "elsewhere"}
+_LAUNCHED = {"id", "text", "launch_date", "attributes", "delist_date", "elsewhere", "group"}
 
 
 def run_job(

@@ -239,8 +239,8 @@ def _kinds(forecaster: LaunchForecaster) -> dict[str, str]:
     kinds = {
         name: "number" if is_float_dtype(held[name]) else "string" for name in forecaster.attributes
     }
-    if forecaster.columns.elsewhere is not None:
-        kinds[forecaster.columns.elsewhere] = "string"
+    for name in forecaster.columns.naming:
+        kinds[name] = "string"
     return {name: kind for name, kind in kinds.items() if name not in text}
 
 

@@ -8,14 +8,19 @@ import pytest
 
 from forecasting import aggregation as sums_module
 from forecasting.aggregation import Sums
+from forecasting.data.launches import Launches
 from forecasting.data.panel import Grid
+from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths
+from forecasting.models.shared_fate import SharedFate
 
 LEVELS = (0.1, 0.5, 0.9)
 NAMES = ["0.1", "0.5", "0.9"]
 HORIZON = 3
+CURVES = 20_000  # so many that few launches rest on the same
 GRID = Grid("W-MON", pd.Timestamp("2024-01-01"))
 CUTOFF = pd.Timestamp("2024-01-29")
+ALONE = SharedFate()
 WIDTH = 2 * 1.2816  # standard deviations between the 0.1 and the 0.9 quantile
 
 
@@ -23,8 +28,8 @@ def courses(n: int, *, counts: bool = False, seed: int = 0) -> Paths:
     rng = np.random.default_rng(seed)
     weight = rng.random((n, 12))
     return Paths(
-        curves=rng.gamma(1.0, 4.0, (30, HORIZON)),
-        position=rng.integers(0, 30, (n, 12)),
+        curves=rng.gamma(1.0, 4.0, (CURVES, HORIZON)),
+        position=rng.integers(0, CURVES, (n, 12)),
         weight=weight / weight.sum(axis=1, keepdims=True),
         factor=rng.uniform(0.5, 2, (n, 12)),
         scale=rng.uniform(0.5, 2, (n, HORIZON)),
@@ -34,17 +39,28 @@ def courses(n: int, *, counts: bool = False, seed: int = 0) -> Paths:
 
 def summed(
     paths: Paths,
-    groups: list[object] | None = None,
+    groups: list[object] | pd.Series | None = None,
     period: list[int] | None = None,
     *,
-    shock: float = 0.0,
+    fate: SharedFate = ALONE,
+    families: list[int] | None = None,
     seed: int = 0,
     by_period: bool = False,
 ) -> pd.DataFrame:
     n = len(paths)
-    return Sums(paths, shock, LEVELS, seed).table(
-        pd.Series(["all"] * n if groups is None else groups, dtype=object),
-        np.array([5] * n if period is None else period, dtype=np.int64),
+    rows = Launches(
+        ids=np.array([f"item{row}" for row in range(n)], dtype=object),
+        vectors=np.zeros((n, 2), dtype=np.float32),
+        period=np.array([5] * n if period is None else period, dtype=np.int64),
+        standing=np.full(n, 4),
+        attributes=pd.DataFrame(index=range(n)),
+        group=np.arange(n) if families is None else np.array(families),
+    )
+    curves = np.arange(len(paths.curves))
+    return Sums(paths, rows, curves, fate, Calibration.none(LEVELS, HORIZON), seed).table(
+        groups
+        if isinstance(groups, pd.Series)
+        else pd.Series(["all"] * n if groups is None else groups, dtype=object),
         GRID,
         CUTOFF,
         by_period=by_period,
@@ -91,8 +107,7 @@ def test_groups_of_any_kind_may_lack(kind: str) -> None:
         "numbers": pd.Series([2.5, np.nan, 1.5]),
         "categories": pd.Series(pd.Categorical(["y", None, "x"], categories=["ghost", "x", "y"])),
     }[kind]
-    sums = Sums(courses(3), 0.0, LEVELS, 0)
-    found = sums.table(groups, np.array([5, 5, 5]), GRID, CUTOFF, by_period=False)
+    found = summed(courses(3), groups)
     assert found["group"].tolist() == [groups[2], groups[0], "(none)"]
     assert found["n_items"].tolist() == [1, 1, 1]
 
@@ -131,24 +146,39 @@ def test_the_variances_of_launches_add() -> None:
     assert found["0.5"].iloc[0] == pytest.approx(found["mean"].iloc[0], abs=0.15 * spread)
 
 
-def test_a_shared_shock_does_not_average_out() -> None:
+@pytest.mark.parametrize("shared", ["season", "period", "group"])
+def test_what_is_shared_does_not_average_out(shared: str) -> None:
     paths = courses(150)
-    mean, shock = paths.mean().sum(), 0.3
-    found = summed(paths, shock=shock)
-    spread = np.sqrt(np.expm1(shock**2) * (mean**2 + variance(paths).sum()) + variance(paths).sum())
-    assert width(found) > 1.5 * width(summed(paths))
-    assert width(found) == pytest.approx(WIDTH * spread, rel=0.1)  # lognormal, near to normal
-    assert found["mean"].iloc[0] == pytest.approx(mean)
-    # The factor's mean is one: its median lies below.
-    assert found["0.5"].iloc[0] == pytest.approx(mean * np.exp(-(shock**2) / 2), rel=0.02)
+    found = summed(paths, fate=SharedFate(**{shared: 0.3}), families=[0] * 150)
+    # With correlation r the variance of n alike is 1 + (n - 1) r times that of independent ones.
+    spread = np.sqrt(variance(paths))
+    least = np.sqrt(0.7 * variance(paths).sum() + 0.2 * spread.sum() ** 2)
+    assert WIDTH * least < width(found) < WIDTH * spread.sum()
+    assert found["mean"].iloc[0] == pytest.approx(paths.mean().sum())
 
 
-def test_all_periods_share_the_shock() -> None:
-    paths = replace(courses(200), curves=np.full((30, HORIZON), 2.0))
-    total, by_period = (summed(paths, shock=0.3, by_period=one) for one in (False, True))
-    # If each period had one of its own, the total would be surer than its periods.
+def test_who_rests_on_the_same_launches_errs_with_them() -> None:
+    paths = replace(courses(150), position=courses(150).position % 30)
+    spread = np.sqrt(variance(paths))
+    least = np.sqrt(variance(paths).sum() + 0.02 * spread.sum() ** 2)
+    assert width(summed(paths)) > WIDTH * least
+
+
+def test_what_others_share_averages_out() -> None:
+    paths, period = courses(150), list(range(5, 155))
+    fate = SharedFate(period=0.3, group=0.3)
+    assert width(summed(paths, period=period, fate=fate)) == pytest.approx(
+        width(summed(paths, period=period)), rel=0.1
+    )
+
+
+def test_all_periods_share_it() -> None:
+    paths = replace(courses(200), curves=np.repeat(courses(1).curves[:, :1], HORIZON, axis=1))
+    fate = SharedFate(season=0.5)
+    total, by_period = (summed(paths, fate=fate, by_period=one) for one in (False, True))
+    # If each period had luck of its own, the total would be surer than its periods.
     relative = (by_period["0.9"] - by_period["0.1"]) / by_period["mean"]
-    np.testing.assert_allclose(relative, width(total) / total["mean"].iloc[0], rtol=0.05)
+    np.testing.assert_allclose(relative, width(total) / total["mean"].iloc[0], rtol=0.12)
 
 
 def test_one_launch_sums_to_itself() -> None:
@@ -179,7 +209,7 @@ def test_without_a_launch_the_table_is_empty(by_period: bool) -> None:
 
 @pytest.mark.parametrize("by_period", [False, True])
 def test_counts_sum_to_counts(by_period: bool) -> None:
-    found = summed(courses(6, counts=True), shock=0.2, by_period=by_period)
+    found = summed(courses(6, counts=True), fate=SharedFate(0.1, 0.1, 0.1), by_period=by_period)
     assert (found[NAMES] % 1 == 0).all(axis=None)
     assert (found[NAMES].diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)
 
@@ -188,7 +218,8 @@ def test_counts_sum_to_counts(by_period: bool) -> None:
 def test_the_seed_decides(by_period: bool) -> None:
     paths, groups = courses(8), list("abababab")
     one, again, other = (
-        summed(paths, groups, shock=0.1, seed=seed, by_period=by_period) for seed in (3, 3, 4)
+        summed(paths, groups, fate=SharedFate(0.1), seed=seed, by_period=by_period)
+        for seed in (3, 3, 4)
     )
     pd.testing.assert_frame_equal(again, one, check_exact=True)
     assert not other[NAMES].equals(one[NAMES])

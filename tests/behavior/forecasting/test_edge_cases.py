@@ -64,7 +64,7 @@ def test_hardly_a_past_launch(small: Slice, encoder: Encoder, launches: int) -> 
     if launches:
         # One course; its level follows the incumbents around each item, up to twice as far.
         assert not total["novel"].any()  # one launch tells nothing about what is usual
-        assert (total["0.1"] == total["0.9"]).all()
+        assert (total["0.1"] < total["0.9"]).all()  # one launch says how much, not how surely
         assert total["mean"].max() / total["mean"].min() <= 4 * 1.001
         outcome = forecaster.explain(small.later).query("pool == 'outcome'")
         assert set(outcome["analogue"]) == set(past["item_id"].head(1))
@@ -88,7 +88,7 @@ def test_one_item_alone(small: Slice, encoder: Encoder) -> None:
     total = check_answers(forecaster, small.later.tail(3))
     first = forecaster.predict(small.later.tail(3)).query("age == 0")
     np.testing.assert_allclose(first["mean"], sales["y"].iloc[0], rtol=0.5)
-    assert (total["0.1"] == total["0.9"]).all()
+    assert (total["0.1"] < total["0.9"]).all()  # one launch says how much, not how surely
 
 
 def test_no_incumbents(small: Slice, encoder: Encoder) -> None:
@@ -199,7 +199,8 @@ def test_months(small: Slice, encoder: Encoder) -> None:
 
 def test_the_fewest_that_lightgbm_is_made_to_learn_from(small: Slice, encoder: Encoder) -> None:
     forecaster = new_forecaster(encoder, method="lightgbm")
-    forecaster.fit(small.items, small.sales, cutoff="2017-03-27")
+    with pytest.warns(FewLaunchesWarning, match="intervals are made wider"):
+        forecaster.fit(small.items, small.sales, cutoff="2017-03-27")
     finished = np.isfinite(forecaster.history_.curves).all(axis=1).sum()
     assert 0 < finished < 20
     assert (check_answers(forecaster, small.later.head(9))["method"] == "lightgbm").all()

@@ -268,7 +268,9 @@ def test_what_was_sold_by_then_is_read(freq: str) -> None:
         answers(history(sold, launch={3: periods - 3}, freq=freq), periods - 2)
         for sold in (units, changed)
     )
-    for name in ("level", "curve", "market", "unit", "outlook"):
+    # With weekdays the outlook moves on that weekday alone, which is not among the next six.
+    ahead_of_it = ("outlook",) if Windows.of(freq).cycle == 1 else ()
+    for name in ("level", "curve", "market", "unit", *ahead_of_it):
         assert not np.array_equal(other[name], one[name], equal_nan=True), name
     year_ago = units.copy()
     year_ago[:, periods - 1 - Windows.of(freq).year] += 50  # the season of the next period

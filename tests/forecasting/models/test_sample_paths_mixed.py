@@ -3,8 +3,7 @@
 import numpy as np
 from hypothesis import given, settings, strategies as st
 
-from forecasting.models.mixture import mixed
-from forecasting.models.sample_paths import Paths, quantiles
+from forecasting.models.sample_paths import Paths, mixed, quantiles
 
 
 def paths(n: int, curves: int, seed: int) -> Paths:
