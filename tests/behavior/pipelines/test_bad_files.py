@@ -404,7 +404,7 @@ ANSWERS: dict[str, Case] = {
         (
             "job.yaml:4: items.texts: unknown key 'texts'; did you mean 'text'? (there "
             "are: path, csv, sheet, date_format, numbers, sql, url, id, text, label, "
-            "launch_date, label_separator, attributes, categories, delist_date, elsewhere)"
+            "launch_date, label_separator, attributes, categories, delist_date, elsewhere, group)"
         ),
     ),
     "a key twice": Case(

@@ -61,6 +61,7 @@ def test_every_parameter_of_the_forecaster_can_be_set() -> None:
         "launch_date": "begin",
         "delist_date": "end",
         "elsewhere": "article",
+        "group": "style",
     }
     sales = {
         "id": "i",
