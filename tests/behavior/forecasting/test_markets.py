@@ -43,7 +43,7 @@ def test_colors_of_a_style_share_its_fate(encoder: Encoder, columns: Columns) ->
         items.append(held(forecaster.predict_total(world.new_items), totals))
         by_style = forecaster.predict_sum(world.new_items, by="group")
         sums.append(held(by_style, totals.reshape(200, -1, STYLES.size).sum(axis=2)))
-        assert forecaster.engine_.fate.group > 0.3
+        assert forecaster.engine_.model.fate.group > 0.3
     assert np.mean(items) > 0.62
     assert np.mean(sums) > 0.6
 
@@ -84,7 +84,7 @@ def test_what_was_learned_of_groups_is_saved(encoder: Encoder, tmp_path: object)
     forecaster = fitted(world, encoder)
     forecaster.save(f"{tmp_path}/model")
     again = LaunchForecaster.load(f"{tmp_path}/model", encoder=encoder)
-    assert again.engine_.fate == forecaster.engine_.fate
+    assert again.engine_.model.fate == forecaster.engine_.model.fate
     for per in ("total", "period"):
         pd.testing.assert_frame_equal(
             again.predict_sum(world.new_items, by="group", per=per),
