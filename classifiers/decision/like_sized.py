@@ -151,7 +151,8 @@ def conformal_quantile(scores: FloatArray, share: float) -> float:
 
     Of answers too few for that it is the highest score.
     """
-    if len(scores) < needed(share):
+    # The rank that is wanted is (n + 1) times the share, rounded up: the last one, or beyond.
+    if (len(scores) + 1) * share > len(scores) - 1 + 1e-9:
         return float(scores.max())
     quantiles = LACConformityScore().get_conformity_score_quantiles(
         scores[:, None], np.array([1 - share]), cv="prefit"

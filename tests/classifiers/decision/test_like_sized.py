@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from classifiers.decision.like_sized import (
     conformal_quantile,
@@ -26,6 +26,7 @@ def test_a_label_without_examples_is_smaller_than_any() -> None:
 @given(
     st.lists(st.floats(0, 1), min_size=1, max_size=300), st.floats(0.5, 0.99), st.integers(1, 99)
 )
+@example([0.0], 0.5000000001, 1)
 def test_of_one_size_the_limit_is_the_shared_one(
     scores: list[float], share: float, size: int
 ) -> None:
