@@ -157,9 +157,3 @@ def members(groups: pd.Series) -> list[tuple[Any, Ints]]:
         found = [(group, own) for group, own in found if group != NO_GROUP]
         found.append((NO_GROUP, np.sort(np.concatenate([rows, *same]))))
     return found
-
-
-def summed(came: Floats, groups: pd.Series) -> pd.Series:
-    """Sum what came as `Sums.table` does for whole horizons: by group, in the same order."""
-    total = came.sum(axis=1)
-    return pd.Series({group: total[rows].sum() for group, rows in members(groups)})

@@ -1,13 +1,14 @@
 """Every failure as a problem (RFC 9457): what it is, in the words of whoever has to act on it.
 
 Status codes: 400 the body is no JSON; 422 JSON that does not fit, with a pointer to each place;
-401, 403 keys; 404, 405, 409, 413, 415, 429 as HTTP means them; 503 not ready, Milvus away or jobs
-not to be kept, 504 too late, all worth repeating; 500 a defect, of which the caller learns no more
-than the request id.
+401, 403 keys; 404, 405, 409, 413, 415, 429 as HTTP means them; 503 not ready, Milvus away, jobs
+not to be kept or the disk full, 504 too late, all worth repeating; 500 a defect, of which the
+caller learns no more than the request id.
 """
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,8 @@ _log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; what is away is seldom back sooner
+_EMPTIED = 60  # and a disk is seldom emptied sooner
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _SHOWN = 20  # places that do not fit
 _KINDS = {"str", "int", "float", "bool", "Range", "date"}  # as pydantic names them
 
@@ -134,6 +137,10 @@ def as_api_error(error: Exception) -> ApiError:
         return ApiError(503, "milvus-away", "Milvus does not answer", retry_after=RETRY_AFTER)
     if isinstance(error, StoreError):
         return ApiError(503, "milvus-refused", "Milvus refused", retry_after=RETRY_AFTER)
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return ApiError(
+            503, "disk-full", "the server's disk is full; nothing was kept", retry_after=_EMPTIED
+        )
     if isinstance(error, TimeoutError):
         return ApiError(504, "timeout", "the answer took too long", retry_after=RETRY_AFTER)
     return ApiError(500, "defect", "something went wrong here; the request id finds it in the log")
@@ -163,7 +170,7 @@ def install(app: FastAPI) -> None:
             found.headers["Allow"] = _allowed(request)
         request_id = getattr(request.state, "request_id", None)
         if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            expected = isinstance(error, ApiError | LikewiseError | TimeoutError)
+            expected = found.status != HTTPStatus.INTERNAL_SERVER_ERROR
             _log.error(
                 "request failed",
                 request_id=request_id,
@@ -173,7 +180,7 @@ def install(app: FastAPI) -> None:
             )
         return problem_response(found, request.url.path, request_id)
 
-    for kind in (ApiError, RequestValidationError, HTTPException, LikewiseError, TimeoutError):
+    for kind in (ApiError, RequestValidationError, HTTPException, LikewiseError, OSError):
         app.add_exception_handler(kind, answer)
     app.add_exception_handler(Exception, answer)
 
@@ -254,6 +261,7 @@ _TITLES = {
     "milvus-away": "Milvus does not answer",
     "milvus-refused": "Milvus refused",
     "jobs-away": "Jobs cannot be kept",
+    "disk-full": "The disk is full",
     "index-replaced": "The items are being replaced",
     "timeout": "Too late",
     "nothing-learned": "There is nothing to answer from",

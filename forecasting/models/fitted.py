@@ -161,8 +161,9 @@ class FittedForecaster:
 
     def _model_of(self, rows: Launches, model: LaunchModel) -> LaunchModel:
         """Return the model that answers for launches: the one without plans if none has one."""
-        is_blind = self.unplanned is not None and not self.planned(rows).any()
-        return self.unplanned.model if self.unplanned is not None and is_blind else model
+        if self.unplanned is None or self.planned(rows).any():
+            return model
+        return self.unplanned.model
 
     @property
     def launches(self) -> int:
