@@ -512,7 +512,7 @@ class OrderSettings(_Section):
         return {} if costs == (None, None, None) else self.model_dump()
 
     @property
-    def of_backtest(self) -> dict[str, float]:
+    def of_backtest(self) -> dict[str, Any]:
         """Return the arguments of ``BacktestResult.order_costs``; none without costs in numbers.
 
         A service level stands for relative costs, those of a unit left over and one missing

@@ -106,7 +106,7 @@ def write_backtest_report(
     *,
     title: str = "How good are the launch forecasts?",
     seed: int = 0,
-    costs: Mapping[str, float] | None = None,
+    costs: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page, whole or not at all.
 

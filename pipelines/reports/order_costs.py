@@ -24,7 +24,7 @@ class CostOfOrders:
 
     @classmethod
     def of(
-        cls, result: BacktestResult, terms: Mapping[str, float], seed: int = 0
+        cls, result: BacktestResult, terms: Mapping[str, Any], seed: int = 0
     ) -> CostOfOrders | None:
         """Return what orders would have cost; None where nobody said what units cost.
 
