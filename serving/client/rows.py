@@ -9,7 +9,6 @@ import pandas as pd
 
 from retrieval import LOST, InputError, as_text, cell_texts, lost, parse_date
 
-
 # Of orders: numbers or columns, and what holds for all.
 _AMOUNTS = (
     "overage_cost",
