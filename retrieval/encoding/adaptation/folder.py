@@ -52,7 +52,8 @@ def write_mapped(
         matrix: (dim, encoder.dim) the map.
         card: The model card.
     """
-    first, base, base_files = encoder._map, encoder._run, encoder._files
+    first, base = encoder._map, encoder._run
+    base_files: Mapping[str, bytes] = encoder._files
     modules = json.loads((encoder._weights / _MODULES).read_text(encoding="utf-8"))
     if first is not None:
         matrix, base_files = matrix @ first.matrix, first.base_files
