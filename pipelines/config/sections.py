@@ -199,12 +199,17 @@ class BadRowsSettings(Section):
 
 
 class SinkSettings(Section):
-    """A database that gets the results of a run; tables may be ``schema.table``."""
+    """Where results go: a database that gets those of a run; tables may be ``schema.table``.
+
+    `csv_guard`: whether texts in CSV files that a spreadsheet would run as formulas get an
+    apostrophe before them.
+    """
 
     url: SecretStr | None = None
     labels_table: str = "likewise_labels"
     forecasts_table: str = "likewise_forecasts"
     totals_table: str = "likewise_totals"
+    csv_guard: bool = True
 
     def table(self, key: str) -> DatabaseTable | None:
         """Return the table of one of these keys; None without a database."""
@@ -426,6 +431,22 @@ class OrderSettings(Section):
         """Return the arguments of ``order_quantity``; none where no order is asked for."""
         costs = (self.overage_cost, self.underage_cost, self.service_level)
         return {} if costs == (None, None, None) else self.model_dump()
+
+    @property
+    def of_backtest(self) -> dict[str, Any]:
+        """Return the arguments of ``BacktestResult.order_costs``; none without costs in numbers.
+
+        A service level stands for relative costs, those of a unit left over and one missing
+        together 1.
+        """
+        over, under = self.overage_cost, self.underage_cost
+        if isinstance(self.service_level, float):
+            over, under = 1 - self.service_level, self.service_level
+        if not isinstance(over, float) or not isinstance(under, float):
+            return {}
+        costs = {"overage_cost": over, "underage_cost": under}
+        packs = {"pack_size": self.pack_size} if isinstance(self.pack_size, float) else {}
+        return costs | packs
 
     @property
     def columns(self) -> dict[str, Literal["number", "string"]]:

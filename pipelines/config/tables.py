@@ -68,11 +68,16 @@ class Section(BaseModel):
 
 
 class CsvSettings(Section):
-    """How the CSV files of a section are written."""
+    """How the CSV files of a section are written.
+
+    `guarded`: whether an apostrophe before ``= + - @``, a tab or the end of a line is no part of a
+    cell, but what `sink.csv_guard` put there.
+    """
 
     encoding: Encoding = CsvFormat.encoding
     delimiter: Delimiter | None = CsvFormat.delimiter
     decimal: Decimal | None = None
+    guarded: bool = True
 
 
 class NumbersSettings(Section):

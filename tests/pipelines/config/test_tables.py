@@ -68,7 +68,7 @@ def test_what_makes_no_sense_together_is_refused(tmp_path: Path) -> None:
         (
             "items:\n  csv:\n    encodin: cp1252\n",
             "job.yaml:3: items.csv.encodin: unknown key 'encodin'; did you mean 'encoding'? "
-            "(there are: encoding, delimiter, decimal)",
+            "(there are: encoding, delimiter, decimal, guarded)",
         ),
         ("sales: {numbers: {decimal: x}}\n", "sales.numbers.decimal: Input should be '.' or ','"),
         ("tables: {encoding: klingon}\n", "tables.encoding: no such encoding"),
