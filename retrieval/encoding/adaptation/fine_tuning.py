@@ -15,10 +15,12 @@ import torch
 from retrieval.arguments import require_choice, require_count, require_number
 from retrieval.encoding.adaptation.checkpoints import remove_checkpoint
 from retrieval.encoding.adaptation.contrast import Memory, first_anchors
+from retrieval.encoding.adaptation.folder import CARD, check_out
 from retrieval.encoding.adaptation.schedule import hold_out, most_epochs
 from retrieval.encoding.adaptation.trainable import Method, TrainableModel, require_peft
 from retrieval.encoding.adaptation.training import Plan, Texts, Trained, Training
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.tuned import write_record
 from retrieval.errors import InputError
 from retrieval.files import replacing_folder
 
@@ -89,7 +91,8 @@ def fine_tune(
         InputError: There is one label only, the entries do not match, the encoder has no weights
             here, peft is missing, or the budget is too small for a single pass.
     """
-    _check(texts, labels, method, epochs, budget_s)
+    _check(texts, labels, groups, method, epochs, budget_s)
+    check_out(out, overwrite=True)
     texts, labels, groups = _distinct(texts, labels, groups)
     kinds, numbers = np.unique(np.array(labels, dtype=object).astype(str), return_inverse=True)
     numbers = numbers.astype(np.int64)
@@ -109,7 +112,8 @@ def fine_tune(
     with replacing_folder(out) as folder:
         model.save(folder)
         card = _card(encoder, method, len(task.learned), len(kinds), seed, trained)
-        (folder / "README.md").write_text(card, encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
+        write_record(folder, method, encoder.identity, encoder._files, None)
     if checkpoint is not None:
         remove_checkpoint(checkpoint)
     return FineTuned(
@@ -127,6 +131,7 @@ def fine_tune(
 def _check(
     texts: Sequence[str],
     labels: Sequence[str],
+    groups: Sequence[object] | None,
     method: str,
     epochs: int | None,
     budget_s: float | None,
@@ -140,6 +145,8 @@ def _check(
         require_number(budget_s, "budget_s", above=0)
     if len(texts) != len(labels):
         raise InputError(f"there are {len(texts):,} texts and {len(labels):,} labels")
+    if groups is not None and len(groups) != len(texts):
+        raise InputError(f"there are {len(texts):,} texts and {len(groups):,} groups")
     kinds = {str(one) for one in labels}
     if len(kinds) < 2:
         raise InputError(

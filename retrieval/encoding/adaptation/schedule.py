@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.errors import InputError
-
 BATCH = 64
 """Texts of one step."""
 _POOL = 16  # batches among which texts of like length are put together
@@ -86,8 +84,6 @@ def _members(groups: Sequence[object] | None, n: int) -> list[Rows]:
     """Return the rows of each group."""
     if groups is None:
         return list(np.arange(n)[:, None])
-    if len(groups) != n:
-        raise InputError(f"groups has {len(groups)} entries for {n} texts")
     rows: dict[object, list[int]] = {}
     for row, group in enumerate(groups):
         rows.setdefault(group, []).append(row)

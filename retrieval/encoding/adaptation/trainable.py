@@ -95,14 +95,15 @@ class TrainableModel:
 
     def _with_lora(self, seed: int) -> Any:
         require_peft()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            from peft import LoraConfig, get_peft_model
         self.model.requires_grad_(False)
-        config = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear")
         first: Any = self.model[0]
-        with torch.random.fork_rng(devices=[]):
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            # peft asks transformers for what goes by a new name there; nothing a caller could mend.
+            warnings.simplefilter("ignore")
+            from peft import LoraConfig, get_peft_model
+
             torch.manual_seed(seed)
+            config = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear")
             return get_peft_model(first.auto_model, config)  # changes the layers in their places
 
 

@@ -160,6 +160,7 @@ class Training:
         at = self._at
         order = batches(self._lengths, self._plan.seed, at.epoch)
         while at.place < len(order):
+            self._require_time()
             if self._done() >= 1:
                 return False
             began = time.monotonic()
@@ -167,7 +168,6 @@ class Training:
             at.place, at.steps = at.place + 1, at.steps + 1
             at.seconds += time.monotonic() - began
             bar.update()
-            self._require_time()
             if time.monotonic() - self._kept_at > _KEEP_EVERY:
                 self._keep()
         at.epoch, at.place = at.epoch + 1, 0
@@ -193,14 +193,16 @@ class Training:
         return min(1.0, share if budget is None else max(share, self._at.seconds / budget))
 
     def _require_time(self) -> None:
-        at, budget = self._at, self._plan.budget_s
-        if budget is None or at.steps != min(3, self._per_epoch):
+        """Refuse, after the first steps, what the budget is not enough for."""
+        at, budget, first = self._at, self._plan.budget_s, min(3, self._per_epoch)
+        if budget is None or at.steps > first:
             return
-        needed = at.seconds / at.steps * self._per_epoch
-        if needed > budget:
+        needed = at.seconds / max(1, at.steps) * self._per_epoch
+        if (needed if at.steps == first else at.seconds) > budget:
             raise InputError(
-                f"a budget of {budget:,.0f} s is too small for method {self._plan.method!r}: a "
-                f"pass over the {len(self._texts.learned):,} texts takes some {needed:,.0f} s"
+                f"a budget of {budget:,.3g} s is too small for method {self._plan.method!r}: a "
+                f"single pass over the {len(self._texts.learned):,} texts takes {needed:,.3g} s or "
+                "more"
             )
 
     def _judge(self) -> None:
