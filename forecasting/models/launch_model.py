@@ -268,7 +268,8 @@ class LaunchModel:
         period = -np.concatenate([part.passed for part, _ in folds])
         group = np.concatenate([part.group for part, _ in folds])
         said, came = weight * expected.sum(axis=1), weight * sold.sum(axis=1)
-        self.bias = _shrunk_bias(said, came, period, group)
+        bias = float(came.sum() / said.sum()) if said.sum() > 0 and came.sum() > 0 else 1.0
+        self.bias = float(np.clip(bias, 1 / _LARGEST_BIAS, _LARGEST_BIAS))
         lain = [_lain(self._planned(paths, part.plan), part.curves) for part, paths in folds]
         total = tuple(np.concatenate([one[0][side] for one in lain]) for side in (0, 1))
         ages = tuple(np.concatenate([one[1][side] for one in lain]) for side in (0, 1))
@@ -281,6 +282,10 @@ class LaunchModel:
             group,
         )
         self._share(folds, expected.sum(axis=1) * self.bias, (total[0], total[1]))
+        # Spread is learned about the center that the folds show; what is to come has another one,
+        # the less sure of theirs the fewer periods and groups there are.
+        usual = _USUAL_BIAS**2
+        self.bias **= usual / (usual + ratio_variance(came, said, period, group))
 
     def _share(
         self,
@@ -306,7 +311,7 @@ class LaunchModel:
         calendar = calendar_deviation(sold - mean, variance, mean, period, lead)
         # Where folds had to part launches of one period, nothing shows what these share.
         periods = effective(period) if len(np.unique(period)) >= _FOLDS else 1.0
-        fate, wider = replace(fate, calendar=calendar).of_few(periods, effective(group))
+        fate, wider = replace(fate, calendar=calendar).of_few(periods)
         self.fate, self.calibration = fate, self.calibration.widened(wider)
 
     def _keep_up(self, under_way: TrainingRows) -> None:
@@ -365,15 +370,6 @@ class LaunchModel:
     def _threads(self, rows: int) -> int:
         """All cores (0), or one where waiting for each other costs threads more than they save."""
         return self.n_jobs or (0 if rows >= _MANY_ROWS else 1)
-
-
-def _shrunk_bias(said: Floats, came: Floats, period: Ints, group: Ints) -> float:
-    """Return what came over what was said, nearer one the fewer periods and groups tell it."""
-    if not (said.sum() > 0 and came.sum() > 0):
-        return 1.0
-    found = np.clip(np.log(came.sum() / said.sum()), -np.log(_LARGEST_BIAS), np.log(_LARGEST_BIAS))
-    trust = _USUAL_BIAS**2 / (_USUAL_BIAS**2 + ratio_variance(came, said, period, group))
-    return float(np.exp(trust * found))
 
 
 def _lain(paths: Paths, came: Floats) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:

@@ -11,7 +11,7 @@ launch on its own stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from forecasting.data.panel import Floats, Ints
 
 _MOST = 0.95  # of what a launch turns out to be that it may share with others
 _TINY = 1e-6
-_BELIEF = 1.0  # periods' or groups' worth of it
+_BELIEF = 1.0  # periods' worth of it
 _EDGE = 0.9  # the level at which a normal factor is as wide as Student's
 _SHOCK = 0.2  # believed deviation of the logarithm of what launches of one period share
 
@@ -82,7 +82,7 @@ class SharedFate:
         shrink = min(1.0, _MOST / max(season + self.period + self.group, _TINY))
         return SharedFate(season * shrink, self.period * shrink, self.group * shrink, self.calendar)
 
-    def of_few(self, periods: float, groups: float) -> tuple[SharedFate, float]:
+    def of_few(self, periods: float) -> tuple[SharedFate, float]:
         """Return what launches to come share, and how many times wider their scores are for it.
 
         Of few periods neither the center nor the variance of what they share is known: of a further
@@ -91,13 +91,18 @@ class SharedFate:
 
         Args:
             periods: How many there were to learn from.
-            groups: The same of groups.
         """
-        period, wide = _of_few(self.period, periods, GUESSED.period)
-        group = _of_few(self.group, groups, GUESSED.group)[1] if self.group else 0.0
-        season = self.season + period / max(periods, 1.0)
-        total = 1 - self.season - self.period - self.group + season + wide + group
-        fate = SharedFate(season / total, wide / total, group / total, self.calendar)
+        freedom = max(periods - 1, 0.0) + _BELIEF
+        learned = ((freedom - _BELIEF) * self.period + _BELIEF * GUESSED.period) / freedom
+        wide = learned * float(student.ppf(_EDGE, freedom) / norm.ppf(_EDGE)) ** 2
+        center = learned / max(periods, 1.0)
+        total = 1 - self.period + wide + center
+        fate = replace(
+            self,
+            season=(self.season + center) / total,
+            period=wide / total,
+            group=self.group / total,
+        )
         return fate, float(np.sqrt(total))
 
     def weather(self, draws: int, periods: int, rng: np.random.Generator) -> Floats:
@@ -124,14 +129,6 @@ class SharedFate:
 
 # What is believed where nothing was held out to learn it from.
 GUESSED = SharedFate(season=0.05, period=0.05, group=0.4)
-
-
-def _of_few(share: float, count: float, belief: float) -> tuple[float, float]:
-    """Return a variance learned from few, and that of the normal that is as wide as its t."""
-    freedom = max(count - 1, 0.0) + _BELIEF
-    learned = ((freedom - _BELIEF) * share + _BELIEF * belief) / freedom
-    wider = float(student.ppf(_EDGE, freedom) / norm.ppf(_EDGE))
-    return learned, learned * wider**2
 
 
 def ratio_variance(came: Floats, said: Floats, period: Ints, group: Ints) -> float:

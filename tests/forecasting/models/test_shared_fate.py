@@ -113,25 +113,20 @@ def test_what_a_calendar_period_does_is_told_from_chance(deviation: float) -> No
 
 def test_what_few_periods_leave_open_is_shared_and_widens() -> None:
     learned = SharedFate(period=0.2)
-    few, times = learned.of_few(periods=3, groups=200)
+    few, times = learned.of_few(periods=3)
     assert times > 1.03
     assert few.season > 0.03  # what the center is off by is common to all
     assert few.period > learned.period
-    many, hardly = learned.of_few(periods=60, groups=200)
+    many, hardly = learned.of_few(periods=60)
     assert hardly == pytest.approx(1, abs=0.01)
     assert many.period == pytest.approx(learned.period, rel=0.05)
     assert few.group == many.group == 0.0
 
 
 def test_where_one_period_was_seen_a_belief_stands_in() -> None:
-    one, times = SharedFate().of_few(periods=1, groups=50)
+    one, times = SharedFate().of_few(periods=1)
     assert one.season + one.period > 0.1
     assert 1.1 < times < 2
-
-
-def test_of_few_groups_what_is_to_come_is_wider() -> None:
-    learned = SharedFate(group=0.5)
-    assert learned.of_few(80, 5)[0].group > learned.of_few(80, 60)[0].group > 0.5
 
 
 def test_launches_that_share_their_fate_tell_once_what_a_ratio_is() -> None:
