@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecasting.data.plans import plan_array as plan_array
     from forecasting.data.pools import POOLS as POOLS, PoolName as PoolName
     from forecasting.data.sales import Sales as Sales
+    from forecasting.decisions.cannibalization import Cannibalization
     from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
     from forecasting.evaluation.comparison import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adjustments",
     "BacktestResult",
+    "Cannibalization",
     "Columns",
     "FewLaunchesWarning",
     "ForecastWarning",
@@ -64,6 +66,7 @@ _HOMES = {
     "BETTER": "forecasting.evaluation.comparison",
     "BacktestResult": "forecasting.evaluation.backtest",
     "BeforeLaunch": "forecasting.data.columns",
+    "Cannibalization": "forecasting.decisions.cannibalization",
     "Columns": "forecasting.data.columns",
     "DEFAULTS": "forecasting.parameters",
     "FORECASTER": "forecasting.evaluation.backtest",

@@ -53,6 +53,7 @@ PUBLIC_NAMES = {
     "forecasting": {
         "Adjustments",
         "BacktestResult",
+        "Cannibalization",
         "Columns",
         "FewLaunchesWarning",
         "ForecastWarning",

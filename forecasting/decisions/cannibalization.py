@@ -69,6 +69,19 @@ class Cannibalization:
         return bool(self.low > 0 and self.is_sound)
 
     @property
+    def kept(self) -> Floats:
+        """(b,) draws of the share of sales that are not taken from others; their mean is ours."""
+        kept = np.clip(1 - self.draws, 0.0, 1.0)
+        mean = max(1 - self.share, 0.0)
+        scaled: Floats = kept * (mean / kept.mean()) if kept.mean() > 0 else kept
+        return scaled
+
+    def taken_of(self, net: pd.Series) -> pd.Series:
+        """Return the units taken by launches, of whose sales so many are left; NaN if not shown."""
+        kept = 1 - self.share
+        return net * (self.share / kept if self.is_shown and kept > 0 else np.nan)
+
+    @property
     def words(self) -> str:
         """What was found, or why nothing is shown, in one sentence."""
         unknown = "what launches take from their nearest siblings is not shown"
@@ -97,7 +110,7 @@ def learn_cannibalization(
         analogues: Where like items are found.
         seed: Of the bootstrap, and of made-up dates.
     """
-    shelf = Shelf(history, analogues)
+    shelf = _Shelf(history, analogues)
     found = np.flatnonzero(shelf.are_over)
     real = shelf.compare(found, shelf.period[found])
     if not real.enough:
@@ -111,6 +124,33 @@ def learn_cannibalization(
     return Cannibalization(
         share, *_interval(draws), len(real.lost), fake, *_interval(spread), draws=draws
     )
+
+
+def with_taken(
+    table: pd.DataFrame, history: History, found: Cannibalization, expected: pd.Series
+) -> pd.DataFrame:
+    """Add to analogues what launches are expected to take from each.
+
+    Args:
+        table: As `forecasting.explanation.analogue_table` makes it.
+        history: What had been sold.
+        found: What past launches took.
+        expected: Mean total of each launch, by its id.
+
+    Returns:
+        The table with taken: units over the horizon, of the nearest established incumbents in
+        proportion to what they sell; NaN of all others, and of all where no loss is shown.
+    """
+    taken = pd.Series(np.nan, index=table.index)
+    if found.is_shown:
+        settled = history.panel.end + 1 - _settled(history)
+        old = pd.Series(history.panel.visible <= settled, index=history.panel.ids)
+        rows = table[(table["pool"] == "incumbent") & table["analogue"].map(old).astype(bool)]
+        near = rows[rows.groupby("unique_id").cumcount() < _SIBLINGS]
+        level = near["level"].fillna(0.0) + 1e-9
+        share = level / level.groupby(near["unique_id"]).transform("sum")
+        taken[near.index] = found.share * share * near["unique_id"].map(expected)
+    return table.assign(taken=taken)
 
 
 @dataclass(frozen=True)
@@ -142,7 +182,7 @@ class _Losses:
         return cls(*(np.concatenate([getattr(one, name) for one in parts]) for name in names))
 
 
-class Shelf:
+class _Shelf:
     """Launches of the past beside the items that were there.
 
     Args:
@@ -158,7 +198,7 @@ class Shelf:
         panel, windows = history.panel, history.windows
         self._panel = panel
         self._before, self._after = windows.longer, history.horizon
-        self._settled = windows.longer + windows.recent  # periods after which one is established
+        self._settled = _settled(history)
         self._units = np.nan_to_num(panel.units)
         self._sold = _sums(self._units)
         self._known = _sums(np.isfinite(panel.units).astype(np.float64))
@@ -264,6 +304,11 @@ class Shelf:
         return inside
 
 
+def _settled(history: History) -> int:
+    """Return the periods after which an item is established: its own start is over."""
+    return history.windows.longer + history.windows.recent
+
+
 def _nearest(analogues: AnalogueIndex, ids: np.ndarray, period: Ints) -> Ints:
     """(L, k) the items most like each launch, visible before it; -1 where there are fewer."""
     if not len(ids):
@@ -271,8 +316,7 @@ def _nearest(analogues: AnalogueIndex, ids: np.ndarray, period: Ints) -> Ints:
     vectors = analogues.index.vectors(ids.tolist())
     rows = Launches(ids, vectors, period, period - 1, pd.DataFrame(index=range(len(ids))))
     k = 2 * (_SIBLINGS + _CONTROLS)  # some are too new
-    found = analogues.find(rows, k, temperature=1.0, recency=None, lately=1)
-    return found.incumbents.position
+    return analogues.nearest(rows, k).position
 
 
 def _share(

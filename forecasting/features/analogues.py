@@ -222,7 +222,6 @@ class AnalogueIndex:
         """
         as_of = _last_day(self.panel.grid, rows.standing)
         ids = list(rows.ids)
-        every = self.index.neighbors(rows.vectors, k, as_of=as_of, ids=ids)
         launches = self.index.neighbors(
             rows.vectors, k, as_of=as_of, ids=ids, where={_POOL: _LAUNCH}
         )
@@ -232,11 +231,17 @@ class AnalogueIndex:
         if recency is not None:
             found = found.weighted(0.5 ** (np.where(found.valid, passed, 0) / recency))
         return Pools(
-            incumbents=self._pool(every, temperature),
+            incumbents=self.nearest(rows, k, temperature),
             launches=found,
             siblings=found.only(found.valid & (passed < lately)),
             elsewhere=None if self.products is None else self._find_elsewhere(rows),
         )
+
+    def nearest(self, rows: Launches, k: int, temperature: float = 1.0) -> Pool:
+        """Find the items most like each row, as `find` does, launched or not."""
+        as_of = _last_day(self.panel.grid, rows.standing)
+        every = self.index.neighbors(rows.vectors, k, as_of=as_of, ids=list(rows.ids))
+        return self._pool(every, temperature)
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
         ids = pd.Index(near.ids.ravel(), dtype=object)

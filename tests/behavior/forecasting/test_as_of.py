@@ -33,6 +33,8 @@ def test_corrupting_the_future_changes_no_bit(grocery: Slice, either: LaunchFore
     mine, theirs = (each.engine_.describer.describe(either.training_) for each in (again, either))
     pd.testing.assert_frame_equal(mine.features, theirs.features, check_exact=True)
     assert_same_answers(again, either, grocery.later)
+    taken = (one.cannibalization() for one in (again, either))
+    assert len({(one.share, one.low, one.high, one.placebo, one.launches) for one in taken}) == 1
 
 
 def test_an_index_that_already_holds_the_future_changes_no_bit(
