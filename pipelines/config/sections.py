@@ -28,6 +28,7 @@ from forecasting import (
     DEFAULTS,
     BeforeLaunch,
     Columns,
+    Courses,
     Method,
     ModelOptions,
     PoolName,
@@ -473,9 +474,10 @@ class ForecastSettings(_Section):
     covariates: Names = tuple(Columns.covariates)
     method: Method = DEFAULTS.method
     k: PositiveInt = DEFAULTS.k
+    similarity: Similarity = DEFAULTS.similarity
     pools: Annotated[tuple[PoolName, ...], BeforeValidator(_split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
-    similarity: Similarity = ModelOptions.similarity
+    courses: Courses = ModelOptions.courses
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
     monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = {}
