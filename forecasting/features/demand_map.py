@@ -1,8 +1,8 @@
 """A low-rank map of texts and attributes, learned from how items sold: neighbors in demand.
 
-Two pasta sauces of nearly the same words may sell 1 and 40 a week. Past items teach which directions
-of their descriptions go with demand: pairs alike in level, relative to the market, and in the shape
-of their launch are to lie near each other, other pairs not. With likeness as a kernel of level and
+Two sauces of nearly the same words may sell 1 and 40 a week. Past items teach which directions of
+their descriptions go with demand: pairs alike in level, relative to the market, and in the shape of
+their launch are to lie near each other, other pairs not. With likeness as a kernel of level and
 shape that has a closed form: the singular vectors of what descriptions, whitened, and kernel have
 in common (supervised principal components: Barshan et al. 2011). Nothing is encoded anew, and the
 same sales teach the same map.
@@ -58,7 +58,8 @@ class DemandMap:
             left = (described[start : start + _BLOCK] - self.center) / self.spread
             mapped[start : start + _BLOCK] = np.nan_to_num(left) @ self.weights
         length = np.sqrt((mapped**2).sum(axis=1, keepdims=True))
-        return np.divide(mapped, length, out=np.zeros_like(mapped), where=length > 0)
+        unit: Floats = np.divide(mapped, length, out=np.zeros_like(mapped), where=length > 0)
+        return unit
 
     @classmethod
     def learn(
@@ -103,7 +104,8 @@ def _kernel_features(demand: Floats) -> Floats:
     rng = np.random.default_rng(0)
     frequencies = rng.normal(size=(demand.shape[1], _FREQUENCIES)) / _WIDTH
     phases = rng.uniform(0, 2 * np.pi, _FREQUENCIES)
-    return np.cos(np.nan_to_num(demand) @ frequencies + phases)
+    features: Floats = np.cos(np.nan_to_num(demand) @ frequencies + phases)
+    return features
 
 
 def describe(
@@ -135,7 +137,8 @@ def describe(
 def _signs(name: str) -> Floats:
     digest = hashlib.blake2b(name.encode(), digest_size=_BITS // 8).digest()
     bits = np.unpackbits(np.frombuffer(digest, dtype=np.uint8))
-    return (2.0 * bits - 1.0) / np.sqrt(_BITS)
+    signs: Floats = (2.0 * bits - 1.0) / np.sqrt(_BITS)
+    return signs
 
 
 def moments(history: History) -> Ints:
@@ -181,7 +184,8 @@ def _launch_demand(history: History, moment: int) -> tuple[Ints, Floats]:
     last = np.minimum(launch[items] + history.horizon - 1, moment)
     curves = curves / history.unit(last)[:, None]
     seen = np.isfinite(curves)
-    items, curves, seen = (one[seen.any(axis=1)] for one in (items, curves, seen))
+    known = np.flatnonzero(seen.any(axis=1))
+    items, curves, seen = items[known], curves[known], seen[known]
     if not len(items):
         return items, np.empty((0, 2))
     sold = np.nan_to_num(curves)

@@ -2,7 +2,9 @@
 
 Asked of each pool alone: as seen before each past launch, what its analogues sold tells what it
 will sell, once by text and once by demand. Of launches the maps had not seen it is then known which
-was nearer. Demand is used where the interval of the difference says so, and else refused.
+was nearer. Each is taken at its best temperature, since analogues counted more alike tell more by
+being more, whatever they are near in. Demand is used where the interval of the difference says so,
+and else refused.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from forecasting.features.analogues import Pool
 FEWEST_HELD_OUT = 50  # launches, those of one group counted once
 _RESAMPLES = 1000
 _LEVEL = 0.95
+_WIDER = (1.0, 2.0, 4.0, 10.0)  # times the temperature
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def judge(
     """
     came = history.even_curves[launched].mean(axis=1) / history.unit(rows.standing)
     told = [_told(name, history, rows.standing, pool) for pool in (text, demand)]
-    known = np.isfinite(came) & np.isfinite(told[0]) & np.isfinite(told[1])
+    known = np.isfinite(came) & np.isfinite(told[0]).all(axis=0) & np.isfinite(told[1]).all(axis=0)
     group = np.unique(rows.group[known], return_inverse=True)[1]
     if len(np.unique(group)) < FEWEST_HELD_OUT or not came[known].sum() > 0:
         return SimilarityVerdict(name, "text", "because too few launches could tell")
     came = came[known]
-    errors = [_errors(one[known], came, group % 2 == 0) / came.mean() for one in told]
+    errors = [_errors(one[:, known], came, group % 2 == 0) / came.mean() for one in told]
     low, high = _interval(errors[0] - errors[1], group)
     used, reason = ("demand", "which told more") if low > 0 else ("text", "demand told no more")
     return SimilarityVerdict(
@@ -87,7 +90,7 @@ def judge(
 
 
 def _told(name: PoolName, history: History, standing: Ints, pool: Pool) -> Floats:
-    """(n,) units a period that analogues sold, in units of the market: their geometric mean."""
+    """(t, n) units a period that analogues sold, in units of the market, by temperature."""
     unit = history.unit(standing)[:, None]
     if name == "incumbent":
         items, when = pool.spread(standing)
@@ -96,19 +99,29 @@ def _told(name: PoolName, history: History, standing: Ints, pool: Pool) -> Float
         curves = pool.curves(history, standing)
         seen = np.isfinite(curves)
         sold = ratio(np.nan_to_num(curves).sum(axis=2), seen.sum(axis=2)) / unit
-    weight = np.where(np.isfinite(sold), pool.weights, 0.0)
-    log = ratio((np.log1p(np.nan_to_num(sold)) * weight).sum(axis=1), weight.sum(axis=1))
-    told: Floats = np.expm1(log)
-    return told
+    log, known = np.log1p(np.nan_to_num(sold)), np.isfinite(sold)
+    told = []
+    for wider in _WIDER:
+        weight = np.where(known, pool.weights_at(pool.temperature * wider), 0.0)
+        told.append(np.expm1(ratio((log * weight).sum(axis=1), weight.sum(axis=1))))
+    return np.array(told)
 
 
 def _errors(told: Floats, came: Floats, half: Bools) -> Floats:
-    """(n,) absolute errors, at the scale that is best on the half of the groups a row is not in."""
-    scale = np.where(
-        half, _best_scale(told[~half], came[~half]), _best_scale(told[half], came[half])
-    )
-    errors: Floats = np.abs(scale * told - came)
-    return errors
+    """(n,) absolute errors of (t, n) numbers, at what is best for the groups a row is not among.
+
+    That is which of the t, and the factor to multiply it by.
+    """
+    out = np.empty(len(came))
+    for here, other in ((half, ~half), (~half, half)):
+        scales = [_best_scale(one[other], came[other]) for one in told]
+        missed = [
+            np.abs(scale * one[other] - came[other]).sum()
+            for scale, one in zip(scales, told, strict=True)
+        ]
+        best = int(np.argmin(missed))
+        out[here] = np.abs(scales[best] * told[best][here] - came[here])
+    return out
 
 
 def _best_scale(told: Floats, came: Floats) -> float:

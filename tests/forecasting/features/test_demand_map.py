@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from forecasting.data.history import History
+from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Grid, Panel
 from forecasting.features.demand_map import DemandMap, describe, learn_map, moments
 
@@ -35,6 +36,18 @@ def history(units: np.ndarray | None = None, periods: int = PERIODS) -> History:
     ids = np.array([f"i{number:03}" for number in seen], dtype=object)
     panel = Panel(ids, GRID, sold[seen], visible[seen], launch[seen])
     return History(panel, ATTRIBUTES.iloc[seen].reset_index(drop=True), 4)
+
+
+def launches() -> Launches:
+    """Every second item, seen the period before its launch."""
+    period = history().panel.launch[::2]
+    return Launches(
+        ids=history().panel.ids[::2],
+        vectors=VECTORS[::2],
+        period=period,
+        standing=np.maximum(period - 1, 0),
+        attributes=ATTRIBUTES.iloc[::2].reset_index(drop=True),
+    )
 
 
 def described() -> np.ndarray:
