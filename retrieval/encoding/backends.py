@@ -130,7 +130,12 @@ def _import_openvino() -> Any:
 
 
 def load_backend(
-    identity: EncoderIdentity, weights: Path, cache_dir: Path | None, precision: Precision
+    identity: EncoderIdentity,
+    weights: Path,
+    cache_dir: Path | None,
+    precision: Precision,
+    *,
+    leave_out: int = 0,
 ) -> Backend:
     """Load the model on the engine its identity names.
 
@@ -141,11 +146,14 @@ def load_backend(
         weights: The model's folder.
         precision: What to compute in.
         cache_dir: Where to keep the model as OpenVINO converted it; None for nowhere.
+        leave_out: How many of the folder's last modules are not of the model to load.
 
     Raises:
         LikewiseError: OpenVINO does not reproduce the model's own vectors.
     """
     model = _load_model(weights)
+    if leave_out:
+        del model[-leave_out:]
     measured = functools.partial(measure, model, roles_of(model))
     if identity.backend == "torch":
         return Backend(_torch_backend(model), measured)
@@ -310,3 +318,8 @@ def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         raise LikewiseError("the encoder returned a vector without direction (zero or NaN)")
     unit: npt.NDArray[np.float32] = (vectors / length).astype(np.float32, copy=False)
     return unit
+
+
+def load_model(weights: Path) -> SentenceTransformer:
+    """Load a model as PyTorch has it, on the processor."""
+    return _load_model(weights)

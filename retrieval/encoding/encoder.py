@@ -32,7 +32,8 @@ from retrieval.encoding.cache import (
 )
 from retrieval.encoding.reading import Reading
 from retrieval.encoding.tokens import Measures
-from retrieval.encoding.weights import EncoderIdentity, find_weights, identify
+from retrieval.encoding.tuned import MAP_MODULES, read_map, read_record
+from retrieval.encoding.weights import EncoderIdentity, file_digests, find_weights, identify
 from retrieval.errors import InputError
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 
@@ -51,7 +52,8 @@ class Encoder:
 
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
     embedded, in batches of texts of like length. A text's vector does not depend on the others: on
-    OpenVINO to the last bit, on torch to the sixth digit.
+    OpenVINO to the last bit, on torch to the sixth digit. An encoder that is a linear map of
+    another one's vectors takes these from the cache: what that has encoded costs it nothing.
 
     Args:
         name: A sentence-transformers model name or the path of a model folder. The default ships as
@@ -70,6 +72,7 @@ class Encoder:
     Raises:
         InputError: The name is neither a folder nor a known model, or the backend or precision is
             not available.
+        ArtifactError: The folder of a tuned encoder was changed after it was written.
 
     Attributes:
         precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
@@ -97,12 +100,19 @@ class Encoder:
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
-        self.identity: EncoderIdentity = identify(known_as, self._weights, resolve_backend(backend))
+        self._files = file_digests(self._weights)
+        record = read_record(self._weights, self._files)
+        self.identity: EncoderIdentity = identify(
+            known_as, self._weights, resolve_backend(backend), self._files
+        )
         self.precision: Precision = resolve_precision(precision, self.identity.backend)
+        # The vectors of a mapped encoder are made of its base's, which are what the cache has.
+        self._map = read_map(self._weights, record, self.identity)
+        self._run: EncoderIdentity = self.identity if self._map is None else self._map.base
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = None
         if self._cache_dir is not None and keep_vectors:
-            self._cache = VectorCache(self._cache_dir, self.identity, self.precision)
+            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
         self._loaded: Backend | None = None
 
     @property
@@ -143,7 +153,7 @@ class Encoder:
 
     def _read(self, texts: Sequence[str], progress: bool | None) -> Reading:
         unique, inverse = _deduplicate(texts)
-        vectors = np.empty((len(unique), self.dim), dtype=np.float32)
+        vectors = np.empty((len(unique), self._run.dim), dtype=np.float32)
         marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
         missing = self._from_cache(unique, vectors, marks)
         if missing:
@@ -154,6 +164,8 @@ class Encoder:
             with self._lock:
                 marks[unmarked] = _marks(self._backend().measure(some))
             self._keep(some, vectors[unmarked], marks[unmarked])
+        if self._map is not None:
+            vectors = self._map(vectors)
         marks = marks[inverse]
         return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
 
@@ -229,7 +241,11 @@ class Encoder:
         with self._lock:
             if self._loaded is None:
                 self._loaded = load_backend(
-                    self.identity, self._weights, self._cache_dir, self.precision
+                    self._run,
+                    self._weights,
+                    self._cache_dir,
+                    self.precision,
+                    leave_out=0 if self._map is None else MAP_MODULES,
                 )
             return self._loaded
 
