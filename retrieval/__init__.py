@@ -14,7 +14,12 @@ from retrieval.artifact import (
     write_artifact as write_artifact,
 )
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
-from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
+from retrieval.encoding.encoder import (
+    Encoder,
+    MakeEncoder as MakeEncoder,
+    progress_bar as progress_bar,
+)
+from retrieval.encoding.endpoint import Endpoint, EndpointError
 from retrieval.encoding.reading import (
     Reading as Reading,
     ReadingCounts as ReadingCounts,
@@ -113,6 +118,8 @@ __all__ = [
     "CacheWarning",
     "Encoder",
     "EncoderMismatchError",
+    "Endpoint",
+    "EndpointError",
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
