@@ -13,6 +13,8 @@ from retrieval.artifact import (
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
+from retrieval.compression.distillation import Distillation, distill
+from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import (
     Encoder,
@@ -116,6 +118,7 @@ __all__ = [
     "ArtifactError",
     "Between",
     "CacheWarning",
+    "Distillation",
     "Encoder",
     "EncoderMismatchError",
     "Endpoint",
@@ -123,8 +126,10 @@ __all__ = [
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
+    "LabelsMoveError",
     "LikewiseError",
     "Neighbors",
+    "Quantization",
     "StoreError",
     "StoreLockedError",
     "StoreUnavailableError",
@@ -132,4 +137,6 @@ __all__ = [
     "TableError",
     "UnreadTextWarning",
     "UpsertCounts",
+    "distill",
+    "quantize",
 ]

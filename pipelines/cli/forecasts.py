@@ -190,9 +190,9 @@ def forecast(
     if made.orders is not None:
         show_orders(make_console(), made.orders)
     show_quarantine(bad)
-    write_result(made.totals if totals else made.curves, out, target)
+    write_result(settings, made.totals if totals else made.curves, out, target)
     if made.orders is not None:
-        write_result(made.orders, ordering.orders)
+        write_result(settings, made.orders, ordering.orders)
     if save is not None:
         typer.echo(f"forecaster saved to {save}/")
 

@@ -121,7 +121,7 @@ def similar(
     when = parsed_date("--as-of", as_of)
     near = similar_job(settings, queries, k=k, as_of=when, where=where or (), every_twin=every_twin)
     show_neighbors(make_console(), near, text or ())
-    write_result(near, out)
+    write_result(settings, near, out)
 
 
 @verb

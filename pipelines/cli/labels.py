@@ -74,7 +74,7 @@ def classify(
     table = classify_job(settings, new, model=model, save=save, quarantine=bad)
     show_labels(make_console(), table)
     show_quarantine(bad)
-    write_result(table, out, target)
+    write_result(settings, table, out, target)
     if save is not None:
         typer.echo(f"classifier saved to {save}/")
 
@@ -155,6 +155,6 @@ def evaluate(
     show_evaluation(make_console(), result.evaluation, result.setup)
     show_quarantine(bad)
     if out is not None:
-        write_evaluation(result, out)
+        write_evaluation(result, out, guard_csv=settings.sink.csv_guard)
         page = "evaluation.html" if (out / "evaluation.html").exists() else "evaluation.json"
         typer.echo(f"written to {out}/: {page} and what it is made of")

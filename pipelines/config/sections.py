@@ -139,11 +139,16 @@ def _part_of(section: _Section, kind: type[_Part]) -> _Part:
 
 
 class CsvSettings(_Section):
-    """How the CSV files of a section are written."""
+    """How the CSV files of a section are written.
+
+    `guarded`: whether an apostrophe before ``= + - @``, a tab or the end of a line is no part of a
+    cell, but what `sink.csv_guard` put there.
+    """
 
     encoding: Annotated[str, AfterValidator(_check_encoding)] = CsvFormat.encoding
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = CsvFormat.delimiter
     decimal: Literal[".", ","] | None = None
+    guarded: bool = True
 
 
 class NumbersSettings(_Section):
@@ -292,12 +297,17 @@ class BadRowsSettings(_Section):
 
 
 class SinkSettings(_Section):
-    """A database that gets the results of a run; tables may be ``schema.table``."""
+    """Where results go: a database that gets those of a run; tables may be ``schema.table``.
+
+    `csv_guard`: whether texts in CSV files that a spreadsheet would run as formulas get an
+    apostrophe before them.
+    """
 
     url: SecretStr | None = None
     labels_table: str = "likewise_labels"
     forecasts_table: str = "likewise_forecasts"
     totals_table: str = "likewise_totals"
+    csv_guard: bool = True
 
     def table(self, key: str) -> DatabaseTable | None:
         """Return the table of one of these keys; None without a database."""

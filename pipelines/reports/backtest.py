@@ -301,12 +301,13 @@ def write_backtest(
         "slices": {what: _records(result.by(what)) for what in ("age", *SLICES)},
         "calibration": _records(result.calibration),
     }
+    guard = settings.sink.csv_guard
     with replacing_files(folder) as made:
         write_json(numbers, made / "backtest.json")
-        write_table(compare.reset_index(), made / "compare.csv")
+        write_table(compare.reset_index(), made / "compare.csv", guard_csv=guard)
         write_table(result.predictions, made / "predictions.parquet")
         write_table(result.totals, made / "totals.parquet")
-        write_table(result.left_out, made / "left_out.csv")
+        write_table(result.left_out, made / "left_out.csv", guard_csv=guard)
         write_backtest_report(result, made / "backtest.html")
 
 

@@ -242,7 +242,7 @@ class _Run:
         def work() -> dict[str, Any]:
             items = self._inputs.table("items")
             result = evaluate_job(settings, items, quarantine=quarantine)
-            write_evaluation(result, self._folder / EVALUATION)
+            write_evaluation(result, self._folder / EVALUATION, guard_csv=settings.sink.csv_guard)
             counts = result.evaluation.counts
             return {name: counts[name] for name in ("items", "labels")} | quarantine.counted()
 

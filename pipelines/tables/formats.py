@@ -29,11 +29,13 @@ class CsvFormat:
         encoding: A codec of Python's.
         delimiter: What separates cells; None: a comma, in a ``.tsv`` file a tab.
         decimal: The decimal mark of numbers, if `NumberFormat` does not say it.
+        guarded: Whether a cell that `pipelines.tables.formulas` guarded loses its guard.
     """
 
     encoding: str = "utf-8"
     delimiter: str | None = None
     decimal: Literal[".", ","] | None = None
+    guarded: bool = True
 
 
 _NUMBERS = NumberFormat()

@@ -93,6 +93,7 @@ def load_backend(
     precision: Precision,
     *,
     device: str = "cpu",
+    leave_out: int = 0,
 ) -> Backend:
     """Load the model on the engine its identity names.
 
@@ -104,6 +105,7 @@ def load_backend(
         precision: What to compute in.
         cache_dir: Where to keep the model as OpenVINO converted it; None for nowhere.
         device: Where torch computes.
+        leave_out: How many of the folder's last modules are not of the model to load.
 
     Raises:
         LikewiseError: OpenVINO, or half precision, does not reproduce the model's own vectors.
@@ -112,6 +114,8 @@ def load_backend(
         static = StaticModel.load(weights)
         return Backend(lambda texts: static.read(texts).vectors, unmeasured, read=static.read)
     model = _load_model(weights, device, identity.max_length)
+    if leave_out:
+        del model[-leave_out:]
     measured = functools.partial(measure, model, roles_of(model))
     probe = [*_PROBE, "so " * (identity.max_length or 0)] if identity.max_length else _PROBE
     if identity.backend == "torch" and device == "cpu":
@@ -149,10 +153,21 @@ def _on_openvino(
         if graph is None:
             raise LikewiseError(f"{weights / INT8} cannot be read; quantize the model anew")
     else:
-        kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
-        graph = _converted(model, kept)
+        graph = graph_of(identity, model, cache_dir)
     run = _compiled(model, graph, precision)
     return Backend(lambda texts: run(tokenize(model, texts)), measured, run)
+
+
+def open_model(identity: EncoderIdentity, weights: Path) -> SentenceTransformer:
+    """Load a model as sentence-transformers has it, on the processor."""
+    return _load_model(weights, "cpu", identity.max_length)
+
+
+def graph_of(identity: EncoderIdentity, model: SentenceTransformer, cache_dir: Path | None) -> Any:
+    """Return a model as OpenVINO has it: as it was kept, or converted now."""
+    return _converted(
+        model, None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
+    )
 
 
 def _in_half(model: SentenceTransformer, precision: Precision) -> SentenceTransformer:
@@ -213,13 +228,12 @@ def _torch_backend(model: SentenceTransformer) -> Encode:
 
 
 def _converted(model: SentenceTransformer, kept: Path | None) -> Any:
-    """Return the model as OpenVINO has it: as it was kept, or converted now."""
     graph = _read(kept) if kept is not None else None
     if graph is None:
         graph = _convert(model)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             places = [Path(folder) / "model"] if kept is None else [kept, Path(folder) / "model"]
-            saved = next((place for place in places if _keep(graph, place)), None)
+            saved = next((place for place in places if keep_graph(graph, place)), None)
             # As every other run reads it: saving changes the last digits of its vectors.
             graph = (None if saved is None else _read(saved)) or graph
     return graph
@@ -290,7 +304,7 @@ def _read(kept: Path) -> Any | None:
         return None
 
 
-def _keep(graph: Any, kept: Path) -> bool:
+def keep_graph(graph: Any, kept: Path) -> bool:
     """Save a converted model: a folder that appears whole or not at all; say whether it could."""
     import openvino
 

@@ -43,11 +43,13 @@ from retrieval.encoding.endpoint import (
     refuse_local_options,
     require_same_model,
 )
-from retrieval.encoding.prompts import Side, resolve_prompts
+from retrieval.encoding.prompts import Prompts, Side, resolve_prompts
 from retrieval.encoding.reading import Reading
 from retrieval.encoding.tokens import Measures, unmeasured
+from retrieval.encoding.tuned import MAP_MODULES, LinearMap, read_map, read_record
 from retrieval.encoding.weights import (
     EncoderIdentity,
+    file_digests,
     find_weights,
     identify,
     kind_of,
@@ -74,7 +76,9 @@ class Encoder:
 
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
     embedded, in batches of texts of like length. A text's vector does not depend on the others: on
-    OpenVINO to the last bit, on torch to the sixth digit, on an endpoint as that has it.
+    OpenVINO to the last bit, on torch to the sixth digit, on an endpoint as that has it. An encoder
+    that is a linear map of another one's vectors takes these from the cache: what that has encoded
+    costs it nothing.
 
     Args:
         name: A sentence-transformers model name or the path of a model folder, such as
@@ -105,6 +109,7 @@ class Encoder:
     Raises:
         InputError: The name is neither a folder nor a known model, an option does not suit the
             model or the machine, or the endpoint refuses.
+        ArtifactError: The folder of a tuned encoder was changed after it was written.
         EndpointError: The endpoint does not answer.
 
     Attributes:
@@ -145,28 +150,31 @@ class Encoder:
         self.guard: Guard = unguarded
         self._lock = Lock()  # no engine may be asked by two threads at a time
         self._client: EndpointClient | None = None
-        self._weights = Path()
+        self._weights, self._files = Path(), dict[str, bytes]()
+        self._map: LinearMap | None = None
+        self._prompts = Prompts()
         if endpoint is None:
-            self._find(name, backend, precision, device, max_length)
+            whole = self._find(name, backend, precision, device, max_length)
         else:
             refuse_local_options(backend, precision, device, max_length)
-            self._connect(name, endpoint)
-        # As the engine makes them, and the cache keeps them: whole, and of texts as they are sent.
-        made = self._made
+            whole = self._connect(name, endpoint)
         self._fits = self.device != "cpu" and batch_size is None
-        self._prompts = resolve_prompts(prompts, name, None if endpoint else self._weights)
-        cut = resolve_truncation(truncate_dim, made.dim, name)
+        if prompts is not None:  # else those that a tuned encoder was tuned with, or none
+            self._prompts = resolve_prompts(prompts, name, None if endpoint else self._weights)
+        cut = resolve_truncation(truncate_dim, whole.dim, name)
         self.identity: EncoderIdentity = replace(
-            made,
-            dim=cut or made.dim,
+            whole,
+            dim=cut or whole.dim,
             query_prompt=self._prompts.query,
             item_prompt=self._prompts.item,
             truncate_dim=cut,
         )
+        # As the engine makes vectors, and the cache keeps them: whole, of texts as they are sent.
+        self._run: EncoderIdentity = whole if self._map is None else self._map.base
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = None
-        if self._cache_dir is not None and keep_vectors and made.backend != "static":
-            self._cache = VectorCache(self._cache_dir, made, self.precision)
+        if self._cache_dir is not None and keep_vectors and self._run.backend != "static":
+            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
         self._loaded: Backend | None = None
         if self._client is not None:
             self._recognize(self._client)
@@ -178,24 +186,35 @@ class Encoder:
         precision: str | None,
         device: str,
         max_length: int | None,
-    ) -> None:
+    ) -> EncoderIdentity:
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
         kind = kind_of(self._weights)
         on = resolve_device(device, backend) if kind == "transformer" else require_processor(device)
         chosen = resolve_backend(backend, on, kind)
-        length = resolve_length(max_length, self._weights, name)
         self.device = on
-        self.precision: Precision = resolve_precision(precision, chosen, on)
-        self._made = replace(identify(known_as, self._weights, chosen), max_length=length)
+        # What is not in whole numbers of an int8 model is as far off in bfloat16 as all else is.
+        asked = "float32" if kind == "int8" else precision
+        self.precision: Precision = resolve_precision(asked, chosen, on)
+        self._files = file_digests(self._weights)
+        record = read_record(self._weights, self._files)
+        whole = identify(known_as, self._weights, chosen, self._files)
+        length = resolve_length(max_length, self._weights, name)
+        if record is not None:
+            length = length or record.base.max_length
+            self._prompts = Prompts(record.base.query_prompt, record.base.item_prompt)
+        whole = replace(whole, max_length=length)
+        # The vectors of a mapped encoder are made of its base's, which are what the cache has.
+        self._map = read_map(self._weights, record, whole)
+        return whole
 
-    def _connect(self, name: str, endpoint: str | Endpoint) -> None:
+    def _connect(self, name: str, endpoint: str | Endpoint) -> EncoderIdentity:
         there = Endpoint(endpoint) if isinstance(endpoint, str) else endpoint
         self._client = EndpointClient(there, name, self.batch_size)
         self.device, self.precision = "cpu", "float32"
         self._probe = self._client.probe()
-        self._made = identify_endpoint(self._client, self._probe)
+        return identify_endpoint(self._client, self._probe)
 
     def _recognize(self, client: EndpointClient) -> None:
         """Refuse an endpoint whose model is another one than when the cache was filled."""
@@ -251,7 +270,7 @@ class Encoder:
     def _read(self, texts: Sequence[str], progress: bool | None, side: Side) -> Reading:
         prompt = self._prompts.of(side)
         unique, inverse = deduplicate(texts)
-        vectors = np.empty((len(unique), self._made.dim), dtype=np.float32)
+        vectors = np.empty((len(unique), self._run.dim), dtype=np.float32)
         marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
         missing = self._from_cache(unique, prompt, vectors, marks)
         if missing:
@@ -261,6 +280,8 @@ class Encoder:
             some = [unique[one] for one in unmarked.tolist()]
             marks[unmarked] = _marks(self._measured(self._backend(), some, prompt))
             self._keep(some, prompt, vectors[unmarked], marks[unmarked])
+        if self._map is not None:
+            vectors = self._map(vectors)
         if self.identity.truncate_dim is not None:
             vectors = unit(vectors[:, : self.identity.truncate_dim])
         marks = marks[inverse]
@@ -366,7 +387,12 @@ class Encoder:
                 self._loaded = Backend(lambda texts: unit(ask(texts)), unmeasured)
             if self._loaded is None:
                 self._loaded = load_backend(
-                    self._made, self._weights, self._cache_dir, self.precision, device=self.device
+                    self._run,
+                    self._weights,
+                    self._cache_dir,
+                    self.precision,
+                    device=self.device,
+                    leave_out=0 if self._map is None else MAP_MODULES,
                 )
             return self._loaded
 

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import threading
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -249,6 +250,7 @@ class EndpointClient:
                 self._client = httpx.Client(
                     headers=headers, timeout=self.endpoint.timeout, follow_redirects=False
                 )
+                weakref.finalize(self, self._client.close)
             return self._client
 
     def _count_retry(self, _: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -144,17 +145,34 @@ def _from_hub(name: str) -> Path:
         ) from error
 
 
-def identify(name: str, weights: Path, backend: str) -> EncoderIdentity:
-    """Hash the model's files and read its dimension, without loading the model."""
-    digest = hashlib.sha256()
+def file_digests(weights: Path) -> dict[str, bytes]:
+    """Return the hash of each file the model in a folder consists of, by its name in there."""
+    digests = {}
     for path in sorted(weights.rglob("*")):
         relative = path.relative_to(weights)
         is_model_file = path.is_file() and path.suffix != ".md"
         if is_model_file and not any(part.startswith(".") for part in relative.parts):
-            digest.update(relative.as_posix().encode())
             with path.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return EncoderIdentity(name, digest.hexdigest()[:16], backend, _dimension(weights))
+                digests[relative.as_posix()] = hashlib.file_digest(stream, "sha256").digest()
+    return digests
+
+
+def identify(
+    name: str, weights: Path, backend: str, digests: Mapping[str, bytes]
+) -> EncoderIdentity:
+    """Identify a model by its files' hashes and read its dimension, without loading it."""
+    if not (weights / "modules.json").is_file():
+        raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
+    return EncoderIdentity(name, revision_of(digests), backend, _dimension(weights))
+
+
+def revision_of(digests: Mapping[str, bytes]) -> str:
+    """Return the hash of a model of these files."""
+    digest = hashlib.sha256()
+    for file in sorted(digests, key=Path):
+        digest.update(file.encode())
+        digest.update(digests[file])
+    return digest.hexdigest()[:16]
 
 
 def kind_of(weights: Path) -> Literal["static", "int8", "transformer"]:
@@ -228,7 +246,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _dimension(weights: Path) -> int:
     """Read the output dimension: the last dense layer's, else the transformer's hidden size."""
-    dimension: int | None = None
+    dimension = static_dimension(weights) if kind_of(weights) == "static" else None
     for module in json.loads((weights / "modules.json").read_text()):
         config = weights / module["path"] / "config.json"
         if config.is_file():
@@ -241,8 +259,6 @@ def _dimension(weights: Path) -> int:
             )
             found = next((values[key] for key in keys if key in values), None)
             dimension = int(found) if found is not None else dimension
-    if kind_of(weights) == "static":
-        dimension = static_dimension(weights)
     if dimension is None:
         raise InputError(f"{weights} does not tell the dimension of its vectors")
     return dimension
