@@ -1,8 +1,8 @@
 """A static encoder made of any other: a table of tokens whose mean is close to its vectors.
 
-After Model2Vec (Tulkens and van Dongen, 2024): each token of a vocabulary is encoded by itself, and
-weighted by how rare it is (smooth inverse frequency; Arora et al., 2017). Then, beyond that, the
-table is fitted to the vectors that the encoder gives one's own texts (ridge regression).
+After Model2Vec (Tulkens and van Dongen, 2024): each token of a vocabulary is encoded by itself.
+Then, beyond that, the table is fitted to the vectors that the encoder gives one's own texts (ridge
+regression), which decides on how much each token weighs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,6 @@ from retrieval.files import replacing_folder
 
 _log = logging.getLogger(__name__)
 
-_COMMON = 1e-3  # a token of this share of all tokens has half the weight of a rare one
 _LEAST_TEXTS = 100
 _HELD_OUT = 0.1
 _BLANK = 1e-3  # of a token that is not known: only where a text has no other
@@ -74,8 +73,8 @@ def distill(
     Args:
         encoder: Any; its vocabulary is taken, or, of an endpoint, the default encoder's.
         texts: n texts of the kind that will be encoded, the more the better, 50,000 at most are
-            used; they decide on how much each token weighs, and what it is fitted to. Fewer than
-            100 different ones, and the table is made of the vocabulary alone.
+            used. Fewer than 100 different ones, and the table is made of the vocabulary alone,
+            which is much worse.
         out: The folder to write, one of sentence-transformers; `Encoder(out)` opens it.
         strength: How strongly the table is held to what tokens are by themselves.
         progress: Show a progress bar; None shows it for long work only.
@@ -96,18 +95,14 @@ def distill(
     if len(unique) >= _LEAST_TEXTS:
         taught = encoder.encode(unique, progress=progress)
         bags = token_bags(tokenizer, unique, len(table))
-        table = _weighted(
-            table, is_word, np.bincount(bags.indices, minlength=len(table)).astype(np.float64)
-        )
         order = np.random.default_rng(seed).permutation(len(unique))
         held = order[: max(1, int(_HELD_OUT * len(unique)))]
         rest = order[len(held) :]
         tried = _fitted(table, bags[rest], taught[rest], strength)
         cosine = _similarity(bags[held], tried, taught[held])
         table, fitted = _fitted(table, bags, taught, strength), len(unique)
-    else:
-        table = _weighted(table, is_word, 1 / (np.arange(len(table)) + 1.0))
-    table[~is_word] = _BLANK * _unit(table[is_word].mean(axis=0, keepdims=True))
+    is_blank = ~table.any(axis=1)
+    table[is_blank] = _BLANK * _unit(table[is_word].mean(axis=0, keepdims=True))
     with tempfile.TemporaryDirectory() as folder:
         _write(tokenizer, table, Path(folder))
         with replacing_folder(target) as partial:
@@ -155,18 +150,7 @@ def _of_tokens(
     is_word = np.array([bool(one) for one in words])
     table = np.zeros((len(words), encoder.dim), dtype=np.float32)
     table[is_word] = encoder.encode([one for one in words if one], progress=progress)
-    table[is_word] -= table[is_word].mean(axis=0)
     return table, is_word
-
-
-def _weighted(
-    table: Vectors, is_word: npt.NDArray[np.bool_], counts: npt.NDArray[np.floating]
-) -> Vectors:
-    """Let frequent tokens count less: `counts` (tokens,), in whatever unit."""
-    share = counts / max(float(counts.sum()), 1e-12)
-    weighted: Vectors = (table * (_COMMON / (_COMMON + share))[:, None]).astype(np.float32)
-    weighted[~is_word] = 0
-    return weighted
 
 
 def _fitted(table: Vectors, bags: Bags, taught: Vectors, strength: float) -> Vectors:

@@ -210,7 +210,7 @@ class Encoder:
         return whole
 
     def _connect(self, name: str, endpoint: str | Endpoint) -> EncoderIdentity:
-        there = Endpoint(endpoint) if isinstance(endpoint, str) else endpoint
+        there = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint)
         self._client = EndpointClient(there, name, self.batch_size)
         self.device, self.precision = "cpu", "float32"
         self._probe = self._client.probe()

@@ -47,6 +47,10 @@ class EndpointError(LikewiseError):
     """An embeddings endpoint does not answer, or not as it should; trying later may help."""
 
 
+class EndpointRefusedError(EndpointError, InputError):
+    """An embeddings endpoint refuses key, model or texts."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """Where an embeddings API is, and how to ask it.
@@ -269,7 +273,7 @@ class EndpointClient:
             "it again when it does"
         )
 
-    def _refusal(self, answer: httpx.Response) -> LikewiseError:
+    def _refusal(self, answer: httpx.Response) -> EndpointRefusedError:
         status, where = answer.status_code, self.endpoint.url
         if status in (401, 403):
             told = (
@@ -277,18 +281,20 @@ class EndpointClient:
                 if answer.request.headers.get("Authorization")
                 else "asks for a key"
             )
-            return InputError(f"the embeddings endpoint {where} {told}: set {KEY} (HTTP {status})")
+            return EndpointRefusedError(
+                f"the embeddings endpoint {where} {told}: set {KEY} (HTTP {status})"
+            )
         if status == 404:
-            return InputError(
+            return EndpointRefusedError(
                 f"the embeddings endpoint {where} knows no /embeddings, or no model "
                 f"{self.model!r} (HTTP 404: {_said(answer)})"
             )
         if 300 <= status < 400:
-            return InputError(
+            return EndpointRefusedError(
                 f"the embeddings endpoint {where} leads elsewhere (HTTP {status}); name the "
                 "address it leads to"
             )
-        return InputError(
+        return EndpointRefusedError(
             f"the embeddings endpoint {where} refuses what it was sent (HTTP {status}: "
             f"{_said(answer)})"
         )
