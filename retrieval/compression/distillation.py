@@ -14,10 +14,10 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sparse
 from tokenizers import Tokenizer
 
 from retrieval.arguments import require_number
@@ -28,6 +28,9 @@ from retrieval.encoding.weights import find_weights
 from retrieval.errors import InputError
 from retrieval.files import replacing_folder
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
 _log = logging.getLogger(__name__)
 
 _LEAST_TEXTS = 100
@@ -35,7 +38,6 @@ _HELD_OUT = 0.1
 _BLANK = 1e-3  # of a token that is not known: only where a text has no other
 _MOST_TEXTS = 50_000
 Vectors = npt.NDArray[np.float32]
-Bags = sparse.csr_array
 
 
 @dataclass(frozen=True)
@@ -153,8 +155,9 @@ def _of_tokens(
     return table, is_word
 
 
-def _fitted(table: Vectors, bags: Bags, taught: Vectors, strength: float) -> Vectors:
+def _fitted(table: Vectors, bags: csr_array, taught: Vectors, strength: float) -> Vectors:
     """Move a table so that its means are close to the vectors taught, (n, dim)."""
+    from scipy.sparse import csr_matrix
     from sklearn.linear_model import Ridge
 
     made = bags @ table
@@ -163,11 +166,11 @@ def _fitted(table: Vectors, bags: Bags, taught: Vectors, strength: float) -> Vec
     solver = Ridge(alpha=strength, fit_intercept=False, solver="sparse_cg", tol=1e-3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # near enough is enough
-        moved = solver.fit(sparse.csr_matrix(bags), taught - bags @ start).coef_
+        moved = solver.fit(csr_matrix(bags), taught - bags @ start).coef_
     return np.asarray(start + moved.T, dtype=np.float32)
 
 
-def _similarity(bags: Bags, table: Vectors, taught: Vectors) -> float:
+def _similarity(bags: csr_array, table: Vectors, taught: Vectors) -> float:
     return float((_unit(bags @ table) * taught).sum(axis=1).mean())
 
 

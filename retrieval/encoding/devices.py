@@ -28,6 +28,7 @@ Precision = Literal["float32", "bfloat16", "float16"]
 # precision. Where that is too much, batches are halved (`halving`).
 _TOKENS = 131_072
 _MOST_ROWS = 4_096
+_BACKENDS = ("auto", "torch", "openvino")
 # What an NVIDIA, an AMD and, under Windows, any graphics card leave in the system.
 _CARDS = ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg")
 
@@ -43,9 +44,10 @@ def resolve_device(device: str, backend: str) -> str:
     Raises:
         InputError: There is no such device, or the engine cannot use it.
     """
-    kind = device.partition(":")[0] if isinstance(device, str) else device
+    kind = device.partition(":")[0] if isinstance(device, str) else ""
     if kind not in ("auto", "cpu", "cuda", "mps"):
         raise InputError(f"unknown device {device!r}; there are: auto, cpu, cuda, mps")
+    require_choice(backend, "backend", _BACKENDS)
     if backend == "openvino":
         if kind not in ("auto", "cpu"):
             raise InputError(f"backend 'openvino' computes on the processor, not on {device!r}")
@@ -66,7 +68,7 @@ def require_processor(device: str) -> str:
     Raises:
         InputError: Another device was asked for.
     """
-    if device not in ("auto", "cpu"):
+    if not isinstance(device, str) or device not in ("auto", "cpu"):
         raise InputError(f"this encoder computes on the processor, not on {device!r}")
     return "cpu"
 
@@ -105,7 +107,7 @@ def resolve_backend(
         InputError: The backend is unknown, its package is missing, or it cannot run the model.
     """
     installed = importlib.util.find_spec("openvino") is not None
-    require_choice(backend, "backend", ("auto", "torch", "openvino"))
+    require_choice(backend, "backend", _BACKENDS)
     if kind == "static":
         if backend == "openvino":
             raise InputError("a static encoder has an engine of its own; leave backend out")

@@ -121,7 +121,7 @@ def refuse_local_options(
         InputError: Something of it was said.
     """
     given = {"backend": backend, "precision": precision, "device": device, "max_length": max_length}
-    said = [name for name, value in given.items() if value not in (None, "auto")]
+    said = [name for name, value in given.items() if value is not None and str(value) != "auto"]
     if said:
         raise InputError(f"{said[0]} is the endpoint's own affair; leave it out, or endpoint")
 

@@ -73,7 +73,7 @@ def resolve_prompts(
     """
     if prompts is None:
         return Prompts()
-    if prompts == "model":
+    if isinstance(prompts, str) and prompts == "model":
         chosen = _of_model(name, weights)
         if chosen == Prompts():
             _log.info("%s has no prompts of its own", name)

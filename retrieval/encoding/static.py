@@ -12,14 +12,17 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sparse
 from tokenizers import Tokenizer
 
 from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 _TEXTS = 8_192  # at once
 _FILE = "model.safetensors"
@@ -95,7 +98,7 @@ class StaticModel:
         readable = self._readable(bags) & ~is_blank
         return made / length, readable
 
-    def _readable(self, bags: sparse.csr_array) -> npt.NDArray[np.bool_]:
+    def _readable(self, bags: csr_array) -> npt.NDArray[np.bool_]:
         """Tell of which texts half of the tokens are known, and more than single letters, (n,)."""
         starts = bags.indptr.astype(np.int64)
         content = np.diff(starts)
@@ -109,15 +112,17 @@ class StaticModel:
         )
 
 
-def token_bags(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> sparse.csr_array:
+def token_bags(tokenizer: Tokenizer, texts: Sequence[str], tokens: int) -> csr_array:
     """Return the share of each token in each text, (n, tokens); a token that repeats stays two."""
+    from scipy.sparse import csr_array
+
     made = tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
     ids = [one.ids for one in made]
     counts = np.fromiter((len(one) for one in ids), dtype=np.int64, count=len(ids))
     starts = np.concatenate([[0], np.cumsum(counts)])
     flat = np.fromiter((one for row in ids for one in row), dtype=np.int32, count=starts[-1])
     shares = np.repeat(1 / np.maximum(counts, 1), counts).astype(np.float32)
-    return sparse.csr_array((shares, flat, starts), shape=(len(ids), tokens))
+    return csr_array((shares, flat, starts), shape=(len(ids), tokens))
 
 
 def _sums(values: npt.NDArray[np.int64], starts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
