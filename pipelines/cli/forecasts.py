@@ -253,10 +253,9 @@ def backtest(
         quarantine=bad,
     )
     show_backtest(make_console(), result)
-    costs = settings.orders
-    if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
-        paid = result.order_costs(costs.overage_cost, costs.underage_cost)
-        show_order_costs(make_console(), paid)
+    costs = settings.orders.of_backtest
+    if costs:
+        show_order_costs(make_console(), result.order_costs(**costs))
     show_quarantine(bad)
     if out is not None:
         write_backtest(result, settings, out, items=items, sales=sales)

@@ -543,6 +543,22 @@ class OrderSettings(_Section):
         return {} if costs == (None, None, None) else self.model_dump()
 
     @property
+    def of_backtest(self) -> dict[str, Any]:
+        """Return the arguments of ``BacktestResult.order_costs``; none without costs in numbers.
+
+        A service level stands for relative costs, those of a unit left over and one missing
+        together 1.
+        """
+        over, under = self.overage_cost, self.underage_cost
+        if isinstance(self.service_level, float):
+            over, under = 1 - self.service_level, self.service_level
+        if not isinstance(over, float) or not isinstance(under, float):
+            return {}
+        costs = {"overage_cost": over, "underage_cost": under}
+        packs = {"pack_size": self.pack_size} if isinstance(self.pack_size, float) else {}
+        return costs | packs
+
+    @property
     def columns(self) -> dict[str, Literal["number", "string"]]:
         """What the item table has to hold besides, where orders are asked for."""
         named = {key: value for key, value in self.asked.items() if isinstance(value, str)}
