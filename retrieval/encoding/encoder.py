@@ -190,6 +190,8 @@ class Encoder:
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
+        self._files = file_digests(self._weights)
+        record = read_record(self._weights, self._files)
         kind = kind_of(self._weights)
         on = resolve_device(device, backend) if kind == "transformer" else require_processor(device)
         chosen = resolve_backend(backend, on, kind)
@@ -197,8 +199,6 @@ class Encoder:
         # What is not in whole numbers of an int8 model is as far off in bfloat16 as all else is.
         asked = "float32" if kind == "int8" else precision
         self.precision: Precision = resolve_precision(asked, chosen, on)
-        self._files = file_digests(self._weights)
-        record = read_record(self._weights, self._files)
         whole = identify(known_as, self._weights, chosen, self._files)
         length = resolve_length(max_length, self._weights, name)
         if record is not None:

@@ -183,7 +183,10 @@ def kind_of(weights: Path) -> Literal["static", "int8", "transformer"]:
     """
     if not (weights / "modules.json").is_file():
         raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
-    modules = json.loads((weights / "modules.json").read_text())
+    try:
+        modules = list(json.loads((weights / "modules.json").read_text()))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{weights / 'modules.json'} is no list of modules") from error
     foreign = [str(one.get("type")) for one in modules if not _is_known(str(one.get("type")))]
     if foreign:
         raise InputError(
