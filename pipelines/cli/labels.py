@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     ModelOption,
     OutOption,
     OutTableOption,
+    TableOptions,
     TextOption,
     VotersOption,
 )
@@ -50,6 +51,7 @@ def classify(
     *,
     index: IndexOptions,
     engine: EngineOption = None,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
@@ -61,6 +63,7 @@ def classify(
 
     settings = settings_of(
         config,
+        tables=written.section,
         items={"id": id_col, "text": text_cols},
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
@@ -74,7 +77,7 @@ def classify(
     table = classify_job(settings, new, model=model, save=save, quarantine=bad)
     show_labels(make_console(), table)
     show_quarantine(bad)
-    write_result(table, out, target)
+    write_result(settings, table, out, target)
     if save is not None:
         typer.echo(f"classifier saved to {save}/")
 
@@ -116,6 +119,7 @@ def evaluate(
     label_col: LabelOption = None,
     *,
     index: IndexOptions,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
@@ -132,6 +136,7 @@ def evaluate(
     columns = {"id": id_col, "text": text_cols, "label": label_col}
     settings = settings_of(
         config,
+        tables=written.section,
         items=columns,
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
@@ -155,6 +160,6 @@ def evaluate(
     show_evaluation(make_console(), result.evaluation, result.setup)
     show_quarantine(bad)
     if out is not None:
-        write_evaluation(result, out)
+        write_evaluation(result, out, guard_csv=settings.sink.csv_guard)
         page = "evaluation.html" if (out / "evaluation.html").exists() else "evaluation.json"
         typer.echo(f"written to {out}/: {page} and what it is made of")

@@ -151,7 +151,10 @@ def check_folder(out: Path | None) -> None:
 
 
 def write_result(
-    table: "pd.DataFrame", out: Path | None, database: "DatabaseTable | None" = None
+    settings: "Settings",
+    table: "pd.DataFrame",
+    out: Path | None,
+    database: "DatabaseTable | None" = None,
 ) -> None:
     """Write a table to a file, to a database or to both, as asked for, and say so."""
     if database is not None:
@@ -160,5 +163,5 @@ def write_result(
     if out is not None:
         from pipelines.tables.output import write_table
 
-        write_table(table, out)
+        write_table(table, out, guard_csv=settings.sink.csv_guard)
         typer.echo(f"written to {out}")

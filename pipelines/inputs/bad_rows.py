@@ -93,8 +93,9 @@ class Quarantine:
         files: Where they are; only tables with bad rows have one.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, *, guard_csv: bool = True) -> None:
         self.folder = folder
+        self._guard_csv = guard_csv
         self.counts: dict[str, int] = {}
         self.files: dict[str, Path] = {}
 
@@ -110,7 +111,8 @@ class Quarantine:
         where = settings.bad_rows
         if where.action == "fail":
             return cls()
-        return cls((where.folder or (beside or Path()) / FOLDER) / job)
+        folder = (where.folder or (beside or Path()) / FOLDER) / job
+        return cls(folder, guard_csv=settings.sink.csv_guard)
 
     @property
     def written(self) -> Write | None:
@@ -197,7 +199,8 @@ class Quarantine:
         assert self.folder is not None
         self.counts[role] = 0 if bad is None else len(bad)
         if bad is not None:
-            write_table(bad, path := self.folder / f"{role}{suffix}")
+            path = self.folder / f"{role}{suffix}"
+            write_table(bad, path, guard_csv=self._guard_csv)
             self.files[role] = path
             _log.warning("bad rows quarantined", table=role, rows=len(bad), file=str(path))
         for other in _SUFFIXES:

@@ -289,15 +289,20 @@ def write_page(
     )
 
 
-def write_evaluation(result: EvaluationResult, folder: Path) -> None:
+def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool = True) -> None:
     """Write the page, its numbers, its pictures, and each item's answer.
 
     They are `FILES`, all of them or none; of lists of labels the numbers and the answers.
+
+    Args:
+        result: The evaluation.
+        folder: Where to; what else is in it stays.
+        guard_csv: As `pipelines.tables.output.write_table` takes it.
     """
     evaluation = result.evaluation
     if isinstance(evaluation, ListEvaluation):
         with replacing_files(folder) as made:
-            write_table(evaluation.answers, made / "answers.csv")
+            write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
             write_json(result.to_dict(), made / "evaluation.json")
         return
     pictures = {
@@ -308,6 +313,6 @@ def write_evaluation(result: EvaluationResult, folder: Path) -> None:
     with replacing_files(folder) as made:
         for name, svg in pictures.items():
             write_text(svg, made / f"{name}.svg")
-        write_table(evaluation.answers, made / "answers.csv")
+        write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
         write_json(result.to_dict(), made / "evaluation.json")
         write_page(evaluation, result.setup, pictures, made / "evaluation.html")

@@ -242,7 +242,7 @@ class _Run:
         def work() -> dict[str, Any]:
             items = self._inputs.table("items")
             result = evaluate_job(settings, items, quarantine=quarantine)
-            write_evaluation(result, self._folder / EVALUATION)
+            write_evaluation(result, self._folder / EVALUATION, guard_csv=settings.sink.csv_guard)
             counts = result.evaluation.counts
             return {name: counts[name] for name in ("items", "labels")} | quarantine.counted()
 
@@ -276,7 +276,9 @@ class _Run:
 
         return Step(
             "backtest",
-            settings=self._chosen("sales", "future", "forecast", "backtest", items=_LAUNCHED),
+            settings=self._chosen(
+                "sales", "future", "forecast", "orders", "backtest", items=_LAUNCHED
+            ),
             inputs=lambda: self._inputs.digests("items", "sales", "future"),
             outputs=lambda: {**self._files(BACKTEST), **self._kept("backtest")},
             work=work,

@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from pipelines.tables.formats import CSV_SUFFIXES, TableFile, csv_suffix
+from pipelines.tables.formulas import guarded, text_columns, unguarded, unguarded_name
 from retrieval import TableError
 
 _BLOCK = 1 << 20
@@ -34,10 +36,11 @@ def read_csv(file: TableFile, choose: Callable[[list[str]], list[str]]) -> pa.Ta
     path, how = file.path, file.csv
     try:
         names = _header(file)
-        chosen = choose(names)
+        told = [unguarded_name(name) if how.guarded else name for name in names]
+        chosen = choose(told)
         _check_quotes(file)
         with pa.input_stream(path, compression=_compression(path)) as stream:
-            return pa_csv.read_csv(
+            table = pa_csv.read_csv(
                 stream,
                 # One thread: only then do Arrow's messages carry the row.
                 read_options=pa_csv.ReadOptions(use_threads=False, encoding=how.encoding),
@@ -46,14 +49,16 @@ def read_csv(file: TableFile, choose: Callable[[list[str]], list[str]]) -> pa.Ta
                 ),
                 convert_options=pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, pa.string()),
-                    include_columns=chosen,
+                    include_columns=[names[told.index(name)] for name in chosen],
                     null_values=[""],  # "NA" and "None" are words
                     strings_can_be_null=True,
                 ),
             )
+        columns = [unguarded(one) for one in table.columns] if how.guarded else table.columns
+        return pa.table(columns, names=chosen)
     except UnicodeError as error:
         name = how.encoding.upper()
-        hint = "its encoding is a setting, csv.encoding"
+        hint = f"its encoding is a setting, {file.cells.setting('csv.encoding')}"
         where = f"{path}: {_undecodable_row(file)}"
         raise TableError(f"{where}not {name} text: {error}; {hint}") from error
     except pa.ArrowInvalid as error:
@@ -66,18 +71,46 @@ def read_csv(file: TableFile, choose: Callable[[list[str]], list[str]]) -> pa.Ta
         raise TableError(f"{path}: not a whole {path.suffix} file: {error}") from error
 
 
-def write_csv(frame: pd.DataFrame, path: Path, suffix: str) -> None:
-    """Write a table as UTF-8 with commas, compressed as the suffix says."""
-    compression = CSV_SUFFIXES[suffix]
-    with pa.output_stream(path, compression=compression) as stream:
-        mark = delimiter_of(TableFile(path))
-        frame.to_csv(stream, sep=mark, index=False, mode="wb", encoding="utf-8")
+def write_csv(frame: pd.DataFrame, path: Path, suffix: str, *, guard: bool = True) -> None:
+    """Write a table as UTF-8 with commas, compressed as the suffix says.
+
+    Args:
+        frame: The table.
+        path: The file.
+        suffix: Of the file.
+        guard: Whether cells that a spreadsheet would run are guarded.
+    """
+    table = guarded(frame) if guard else frame
+    with pa.output_stream(path, compression=CSV_SUFFIXES[suffix]) as stream:
+        table.to_csv(
+            stream,
+            sep=_delimiter(suffix),
+            index=False,
+            mode="wb",
+            encoding="utf-8",
+            lineterminator=_line_end(table),
+        )
+
+
+def _line_end(table: pd.DataFrame) -> str:
+    """Return what ends a line: with a CR only if a cell holds one, which else would not be quoted.
+
+    `csv.writer` quotes the characters that end its lines, and no other ends of lines.
+    """
+    names = [str(name) for name in table.columns]
+    columns = (table.iloc[:, place] for place in text_columns(table))
+    cells = (cell for column in columns for cell in column if isinstance(cell, str))
+    return "\r\n" if any("\r" in text for text in chain(names, cells)) else "\n"
 
 
 def delimiter_of(file: TableFile) -> str:
     """Return what separates cells, by the settings or by the suffix."""
     suffix = csv_suffix(file.path) or ""
-    return file.csv.delimiter or ("\t" if suffix.startswith(".tsv") else ",")
+    return file.csv.delimiter or _delimiter(suffix)
+
+
+def _delimiter(suffix: str) -> str:
+    return "\t" if suffix.startswith(".tsv") else ","
 
 
 def _header(file: TableFile) -> list[str]:

@@ -14,10 +14,16 @@ from pipelines.tables.formats import check_suffix, csv_suffix
 from retrieval import InputError, replacing
 
 
-def write_table(frame: pd.DataFrame, path: Path | str) -> None:
+def write_table(frame: pd.DataFrame, path: Path | str, *, guard_csv: bool = True) -> None:
     """Write a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
 
     CSV is UTF-8 with commas and decimal points, compressed where the suffix says so.
+
+    Args:
+        frame: The table.
+        path: The file.
+        guard_csv: Whether a text that begins as a formula does gets an apostrophe in CSV; reading
+            takes it away.
 
     Raises:
         InputError: The suffix is unknown.
@@ -29,7 +35,7 @@ def write_table(frame: pd.DataFrame, path: Path | str) -> None:
         if suffix is None:
             frame.rename(columns=str).to_parquet(temporary, index=False)
         else:
-            write_csv(flat(frame), temporary, suffix)
+            write_csv(flat(frame), temporary, suffix, guard=guard_csv)
 
 
 def write_json(value: object, path: Path | str) -> None:
