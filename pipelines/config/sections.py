@@ -27,6 +27,7 @@ from forecasting import (
     DEFAULTS,
     BeforeLaunch,
     Columns,
+    Courses,
     Method,
     ModelOptions,
     PoolName,
@@ -322,14 +323,35 @@ def _refusal(server: str, said_by: object) -> str:
 
 
 class EncoderSettings(Section):
-    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
+    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder).
+
+    `prompts`: what is put before a text that is asked (query) and before an item's (item), or
+    model: its own. `endpoint`: the address of an OpenAI-compatible API that has the model `name`;
+    `key` is best given as ``LIKEWISE_ENCODER__KEY``, `timeout` is of one call, in seconds.
+    """
 
     name: str = "all-MiniLM-L6-v2"
     backend: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] | None = None
-    batch_size: PositiveInt = 32
+    precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    device: str = "auto"
+    batch_size: PositiveInt | None = None
+    prompts: Annotated[
+        Literal["model"] | dict[str, str] | None,
+        BeforeValidator(_parse_mapping),
+    ] = None
+    truncate_dim: PositiveInt | None = None
+    max_length: PositiveInt | None = None
+    endpoint: str | None = None
+    key: SecretStr | None = None
+    timeout: PositiveFloat = 60.0
     cache: bool = True
     cache_dir: Path | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the settings say which encoder, rather than how it is to compute."""
+        says = {"name", "prompts", "truncate_dim", "max_length", "endpoint"}
+        return bool(self.model_fields_set & says)
 
 
 class ClassifySettings(Section):
@@ -392,9 +414,10 @@ class ForecastSettings(Section):
     covariates: Names = tuple(Columns.covariates)
     method: Method = DEFAULTS.method
     k: PositiveInt = DEFAULTS.k
+    similarity: Similarity = DEFAULTS.similarity
     pools: Annotated[tuple[PoolName, ...], BeforeValidator(split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
-    similarity: Similarity = ModelOptions.similarity
+    courses: Courses = ModelOptions.courses
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
     monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = Field(

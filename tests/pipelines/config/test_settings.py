@@ -181,8 +181,9 @@ def test_all_settings_survive_a_file(tmp_path: Path) -> None:
         ),
         (
             "forecast:\n  similarity: no\n",
-            "forecast.similarity: Input should be 'learned' or 'text'",
+            "forecast.similarity: Input should be 'text', 'demand' or 'auto'",
         ),
+        ("forecast:\n  courses: no\n", "forecast.courses: Input should be 'learned' or 'text'"),
         ("sales:\n  returns: keep\n", "sales.returns: Input should be 'refuse', 'net' or 'drop'"),
         ("sales:\n  repeats: drop\n", "sales.repeats: Input should be 'refuse' or 'sum'"),
         ("sales:\n  before_launch: x\n", "sales.before_launch: Input should be 'refuse' or 'drop'"),
