@@ -89,8 +89,7 @@ class Decision:
             added: What the parts add, each (n, C).
         """
         if not self.exclusive:
-            there: BoolArray = same.any(axis=1)
-            return there
+            return np.asarray(same.any(axis=1))
         best = np.asarray(sum(added.values())).argmax(axis=1)
         other: BoolArray = same[np.arange(len(same)), best] < same.max(axis=1)
         return other
