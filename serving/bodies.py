@@ -71,6 +71,32 @@ def check_letters(body: bytes) -> None:
             raise unfit(where, "half a character (a lone surrogate)")
 
 
+def refuse_halves(value: object, text: str, pointer: str) -> None:
+    """Refuse half characters in a value, whose text is at hand.
+
+    Raises:
+        ApiError: There is one; it tells where.
+    """
+    if "\\ud" in text or "\\uD" in text:
+        for where in _halves(value, pointer):
+            raise unfit(where, "half a character (a lone surrogate)")
+
+
+def limited(receive: Receive, most_bytes: int) -> Receive:
+    """Return what gives a body as it arrives, and refuses one of more bytes."""
+    size = 0
+
+    async def give() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most_bytes:
+            raise too_large(most_bytes)
+        return message
+
+    return give
+
+
 def replayed(body: bytes, receive: Receive) -> Receive:
     """Return what gives a body that was read, and then whatever comes."""
     given = False

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.bodies import check_letters, check_values, read_body, replayed, too_large
+from serving.bodies import check_letters, check_values, limited, read_body, replayed, too_large
 from serving.keys import LOCAL, Caller
 from serving.loopback import is_from_loopback
 from serving.problems import ApiError, problem_response
@@ -116,11 +116,12 @@ class Requests:
             return receive
         if kind != b"application/json":
             raise ApiError(415, "not-json", "send Content-Type: application/json")
+        if is_job:
+            return limited(receive, most)
         body = await read_body(receive, most)
 
         def check() -> None:
-            if not is_job:
-                check_values(body)
+            check_values(body)
             check_letters(body)
 
         if len(body) <= SMALL:
