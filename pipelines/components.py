@@ -258,4 +258,5 @@ def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
         precision=chosen.precision,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
+        cache_mb=chosen.cache_mb,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from starlette.types import Message, Receive
@@ -22,8 +22,15 @@ _PAIR_OR_HALF = re.compile(
 )
 
 
-async def read_body(receive: Receive, most_bytes: int) -> bytes:
+async def read_body(
+    receive: Receive, most_bytes: int, take: Callable[[int], None] = lambda size: None
+) -> bytes:
     """Return a body as it arrives.
+
+    Args:
+        receive: Gives it.
+        most_bytes: It may have.
+        take: Told how many more have come; it may refuse them.
 
     Raises:
         ApiError: It is larger than that, whatever it said of itself.
@@ -38,6 +45,7 @@ async def read_body(receive: Receive, most_bytes: int) -> bytes:
         size += len(parts[-1])
         if size > most_bytes:
             raise too_large(most_bytes)
+        take(len(parts[-1]))
         if not message.get("more_body", False):
             return b"".join(parts)
 

@@ -413,7 +413,10 @@ def _refusal(server: str, said_by: object) -> str:
 
 
 class EncoderSettings(_Section):
-    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
+    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder).
+
+    `cache_mb`: what the vectors of an encoder may take; beyond it the oldest go.
+    """
 
     name: str = "all-MiniLM-L6-v2"
     backend: Literal["auto", "torch", "openvino"] = "auto"
@@ -421,6 +424,7 @@ class EncoderSettings(_Section):
     batch_size: PositiveInt = 32
     cache: bool = True
     cache_dir: Path | None = None
+    cache_mb: PositiveFloat = 8_192.0
 
 
 class ClassifySettings(_Section):

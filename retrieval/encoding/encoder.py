@@ -67,6 +67,8 @@ class Encoder:
         batch_size: Texts in one forward pass.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
             cache.
+        cache_mb: Megabytes that the vectors of this encoder may take there; beyond them those that
+            were made first go.
         keep_vectors: False: the cache's folder has the model as OpenVINO converted it, no vectors.
 
     Raises:
@@ -88,6 +90,7 @@ class Encoder:
         precision: Literal["auto", "float32", "bfloat16"] | None = None,
         batch_size: int = 64,
         cache_dir: str | Path | Literal[False] | None = None,
+        cache_mb: float = 8_192.0,
         keep_vectors: bool = True,
     ) -> None:
         require_count(batch_size, "batch_size")
@@ -112,7 +115,7 @@ class Encoder:
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = None
         if self._cache_dir is not None and keep_vectors:
-            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
+            self._cache = VectorCache(self._cache_dir, self._run, self.precision, cache_mb * 1e6)
         self._loaded: Backend | None = None
 
     @property

@@ -208,10 +208,11 @@ class _Writer:
         elements = stream.elements()
         while batch := list(islice(elements, _BATCH)):
             self._first[name] = self._first[name] or [batch[0][0]]
-            if rows is None:  # which is told when all is known
-                continue
             if count + len(batch) > most:
-                raise ApiError(413, "too-large", f"a job may have {most} {name}")
+                raise _too_many(name, most)
+            if rows is None:  # which is told when all is known
+                count += len(batch)
+                continue
             for row, (value, text) in enumerate(batch, count):
                 refuse_halves(value, text, f"/request/{name}/{row}")
             values = [value for value, _ in batch]
@@ -244,10 +245,15 @@ def _skip(stream: JsonStream) -> None:
         for _ in stream.members():
             _skip(stream)
     elif begins == "[":
-        for _ in stream.elements():
-            pass
+        for count, _ in enumerate(stream.elements()):
+            if count >= _MOST_ROWS:
+                raise _too_many("rows", _MOST_ROWS)
     else:
         stream.value()
+
+
+def _too_many(name: str, most: int) -> ApiError:
+    return ApiError(413, "too-large", f"a job may have {most} {name}")
 
 
 def _once(stream: JsonStream, pointer: str) -> Iterator[str]:
