@@ -60,18 +60,23 @@ class VectorCache:
         most_bytes: float = math.inf,
     ) -> None:
         made = f"{identity.revision}-{identity.backend}-{precision}"
+        if identity.max_length is not None:
+            made += f"-{identity.max_length}"
         self.path = Path(folder) / f"vectors-{made}.sqlite"
         self._dim = identity.dim
         self._most_bytes = most_bytes
 
-    def read(self, texts: Sequence[str]) -> dict[int, tuple[npt.NDArray[np.float32], int]]:
+    def read(
+        self, texts: Sequence[str], prompt: str = ""
+    ) -> dict[int, tuple[npt.NDArray[np.float32], int]]:
         """Return the cached vectors and marks, each by the position of its text.
 
-        The mark is `UNMARKED` where an earlier version of likewise kept the vector.
+        Those of texts behind a prompt are others than those of the texts alone. The mark is
+        `UNMARKED` where an earlier version of likewise kept the vector.
         """
         if not self.path.is_file():
             return {}
-        positions = {_key(text): position for position, text in enumerate(texts)}
+        positions = {_key(text, prompt): position for position, text in enumerate(texts)}
         keys = list(positions)
         found: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
         size = 4 * self._dim
@@ -94,10 +99,11 @@ class VectorCache:
         texts: Sequence[str],
         vectors: npt.NDArray[np.float32],
         marks: npt.NDArray[np.uint8],
+        prompt: str = "",
     ) -> None:
         """Keep the vectors (n, dim) of n texts, with a mark each."""
         rows = [
-            (_key(text), vector.astype("<f4").tobytes() + bytes([mark]))
+            (_key(text, prompt), vector.astype("<f4").tobytes() + bytes([mark]))
             for text, vector, mark in zip(texts, vectors, marks.tolist(), strict=True)
         ]
         with self._connection() as connection, connection:
@@ -151,5 +157,7 @@ class VectorCache:
             ) from error
 
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+def _key(text: str, prompt: str) -> bytes:
+    """Return what a text is kept by: another behind each prompt, and the text's own without one."""
+    person = hashlib.blake2b(prompt.encode(), digest_size=16).digest() if prompt else b""
+    return hashlib.blake2b(text.encode(), digest_size=16, person=person).digest()

@@ -197,6 +197,7 @@ class Analogue(Message):
     item_id: str
     pool: str = Field(description="incumbent, launch, sibling, elsewhere; outcome: its course.")
     similarity: float | None
+    similarity_of: str = Field(description="What is similar: text, demand, or the same product.")
     weight: float
     level: float | None = Field(description="Mean units over the last weeks up to the cutoff.")
     curve: list[float] | None
