@@ -60,6 +60,7 @@ PUBLIC_NAMES = {
     "forecasting": {
         "Adjustments",
         "BacktestResult",
+        "Cannibalization",
         "Columns",
         "FewLaunchesWarning",
         "ForecastWarning",

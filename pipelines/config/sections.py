@@ -331,6 +331,8 @@ def _refusal(server: str, said_by: object) -> str:
 class EncoderSettings(Section):
     """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder).
 
+    `cache_mb`: what the vectors of an encoder may take; beyond it the oldest go.
+
     `prompts`: what is put before a text that is asked (query) and before an item's (item), or
     model: its own. `endpoint`: the address of an OpenAI-compatible API that has the model `name`;
     `key` is best given as ``LIKEWISE_ENCODER__KEY``, `timeout` is of one call, in seconds.
@@ -353,6 +355,7 @@ class EncoderSettings(Section):
     timeout: PositiveFloat = 60.0
     cache: bool = True
     cache_dir: Path | None = None
+    cache_mb: PositiveFloat = 8_192.0
 
     @property
     def is_named(self) -> bool:
