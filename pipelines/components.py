@@ -1,6 +1,6 @@
 """Make what jobs work with, as the settings say: index, encoder, classifier."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pandas as pd
 import structlog
 
 from classifiers import NeighborClassifier, named_index
+from pipelines.config.sections import EncoderSettings
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine, Role
 from pipelines.inputs.items import (
@@ -19,7 +20,16 @@ from pipelines.inputs.items import (
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
-from retrieval import Encoder, InputError, ItemIndex, check_replaceable, validate_items
+from retrieval import (
+    Encoder,
+    EncoderIdentity,
+    Endpoint,
+    InputError,
+    ItemIndex,
+    MakeEncoder,
+    check_replaceable,
+    validate_items,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -90,8 +100,8 @@ def fitted_classifier(
     """Provide a classifier that is ready to answer.
 
     It learns from the labeled items of the index, and from the labels in words, if
-    `classify.labels` has them. Where it does and there is no index (none is named, and the default
-    one does not exist), the words are all it has.
+    `classify.labels` has them. Where it does and no index is named, the words are all it has: what
+    happens to lie where the default one would is left alone.
 
     Args:
         settings: What to learn from, and how.
@@ -108,13 +118,15 @@ def fitted_classifier(
         with _loaded_classifier(settings, model) as classifier:
             yield classifier
         return
-    labels = None if options.labels is None else read_label_texts(options.labels)
-    if labels is not None and not _names_index(settings):
+    words = settings.label_texts
+    labels = None if words is None else read_label_texts(words)
+    if labels is not None and not settings.index.is_named:
         require_text(columns)
+        _tell_unused(settings)
         yield make_classifier(settings).fit(labels=labels, text=columns.text, item_id=columns.id)
         return
     with open_index(settings, to_read=True) as index:
-        with timed(_log, "classifier fitted"):
+        with timed(_log, "classifier fitted", index=f"{index.uri} / {index.collection}"):
             classifier = make_classifier(settings, index).fit(labels=labels, groups=options.groups)
         yield classifier
 
@@ -133,7 +145,7 @@ def adapted_to(
     Returns:
         How many items it has learned from; 0 where it is as it was.
     """
-    options, words = settings.classify, settings.classify.labels
+    options, words = settings.classify, settings.label_texts
     alone = model is None and words is not None and not classifier.knowledge_.example_ids
     if items.empty:
         return 0
@@ -238,24 +250,59 @@ def require_index(settings: Settings) -> None:
         raise InputError(f"{uri}: no such index; `likewise index` makes one")
 
 
-def _names_index(settings: Settings) -> bool:
-    """Whether there is an index to learn from: one that was named, or the default's file."""
-    return settings.index.is_named or Path(settings.index.uri).exists()
+def _tell_unused(settings: Settings) -> None:
+    """Log that there is an index where nobody named one."""
+    if Path(settings.index.uri).exists():
+        _log.warning(
+            "labels in words alone: an index that nobody named is not used; name it with --uri or "
+            "index.uri to use its items, too",
+            index=settings.index.uri,
+        )
 
 
-def encoder_maker(settings: Settings) -> Callable[[str], Encoder]:
+def encoder_maker(settings: Settings) -> MakeEncoder:
     """Make the encoder of the settings; of those that name none, the one that is asked for."""
-    named = "name" in settings.encoder.model_fields_set
-    return lambda name: make_encoder(settings, None if named else name)
+    named = settings.encoder.is_named
+    return lambda asked: make_encoder(settings, None if named else asked)
 
 
-def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
-    """Return the encoder of the settings, or one of another name."""
+def make_encoder(
+    settings: Settings,
+    asked: str | EncoderIdentity | None = None,
+    *,
+    keep_vectors: bool = True,
+) -> Encoder:
+    """Return the encoder of the settings, or another one.
+
+    Args:
+        settings: `encoder` says which, and how it computes.
+        asked: The other one's name, or its identity where it has options. What the settings say of
+            prompts, truncation and length is not of that.
+        keep_vectors: As of `retrieval.Encoder`.
+    """
     chosen = settings.encoder
+    endpoint = None
+    if asked is None or (isinstance(asked, EncoderIdentity) and asked.endpoint is not None):
+        endpoint = _endpoint(chosen)
+    own = asked is None
     return Encoder(
-        name or chosen.name,
+        chosen.name if asked is None else asked,
         backend=chosen.backend,
-        precision=chosen.precision,
+        precision=None if endpoint else chosen.precision,
+        device=chosen.device,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
+        cache_mb=chosen.cache_mb,
+        keep_vectors=keep_vectors,
+        prompts=chosen.prompts if own else None,
+        truncate_dim=chosen.truncate_dim if own else None,
+        max_length=chosen.max_length if own else None,
+        endpoint=endpoint,
     )
+
+
+def _endpoint(chosen: EncoderSettings) -> Endpoint | None:
+    if chosen.endpoint is None:
+        return None
+    key = None if chosen.key is None else chosen.key.get_secret_value()
+    return Endpoint(chosen.endpoint, key=key, timeout=chosen.timeout)
