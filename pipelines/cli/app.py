@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
@@ -27,7 +28,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for job in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
+JOBS = (demo, index, reindex, tune, similar, classify, evaluate, forecast, backtest, run, monitor)
+for job in JOBS:
     app.command()(job)
 
 

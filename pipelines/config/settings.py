@@ -42,6 +42,7 @@ from pipelines.config.sections import (
     RunSettings,
     SalesSettings,
     SinkSettings,
+    TuneSettings,
 )
 from pipelines.config.serve import ServeSettings
 from retrieval import InputError
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings = ClassifySettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    tune: TuneSettings = TuneSettings()
     forecast: ForecastSettings = ForecastSettings()
     orders: OrderSettings = OrderSettings()
     backtest: BacktestSettings = BacktestSettings()

@@ -1,0 +1,136 @@
+"""The ways to tune that the ladder tries: what each costs, makes of held-out texts, and writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from retrieval.encoding.adaptation.folder import write_mapped
+from retrieval.encoding.adaptation.gate import Fold, Positions, Vectors
+from retrieval.encoding.adaptation.linear_map import (
+    FittedMap,
+    apply,
+    fit_map,
+    map_work,
+    unit_of_work,
+)
+from retrieval.encoding.adaptation.report import Method
+from retrieval.encoding.encoder import Encoder
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is tuned on.
+
+    Attributes:
+        texts: n distinct pairs of text and label.
+        names: The labels, sorted.
+        labels: (n,) number of each text's label.
+        groups: (n,) number of each text's group.
+        described: Label → its name in words, or its description.
+        vectors: (n, dim) unit vectors of the texts.
+        anchors: (n_labels, dim) unit vectors of the labels in words.
+    """
+
+    texts: list[str]
+    names: list[str]
+    labels: Positions
+    groups: Positions
+    described: Mapping[str, str]
+    vectors: Vectors
+    anchors: Vectors
+
+    def labels_of(self, rows: Positions) -> list[str]:
+        """Return the labels of some texts, by name."""
+        return [self.names[one] for one in self.labels[rows].tolist()]
+
+    def texts_of(self, rows: Positions) -> list[str]:
+        """Return some texts."""
+        return [self.texts[one] for one in rows.tolist()]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a training is expected to take.
+
+    Attributes:
+        seconds: Of one training, on all texts.
+        memory: Bytes, at the peak.
+    """
+
+    seconds: float
+    memory: int
+
+
+class Way(Protocol):
+    """A way to tune."""
+
+    method: Method
+
+    def costs(self) -> Costs:
+        """Measure what a training takes, by a small part of it."""
+        ...
+
+    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
+        """Train on what a fold learns from; return vectors of the judged and of the learned."""
+        ...
+
+    def write(self, out: Path, card: str, budget_s: float | None) -> None:
+        """Train on all, and write the tuned encoder's folder, with its model card."""
+        ...
+
+
+class AsItIs:
+    """The encoder as it is."""
+
+    method: Method = "frozen"
+
+    def __init__(self, examples: Examples) -> None:
+        self._examples = examples
+
+    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
+        """Return its vectors."""
+        return self._examples.vectors[fold.judged], self._examples.vectors[fold.learned]
+
+
+class ByMap:
+    """A linear map of the encoder's vectors."""
+
+    method: Method = "map"
+
+    def __init__(
+        self, encoder: Encoder, examples: Examples, seed: int, progress: bool | None
+    ) -> None:
+        self._encoder, self._examples = encoder, examples
+        self._seed, self._progress = seed, progress
+
+    def costs(self) -> Costs:
+        """Time a few steps."""
+        n, dim = self._examples.vectors.shape
+        unit = unit_of_work(dim, len(self._examples.names))
+        return Costs(unit * map_work(n), 4 * (4 * n * dim + 40 * dim * dim))
+
+    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
+        """Fit a map and return what it makes of the vectors."""
+        matrix, vectors = self._fit(fold.learned).matrix, self._examples.vectors
+        return apply(matrix, vectors[fold.judged]), apply(matrix, vectors[fold.learned])
+
+    def write(self, out: Path, card: str, budget_s: float | None) -> None:
+        """Fit it to all, and put it behind the encoder."""
+        fitted = self._fit(np.arange(len(self._examples.texts)))
+        write_mapped(out, self._encoder, fitted.matrix, card)
+
+    def _fit(self, rows: Positions) -> FittedMap:
+        held = self._examples
+        return fit_map(
+            held.vectors[rows],
+            held.labels[rows],
+            held.anchors,
+            held.groups[rows],
+            seed=self._seed,
+            progress=self._progress,
+        )
