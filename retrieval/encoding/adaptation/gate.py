@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
@@ -90,6 +89,8 @@ def make_folds(labels: Positions, groups: Positions, n: int, seed: int) -> list[
         n: How many folds, at most: no more than there are groups.
         seed: Of the lot.
     """
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
     n_groups = len(np.unique(groups))
     n = min(n, n_groups, int(np.bincount(labels).max(initial=0)))
     if n < 2:

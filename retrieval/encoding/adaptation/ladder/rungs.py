@@ -1,25 +1,26 @@
-"""The ways to tune that the ladder tries: what each costs, makes of held-out texts, and writes."""
+"""The ways to tune that the ladder tries: what each costs, makes of held-out texts, and writes.
+
+What they learn with takes seconds to load, so that it is imported where it is used.
+"""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
-from retrieval.encoding.adaptation.folder import write_mapped
+from retrieval.encoding.adaptation.folder import CARD, write_mapped
 from retrieval.encoding.adaptation.gate import Fold, Positions, Vectors
-from retrieval.encoding.adaptation.linear_map import (
-    FittedMap,
-    apply,
-    fit_map,
-    map_work,
-    unit_of_work,
-)
-from retrieval.encoding.adaptation.report import Method
+from retrieval.encoding.adaptation.ladder.report import Method
 from retrieval.encoding.encoder import Encoder
+from retrieval.files import replacing
+
+if TYPE_CHECKING:
+    from retrieval.encoding.adaptation.linear_map import FittedMap
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,16 @@ class ByMap:
 
     def costs(self) -> Costs:
         """Time a few steps."""
+        from retrieval.encoding.adaptation.linear_map import map_work, unit_of_work
+
         n, dim = self._examples.vectors.shape
         unit = unit_of_work(dim, len(self._examples.names))
         return Costs(unit * map_work(n), 4 * (4 * n * dim + 40 * dim * dim))
 
     def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
         """Fit a map and return what it makes of the vectors."""
+        from retrieval.encoding.adaptation.linear_map import apply
+
         matrix, vectors = self._fit(fold.learned).matrix, self._examples.vectors
         return apply(matrix, vectors[fold.judged]), apply(matrix, vectors[fold.learned])
 
@@ -125,6 +130,8 @@ class ByMap:
         write_mapped(out, self._encoder, fitted.matrix, card)
 
     def _fit(self, rows: Positions) -> FittedMap:
+        from retrieval.encoding.adaptation.linear_map import fit_map
+
         held = self._examples
         return fit_map(
             held.vectors[rows],
@@ -132,5 +139,59 @@ class ByMap:
             held.anchors,
             held.groups[rows],
             seed=self._seed,
+            progress=self._progress,
+        )
+
+
+class ByWeights:
+    """The weights of the encoder, all of them or by narrow additions."""
+
+    def __init__(
+        self,
+        method: Literal["lora", "full"],
+        encoder: Encoder,
+        examples: Examples,
+        seed: int,
+        progress: bool | None,
+    ) -> None:
+        self.method: Method = method
+        self._how, self._encoder, self._examples = method, encoder, examples
+        self._seed, self._progress = seed, progress
+
+    def costs(self) -> Costs:
+        """Time a few steps."""
+        from retrieval.encoding.adaptation.cost import probe
+
+        cost = probe(self._encoder, self._examples.texts, self._how)
+        return Costs(cost.seconds, cost.memory_bytes)
+
+    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
+        """Train on what a fold learns from, in a folder that goes again, and encode both parts."""
+        with tempfile.TemporaryDirectory() as folder:
+            self._train(fold.learned, Path(folder) / "encoder", None)
+            tuned = self._encoder.sibling(Path(folder) / "encoder")
+            judged, learned = map(self._examples.texts_of, (fold.judged, fold.learned))
+            return tuned.encode(judged), tuned.encode(learned)
+
+    def write(self, out: Path, card: str, budget_s: float | None) -> None:
+        """Train on all."""
+        self._train(np.arange(len(self._examples.texts)), out, budget_s)
+        with replacing(out / CARD) as path:
+            path.write_text(card, encoding="utf-8")
+
+    def _train(self, rows: Positions, out: Path, budget_s: float | None) -> None:
+        from retrieval.encoding.adaptation.fine_tuning import fine_tune
+
+        held = self._examples
+        fine_tune(
+            self._encoder,
+            held.texts_of(rows),
+            held.labels_of(rows),
+            method=self._how,
+            out=out,
+            label_texts=held.described,
+            groups=held.groups[rows].tolist(),
+            seed=self._seed,
+            budget_s=budget_s,
             progress=self._progress,
         )

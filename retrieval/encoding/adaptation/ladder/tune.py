@@ -23,8 +23,8 @@ from retrieval.encoding.adaptation.gate import (
     nearest,
     scores,
 )
-from retrieval.encoding.adaptation.report import Method, Rung, TuneReport
-from retrieval.encoding.adaptation.rungs import AsItIs, ByMap, Examples, Way
+from retrieval.encoding.adaptation.ladder.report import Method, Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.rungs import AsItIs, ByMap, Examples, Way
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import ReadingCounts
 from retrieval.errors import InputError
