@@ -19,7 +19,11 @@ if TYPE_CHECKING:
         Panel as Panel,
     )
     from forecasting.data.plans import plan_array as plan_array
-    from forecasting.data.pools import POOLS as POOLS, PoolName as PoolName
+    from forecasting.data.pools import (
+        POOLS as POOLS,
+        PoolName as PoolName,
+        Similarity as Similarity,
+    )
     from forecasting.data.sales import Sales as Sales
     from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from forecasting.forecasts import quantile_names as quantile_names
     from forecasting.models.empirical import describe as describe
     from forecasting.models.fitted import FewLaunchesWarning
-    from forecasting.models.options import Method as Method, ModelOptions, Similarity as Similarity
+    from forecasting.models.options import Courses as Courses, Method as Method, ModelOptions
     from forecasting.parameters import DEFAULTS as DEFAULTS
     from forecasting.persistence.files import named_index as named_index
     from forecasting.plotting.plots import plot_analogues, plot_forecast, plot_importance
@@ -65,6 +69,7 @@ _HOMES = {
     "BacktestResult": "forecasting.evaluation.backtest",
     "BeforeLaunch": "forecasting.data.columns",
     "Columns": "forecasting.data.columns",
+    "Courses": "forecasting.models.options",
     "DEFAULTS": "forecasting.parameters",
     "FORECASTER": "forecasting.evaluation.backtest",
     "FewLaunchesWarning": "forecasting.models.fitted",
@@ -87,7 +92,7 @@ _HOMES = {
     "SLICES": "forecasting.evaluation.slices",
     "Sales": "forecasting.data.sales",
     "SalesRules": "forecasting.data.columns",
-    "Similarity": "forecasting.models.options",
+    "Similarity": "forecasting.data.pools",
     "WORSE": "forecasting.evaluation.comparison",
     "backtest": "forecasting.evaluation.backtest",
     "check_freq": "forecasting.checks",

@@ -75,16 +75,18 @@ def analogue_table(
         if name in use or name == ELSEWHERE:
             row, rank = np.nonzero(pool.valid & (pool.weights > 0))
             similarity, weight = pool.similarity[row, rank], pool.weights[row, rank]
-            parts.append(
-                _table(history, described, name, row, pool.position[row, rank], similarity, weight)
+            near = _table(
+                history, described, name, row, pool.position[row, rank], similarity, weight
             )
+            parts.append(near.assign(similarity_of=pool.measure))
     row, at, weight = _outcomes(paths, origin)
     similarity = np.full(len(row), np.nan)
     if vectors is not None:
         known = at < len(vectors)
         alike = (described.rows.vectors[row[known]] * vectors[at[known]]).sum(axis=1)
         similarity[known] = alike.astype(np.float64).round(DIGITS)
-    parts.append(_table(history, described, OUTCOME, row, origin[at], similarity, weight))
+    outcomes = _table(history, described, OUTCOME, row, origin[at], similarity, weight)
+    parts.append(outcomes.assign(similarity_of="text"))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -19,12 +19,14 @@ from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.data.plausibility import launch_doubts
+from forecasting.data.pools import Similarity
 from forecasting.data.sales import Sales
 from forecasting.decisions.orders import order_table
 from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
 from forecasting.features.features import Description, FeatureMaker
+from forecasting.features.similarity import with_similarity
 from forecasting.forecasts import Forecasts, curve_table, total_table
 from forecasting.models.fitted import FittedForecaster, chosen_model
 from forecasting.models.launch_model import LaunchModel
@@ -67,6 +69,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         method: ``"lightgbm"``; ``"knn"``: the analogues vote, without training; ``"auto"``:
             ``"lightgbm"`` if at least 100 launches have finished, else ``"knn"``.
         k: Analogues per pool.
+        similarity: What makes an item an analogue: ``"text"``; ``"demand"``: a map of text and
+            attributes learned from how past items sold; ``"auto"``: by demand in each pool in which
+            that told past launches better, as of before each, else by text. The verdict is logged,
+            and in the model card.
         options: What the models learn from, and how; few forecasts need another.
         seed: Of all sampling.
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
@@ -89,6 +95,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         sales: SalesRules = SalesRules(),
         method: Method = DEFAULTS.method,
         k: int = DEFAULTS.k,
+        similarity: Similarity = DEFAULTS.similarity,
         options: ModelOptions = ModelOptions(),
         seed: int = DEFAULTS.seed,
         n_jobs: int | None = DEFAULTS.n_jobs,
@@ -106,6 +113,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.sales = sales
         self.method = method
         self.k = k
+        self.similarity = similarity
         self.options = options
         self.seed = seed
         self.n_jobs = n_jobs
@@ -188,7 +196,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             self.history_, products, reader.groups(seen), analogues.index, future
         )
         self.engine_ = FittedForecaster.learn(
-            self._describer(analogues),
+            with_similarity(
+                self._describer(analogues), self.similarity, self.training_, self.launched_
+            ),
             self.launched_,
             self.training_,
             chosen_model(self._untrained(), self.method, self.history_),
@@ -488,7 +498,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             launches whose courses the forecast is drawn from), similarity, weight (sums to 1 over
             an item's pool; of the outcomes the heaviest are shown), level (mean units over the last
             weeks up to the cutoff), curve (list of units by age as far as seen; None for
-            incumbents).
+            incumbents), similarity_of (``text``, ``demand`` or ``product``: what is similar).
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -664,6 +674,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         check_whole("horizon", self.horizon, 1)
         check_whole("k", self.k, 1)
         check_choice("method", self.method, get_args(Method))
+        check_choice("similarity", self.similarity, get_args(Similarity))
         check_groups(columns=self.columns, sales=self.sales, options=self.options)
         self.reader.check()
         known = [*self.attributes, *self.columns.covariates]
@@ -699,7 +710,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             n_jobs=self.n_jobs,
             recency=self.options.recency,
             calibrate=self.options.calibrate,
-            similarity=self.options.similarity,
+            courses=self.options.courses,
             monotone=self._monotone(),
             elastic=[self.options.monotone.get(name, 0) for name in self.columns.covariates],
         )

@@ -15,6 +15,7 @@ from functools import wraps
 from typing import Any, ParamSpec
 
 from forecasting.data.columns import Columns, SalesRules
+from forecasting.data.pools import Similarity
 from forecasting.models.options import Method, ModelOptions
 from retrieval import InputError
 
@@ -28,6 +29,7 @@ class Defaults:
     quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
     method: Method = "auto"
     k: int = 50
+    similarity: Similarity = "text"
     seed: int = 0
     n_jobs: int | None = None
 

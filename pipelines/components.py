@@ -90,8 +90,8 @@ def fitted_classifier(
     """Provide a classifier that is ready to answer.
 
     It learns from the labeled items of the index, and from the labels in words, if
-    `classify.labels` has them. Where it does and there is no index (none is named, and the default
-    one does not exist), the words are all it has.
+    `classify.labels` has them. Where it does and no index is named, the words are all it has: what
+    happens to lie where the default one would is left alone.
 
     Args:
         settings: What to learn from, and how.
@@ -108,13 +108,15 @@ def fitted_classifier(
         with _loaded_classifier(settings, model) as classifier:
             yield classifier
         return
-    labels = None if options.labels is None else read_label_texts(options.labels)
-    if labels is not None and not _names_index(settings):
+    words = settings.label_texts
+    labels = None if words is None else read_label_texts(words)
+    if labels is not None and not settings.index.is_named:
         require_text(columns)
+        _tell_unused(settings)
         yield make_classifier(settings).fit(labels=labels, text=columns.text, item_id=columns.id)
         return
     with open_index(settings, to_read=True) as index:
-        with timed(_log, "classifier fitted"):
+        with timed(_log, "classifier fitted", index=f"{index.uri} / {index.collection}"):
             classifier = make_classifier(settings, index).fit(labels=labels, groups=options.groups)
         yield classifier
 
@@ -133,7 +135,7 @@ def adapted_to(
     Returns:
         How many items it has learned from; 0 where it is as it was.
     """
-    options, words = settings.classify, settings.classify.labels
+    options, words = settings.classify, settings.label_texts
     alone = model is None and words is not None and not classifier.knowledge_.example_ids
     if items.empty:
         return 0
@@ -238,9 +240,14 @@ def require_index(settings: Settings) -> None:
         raise InputError(f"{uri}: no such index; `likewise index` makes one")
 
 
-def _names_index(settings: Settings) -> bool:
-    """Whether there is an index to learn from: one that was named, or the default's file."""
-    return settings.index.is_named or Path(settings.index.uri).exists()
+def _tell_unused(settings: Settings) -> None:
+    """Log that there is an index where nobody named one."""
+    if Path(settings.index.uri).exists():
+        _log.warning(
+            "labels in words alone: an index that nobody named is not used; name it with --uri or "
+            "index.uri to use its items, too",
+            index=settings.index.uri,
+        )
 
 
 def encoder_maker(settings: Settings) -> Callable[[str], Encoder]:

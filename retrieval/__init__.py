@@ -13,8 +13,8 @@ from retrieval.artifact import (
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
-from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
 from retrieval.encoding.reading import (

@@ -14,7 +14,7 @@ from serving.problems import ApiError, unfit
 _MOST_VALUES = 50_000
 """Of a call: several times what its most items have; to say of each what is wrong takes 0.2 s."""
 
-_TEXT = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?')
+_PIECE = 1 << 18
 _PAIR_OR_HALF = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     rb"|(\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
@@ -53,7 +53,7 @@ def check_values(body: bytes) -> None:
     Raises:
         ApiError: It has more.
     """
-    if _separators(body) > _MOST_VALUES and _separators(_TEXT.sub(b"", body)) > _MOST_VALUES:
+    if _separators(body) > _MOST_VALUES and _separators_outside_texts(body) > _MOST_VALUES:
         raise ApiError(413, "too-large", f"a call may have {_MOST_VALUES:,} values")
 
 
@@ -99,3 +99,16 @@ def _halves(value: object, where: str) -> Iterator[str]:
 
 def _separators(body: bytes) -> int:
     return body.count(b",") + body.count(b"[") + body.count(b"{")
+
+
+def _separators_outside_texts(body: bytes) -> int:
+    """Count no more than it takes; in pieces, between which other threads have their turn."""
+    quoted = body.replace(rb"\\", b"").replace(rb"\"", b"")
+    is_text, found = False, 0
+    for first in range(0, len(quoted), _PIECE):
+        parts = quoted[first : first + _PIECE].split(b'"')
+        found += sum(map(_separators, parts[is_text::2]))
+        is_text ^= len(parts) % 2 == 0
+        if found > _MOST_VALUES:
+            break
+    return found

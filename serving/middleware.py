@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from time import perf_counter
@@ -15,6 +16,7 @@ from serving.keys import LOCAL, Caller
 from serving.loopback import is_from_loopback
 from serving.problems import ApiError, problem_response
 from serving.runtime.runtime import Runtime
+from serving.validation import SMALL
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -115,9 +117,17 @@ class Requests:
         if kind != b"application/json":
             raise ApiError(415, "not-json", "send Content-Type: application/json")
         body = await read_body(receive, most)
-        if not is_job:
-            check_values(body)
-        check_letters(body)
+
+        def check() -> None:
+            if not is_job:
+                check_values(body)
+            check_letters(body)
+
+        if len(body) <= SMALL:
+            check()
+        else:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._runtime.bodies, check)
         return replayed(body, receive)
 
     def _note(self, scope: Scope, status: int, seconds: float, state: dict[str, Any]) -> None:

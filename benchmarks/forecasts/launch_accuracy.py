@@ -34,7 +34,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "without launches": {"options": ModelOptions(pools=("incumbent", "sibling"))},
     "without siblings": {"options": ModelOptions(pools=("incumbent", "launch"))},
     "without any pool": {"options": ModelOptions(pools=())},
-    "courses by text": {"options": ModelOptions(similarity="text")},
+    "courses by text": {"options": ModelOptions(courses="text")},
     "without calibration": {"options": ModelOptions(calibrate=False)},
     "old launches count alike": {"options": ModelOptions(recency=None)},
     "votes alone": {"method": "knn"},

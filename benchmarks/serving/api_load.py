@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,7 +78,8 @@ class Load:
             self._number += 1
             body = body_of(self._route, self._number)
             head = (
-                f"POST {self._route} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                f"POST {self._route} HTTP/1.1\r\nHost: localhost\r\n"
+                "Content-Type: application/json\r\n"
                 f"Content-Length: {len(body)}\r\n\r\n"
             )
             start = time.perf_counter()
@@ -98,15 +100,23 @@ def call_once(port: int, route: str, calls: int) -> float:
 
 
 @contextmanager
-def process(config: Path) -> Iterator[tuple[int, int]]:
-    """Provide a server as a process of its own: its id, and its port."""
+def process(
+    config: Path, environment: Mapping[str, str] | None = None, prefix: tuple[str, ...] = ()
+) -> Iterator[tuple[int, int]]:
+    """Provide a server as a process of its own: its id, and its port.
+
+    Args:
+        config: Its settings; its log goes beside them.
+        environment: Variables that it has besides those of this process.
+        prefix: What starts it, and then is it: ``prlimit`` with its options.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     likewise = Path(sys.executable).with_name("likewise")
-    command = [likewise, "serve", "--config", config, "--port", str(port)]
-    log = config.with_suffix(".log")
-    with log.open("ab") as file, subprocess.Popen(command, stderr=file) as server:
+    command = [*prefix, likewise, "serve", "--config", config, "--port", str(port)]
+    log, variables = config.with_suffix(".log"), {**os.environ, **(environment or {})}
+    with log.open("ab") as file, subprocess.Popen(command, stderr=file, env=variables) as server:
         try:
             wait_until_ready(port, server)
             yield server.pid, port

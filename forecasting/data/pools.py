@@ -1,7 +1,8 @@
-"""The pools that analogues are taken from, by name."""
+"""The pools that analogues are taken from, and what similarity there is of, by name."""
 
 from typing import Literal, get_args
 
 PoolName = Literal["incumbent", "launch", "sibling"]
+Similarity = Literal["text", "demand", "auto"]
 
 POOLS: tuple[PoolName, ...] = get_args(PoolName)

@@ -9,9 +9,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +21,12 @@ import pandas as pd
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
-from forecasting.data.pools import POOLS
+from forecasting.data.pools import POOLS, PoolName
+from forecasting.features.demand_space import DemandSpace
 from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex, Neighbors
 
 ELSEWHERE = "elsewhere"
+Measure = Literal["text", "demand", "product"]
 
 _POOL = "pool"
 _LAUNCH, _INCUMBENT = "launch", "incumbent"
@@ -40,12 +43,14 @@ class Pool:
         similarity: (n, k) cosine similarity, NaN where padded.
         temperature: Of the softmax that turns similarity into weight.
         factor: (n, k) what else an analogue's weight is multiplied by.
+        measure: What similarity is of: ``"text"``, ``"demand"``, or the same ``"product"``.
     """
 
     position: Ints
     similarity: Floats
     temperature: float
     factor: Floats
+    measure: Measure = "text"
 
     @property
     def valid(self) -> Bools:
@@ -116,16 +121,20 @@ class Pools:
         launches: Among those with a launch date.
         siblings: The launches, the latest only.
         elsewhere: The same product in other places; None where products are not told.
+        likeness: (n,) similarity of the most similar text, where a pool is by demand, which says
+            nothing of how novel a launch is; None where all are by text.
     """
 
     incumbents: Pool
     launches: Pool
     siblings: Pool
     elsewhere: Pool | None
+    likeness: Floats | None = None
 
     def __getitem__(self, rows: slice | Ints) -> Pools:
         """Return some of the rows."""
-        return self.each(lambda pool: pool[rows])
+        likeness = None if self.likeness is None else self.likeness[rows]
+        return replace(self.each(lambda pool: pool[rows]), likeness=likeness)
 
     def each(self, change: Callable[[Pool], Pool]) -> Pools:
         """Return the same with every pool changed."""
@@ -134,6 +143,7 @@ class Pools:
             change(self.launches),
             change(self.siblings),
             None if self.elsewhere is None else change(self.elsewhere),
+            self.likeness,
         )
 
     def named(self) -> dict[str, Pool]:
@@ -144,7 +154,9 @@ class Pools:
 
     @property
     def best_similarity(self) -> Floats:
-        """(n,) similarity of the best analogue of any pool; -1 where there is none."""
+        """(n,) similarity of the text of the best analogue; -1 where there is none."""
+        if self.likeness is not None:
+            return self.likeness
         both = np.hstack([self.incumbents.similarity, self.launches.similarity])
         best: Floats = np.where(np.isfinite(both), both, -1.0).max(axis=1, initial=-1.0)
         return best
@@ -206,7 +218,14 @@ class AnalogueIndex:
         )
 
     def find(
-        self, rows: Launches, k: int, *, temperature: float, recency: float | None, lately: int
+        self,
+        rows: Launches,
+        k: int,
+        *,
+        temperature: float,
+        recency: float | None,
+        lately: int,
+        demand: Mapping[PoolName, DemandSpace] = {},
     ) -> Pools:
         """Find what is most like each row, as seen at the end of its standing period.
 
@@ -219,6 +238,8 @@ class AnalogueIndex:
             temperature: Of the softmax that turns similarity into weight.
             recency: Periods after which a launch counts half; None: they all count alike.
             lately: Periods within which a launch is a sibling.
+            demand: By pool, where it is to be of items near in demand instead of in words; siblings
+                are among the launches.
         """
         as_of = _last_day(self.panel.grid, rows.standing)
         ids = list(rows.ids)
@@ -226,16 +247,25 @@ class AnalogueIndex:
         launches = self.index.neighbors(
             rows.vectors, k, as_of=as_of, ids=ids, where={_POOL: _LAUNCH}
         )
-        found = self._pool(launches, temperature)
+        incumbents, found = self._pool(every, temperature), self._pool(launches, temperature)
+        likeness = None
+        if demand:
+            likeness = Pools(incumbents, found, found, None).best_similarity
+        if "incumbent" in demand:
+            everything = np.ones(len(self.panel.ids), dtype=bool)
+            incumbents = _by_demand(demand["incumbent"], rows, incumbents, everything)
+        if "launch" in demand:
+            found = _by_demand(demand["launch"], rows, found, self.panel.launch != NEVER)
         items, when = found.spread(rows.standing)
         passed = when - self.panel.launch[items]
         if recency is not None:
             found = found.weighted(0.5 ** (np.where(found.valid, passed, 0) / recency))
         return Pools(
-            incumbents=self._pool(every, temperature),
+            incumbents=incumbents,
             launches=found,
             siblings=found.only(found.valid & (passed < lately)),
             elsewhere=None if self.products is None else self._find_elsewhere(rows),
+            likeness=likeness,
         )
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
@@ -255,7 +285,21 @@ class AnalogueIndex:
             same = same[self.panel.ids[same] != name][-_MOST_ELSEWHERE:]
             position[row, : len(same)] = same[::-1]
         similarity = np.where(position >= 0, np.float64(1.0), np.float64(np.nan))
-        return Pool(position, similarity, 1.0, np.ones(position.shape))
+        return Pool(position, similarity, 1.0, np.ones(position.shape), "product")
+
+
+def _by_demand(space: DemandSpace, rows: Launches, text: Pool, among: Bools) -> Pool:
+    """Return the pool of what is nearest in demand; of rows before the first map, that by text."""
+    k = text.position.shape[1]
+    position, similarity, compared = space.nearest(rows, k, among)
+    if not compared.any():
+        return text
+    return replace(
+        text,
+        position=np.where(compared[:, None], position, text.position),
+        similarity=np.where(compared[:, None], similarity, text.similarity),
+        measure="demand",
+    )
 
 
 def same_text(collection: ItemIndex, text: str | Sequence[str]) -> ItemIndex:

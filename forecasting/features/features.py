@@ -8,8 +8,8 @@ the same features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,11 @@ import pandas as pd
 from forecasting.data.history import History, launched, ratio
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
+from forecasting.data.pools import PoolName
 from forecasting.features.analogues import ELSEWHERE, AnalogueIndex, Pool, Pools
+from forecasting.features.demand_space import DemandSpace
 from forecasting.features.imputation import DRAWS, imputed, lacking
+from forecasting.features.similarity_gate import SimilarityVerdict
 
 _NEAREST = (5, 20)
 _LEAN = 5.0  # launches of all categories that a category's own lean on
@@ -287,6 +290,8 @@ class FeatureMaker:
         temperature: Of the softmax that turns similarity into weight.
         recency: Periods after which a launch counts half; None: they all count alike.
         quantiles: The levels to be forecast.
+        demand: By pool, where analogues are items near in demand instead of in words.
+        verdicts: Why each pool is by what it is by; none where nothing was asked.
     """
 
     history: History
@@ -296,6 +301,8 @@ class FeatureMaker:
     temperature: float
     recency: float | None
     quantiles: Sequence[float]
+    demand: Mapping[PoolName, DemandSpace] = field(default_factory=dict)
+    verdicts: Sequence[SimilarityVerdict] = ()
 
     def find(self, rows: Launches) -> Pools:
         """Return the analogues of launches, in all pools."""
@@ -305,6 +312,7 @@ class FeatureMaker:
             temperature=self.temperature,
             recency=self.recency,
             lately=self.history.windows.longer,
+            demand=self.demand,
         )
 
     def describe(self, rows: Launches, edit: Edit | None = None) -> Description:

@@ -23,7 +23,7 @@ import pandas as pd
 from forecasting.data.panel import Floats, Ints
 from forecasting.features.features import plan_features
 from forecasting.models.forest import LaunchForest, heaviest
-from forecasting.models.options import Similarity
+from forecasting.models.options import Courses
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths, moments, ranks
@@ -108,7 +108,7 @@ class LaunchModel:
         n_jobs: Threads; None for one where the data is small, else all cores.
         recency: Periods after which a past launch counts half; None: they all count alike.
         calibrate: Correct bias and quantiles by launches not seen.
-        similarity: Which past launches a forecast's courses are taken from: ``"learned"`` by the
+        courses: Which past launches a forecast's courses are taken from: ``"learned"`` by the
             forest, or ``"text"``.
         monotone: Features by name with which the boosted trees may only rise (1) or fall (-1).
         elastic: The same for each covariate of plans, whose elasticity is then learned; 0 where the
@@ -123,7 +123,7 @@ class LaunchModel:
         n_jobs: int | None = None,
         recency: float | None = None,
         calibrate: bool = True,
-        similarity: Similarity = "learned",
+        courses: Courses = "learned",
         monotone: Mapping[str, int] = {},
         elastic: Sequence[int] = (),
     ) -> None:
@@ -132,7 +132,7 @@ class LaunchModel:
         self.n_jobs = n_jobs
         self.recency = recency
         self.calibrate = calibrate
-        self.similarity = similarity
+        self.courses = courses
         self.monotone = dict(monotone)
         self.elastic = tuple(elastic)
 
@@ -227,7 +227,7 @@ class LaunchModel:
         )
         booster = lgb.train(settings, data, num_boost_round=_ROUNDS)
         forest = None
-        if self.similarity == "learned":
+        if self.courses == "learned":
             forest = LaunchForest.grow(
                 matrix, total, weight, categorical, parameters, members=_members(part).mean()
             )

@@ -11,7 +11,7 @@ from forecasting.data.pools import POOLS, PoolName
 from retrieval import InputError
 
 Method = Literal["auto", "lightgbm", "knn"]
-Similarity = Literal["learned", "text"]
+Courses = Literal["learned", "text"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,8 @@ class ModelOptions:
     Args:
         pools: Pools to learn from: ``"incumbent"``, ``"launch"``, ``"sibling"``.
         temperature: Of the softmax that turns similarity into an analogue's weight.
-        similarity: Which past launches the courses of a forecast are taken from: ``"learned"``
-            from how launches sold, or ``"text"``.
+        courses: Which past launches the courses of a forecast are taken from: those alike as
+            ``"learned"`` by a forest from how launches sold, or alike in ``"text"``.
         recency: Periods after which a past launch counts half; None: they all count alike.
         calibrate: Correct the bias and calibrate the quantiles on launches not trained on.
         monotone: Covariates and attributes that are numbers and move demand one way: 1 for up, -1
@@ -36,7 +36,7 @@ class ModelOptions:
 
     pools: Sequence[PoolName] = POOLS
     temperature: float = 0.05
-    similarity: Similarity = "learned"
+    courses: Courses = "learned"
     recency: float | None = 26.0
     calibrate: bool = True
     monotone: Mapping[str, int] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class ModelOptions:
         if unknown:
             raise InputError(f"pools: unknown {', '.join(unknown)}; there are: {', '.join(POOLS)}")
         check_above_zero("temperature", self.temperature)
-        check_choice("similarity", self.similarity, get_args(Similarity))
+        check_choice("courses", self.courses, get_args(Courses))
         if self.recency is not None:
             check_above_zero("recency", self.recency)
         for name, sign in self.monotone.items():

@@ -81,6 +81,9 @@ def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str
     for name, columns in named.items():
         if len(columns):
             rows[name] = ", ".join(f"`{column}`" for column in columns)
+    for verdict in engine.describer.verdicts:
+        pool, _, said = str(verdict).partition(": ")
+        rows[f"analogues, pool {pool}"] = said
     if engine.model is not None and engine.model.calibrate:
         rows["calibrated"] = (
             "quantiles on launches not trained on; means are multiplied by "

@@ -12,7 +12,10 @@ import numpy.typing as npt
 from forecasting.data.history import History
 from forecasting.data.plans import KnownPlans
 from forecasting.features.analogues import AnalogueIndex
+from forecasting.features.demand_map import DemandMap
 from forecasting.features.features import FeatureMaker
+from forecasting.features.similarity import with_verdicts
+from forecasting.features.similarity_gate import SimilarityVerdict
 from forecasting.models.fitted import FittedForecaster, Unplanned
 from forecasting.models.forest import LaunchForest
 from forecasting.models.knn import LaunchVotes
@@ -35,7 +38,7 @@ _OPTIONS = (
     "n_jobs",
     "recency",
     "calibrate",
-    "similarity",
+    "courses",
     "monotone",
     "elastic",
 )
@@ -44,7 +47,7 @@ _UNPLANNED = "unplanned_"
 _LEARNED = ("names", "counts", "bias")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans)
+_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans, DemandMap)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class SavedEngine:
         calibration: At which levels quantiles are read.
         teachers: The group of each launch that was learned from.
         unplanned: Who answers where a plan is not known, or None.
+        verdicts: Why each pool of analogues is by what it is by.
+        maps: The map of demand for new launches, by the period after which it was learned.
     """
 
     settings: dict[str, Any]
@@ -68,11 +73,16 @@ class SavedEngine:
     calibration: Calibration
     teachers: npt.NDArray[np.int64]
     unplanned: Unplanned | None
+    verdicts: tuple[SimilarityVerdict, ...]
+    maps: Mapping[int, DemandMap]
 
     def over(self, history: History, analogues: AnalogueIndex) -> FittedForecaster:
         """Return the engine, ready to answer."""
+        describer = FeatureMaker(history=history, analogues=analogues, **self.settings)
+        if self.verdicts:
+            describer = with_verdicts(describer, self.verdicts, self.maps)
         return FittedForecaster(
-            describer=FeatureMaker(history=history, analogues=analogues, **self.settings),
+            describer=describer,
             votes=self.votes,
             model=self.model,
             novelty=self.novelty,
@@ -91,8 +101,13 @@ def engine_files(engine: FittedForecaster) -> dict[str, Any]:
         **_arrays_of("calibration", engine.calibration),
     }
     document: dict[str, Any] = {
-        "settings": {name: getattr(engine.describer, name) for name in _SETTINGS}
+        "settings": {name: getattr(engine.describer, name) for name in _SETTINGS},
+        "similarity": [asdict(verdict) for verdict in engine.describer.verdicts],
     }
+    for space in engine.describer.demand.values():  # pools by demand share one
+        document["demand_map_of"], learned = space.last or (None, None)
+        if learned is not None:
+            arrays |= _arrays_of("demand", learned)
     files: dict[str, Any] = {}
     models = {"": engine.model}
     if engine.unplanned is not None:
@@ -131,7 +146,15 @@ def read_engine(artifact: Artifact, history: History) -> SavedEngine:
         calibration=_from_arrays(Calibration, "calibration", arrays),
         unplanned=known,
         teachers=arrays["teachers"],
+        verdicts=tuple(SimilarityVerdict(**one) for one in document["similarity"]),
+        maps=_read_maps(document, arrays),
     )
+
+
+def _read_maps(document: Mapping[str, Any], arrays: Arrays) -> dict[int, DemandMap]:
+    if document.get("demand_map_of") is None:
+        return {}
+    return {int(document["demand_map_of"]): _from_arrays(DemandMap, "demand", arrays)}
 
 
 def read_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -198,7 +221,7 @@ def _read_model(
 
 
 def _arrays_of(
-    name: str, part: Calibration | PlanEffect | Elasticity | KnownPlans
+    name: str, part: Calibration | PlanEffect | Elasticity | KnownPlans | DemandMap
 ) -> dict[str, npt.NDArray[Any]]:
     return {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
 

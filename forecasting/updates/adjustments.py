@@ -144,11 +144,11 @@ class Hand:
         added = [np.union1d(self._at(row, "include"), self._at(row, "pin")) for row in self._rows()]
         dated = [one[launch[one] != NEVER] for one in added]
         late = [one[launch[one] > when] for one, when in zip(dated, lately, strict=True)]
-        edited = Pools(
-            _with(pools.incumbents, added),
-            _with(pools.launches, dated),
-            _with(pools.siblings, late),
-            pools.elsewhere,
+        edited = replace(
+            pools,
+            incumbents=_with(pools.incumbents, added),
+            launches=_with(pools.launches, dated),
+            siblings=_with(pools.siblings, late),
         )
         return edited.each(self._weighed)
 

@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     LaunchOption,
     OutOption,
     OutTableOption,
+    TableOptions,
     TextOption,
 )
 from pipelines.cli.runner import (
@@ -148,6 +149,7 @@ def forecast(
     forecaster: _ForecasterOptions,
     ordering: _OrderOptions,
     engine: EngineOption = None,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
@@ -161,6 +163,7 @@ def forecast(
         _refuse_flags({**forecaster.columns, **forecaster.section})
     settings = settings_of(
         config,
+        tables=written.section,
         items=forecaster.columns,
         forecast=forecaster.section,
         orders=ordering.section,
@@ -219,6 +222,7 @@ def backtest(
     config: ConfigOption = None,
     *,
     forecaster: _ForecasterOptions,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
@@ -234,6 +238,7 @@ def backtest(
     check_folder(out)
     settings = settings_of(
         config,
+        tables=written.section,
         items=forecaster.columns,
         forecast=forecaster.section,
         bad_rows=bad_rows.section,
@@ -253,10 +258,9 @@ def backtest(
         quarantine=bad,
     )
     show_backtest(make_console(), result)
-    costs = settings.orders
-    if isinstance(costs.overage_cost, float) and isinstance(costs.underage_cost, float):
-        paid = result.order_costs(costs.overage_cost, costs.underage_cost)
-        show_order_costs(make_console(), paid)
+    costs = settings.orders.of_backtest
+    if costs:
+        show_order_costs(make_console(), result.order_costs(**costs))
     show_quarantine(bad)
     if out is not None:
         write_backtest(result, settings, out, items=items, sales=sales)

@@ -16,6 +16,7 @@ from pipelines.cli.options import (
     LaunchOption,
     OutOption,
     PruneOption,
+    TableOptions,
     TextOption,
     YesOption,
 )
@@ -47,6 +48,7 @@ def index(
     prune: PruneOption = None,
     yes: YesOption = False,
     engine: EngineOption = None,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="PATH", help="Counts, as JSON.")
@@ -68,7 +70,12 @@ def index(
     }
     section = {**where.section, "prune": prune}
     settings = settings_of(
-        config, items=columns, index=section, bad_rows=bad_rows.section, engine={"kind": engine}
+        config,
+        tables=written.section,
+        items=columns,
+        index=section,
+        bad_rows=bad_rows.section,
+        engine={"kind": engine},
     )
     check_out(settings, out, items=items)
     bad = Quarantine.of(settings, "index", out and out.parent)
@@ -105,6 +112,7 @@ def similar(
     config: ConfigOption = None,
     *,
     index: IndexOptions,
+    written: TableOptions,
     out: OutOption = None,
 ) -> None:
     """Find the like items of a table's rows or of texts."""
@@ -114,7 +122,7 @@ def similar(
 
     if (items is None) == (not text):
         raise InputError("similar: give either an items table or --text")
-    settings = settings_of(config, index=index.section)
+    settings = settings_of(config, tables=written.section, index=index.section)
     check_table_out(settings, out, items=items)
     asked = settings.new_items.at(items)
     queries = asked if asked is not None else list(text or ())

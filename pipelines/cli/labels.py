@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     ModelOption,
     OutOption,
     OutTableOption,
+    TableOptions,
     TextOption,
     VotersOption,
 )
@@ -50,6 +51,7 @@ def classify(
     *,
     index: IndexOptions,
     engine: EngineOption = None,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: OutOption = None,
     out_table: OutTableOption = None,
@@ -61,6 +63,7 @@ def classify(
 
     settings = settings_of(
         config,
+        tables=written.section,
         items={"id": id_col, "text": text_cols},
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
@@ -116,6 +119,7 @@ def evaluate(
     label_col: LabelOption = None,
     *,
     index: IndexOptions,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     out: Annotated[
         Path | None,
@@ -132,6 +136,7 @@ def evaluate(
     columns = {"id": id_col, "text": text_cols, "label": label_col}
     settings = settings_of(
         config,
+        tables=written.section,
         items=columns,
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},

@@ -137,3 +137,38 @@ class BadRowsOptions:
         """What was given, as settings; a folder is to keep them."""
         action = self.on_bad_rows or (None if self.quarantine is None else "quarantine")
         return {"action": action, "folder": self.quarantine}
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """How the tables are written."""
+
+    encoding: Annotated[
+        str | None,
+        typer.Option("--encoding", metavar="NAME", help="Of CSV files; else utf-8."),
+    ] = None
+    delimiter: Annotated[
+        str | None, typer.Option("--delimiter", metavar="MARK", help="Of CSV files; else a comma.")
+    ] = None
+    decimal: Annotated[
+        str | None, typer.Option("--decimal", metavar=".|,", help="Mark of numbers that are text.")
+    ] = None
+    date_format: Annotated[
+        str | None,
+        typer.Option(
+            "--date-format",
+            metavar="FORM",
+            help="Of dates that are text: dayfirst, monthfirst, iso-week, excel, %d.%m.%y.",
+        ),
+    ] = None
+
+    @property
+    def section(self) -> dict[str, str | None]:
+        """What was given, as settings of all tables."""
+        mark = {"\\t": "\t", "tab": "\t"}.get(self.delimiter or "", self.delimiter)
+        return {
+            "encoding": self.encoding,
+            "delimiter": mark,
+            "decimal": self.decimal,
+            "date_format": self.date_format,
+        }

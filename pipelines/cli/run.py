@@ -9,6 +9,7 @@ from pipelines.cli.options import (
     BadRowsOptions,
     ConfigOption,
     PruneOption,
+    TableOptions,
     YesOption,
 )
 from pipelines.cli.runner import (
@@ -53,6 +54,7 @@ def run(
     prune: PruneOption = None,
     yes: YesOption = False,
     *,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
 ) -> None:
     """Do all steps of the settings: index, classify, forecast, evaluate, backtest."""
@@ -61,6 +63,7 @@ def run(
 
     settings = settings_of(
         config,
+        tables=written.section,
         run={"out": out, "steps": steps},
         index={"prune": prune},
         bad_rows=bad_rows.section,
@@ -142,6 +145,7 @@ def monitor(
         int | None, typer.Option("--min-launches", min=1, help="Fewer launches do not alarm.")
     ] = None,
     *,
+    written: TableOptions,
     bad_rows: BadRowsOptions,
     config: ConfigOption = None,
 ) -> None:
@@ -165,6 +169,7 @@ def monitor(
     }
     settings = settings_of(
         config,
+        tables=written.section,
         run={"out": folder},
         monitor=flags,
         bad_rows=bad_rows.section,

@@ -4,7 +4,6 @@ What `forecasting` says of its parameters is taken from there, without what it n
 reading the settings must not take as long as loading LightGBM.
 """
 
-import codecs
 import json
 from dataclasses import fields, replace
 from datetime import date
@@ -28,6 +27,7 @@ from forecasting import (
     DEFAULTS,
     BeforeLaunch,
     Columns,
+    Courses,
     Method,
     ModelOptions,
     PoolName,
@@ -38,27 +38,14 @@ from forecasting import (
     check_freq,
 )
 from pipelines.config.addresses import address_of, with_database
-from pipelines.tables.formats import CellFormat, CsvFormat, TableFile, csv_suffix, is_excel
-from pipelines.tables.sql import DatabaseTable, SqlQuery
+from pipelines.config.tables import Names, Section, TableSection, split
+from pipelines.tables.formats import CellFormat
+from pipelines.tables.sql import DatabaseTable
 from retrieval import (
-    ISO,
     NOT_A_DATE,
     InputError,
-    NumberFormat,
-    check_date_format,
     parse_date,
 )
-
-
-def _split(value: object) -> object:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"{name!r} is named twice")
-    return names
 
 
 def _amount(value: object) -> object:
@@ -100,14 +87,11 @@ def _day(value: object) -> date:
 
 
 def _listed(value: object) -> object:
-    return _split(value) if isinstance(value, str | list | tuple) else [value]
+    return split(value) if isinstance(value, str | list | tuple) else [value]
 
 
 Amount = Annotated[float | str, BeforeValidator(_amount)]
 """A number, or the column that has each item's."""
-
-Names = Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_distinct)]
-"""Column names: a list, or one comma-separated string."""
 
 _Part = TypeVar("_Part", SalesRules, ModelOptions)
 
@@ -121,99 +105,12 @@ Days = Annotated[tuple[Day, ...], BeforeValidator(_listed), Field(min_length=1)]
 """Days: a list, one day, or one comma-separated string."""
 
 
-def _check_encoding(value: str) -> str:
-    try:
-        codecs.lookup(value)
-    except LookupError:
-        raise ValueError("no such encoding; known ones are utf-8, cp1252, latin-1") from None
-    return value
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-def _part_of(section: _Section, kind: type[_Part]) -> _Part:
+def _part_of(section: Section, kind: type[_Part]) -> _Part:
     """Return a group of parameters whose fields a section has under the same names."""
     return kind(**{field.name: getattr(section, field.name) for field in fields(kind)})
 
 
-class CsvSettings(_Section):
-    """How the CSV files of a section are written.
-
-    `guarded`: whether an apostrophe before ``= + - @``, a tab or the end of a line is no part of a
-    cell, but what `sink.csv_guard` put there.
-    """
-
-    encoding: Annotated[str, AfterValidator(_check_encoding)] = CsvFormat.encoding
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = CsvFormat.delimiter
-    decimal: Literal[".", ","] | None = None
-    guarded: bool = True
-
-
-class NumbersSettings(_Section):
-    """How numbers are written where they are text; null: as the cells themselves can only mean it.
-
-    `units`: what may stand before or after a number, such as EUR or kg.
-    """
-
-    decimal: Literal[".", ","] | None = NumberFormat.decimal
-    thousands: Literal[",", ".", "'", " "] | None = NumberFormat.thousands
-    units: Names = NumberFormat.units
-
-    @model_validator(mode="after")
-    def _two_marks(self) -> Self:
-        if self.decimal is not None and self.decimal == self.thousands:
-            raise ValueError("decimal and thousands are one mark")
-        return self
-
-
-class _TableSection(_Section):
-    """Where a table is, a file or a query sent to a database, and how its cells are written.
-
-    `date_format`: of dates that are text or numbers: iso, dayfirst, monthfirst, iso-week, excel
-    (days as it counts them), or a format of strptime. `sheet`: of a workbook.
-    """
-
-    path: Path | None = None
-    csv: CsvSettings = CsvSettings()
-    sheet: str | None = None
-    date_format: Annotated[str, AfterValidator(check_date_format)] = ISO
-    numbers: NumbersSettings = NumbersSettings()
-    sql: str | None = None
-    url: SecretStr | None = None
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.path is not None and self.sql is not None:
-            raise ValueError("give either path or sql with url, not both")
-        if self.sql is not None and self.url is None:
-            raise ValueError("sql needs url, the database's SQLAlchemy URL")
-        return self
-
-    @property
-    def source(self) -> Path | TableFile | SqlQuery | None:
-        """What `tables.reader.read_table` reads, or None where the section names no table."""
-        if self.sql is None or self.url is None:
-            return self.at(self.path)
-        return SqlQuery(self.sql, self.url.get_secret_value(), self.cells)
-
-    @property
-    def cells(self) -> CellFormat:
-        """How cells are written that are text."""
-        return CellFormat(self.date_format, NumberFormat(**self.numbers.model_dump()))
-
-    def at(self, path: Path | None) -> Path | TableFile | None:
-        """Return a file in place of the section's own, which is read as the section says."""
-        if path is None:
-            return None
-        is_csv = csv_suffix(path) is not None
-        csv = CsvFormat(**self.csv.model_dump()) if is_csv else CsvFormat()
-        told = TableFile(path, csv, self.cells, self.sheet if is_excel(path) else None)
-        return path if told == TableFile(path) else told
-
-
-class ItemsSettings(_TableSection):
+class ItemsSettings(TableSection):
     """The items table and the meaning of its columns.
 
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
@@ -223,6 +120,7 @@ class ItemsSettings(_TableSection):
     that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
 
+    name = "items"
     id: str = "item_id"
     text: Names = ()
     label: str | None = None
@@ -247,9 +145,10 @@ class ItemsSettings(_TableSection):
         return replace(super().cells, label_separator=self.label_separator)
 
 
-class SalesSettings(_TableSection):
+class SalesSettings(TableSection):
     """The sales panel, the meaning of its columns, and what to do with awkward rows."""
 
+    name = "sales"
     id: str = Columns.id_col
     time: str = Columns.time_col
     target: str = Columns.target_col
@@ -264,18 +163,22 @@ class SalesSettings(_TableSection):
         return _part_of(self, SalesRules)
 
 
-class FutureSettings(_TableSection):
+class FutureSettings(TableSection):
     """The plans for the periods after a launch, in the id and time columns of the sales."""
 
+    name = "future"
 
-class NewItemsSettings(_TableSection):
+
+class NewItemsSettings(TableSection):
     """The new items that a run labels and forecasts, in the columns of the items."""
 
+    name = "new_items"
 
-class RunSettings(_Section):
+
+class RunSettings(Section):
     """What ``likewise run`` does, in this order, and where its results go."""
 
-    steps: Annotated[tuple[StepName, ...], BeforeValidator(_split), Field(min_length=1)] = (
+    steps: Annotated[tuple[StepName, ...], BeforeValidator(split), Field(min_length=1)] = (
         "index",
         "classify",
         "forecast",
@@ -285,7 +188,7 @@ class RunSettings(_Section):
     out: Path | None = None
 
 
-class BadRowsSettings(_Section):
+class BadRowsSettings(Section):
     """What becomes of rows that break a table's contract.
 
     `fail`: the job is refused. `quarantine`: they are left out, and kept in `folder`, by job and
@@ -296,7 +199,7 @@ class BadRowsSettings(_Section):
     folder: Path | None = None
 
 
-class SinkSettings(_Section):
+class SinkSettings(Section):
     """Where results go: a database that gets those of a run; tables may be ``schema.table``.
 
     `csv_guard`: whether texts in CSV files that a spreadsheet would run as formulas get an
@@ -326,7 +229,7 @@ class SinkSettings(_Section):
         return DatabaseTable(name, self.url.get_secret_value())
 
 
-class IndexSettings(_Section):
+class IndexSettings(Section):
     """The Milvus collection; `uri` is a ``.db`` file (Milvus Lite) or a server's address.
 
     `prune`: indexing a table removes the items that it no longer has. `token` is for the server of
@@ -346,12 +249,19 @@ class IndexSettings(_Section):
         "GPU_IVF_FLAT",
         "GPU_CAGRA",
     ] = "auto"
-    params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = {}
+    params: Annotated[dict[str, Any], BeforeValidator(_parse_json)] = Field(default_factory=dict)
     prune: bool = False
     token: SecretStr | None = None
     tokens: Annotated[
         dict[str, SecretStr], BeforeValidator(_parse_mapping), AfterValidator(_by_server)
-    ] = {}
+    ] = Field(default_factory=dict)
+
+    def beside(self, folder: Path) -> "IndexSettings":
+        """Return the same index, the default's file in this folder instead of the working one."""
+        if "uri" in self.model_fields_set:
+            return self
+        values = {**dict(self), "uri": str(folder / self.uri)}
+        return IndexSettings.model_construct(_fields_set=self.model_fields_set, **values)
 
     @property
     def is_named(self) -> bool:
@@ -412,7 +322,7 @@ def _refusal(server: str, said_by: object) -> str:
     )
 
 
-class EncoderSettings(_Section):
+class EncoderSettings(Section):
     """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
 
     name: str = "all-MiniLM-L6-v2"
@@ -423,7 +333,7 @@ class EncoderSettings(_Section):
     cache_dir: Path | None = None
 
 
-class ClassifySettings(_Section):
+class ClassifySettings(Section):
     """How items are labeled; the first ones are `classifiers.NeighborClassifier`'s parameters.
 
     `head` none: pure neighbors, unless `prototypes` is true. `hierarchy`: what separates the levels
@@ -455,7 +365,7 @@ class ClassifySettings(_Section):
     seed: NonNegativeInt = 0
 
 
-class EvaluateSettings(_Section):
+class EvaluateSettings(Section):
     """Which labeled items are held out, to see how good the labels would be.
 
     `sample`: so many, drawn at random; none, or where there are no more: all, fold by fold.
@@ -480,21 +390,21 @@ def _seconds(value: object) -> object:
 _UNITS = {"s": 1, "m": 60, "h": 3_600}
 
 
-class TuneSettings(_Section):
+class TuneSettings(Section):
     """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
 
     `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
     out together; null: `classify.groups`.
     """
 
-    method: Literal["auto", "map"] = "auto"
+    method: Literal["auto", "map", "lora", "full"] = "auto"
     budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
     folds: Annotated[int, Field(ge=2)] = 3
     group_col: str | None = None
     seed: NonNegativeInt = 0
 
 
-class ForecastSettings(_Section):
+class ForecastSettings(Section):
     """What is forecast, and how; `forecasting` says what each key means and is by default.
 
     They are parameters of `LaunchForecaster`, its `ModelOptions`, and `Columns.covariates`.
@@ -505,18 +415,21 @@ class ForecastSettings(_Section):
 
     freq: Annotated[str, AfterValidator(check_freq)] = DEFAULTS.freq
     horizon: PositiveInt = DEFAULTS.horizon
-    quantiles: Annotated[tuple[Share, ...], BeforeValidator(_split)] = DEFAULTS.quantiles
+    quantiles: Annotated[tuple[Share, ...], BeforeValidator(split)] = DEFAULTS.quantiles
     text: Names | None = None
     attributes: Names | None = None
     covariates: Names = tuple(Columns.covariates)
     method: Method = DEFAULTS.method
     k: PositiveInt = DEFAULTS.k
-    pools: Annotated[tuple[PoolName, ...], BeforeValidator(_split)] = tuple(ModelOptions.pools)
+    similarity: Similarity = DEFAULTS.similarity
+    pools: Annotated[tuple[PoolName, ...], BeforeValidator(split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
-    similarity: Similarity = ModelOptions.similarity
+    courses: Courses = ModelOptions.courses
     recency: Annotated[PositiveFloat | None, BeforeValidator(_none)] = ModelOptions.recency
     calibrate: bool = ModelOptions.calibrate
-    monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = {}
+    monotone: Annotated[dict[str, Literal[1, -1]], BeforeValidator(_parse_mapping)] = Field(
+        default_factory=dict
+    )
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = DEFAULTS.seed
     n_jobs: PositiveInt | None = DEFAULTS.n_jobs
@@ -527,7 +440,7 @@ class ForecastSettings(_Section):
         return _part_of(self, ModelOptions)
 
 
-class OrderSettings(_Section):
+class OrderSettings(Section):
     """What orders of new items cost; `forecasting.LaunchForecaster.order_quantity` has the meaning.
 
     Amounts are numbers, or columns of the item table. Costs, or `service_level`, ask for orders.
@@ -550,13 +463,29 @@ class OrderSettings(_Section):
         return {} if costs == (None, None, None) else self.model_dump()
 
     @property
+    def of_backtest(self) -> dict[str, Any]:
+        """Return the arguments of ``BacktestResult.order_costs``; none without costs in numbers.
+
+        A service level stands for relative costs, those of a unit left over and one missing
+        together 1.
+        """
+        over, under = self.overage_cost, self.underage_cost
+        if isinstance(self.service_level, float):
+            over, under = 1 - self.service_level, self.service_level
+        if not isinstance(over, float) or not isinstance(under, float):
+            return {}
+        costs = {"overage_cost": over, "underage_cost": under}
+        packs = {"pack_size": self.pack_size} if isinstance(self.pack_size, float) else {}
+        return costs | packs
+
+    @property
     def columns(self) -> dict[str, Literal["number", "string"]]:
         """What the item table has to hold besides, where orders are asked for."""
         named = {key: value for key, value in self.asked.items() if isinstance(value, str)}
         return {value: "string" if key == "by" else "number" for key, value in named.items()}
 
 
-class BacktestSettings(_Section):
+class BacktestSettings(Section):
     """From which dates past launches are forecast, to be scored.
 
     Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.

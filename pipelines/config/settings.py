@@ -11,7 +11,11 @@ Relative paths in a file are relative to **that file's folder**, so that a job r
 wherever it is started; in the environment and in flags they are relative to the working directory.
 This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``,
 ``bad_rows.folder``, the files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite
-file, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+file, also where nobody names it and it is the default, an ``encoder.name`` that begins with a dot,
+and the file of a ``sqlite:///`` URL.
+
+What ``tables`` says of encoding, delimiter, marks, dates and sheet holds for every table whose own
+section says nothing else; a flag holds for all of them.
 """
 
 import difflib
@@ -19,7 +23,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
@@ -45,6 +49,8 @@ from pipelines.config.sections import (
     TuneSettings,
 )
 from pipelines.config.serve import ServeSettings
+from pipelines.config.tables import TableSection, TablesSettings
+from pipelines.tables.formats import TableFile
 from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"
@@ -80,6 +86,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
+    tables: TablesSettings = TablesSettings()
     items: ItemsSettings = ItemsSettings()
     sales: SalesSettings = SalesSettings()
     future: FutureSettings = FutureSettings()
@@ -100,6 +107,12 @@ class Settings(BaseSettings):
     sink: SinkSettings = SinkSettings()
 
     _origin: _Origin = PrivateAttr(_Origin())
+
+    @property
+    def label_texts(self) -> TableFile | dict[str, str | list[str]] | None:
+        """What `pipelines.tables.label_texts` reads the labels in words from, if there are any."""
+        labels = self.classify.labels
+        return self.tables.at(labels) if isinstance(labels, Path) else labels
 
     @property
     def file(self) -> Path | None:
@@ -127,10 +140,27 @@ def load_settings(
         settings = Settings(**_merged(document, environment, flags or {}))
     except ValidationError as error:
         lines = [_explain(detail, path, root) for detail in error.errors(include_url=False)]
-    else:
-        settings._origin = _Origin(None if path is None else Path(path))
-        return settings
-    raise ConfigError("\n".join(lines))
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from None
+    settings = settings.model_copy(update=_of_all_tables(settings, (flags or {}).get("tables", {})))
+    if path is not None:
+        index = settings.index.beside(Path(path).resolve().parent)
+        settings = settings.model_copy(update={"index": index})
+    settings._origin = _Origin(None if path is None else Path(path))
+    return settings
+
+
+def _of_all_tables(settings: Settings, flags: Mapping[str, object]) -> dict[str, TableSection]:
+    """Return the sections of tables with what the section ``tables``, or a flag, says of all."""
+    sections: dict[str, TableSection] = {}
+    for name in Settings.model_fields:
+        section = getattr(settings, name)
+        if isinstance(section, TableSection):
+            try:
+                sections[name] = section.inheriting(settings.tables, over=flags.keys())
+            except ValidationError as error:
+                problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ConfigError(f"{name}.numbers, with tables: {problem}") from None
+    return sections
 
 
 def _parse_yaml(path: Path) -> tuple[yaml.Node | None, Any]:
@@ -229,8 +259,7 @@ def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _explain(detail: Any, path: Path | str | None, root: yaml.Node | None) -> str:
     """One line a person can act on: where the value was written, its key, what is wrong with it."""
-    # What follows section and key is pydantic's own: which of several types it tried.
-    keys = [str(part) for part in detail["loc"] if isinstance(part, str)][:2]
+    keys = _keys_of(detail["loc"])
     known = _keys_at(keys[:-1])
     if detail["type"] == "extra_forbidden":
         problem = _unknown(keys[-1], known)
@@ -247,15 +276,38 @@ def _unknown(key: str, known: Sequence[str]) -> str:
     return f"unknown key {key!r}{hint} (there are: {', '.join(known)})"
 
 
+def _keys_of(place: Sequence[str | int]) -> list[str]:
+    """Return the path of a setting; what follows is pydantic's own: which type it tried."""
+    keys: list[str] = []
+    model: type[BaseModel] | None = Settings
+    for part in place:
+        if isinstance(part, int):
+            continue
+        if model is None:
+            break
+        keys.append(part)
+        known = model.model_fields.get(part)
+        model = None if known is None else _section_in(known.annotation)
+    return keys
+
+
 def _keys_at(keys: Sequence[str]) -> list[str]:
     """Return the keys that exist at one level of the settings."""
     model: type[BaseModel] = Settings
     for key in keys:
-        annotation = model.model_fields[key].annotation if key in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        known = model.model_fields.get(key)
+        inner = None if known is None else _section_in(known.annotation)
+        if inner is None:
             return []
-        model = annotation
+        model = inner
     return list(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    """Return the mapping of settings that a key holds, alone or in a list; None for a value."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_section_in, get_args(annotation))), None)
 
 
 def _origin(keys: Sequence[str], path: Path | str | None, root: yaml.Node | None) -> str:

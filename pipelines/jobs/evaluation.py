@@ -220,7 +220,7 @@ def _by_folds(
     strangers = None if outside is None else _strangers(quarantine, outside, columns)
     if settings.classify.adapt:
         _log.warning("adapt is off: items that label each other are examples; try it with --test")
-    texts = settings.classify.labels
+    texts = settings.label_texts
     described = None if texts is None else read_label_texts(texts)
     how: dict[str, Any] = {
         "labels": described,

@@ -226,6 +226,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         sales=settings.sales.rules,
         method=options.method,
         k=options.k,
+        similarity=options.similarity,
         options=options.options,
         seed=options.seed,
         n_jobs=options.n_jobs,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
 from pipelines.fingerprint import made_with
 from pipelines.inputs.items import TableInput, name_of
+from pipelines.reports.order_costs import CostOfOrders
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
@@ -67,7 +68,7 @@ FILES = (
 )
 """What `write_backtest` leaves in a folder."""
 
-_SECTIONS = {"items", "sales", "future", "forecast", "backtest"}
+_SECTIONS = {"items", "sales", "future", "forecast", "orders", "backtest"}
 
 # Columns of a terminal from which on WQL and verdict stand in the table.
 _WIDE = 96
@@ -105,6 +106,7 @@ def write_backtest_report(
     *,
     title: str = "How good are the launch forecasts?",
     seed: int = 0,
+    costs: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page, whole or not at all.
 
@@ -113,6 +115,7 @@ def write_backtest_report(
         path: Where to.
         title: Its heading.
         seed: Of the bootstrap.
+        costs: Of orders, as arguments of `forecasting.BacktestResult.order_costs`; None: not told.
     """
     compare = result.compare(seed=seed, draws=_DRAWS)
     coverage, width = interval_names(result.quantiles)
@@ -131,6 +134,7 @@ def write_backtest_report(
         width=width,
         nominal=result.quantiles[-1] - result.quantiles[0],
         slices=[(what, _TITLES[what], rows) for what, rows in slices.items()],
+        orders=CostOfOrders.of(result, costs or {}, seed),
         calibration=_calibration(result),
         left_out=result.left_out.head(_LEFT_OUT_SHOWN).to_dict("records"),
         n_left_out=len(result.left_out),
@@ -291,7 +295,8 @@ def write_backtest(
         items: As given to `pipelines.jobs.forecasts.backtest_job`.
         sales: So, too.
     """
-    compare = result.compare()
+    compare, costs = result.compare(), settings.orders.of_backtest
+    orders = CostOfOrders.of(result, costs)
     setup = _setup(result, settings)
     setup["items"] = name_of(items if items is not None else settings.items.source, "items")
     setup["sales"] = name_of(sales if sales is not None else settings.sales.source, "sales")
@@ -300,6 +305,7 @@ def write_backtest(
         "compare": _records(compare),
         "slices": {what: _records(result.by(what)) for what in ("age", *SLICES)},
         "calibration": _records(result.calibration),
+        "orders": None if orders is None else orders.as_json,
     }
     guard = settings.sink.csv_guard
     with replacing_files(folder) as made:
@@ -308,7 +314,7 @@ def write_backtest(
         write_table(result.predictions, made / "predictions.parquet")
         write_table(result.totals, made / "totals.parquet")
         write_table(result.left_out, made / "left_out.csv", guard_csv=guard)
-        write_backtest_report(result, made / "backtest.html")
+        write_backtest_report(result, made / "backtest.html", costs=costs)
 
 
 def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:

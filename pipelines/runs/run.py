@@ -276,7 +276,9 @@ class _Run:
 
         return Step(
             "backtest",
-            settings=self._chosen("sales", "future", "forecast", "backtest", items=_LAUNCHED),
+            settings=self._chosen(
+                "sales", "future", "forecast", "orders", "backtest", items=_LAUNCHED
+            ),
             inputs=lambda: self._inputs.digests("items", "sales", "future"),
             outputs=lambda: {**self._files(BACKTEST), **self._kept("backtest")},
             work=work,

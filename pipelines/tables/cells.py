@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 
 _EXACT = 2**52
 _FLAGS = {"true": True, "false": False, "1": True, "0": False}
-_OTHER_DATES = "another form of dates is a setting, date_format"
-_OTHER_NUMBERS = "marks and units of numbers are settings, numbers"
+_OTHER_DATES = "another form of dates is a setting, {}"
+_OTHER_NUMBERS = "marks and units of numbers are settings, {}"
 _CATEGORY = "if these are no numbers but categories, name the column in items.categories"
 
 
@@ -81,6 +81,16 @@ class Place:
     def wrong_type(self, column: pa.ChunkedArray, wanted: str) -> TableError:
         """Return the error of a column of another type."""
         return TableError(f"{self.source}: column {self.column!r} is {column.type}, not {wanted}")
+
+    @property
+    def other_dates(self) -> str:
+        """Return what to set where dates are written otherwise."""
+        return _OTHER_DATES.format(self.cells.setting("date_format"))
+
+    @property
+    def other_numbers(self) -> str:
+        """Return what to set where numbers are."""
+        return _OTHER_NUMBERS.format(self.cells.setting("numbers"))
 
     def _row(self, row: int) -> str:
         named = f" ({self.id_col} {self.ids[row].as_py()!r})" if self.ids is not None else ""
@@ -162,13 +172,13 @@ def _as_dates(column: pa.ChunkedArray, place: Place) -> pd.Series:
     date_format, cells = place.cells.date_format, _pandas(column)
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
     if is_number and date_format == ISO:
-        raise TableError(f"{place.wrong_type(column, 'dates')}; {_OTHER_DATES}")
+        raise TableError(f"{place.wrong_type(column, 'dates')}; {place.other_dates}")
     if not (_is_text(column) or pa.types.is_temporal(column.type) or is_number):
         raise place.wrong_type(column, "dates")
     dates = pd.Series(parse_dates(cells, date_format))
     bad = (dates.isna() & cells.notna()).to_numpy()
     if date_format == ISO:
-        place.refuse(bad, cells, NOT_A_DATE, _OTHER_DATES)
+        place.refuse(bad, cells, NOT_A_DATE, place.other_dates)
     place.refuse(bad, cells, f"is not a date of the format {date_format!r}")
     return dates
 
@@ -181,7 +191,7 @@ def _as_numbers(column: pa.ChunkedArray, place: Place) -> pd.Series:
         numbers = pd.to_numeric(cells, errors="coerce").astype("float64")
         place.refuse((numbers.isna() & cells.notna()).to_numpy(), cells, "is not a number")
         return numbers
-    return _numbers(read_numbers(cells, place.cells.numbers), cells, place, _OTHER_NUMBERS)
+    return _numbers(read_numbers(cells, place.cells.numbers), cells, place, place.other_numbers)
 
 
 def _numbers(read: Read, cells: pd.Series, place: Place, *hints: str) -> pd.Series:
@@ -218,7 +228,7 @@ def _as_any(column: pa.ChunkedArray, place: Place) -> pd.Series:
     n_known = int(cells.notna().sum())
     if not read.are_meant(n_known, untyped=place.untyped):
         return cells  # `retrieval.values.attributes` tells of doubts
-    return _numbers(read, cells, place, _OTHER_NUMBERS, _CATEGORY)
+    return _numbers(read, cells, place, place.other_numbers, _CATEGORY)
 
 
 def _plain_numbers(text: pa.ChunkedArray, decimal: str | None) -> pa.ChunkedArray | None:

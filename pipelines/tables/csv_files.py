@@ -58,7 +58,7 @@ def read_csv(file: TableFile, choose: Callable[[list[str]], list[str]]) -> pa.Ta
         return pa.table(columns, names=chosen)
     except UnicodeError as error:
         name = how.encoding.upper()
-        hint = "its encoding is a setting, csv.encoding"
+        hint = f"its encoding is a setting, {file.cells.setting('csv.encoding')}"
         where = f"{path}: {_undecodable_row(file)}"
         raise TableError(f"{where}not {name} text: {error}; {hint}") from error
     except pa.ArrowInvalid as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -50,11 +50,21 @@ class CellFormat:
         numbers: Marks and units of numbers.
         label_separator: What stands between the labels of one item; None: it has one label, or a
             list as JSON has it.
+        section: That of the settings which says so, for messages; None: none does.
     """
 
     date_format: str = ISO
     numbers: NumberFormat = _NUMBERS
     label_separator: str | None = None
+    section: str | None = field(default=None, compare=False)
+
+    def setting(self, key: str) -> str:
+        """Name a setting by its full path; what no section reads, by that of all tables."""
+        if self.section is not None:
+            return f"{self.section}.{key}"
+        return {"numbers": "tables.decimal and tables.thousands"}.get(
+            key, f"tables.{key.removeprefix('csv.')}"
+        )
 
 
 PLAIN = CellFormat()
@@ -80,6 +90,11 @@ class TableFile:
     def __str__(self) -> str:
         """Its path, as messages name it."""
         return str(self.path)
+
+
+def is_untyped(path: Path) -> bool:
+    """Whether a file is one of those whose cells have no types of their own, or few."""
+    return csv_suffix(path) is not None or json_suffix(path) is not None or is_excel(path)
 
 
 def csv_suffix(path: Path) -> str | None:

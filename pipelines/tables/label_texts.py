@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from pipelines.tables.formats import TableFile
 from pipelines.tables.reader import Kind, read_table
 from retrieval import InputError
 
@@ -19,7 +20,7 @@ _NULL = "tag:yaml.org,2002:null"
 LabelTexts = dict[str, list[str]]
 
 
-def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts:
+def read_label_texts(source: Path | TableFile | Mapping[str, str | list[str]]) -> LabelTexts:
     """Read what describes each label; one that nothing describes, by its name.
 
     Args:
@@ -33,8 +34,9 @@ def read_label_texts(source: Path | Mapping[str, str | list[str]]) -> LabelTexts
     if isinstance(source, Mapping):
         given = {name: [one] if isinstance(one, str) else one for name, one in source.items()}
     else:
-        is_yaml = source.suffix.lower() in _YAML
-        given = _from_yaml(source) if is_yaml else _from_table(source)
+        file = source if isinstance(source, TableFile) else TableFile(source)
+        is_yaml = file.path.suffix.lower() in _YAML
+        given = _from_yaml(file.path) if is_yaml else _from_table(file)
     if not given:
         raise InputError(f"{source}: holds no label")
     return {name: texts or [name.replace("_", " ")] for name, texts in given.items()}
@@ -71,12 +73,12 @@ def _from_yaml(path: Path) -> LabelTexts:
     return given
 
 
-def _from_table(path: Path) -> LabelTexts:
+def _from_table(file: TableFile) -> LabelTexts:
     kinds: dict[str, Kind] = {LABEL: "name", DESCRIPTION: "string"}
-    table = read_table(path, kinds, optional=(DESCRIPTION,))
+    table = read_table(file, kinds, optional=(DESCRIPTION,))
     named = table[LABEL].fillna("").str.strip()
     if (named == "").any():
-        raise InputError(f"{path}: row {int((named == '').argmax()) + 1}: {LABEL} is missing")
+        raise InputError(f"{file}: row {int((named == '').argmax()) + 1}: {LABEL} is missing")
     given: LabelTexts = {name: [] for name in named}
     texts = table.get(DESCRIPTION, pd.Series(None, index=table.index, dtype="str"))
     for name, text in zip(named, texts, strict=True):

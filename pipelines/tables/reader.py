@@ -114,7 +114,7 @@ def _load(
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if csv_suffix(path) is not None:
-        return read_csv(file, lambda names: _chosen(path, names, wanted, optional)), True
+        return read_csv(file, lambda names: _chosen(file, names, wanted, optional)), True
     if json_suffix(path) is not None or is_excel(path):
         return chosen(read_raw(file)), False
     return _load_parquet(path, wanted, optional, None), False
@@ -144,7 +144,8 @@ def _chosen(
         plural = "s" if len(missing) > 1 else ""
         there = f"there are: {', '.join(names)}"
         if len(names) == 1 and _DELIMITER.search(names[0]):
-            there += "; a CSV file's delimiter is a setting, csv.delimiter"
+            setting = format_of(source).setting("csv.delimiter")
+            there += f"; a CSV file's delimiter is a setting, {setting}"
         raise TableError(f"{source}: no column{plural} {listed} ({there})")
     return [name for name in wanted if name in names]
 

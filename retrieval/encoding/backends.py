@@ -318,3 +318,8 @@ def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         raise LikewiseError("the encoder returned a vector without direction (zero or NaN)")
     unit: npt.NDArray[np.float32] = (vectors / length).astype(np.float32, copy=False)
     return unit
+
+
+def load_model(weights: Path) -> SentenceTransformer:
+    """Load a model as PyTorch has it, on the processor."""
+    return _load_model(weights)

@@ -26,6 +26,8 @@ from serving.client.rows import (
     curve_table,
     launches_body,
     options_of,
+    order_table,
+    orders_body,
     part_of,
     questions,
     rows_of,
@@ -187,6 +189,43 @@ class Client:
         for part in _parts(rows, self._batch):
             found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
         return found
+
+    def order_quantity(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        future: pd.DataFrame | None = None,
+        **terms: Any,
+    ) -> pd.DataFrame:
+        """Say how much to order of launches; columns as in `LaunchForecaster.order_quantity`.
+
+        Args:
+            items: A row a launch.
+            text: As in `forecasts`, and so the others.
+            attributes: Attributes of the forecaster.
+            item_id: Id column.
+            launch_date: Column of launch dates.
+            future: Plans.
+            **terms: `overage_cost`, `underage_cost`, `service_level`, `lead_time`, `pack_size`,
+                `minimum`, `unit_cost`, `budget` and `by`, as in `LaunchForecaster.order_quantity`:
+                amounts are numbers, or columns of the items.
+
+        Raises:
+            InputError: There is no such term, or no such column.
+            ProblemError: The server refused.
+        """
+        rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        whole = orders_body(launches_body(rows, None, None, future), items, terms)
+        # Who shares a budget goes together.
+        size = self._batch if terms.get("budget") is None else max(len(rows), 1)
+        found: list[dict[str, Any]] = []
+        for part in _parts(rows, size):
+            found += self._call("POST", "/v1/orders", part_of(whole, part))["results"]
+        return order_table(found, whole.get("groups"))
 
     def upsert(
         self,

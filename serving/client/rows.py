@@ -9,6 +9,27 @@ import pandas as pd
 
 from retrieval import LOST, InputError, as_text, cell_texts, lost, parse_date
 
+# Of orders: numbers or columns, and what holds for all.
+_AMOUNTS = (
+    "overage_cost",
+    "underage_cost",
+    "service_level",
+    "pack_size",
+    "minimum",
+    "unit_cost",
+)
+_SINGLE = ("lead_time", "budget")
+_ORDERED = (
+    "cutoff",
+    "quantity",
+    "mean",
+    "left",
+    "missing",
+    "cost",
+    "naive_quantity",
+    "naive_cost",
+)
+
 
 def questions(
     items: pd.DataFrame | Sequence[str], text: Sequence[str] | str | None, item_id: str
@@ -84,6 +105,42 @@ def launches_body(
     return body
 
 
+def orders_body(
+    body: Mapping[str, Any], items: pd.DataFrame, terms: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return launches with the terms of their orders as the API takes them.
+
+    Args:
+        body: As of `launches_body`.
+        items: The table they are of; amounts that are names are columns of it.
+        terms: By name.
+
+    Raises:
+        InputError: There is no such term, or no such column.
+    """
+    unknown = [name for name in terms if name not in (*_AMOUNTS, *_SINGLE, "by")]
+    if unknown:
+        there = ", ".join((*_AMOUNTS, *_SINGLE, "by"))
+        raise InputError(f"orders: no term {unknown[0]!r}; there are: {there}")
+    told = {name: value for name, value in terms.items() if value is not None}
+    ids = [one["item_id"] for one in body["items"]]
+
+    def by_item(name: str) -> dict[str, Any]:
+        column = told[name]
+        if column not in items:
+            there = ", ".join(map(str, items.columns))
+            raise InputError(f"orders: {name}: no column {column!r}; there are: {there}")
+        return dict(zip(ids, map(_plain, items[column]), strict=True))
+
+    made = {name: told[name] for name in _SINGLE if name in told}
+    for name in _AMOUNTS:
+        if name in told:
+            made[name] = by_item(name) if isinstance(told[name], str) else _plain(told[name])
+    if "by" in told:
+        made["groups"] = {one: as_text(group) for one, group in by_item("by").items()}
+    return {**body, **made}
+
+
 def part_of(body: Mapping[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return the same of some of the launches."""
     ids = {one["item_id"] for one in rows}
@@ -111,6 +168,19 @@ def curve_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     )
     days = {name: pd.to_datetime(table[name]) for name in ("cutoff", "ds") if name in table}
     return table.assign(**days)
+
+
+def order_table(
+    found: Sequence[Mapping[str, Any]], groups: Mapping[str, str] | None
+) -> pd.DataFrame:
+    """Return orders as the library has them; groups by item id."""
+    table = pd.DataFrame(
+        [{"unique_id": one["item_id"], **{name: one[name] for name in _ORDERED}} for one in found],
+        columns=["unique_id", *_ORDERED],
+    )
+    if groups is not None:
+        table.insert(2, "group", table["unique_id"].map(groups))
+    return table.assign(cutoff=pd.to_datetime(table["cutoff"]))
 
 
 def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

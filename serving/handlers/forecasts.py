@@ -349,6 +349,7 @@ def _analogues(table: pd.DataFrame | None) -> list[dict[str, Any]]:
             "item_id": one["analogue"],
             "pool": one["pool"],
             "similarity": plain(one["similarity"]),
+            "similarity_of": one["similarity_of"],
             "weight": one["weight"],
             "level": plain(one["level"]),
             "curve": one["curve"],

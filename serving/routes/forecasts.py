@@ -18,8 +18,11 @@ from serving.schemas.forecasts import (
     OrdersResult,
 )
 from serving.session import Reading, bearer
+from serving.validation import ValidatedRoute
 
-router = APIRouter(prefix="/v1", tags=["forecasts"], dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/v1", tags=["forecasts"], dependencies=[Security(bearer)], route_class=ValidatedRoute
+)
 _ASKING = documented(400, 409, 413, 415, 422)
 
 

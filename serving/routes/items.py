@@ -12,8 +12,11 @@ from serving.problems import ApiError, documented
 from serving.runtime.runtime import WRITES
 from serving.schemas.items import Deleted, Id, Items, StoredItems, Written
 from serving.session import Reading, Writing, bearer
+from serving.validation import ValidatedRoute
 
-router = APIRouter(prefix="/v1/items", tags=["items"], dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/v1/items", tags=["items"], dependencies=[Security(bearer)], route_class=ValidatedRoute
+)
 Ids = Annotated[
     list[Id], Query(alias="item_id", description="Ids; repeat it for several.", min_length=1)
 ]

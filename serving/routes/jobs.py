@@ -11,8 +11,11 @@ from serving.jobs.queue import checked_job
 from serving.problems import documented
 from serving.schemas.jobs import ClassifyResults, ForecastResults, Job, JobState
 from serving.session import Reading, bearer
+from serving.validation import ValidatedRoute
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)], route_class=ValidatedRoute
+)
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="From the answer to the POST.")]
 
 

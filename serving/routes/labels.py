@@ -24,8 +24,11 @@ from serving.schemas.labels import (
     SimilarResult,
 )
 from serving.session import Reading, Session, Writing, bearer
+from serving.validation import ValidatedRoute
 
-router = APIRouter(prefix="/v1", tags=["labels"], dependencies=[Security(bearer)])
+router = APIRouter(
+    prefix="/v1", tags=["labels"], dependencies=[Security(bearer)], route_class=ValidatedRoute
+)
 _ASKING = documented(400, 409, 413, 415, 422)
 
 

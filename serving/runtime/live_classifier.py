@@ -285,7 +285,8 @@ class LiveClassifier:
         if self._model is not None:
             return self._loaded(self._model)
         options, columns = self._settings.classify, self._settings.items
-        words = {} if options.labels is None else dict(read_label_texts(options.labels))
+        described = self._settings.label_texts
+        words = {} if described is None else dict(read_label_texts(described))
         words |= self._journal.labels
         if self._index.count():
             if not words and not self._index.labels():

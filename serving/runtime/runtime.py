@@ -50,6 +50,7 @@ class Runtime:
 
     Attributes:
         failure: Why nothing will ever be loaded; None while there is hope.
+        bodies: Parses and validates what is too large for the event loop, one after the other.
     """
 
     def __init__(self, settings: Settings, on_failure: Callable[[], None] = lambda: None) -> None:
@@ -61,6 +62,7 @@ class Runtime:
         self._on_failure = on_failure
         self._encoders = SharedEncoders(settings, self.metrics)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="likewise-load")
+        self.bodies = ThreadPoolExecutor(1, thread_name_prefix="likewise-bodies")
         self._watch_pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-watch")
         self.tenants = Tenants(self._load_tenant, self._pool, settings.serve.tenants)
         self._is_loaded, self._is_away, self._is_closing = False, False, False
@@ -118,6 +120,7 @@ class Runtime:
         self.tenants.load_no_more()
         self.tenants.close()  # so that what still reads ends
         self._pool.shutdown(wait=not self.is_loading)
+        self.bodies.shutdown()
         self._watch_pool.shutdown()
         if self.audit is not None:
             self.audit.close()

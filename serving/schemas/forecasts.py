@@ -8,7 +8,19 @@ from typing import Annotated, Self
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
-from serving.schemas.items import MOST_ITEMS, Column, Day, Id, Message, Number, Text, Value
+from serving.schemas.items import (
+    MOST_ITEMS,
+    Column,
+    Day,
+    Few,
+    Id,
+    Message,
+    Number,
+    Sent,
+    Sliced,
+    Text,
+    Value,
+)
 
 EXAMPLE_LAUNCH: JsonDict = {
     "item_id": "18293696",
@@ -18,20 +30,22 @@ EXAMPLE_LAUNCH: JsonDict = {
 }
 
 
-class Launch(Message):
+class Launch(Sent):
     """An item that is to be launched after the forecaster's cutoff."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_LAUNCH]})
 
     item_id: Id
-    text: Text | dict[Column, str | None] = Field(
+    text: Text | Annotated[dict[Column, str | None], Few] = Field(
         description="What describes it: one text, or the text columns of the forecaster by name."
     )
     launch_date: Day
-    attributes: dict[Column, Value] = Field({}, description="The attributes of the forecaster.")
+    attributes: Annotated[dict[Column, Value], Few] = Field(
+        {}, description="The attributes of the forecaster."
+    )
 
 
-class Sale(Message):
+class Sale(Sent):
     """Units of an item in a period."""
 
     item_id: Id
@@ -39,21 +53,21 @@ class Sale(Message):
     y: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
-class Plan(Message):
+class Plan(Sent):
     """What is planned for an item in a period: the covariates of the forecaster."""
 
     item_id: Id
     ds: Day
-    values: dict[Column, Number]
+    values: Annotated[dict[Column, Number], Few]
 
 
 Amount = Number | dict[Id, Number]
 
 
-class Launches(Message):
+class Launches(Sent):
     """Launches to ask about; each id once."""
 
-    items: Annotated[list[Launch], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[Launch], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -67,7 +81,7 @@ class Forecast(Launches):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH]}]})
 
-    observed: Annotated[list[Sale], Field(max_length=1_000_000)] | None = Field(
+    observed: Annotated[list[Sale], Sliced, Field(max_length=1_000_000)] | None = Field(
         None,
         description="Sales of these items so far; from its launch on, an item sold nothing in a "
         "period without a row.",
@@ -75,7 +89,7 @@ class Forecast(Launches):
     observed_until: Day | None = Field(
         None, description="A day in the last period observed; null: the last one with a row."
     )
-    future: Annotated[list[Plan], Field(max_length=1_000_000)] | None = Field(
+    future: Annotated[list[Plan], Sliced, Field(max_length=1_000_000)] | None = Field(
         None, description="Plans for these items."
     )
 
@@ -104,7 +118,7 @@ class Orders(Launches):
     budget: Number | dict[str, Number] | None = Field(
         None, description="Of all orders together; by group, where there are groups."
     )
-    future: Annotated[list[Plan], Field(max_length=1_000_000)] | None = Field(
+    future: Annotated[list[Plan], Sliced, Field(max_length=1_000_000)] | None = Field(
         None, description="Plans for these items."
     )
 
@@ -183,6 +197,7 @@ class Analogue(Message):
     item_id: str
     pool: str = Field(description="incumbent, launch, sibling, elsewhere; outcome: its course.")
     similarity: float | None
+    similarity_of: str = Field(description="What is similar: text, demand, or the same product.")
     weight: float
     level: float | None = Field(description="Mean units over the last weeks up to the cutoff.")
     curve: list[float] | None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
-from typing import Annotated, Any, Self
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import date, datetime
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     AfterValidator,
@@ -13,9 +15,12 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
+    WrapValidator,
     model_validator,
 )
 from pydantic.config import JsonDict
+from pydantic_core import InitErrorDetails
 
 from retrieval import InputError, as_label_list, parse_date
 
@@ -38,6 +43,9 @@ Column = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 def _read(value: object) -> date:
+    if isinstance(value, str) and _ISO_DAY.fullmatch(value):
+        with suppress(ValueError):  # which the other way tells in more words
+            return datetime.fromisoformat(value).date()
     try:
         return parse_date(value, "date").date()
     except InputError:
@@ -50,6 +58,39 @@ def _within_reach(day: date) -> date:
         raise ValueError("a date lies between the years 1700 and 2261")
     return day
 
+
+def _few(value: object) -> object:
+    if isinstance(value, dict) and len(value) > _MOST_KEYS:
+        raise ValueError(f"has {len(value):,} keys, where {_MOST_KEYS} may be")
+    return value
+
+
+def _in_slices(value: object, validate: Callable[[object], list[Any]]) -> list[Any]:
+    """Validate a list slice by slice: of one that is wrong all through, the first errors do."""
+    if not isinstance(value, list):
+        return validate(value)
+    found: list[Any] = []
+    for first in range(0, len(value), _SLICE):
+        try:
+            found += validate(value[first : first + _SLICE])
+        except ValidationError as error:
+            told = [cast(InitErrorDetails, one) for one in error.errors(include_url=False)]
+            for one in told:
+                place, *rest = one["loc"]
+                one["loc"] = (first + int(place), *rest)
+            raise ValidationError.from_exception_data(error.title, told) from None
+    return found
+
+
+_ISO_DAY = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}:\d{2}(?:\.\d{3,6})?(?:Z|[+-]\d{2}:\d{2})?)?", re.ASCII
+)
+_MOST_KEYS = 200
+_SLICE = 64
+Few = BeforeValidator(_few)
+"""An object of keys that a caller may choose; so many keys that all errors can be told."""
+Sliced = WrapValidator(_in_slices)
+"""A list of any length, of which the first errors are told."""
 
 Day = Annotated[date, BeforeValidator(_read), AfterValidator(_within_reach)]
 Whole = Annotated[int, Field(strict=True)]
@@ -65,7 +106,16 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Item(Message):
+class Sent(Message):
+    """A body, or a part of one, that a caller sends."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_keys(cls, value: object) -> object:
+        return _few(value)
+
+
+class Item(Sent):
     """An item to ask about."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE_ITEM]})
@@ -73,7 +123,7 @@ class Item(Message):
     item_id: Id | None = Field(
         None, description="Its id; an item of the index by that id has no say about itself."
     )
-    text: Text | dict[Column, str | None] = Field(
+    text: Text | Annotated[dict[Column, str | None], Few] = Field(
         description="What describes it: one text, or the text columns of the index by name."
     )
 
@@ -97,10 +147,12 @@ class KnownItem(Item):
     item_id: Id
     label: Label | None = None
     launch_date: Day | None = None
-    attributes: dict[Column, Value] = Field({}, description="Columns that `where` may filter by.")
+    attributes: Annotated[dict[Column, Value], Few] = Field(
+        {}, description="Columns that `where` may filter by."
+    )
 
 
-class Range(Message):
+class Range(Sent):
     """Numbers between two ends, both included; one end may be open."""
 
     low: Number | None = None
@@ -114,13 +166,15 @@ class Range(Message):
 
 
 Scalar = Annotated[str, StringConstraints(min_length=1, max_length=1_000)] | bool | Whole | Number
-Where = dict[Column, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range]
+Where = Annotated[
+    dict[Column, Scalar | Annotated[list[Scalar], Field(min_length=1, max_length=100)] | Range], Few
+]
 
 
-class Items(Message):
+class Items(Sent):
     """Items to add or replace."""
 
-    items: Annotated[list[KnownItem], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[KnownItem], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 class Written(Message):

@@ -9,18 +9,18 @@ from pydantic import Field
 
 from serving.problems import Problem
 from serving.schemas.forecasts import Forecast, LaunchForecast
-from serving.schemas.items import Message
+from serving.schemas.items import Message, Sent
 from serving.schemas.labels import Classify, Labeled
 
 
-class ClassifyJob(Message):
+class ClassifyJob(Sent):
     """Many items to label."""
 
     task: Literal["classify"]
     request: Classify
 
 
-class ForecastJob(Message):
+class ForecastJob(Sent):
     """Many launches to forecast."""
 
     task: Literal["forecast"]

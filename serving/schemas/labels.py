@@ -15,16 +15,19 @@ from serving.schemas.items import (
     MOST_ITEMS,
     Column,
     Day,
+    Few,
     Id,
     Item,
     Label,
     Message,
+    Sent,
+    Sliced,
     Text,
     Where,
 )
 
 
-class _Visible(Message):
+class _Visible(Sent):
     as_of: Day | None = Field(None, description="Only items launched up to then are seen.")
     where: Where | None = Field(
         None, description="Attribute → a value, several, or a range; all must hold."
@@ -36,7 +39,7 @@ class Classify(_Visible):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_ITEM]}]})
 
-    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[Item], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
     candidates: Annotated[list[Label], Field(min_length=1, max_length=1_000)] | None = Field(
         None, description="Only these labels come into question."
     )
@@ -94,7 +97,7 @@ class Similar(_Visible):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_ITEM], "k": 5}]})
 
-    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[Item], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
     k: Annotated[int, Field(strict=True, ge=1, le=1_000)] = 10
     labeled: StrictBool | None = Field(
         None, description="true: labeled items only; false: the others."
@@ -126,7 +129,7 @@ class SimilarResult(Message):
     results: list[SimilarTo]
 
 
-class NewLabel(Message):
+class NewLabel(Sent):
     """A label in words, which can be named from now on without an example."""
 
     model_config = ConfigDict(
@@ -156,7 +159,7 @@ class Labels(Message):
     model_version: str | None
 
 
-class Correction(Message):
+class Correction(Sent):
     """What an item really is."""
 
     model_config = ConfigDict(
@@ -167,15 +170,15 @@ class Correction(Message):
 
     item_id: Id
     label: Label
-    text: Text | dict[Column, str | None] | None = Field(
+    text: Text | Annotated[dict[Column, str | None], Few] | None = Field(
         None, description="null: as kept; needed where the item is new, or texts are not kept."
     )
 
 
-class Feedback(Message):
+class Feedback(Sent):
     """Corrected labels; each is a labeled neighbor of the next question."""
 
-    corrections: Annotated[list[Correction], Field(min_length=1, max_length=MOST_ITEMS)]
+    corrections: Annotated[list[Correction], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
 
 
 class Contribution(Message):
@@ -212,7 +215,7 @@ class ExplainClassify(_Visible):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_ITEM]}]})
 
-    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+    items: Annotated[list[Item], Sliced, Field(min_length=1, max_length=MOST_ITEMS)]
     labels: Annotated[int, Field(strict=True, ge=1, le=20)] = 3
     candidates: Annotated[list[Label], Field(min_length=1, max_length=1_000)] | None = None
 

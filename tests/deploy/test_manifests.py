@@ -7,6 +7,7 @@ import importlib.resources
 import json
 import re
 import shlex
+import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,8 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 RELEASES = ["1.31", kubernetes_validate.latest_version()]
 PORT = 8_000
 UsageError = typer.BadParameter.__mro__[1]
-NO_RESOURCES = {"kustomization.yaml", "milvus-values.yaml"}
+# The last is for the namespace of Milvus, not ours.
+NO_RESOURCES = {"kustomization.yaml", "milvus-values.yaml", "milvus-networkpolicy.yaml"}
 FILES = sorted(path.name for path in KUBERNETES.glob("*.yaml") if path.name not in NO_RESOURCES)
 
 
@@ -209,8 +211,33 @@ def test_probes_and_ports_are_those_of_the_api(tmp_path: Path) -> None:
     (port,) = manifests()["Service"]["spec"]["ports"]
     assert port["targetPort"] == "http"
     (ingress,) = manifests()["NetworkPolicy"]["spec"]["ingress"]
-    assert ingress == {"ports": [{"protocol": "TCP", "port": PORT}]}
+    assert ingress["ports"] == [{"protocol": "TCP", "port": PORT}]
     assert pods()["api"]["terminationGracePeriodSeconds"] > _GRACE
+
+
+def test_only_the_ingress_and_the_scraper_may_come_in() -> None:
+    (rule,) = manifests()["NetworkPolicy"]["spec"]["ingress"]
+    assert [_space(peer) for peer in rule["from"]] == ["ingress", "monitoring"]
+    assert rule["from"][1]["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "prometheus"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_milvus_lets_in_its_own_parts_likewise_and_the_scraper(release: str) -> None:
+    text = (KUBERNETES / "milvus-networkpolicy.yaml").read_text()
+    policy = yaml.safe_load(text)
+    kubernetes_validate.validate(policy, release, strict=True)
+    own, ours, scraper = policy["spec"]["ingress"]
+    assert policy["spec"]["podSelector"] == {}  # all that is there
+    assert own == {"from": [{"podSelector": {}}]}
+    assert [_space(rule["from"][0]) for rule in (ours, scraper)] == [
+        manifests()["Deployment"]["metadata"]["namespace"],
+        "monitoring",
+    ]
+    assert [rule["ports"][0]["port"] for rule in (ours, scraper)] == [19_530, 9_091]
+
+
+def _space(peer: dict[str, Any]) -> str:
+    return str(peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"])
 
 
 def test_milvus_may_be_reached_where_the_config_says(tmp_path: Path) -> None:
@@ -271,6 +298,10 @@ def test_images_are_pinned_and_watched() -> None:
     assert services["likewise"]["image"].endswith(f":{VERSION}")
     values = yaml.safe_load((KUBERNETES / "milvus-values.yaml").read_text())
     assert services["milvus"]["image"] == ":".join(values["image"]["all"].values())
+    assert services["minio"]["image"] == ":".join(values["minio"]["image"].values())
+    told = (ROOT / "docs" / "deploy.md").read_text()
+    for name in ("milvus", "minio"):  # with the holes of those before
+        assert f"`{services[name]['image']}`" in told
 
 
 def test_the_compose_file_holds_no_secret() -> None:
@@ -324,15 +355,34 @@ def test_the_image_does_not_run_as_root_and_answers_a_health_check() -> None:
 
 def test_the_image_is_built_from_what_is_pinned_and_from_no_secret() -> None:
     bases = [rest.split()[0] for name, rest in dockerfile() if name == "FROM"]
-    assert bases
-    assert all(re.fullmatch(r"python:3\.\d+-slim-\w+", base) for base in bases)
+    assert set(bases) == {"${PYTHON_IMAGE}"}
+    arguments = [rest for name, rest in dockerfile() if name == "ARG"]
+    assert re.fullmatch(r"PYTHON_IMAGE=python:3\.\d+-slim-\w+", arguments[0])
+    assert arguments[1:] == ["PYTHON_IMAGE", "UNPINNED=no"]
     for install in re.findall(r"pip install [^&]+", " ".join(rest for _, rest in dockerfile())):
         assert "-c constraints.txt" in install
     for name, rest in dockerfile():
-        assert name not in ("ARG", "ADD")
+        assert name != "ADD"
         if name == "ENV":
             names = [word.partition("=")[0] for word in shlex.split(rest)]
             assert not [one for one in names if re.search("TOKEN|PASSWORD|SECRET|_KEY|URL", one)]
+
+
+@pytest.mark.parametrize(
+    ("image", "unpinned", "code"),
+    [
+        ("python:3.11-slim-bookworm", "no", 1),
+        ("python:3.11-slim-bookworm", "", 1),
+        ("python:3.11-slim-bookworm", "yes", 0),
+        (f"python:3.11-slim-bookworm@sha256:{'0' * 64}", "no", 0),
+    ],
+)
+def test_a_base_image_without_a_digest_ends_the_build(image: str, unpinned: str, code: int) -> None:
+    check = next(rest for name, rest in dockerfile() if name == "RUN")
+    environment = {"PYTHON_IMAGE": image, "UNPINNED": unpinned}
+    done = subprocess.run(["sh", "-c", check], env=environment, capture_output=True, check=False)
+    assert done.returncode == code
+    assert (b"not pinned by a digest" in done.stderr) == bool(code)
 
 
 def test_what_the_image_copies_is_there_and_not_ignored() -> None:

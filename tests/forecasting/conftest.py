@@ -81,6 +81,12 @@ def voting(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
     return forecaster.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
 
 
+@pytest.fixture(scope="session")
+def by_demand(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
+    forecaster = new_forecaster(encoder, method="knn", similarity="demand")
+    return forecaster.fit(grocery.items, grocery.sales, cutoff=CUTOFF)
+
+
 @pytest.fixture(scope="session", params=["lightgbm", "knn"])
 def either(request: pytest.FixtureRequest) -> LaunchForecaster:
     """The forecaster by LightGBM, then the one by votes."""

@@ -29,7 +29,7 @@ def planned(grocery: Slice, encoder: Encoder) -> LaunchForecaster:
 def test_the_table_of_analogues(grocery: Slice, either: LaunchForecaster) -> None:
     table = either.explain(grocery.later.head(20))
     assert list(table.columns) == [
-        "unique_id", "analogue", "pool", "similarity", "weight", "level", "curve",
+        "unique_id", "analogue", "pool", "similarity", "weight", "level", "curve", "similarity_of",
     ]  # fmt: skip
     assert set(table["pool"]) == {"incumbent", "launch", "sibling", "outcome"}
     assert set(table["unique_id"]) == set(grocery.later["item_id"].head(20))

@@ -27,12 +27,21 @@ def corrupted(grocery: Slice) -> tuple[pd.DataFrame, pd.DataFrame]:
     return items, sales
 
 
+@pytest.fixture(params=["lightgbm", "knn", "knn by demand"])
+def whichever(request: pytest.FixtureRequest) -> LaunchForecaster:
+    name = {"lightgbm": "fitted", "knn": "voting"}.get(request.param, "by_demand")
+    forecaster: LaunchForecaster = request.getfixturevalue(name)
+    return forecaster
+
+
 @pytest.mark.digits
-def test_corrupting_the_future_changes_no_bit(grocery: Slice, either: LaunchForecaster) -> None:
-    again = clone(either).fit(*corrupted(grocery), cutoff=CUTOFF)
-    mine, theirs = (each.engine_.describer.describe(either.training_) for each in (again, either))
+def test_corrupting_the_future_changes_no_bit(grocery: Slice, whichever: LaunchForecaster) -> None:
+    again = clone(whichever).fit(*corrupted(grocery), cutoff=CUTOFF)
+    mine, theirs = (
+        each.engine_.describer.describe(whichever.training_) for each in (again, whichever)
+    )
     pd.testing.assert_frame_equal(mine.features, theirs.features, check_exact=True)
-    assert_same_answers(again, either, grocery.later)
+    assert_same_answers(again, whichever, grocery.later)
 
 
 def test_an_index_that_already_holds_the_future_changes_no_bit(
@@ -47,35 +56,41 @@ def test_an_index_that_already_holds_the_future_changes_no_bit(
         assert_same_answers(again, fitted, grocery.later)
 
 
-def test_the_training_rows_see_only_what_came_before_them(fitted: LaunchForecaster) -> None:
+@pytest.mark.parametrize("name", ["fitted", "by_demand"])
+def test_the_training_rows_see_only_what_came_before_them(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    fitted: LaunchForecaster = request.getfixturevalue(name)
     rows = fitted.training_
     assert (rows.standing < rows.period).all()
     assert {0, fitted.options.max_lead} == set(rows.period - rows.standing - 1)
-    for name, pool in fitted._find(rows).named().items():
+    for pool in fitted._find(rows).named().values():
         analogue = pool.position[pool.valid]
         query = np.nonzero(pool.valid)[0]
-        assert len(analogue), name
+        assert len(analogue)
         assert (fitted.panel_.ids[analogue] != rows.ids[query]).all()
         assert (fitted.panel_.visible[analogue] <= rows.standing[query]).all()
 
 
-@pytest.mark.parametrize("lead", [0, 3])
+@pytest.mark.parametrize(("name", "lead"), [("fitted", 0), ("fitted", 3), ("by_demand", 0)])
 def test_a_training_row_is_what_a_forecast_would_have_stood_on(
-    grocery: Slice, fitted: LaunchForecaster, encoder: Encoder, lead: int
+    grocery: Slice, request: pytest.FixtureRequest, encoder: Encoder, name: str, lead: int
 ) -> None:
+    fitted: LaunchForecaster = request.getfixturevalue(name)
     rows = fitted.training_
     period = np.bincount(rows.period[rows.period > 20]).argmax()
     then = np.flatnonzero((rows.period == period) & (rows.standing == period - 1 - lead))
     assert len(then) > 5
     cutoff = fitted.panel_.grid.dates(np.array([period - 1 - lead]))[0]
-    old = new_forecaster(encoder, method="knn").fit(grocery.items, grocery.sales, cutoff=cutoff)
+    old = new_forecaster(encoder, method="knn", similarity=fitted.similarity)
+    old.fit(grocery.items, grocery.sales, cutoff=cutoff)
     new = grocery.items.set_index("item_id").loc[list(rows.ids[then])].reset_index()
     described = old.engine_.describer.describe(old._launches(new))
     learned = fitted.engine_.describer.describe(rows[then])
-    for name, column in learned.features.items():
+    for feature, column in learned.features.items():
         expected = column.astype(object).where(column.notna(), None)
-        found = described.features[name].astype(object)
-        assert found.where(found.notna(), None).tolist() == expected.tolist(), name
+        found = described.features[feature].astype(object)
+        assert found.where(found.notna(), None).tolist() == expected.tolist(), feature
     np.testing.assert_array_equal(described.scale, learned.scale)
 
 

@@ -169,7 +169,7 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 1: not UTF-8 text: 'utf-8' codec can't decode byte 0x80 in position "
-            "128: invalid start byte; its encoding is a setting, csv.encoding"
+            "128: invalid start byte; its encoding is a setting, items.csv.encoding"
         ),
     ),
     "a folder": Case(
@@ -200,7 +200,7 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 2: not UTF-8 text: 'utf-8' codec can't decode byte 0xc2 in position "
-            "199: invalid continuation byte; its encoding is a setting, csv.encoding"
+            "199: invalid continuation byte; its encoding is a setting, items.csv.encoding"
         ),
     ),
     "wrong delimiter": Case(
@@ -212,14 +212,14 @@ ANSWERS: dict[str, Case] = {
             "items.csv: no columns 'manufacturer_id', 'product_id', 'product_type', "
             "'brand', 'product_category', 'launch_date' (there are: "
             "product_id;manufacturer_id;department;brand;product_category;product_type;"
-            "package_size;launch_date; a CSV file's delimiter is a setting, csv.delimiter)"
+            "package_size;launch_date; a CSV file's delimiter is a setting, items.csv.delimiter)"
         ),
     ),
     "wrong decimal mark": Case(
         cell("sales.csv", 4, "y", "1,5"),
         FORECAST,
         "sales.csv: row 4 (unique_id '32456'): y: '1,5' is not a number\n"
-        "marks and units of numbers are settings, numbers",
+        "marks and units of numbers are settings, sales.numbers",
     ),
     "a cell too many": Case(
         text("sales.csv", "2017-", "2017,"),
@@ -288,7 +288,7 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 5 (product_id '34349'): launch_date: '2017-02-30' is not a "
-            "date (write YYYY-MM-DD)\nanother form of dates is a setting, date_format"
+            "date (write YYYY-MM-DD)\nanother form of dates is a setting, items.date_format"
         ),
     ),
     "a date of another kind": Case(
@@ -296,14 +296,14 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "items.csv: row 5 (product_id '34349'): launch_date: '31/12/2017' is not a "
-            "date (write YYYY-MM-DD)\nanother form of dates is a setting, date_format"
+            "date (write YYYY-MM-DD)\nanother form of dates is a setting, items.date_format"
         ),
     ),
     "an attribute that is infinite": Case(
         cell("items.csv", 5, "manufacturer_id", "inf"),
         INDEX,
         "items.csv: row 5 (product_id '34349'): manufacturer_id: 'inf' is not a number\n"
-        "marks and units of numbers are settings, numbers",
+        "marks and units of numbers are settings, items.numbers",
     ),
     "new items of the past": Case(
         cell("new.csv", 2, "launch_date", "2017-01-02"),
@@ -337,7 +337,7 @@ ANSWERS: dict[str, Case] = {
         cell("sales.csv", 4, "y", "NaN"),
         FORECAST,
         "sales.csv: row 4 (unique_id '32456'): y: 'NaN' is not a number\n"
-        "marks and units of numbers are settings, numbers",
+        "marks and units of numbers are settings, sales.numbers",
     ),
     "units negative": Case(
         cell("sales.csv", 4, "y", "-2"),
@@ -353,7 +353,7 @@ ANSWERS: dict[str, Case] = {
         cell("sales.csv", 4, "y", "inf"),
         BACKTEST,
         "sales.csv: row 4 (unique_id '32456'): y: 'inf' is not a number\n"
-        "marks and units of numbers are settings, numbers",
+        "marks and units of numbers are settings, sales.numbers",
     ),
     "a period twice": Case(
         lambda folder: (folder / "sales.csv").write_text(

@@ -11,7 +11,7 @@ from retrieval import InputError
         ({"temperature": 0}, "temperature must be above 0, got 0"),
         ({"temperature": None}, "temperature must be above 0, got None"),
         ({"recency": -1.0}, "recency must be above 0"),
-        ({"similarity": "cosine"}, "unknown similarity 'cosine'; there are: learned, text"),
+        ({"courses": "cosine"}, "unknown courses 'cosine'; there are: learned, text"),
         ({"pools": ["launch", "cousin"]}, "pools: unknown cousin; there are: incumbent, launch"),
     ],
 )

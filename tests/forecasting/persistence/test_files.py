@@ -36,7 +36,7 @@ WEEK = pd.Timedelta(days=7)
 SETTINGS: dict[str, dict[str, Any]] = {
     "like texts, not calibrated": {
         "options": ModelOptions(
-            similarity="text", calibrate=False, temperature=np.float32(0.07), recency=np.inf
+            courses="text", calibrate=False, temperature=np.float32(0.07), recency=np.inf
         ),
         "quantiles": (0.05, 0.5, 0.95, 0.99),
     },
@@ -169,10 +169,11 @@ def test_every_parameter_is_saved(
         ),
         sales=SalesRules(returns="net", repeats="sum", before_launch="drop"),
         k=7,
+        similarity="demand",
         options=ModelOptions(
             pools=("launch",),
             temperature=0.1,
-            similarity="text",
+            courses="text",
             recency=13.0,
             calibrate=False,
             monotone={"price": -1},

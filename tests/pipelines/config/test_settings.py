@@ -9,6 +9,7 @@ import yaml
 
 from pipelines.config.sections import IndexSettings
 from pipelines.config.settings import ConfigError, Settings, load_settings
+from pipelines.tables.formats import TableFile
 from retrieval.milvus.index_kinds import INDEX_KINDS
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
@@ -72,7 +73,7 @@ def test_unknown_key_names_file_line_and_path_and_lists_what_exists(tmp_path: Pa
 
 def test_unknown_section_lists_the_sections(tmp_path: Path) -> None:
     message = _refusal(tmp_path, "warehouse: {}\n")
-    assert "job.yaml:1: warehouse: unknown key 'warehouse' (there are: items, sales," in message
+    assert "job.yaml:1: warehouse: unknown key 'warehouse' (there are: tables, items," in message
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ backtest: {cutoffs: [2017-05-22, '2017-06-19', '20170717'], last: 2017-08-21}
     sales = settings.sales
     assert (sales.in_stock, sales.returns, sales.repeats) == ("ok", "net", "sum")
     assert sales.before_launch == "drop"
-    assert settings.future.source == tmp_path.resolve() / "plans.csv"
+    assert settings.future.source == TableFile(tmp_path.resolve() / "plans.csv")
     options = settings.forecast
     assert (options.method, options.k, options.pools) == ("knn", 9, ("launch",))
     assert (options.recency, options.covariates, options.max_lead) == (None, ("price",), 0)
@@ -180,8 +181,9 @@ def test_all_settings_survive_a_file(tmp_path: Path) -> None:
         ),
         (
             "forecast:\n  similarity: no\n",
-            "forecast.similarity: Input should be 'learned' or 'text'",
+            "forecast.similarity: Input should be 'text', 'demand' or 'auto'",
         ),
+        ("forecast:\n  courses: no\n", "forecast.courses: Input should be 'learned' or 'text'"),
         ("sales:\n  returns: keep\n", "sales.returns: Input should be 'refuse', 'net' or 'drop'"),
         ("sales:\n  repeats: drop\n", "sales.repeats: Input should be 'refuse' or 'sum'"),
         ("sales:\n  before_launch: x\n", "sales.before_launch: Input should be 'refuse' or 'drop'"),

@@ -443,6 +443,7 @@ def test_files_are_whole_and_agree(
     assert sum(
         row["n_items"] for row in numbers["slices"]["level"] if row["method"] == "zeros"
     ) == len(result.items)
+    assert numbers["orders"] is None
     setup = numbers["setup"]
     assert setup["cutoffs"] == ["2017-10-02"]
     assert setup["launches"] == len(result.items)
@@ -451,6 +452,15 @@ def test_files_are_whole_and_agree(
     assert setup["versions"]["lightgbm"]
     assert len(pd.read_parquet(folder / "totals.parquet")) == len(result.totals)
     assert len(pd.read_parquet(folder / "predictions.parquet")) == len(result.predictions)
+
+
+def test_orders_are_in_the_numbers(result: BacktestResult, shop: Shop, tmp_path: Path) -> None:
+    write_backtest(result, _settings(shop, orders={"service_level": 0.75}), tmp_path)
+    orders = json.loads((tmp_path / "backtest.json").read_text())["orders"]
+    paid = result.order_costs(0.25, 0.75)
+    assert (orders["level"], orders["pack_size"]) == (0.75, 1)
+    assert [row["cost"] for row in orders["methods"]] == paid["cost"].tolist()
+    assert "orders its\nforecast at level 0.75" in (tmp_path / "backtest.html").read_text()
 
 
 def test_a_failure_leaves_all_files_of_before(

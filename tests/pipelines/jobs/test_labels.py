@@ -4,13 +4,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from pipelines.components import adapted_to, fitted_classifier, make_classifier, open_index
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import classify_job, label_items, similar_job
 from pipelines.tables.sql import SqlQuery
-from retrieval import InputError, TableError
+from retrieval import Encoder, InputError, ItemIndex, TableError
 from tests.milvus_places import Places
 from tests.pipelines.conftest import CHIPS, CHOCOLATE, Shop
 
@@ -233,6 +234,30 @@ def test_labels_in_words_need_no_example_and_no_index(
     named = load_settings(flags={"items": columns, "index": {"uri": "typo.db"}})
     with pytest.raises(InputError, match=r"typo\.db: no such index"):
         classify_job(_with(named, labels=WORDS), new)
+
+
+@pytest.mark.lite_only("about a file")
+def test_an_index_that_nobody_named_does_not_answer_for_the_words(
+    shop: Shop, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = pd.DataFrame({"item_id": ["a", "b"], "title": ["x", "y"], "kind": ["P", "Q"]})
+    with ItemIndex("items.db", encoder) as index:
+        index.upsert(other, text=["title"], label="kind")
+    new = shop.items.sample(5, random_state=3)
+    columns = {"id": "product_id", "text": ("product_type", "package_size", "brand")}
+    settings = load_settings(flags={"items": columns, "classify": {"labels": WORDS}})
+    with capture_logs() as events:
+        labels = classify_job(settings, new)
+    assert set(labels["label"]) <= set(WORDS)
+    (told,) = [one for one in events if "nobody named" in one["event"]]
+    assert told["index"] == "items.db"
+    named = load_settings(flags={"index": {"uri": "items.db"}, "classify": {"labels": WORDS}})
+    with capture_logs() as events:
+        both = classify_job(named, pd.DataFrame({"item_id": ["n"], "title": ["x"]}))
+    assert both["label"].tolist() == ["P"]
+    (told,) = [one for one in events if one["event"] == "classifier fitted"]
+    assert told["index"] == "items.db / items"
 
 
 def test_words_learn_from_the_batch_where_they_are_asked_to(

@@ -82,6 +82,23 @@ def test_it_says_what_was_tested(words: str, made: BacktestResult) -> None:
     assert "seed 0" in words.split("How this was made")[1]
 
 
+def test_orders_are_told_in_money(made: BacktestResult, tmp_path: Path, words: str) -> None:
+    assert "Say what a unit left over and one missing cost" in words
+    costs = {"overage_cost": 1.0, "underage_cost": 4.0, "pack_size": 2.0}
+    path = tmp_path / "orders.html"
+    write_backtest_report(made, path, costs=costs)
+    page, paid = Page(path.read_text(encoding="utf-8")), made.order_costs(**costs)
+    cheapest = paid.drop(index=OURS)["cost"].idxmin()
+    said = " ".join(page.text.split())
+    assert f"{cheapest} would have cost least: {paid.loc[cheapest, 'cost']:,.0f}" in said
+    assert "orders its forecast at level 0.8 of the total, in packs of 2" in said
+    shown = {row[0]: row for row in page.rows if len(row) == 6 and row[0] in paid.index}
+    assert list(shown) == list(paid.index)
+    for method, row in paid.iterrows():
+        assert shown[method][2:4] == [f"{row['cost']:,.0f}", f"{row['naive_cost']:,.0f}"]
+    assert f"{paid.loc['zeros', 'difference']:+,.0f} [" in shown["zeros"][5]
+
+
 def test_losses_come_first(words: str, made: BacktestResult) -> None:
     assert words.index("Where we are not better") < words.index("Beside every baseline")
     row = made.compare().loc["good"]

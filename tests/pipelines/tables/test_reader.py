@@ -148,7 +148,9 @@ def test_only_the_first_offenders_are_listed(tmp_path: Path) -> None:
     message = _refusal(_csv(tmp_path, "id,day,y,size\n" + "A,,x,1\n" * 2_000))
     assert message.count("is not a number") == 5
     assert "... and 1,995 more\n" in message
-    assert message.endswith("marks and units of numbers are settings, numbers")
+    assert message.endswith(
+        "marks and units of numbers are settings, tables.decimal and tables.thousands"
+    )
 
 
 def test_cut_off_parquet_is_refused(tmp_path: Path) -> None:

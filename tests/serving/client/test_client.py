@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from forecasting import LaunchForecaster
+from retrieval import InputError
 from serving.client import Client, ProblemError
 from tests.serving.conftest import CUTOFF, TEXT, Served, Store
 
@@ -46,6 +47,24 @@ def test_forecasts_come_as_the_library_gives_them(client: Client, store: Store) 
     )
     seen = client.forecast(new.head(1), **columns, observed=sales)
     assert seen["mean"].iloc[0] == 9
+
+
+def test_orders_come_as_the_library_gives_them(client: Client, store: Store) -> None:
+    new = store.items[pd.to_datetime(store.items["launch_date"]) > CUTOFF].head(50)
+    new = new.assign(margin=2.5, shelf=["a", "b"] * (len(new) // 2) + ["a"] * (len(new) % 2))
+    forecaster = LaunchForecaster.load(store.folder / "forecaster")
+    columns = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}
+    for terms in (
+        {"service_level": 0.9},
+        {"overage_cost": 1.0, "underage_cost": "margin", "lead_time": 2, "pack_size": 3}
+        | {"unit_cost": 1.0, "budget": {"a": 30.0}, "by": "shelf"},
+    ):
+        expected = forecaster.order_quantity(new, **terms)
+        made = client.order_quantity(new, **columns, **terms)
+        pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=1e-5)
+    for wrong, said in (({"price": 1}, "no term 'price'"), ({"minimum": "x"}, "no column 'x'")):
+        with pytest.raises(InputError, match=said):
+            client.order_quantity(new, **columns, service_level=0.9, **wrong)
 
 
 def test_items_and_labels_are_written(own: Served) -> None:

@@ -169,7 +169,7 @@ class ByWeights:
         """Train on what a fold learns from, in a folder that goes again, and encode both parts."""
         with tempfile.TemporaryDirectory() as folder:
             self._train(fold.learned, Path(folder) / "encoder", None)
-            tuned = self._encoder.sibling(Path(folder) / "encoder")
+            tuned = _encoder_at(Path(folder) / "encoder", self._encoder)
             judged, learned = map(self._examples.texts_of, (fold.judged, fold.learned))
             return tuned.encode(judged), tuned.encode(learned)
 
@@ -195,3 +195,14 @@ class ByWeights:
             budget_s=budget_s,
             progress=self._progress,
         )
+
+
+def _encoder_at(folder: Path, like: Encoder) -> Encoder:
+    """Open an encoder for once: as another one computes, its vectors are not kept."""
+    return Encoder(
+        str(folder),
+        backend=like.identity.backend,  # type: ignore[arg-type]
+        precision=like.precision,
+        batch_size=like.batch_size,
+        cache_dir=False,
+    )

@@ -24,15 +24,15 @@ from retrieval.encoding.adaptation.gate import (
     scores,
 )
 from retrieval.encoding.adaptation.ladder.report import Method, Rung, TuneReport
-from retrieval.encoding.adaptation.ladder.rungs import AsItIs, ByMap, Examples, Way
+from retrieval.encoding.adaptation.ladder.rungs import AsItIs, ByMap, ByWeights, Examples, Way
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import ReadingCounts
 from retrieval.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-METHODS = ("auto", "map")
-_LADDER: Mapping[str, tuple[Method, ...]] = {"auto": ("map",), "map": ("map",)}
+METHODS = ("auto", "map", "lora", "full")
+_LADDER: tuple[Method, ...] = ("map", "lora", "full")
 _FEWEST = 20  # texts to judge by
 _PROBED = 128  # texts encoded to see how long all will take
 
@@ -44,7 +44,7 @@ def tune(
     *,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
-    method: Literal["auto", "map"] = "auto",
+    method: Literal["auto", "map", "lora", "full"] = "auto",
     out: str | Path = "encoder",
     budget: float | None = None,
     folds: int = 3,
@@ -55,7 +55,8 @@ def tune(
     """Tune an encoder so that texts of one label become neighbors, if that helps.
 
     The ways to tune are the rungs of a ladder: the encoder as it is; a linear map behind it, which
-    is learned from vectors that are there, so that nothing has to be encoded. Each is tried on
+    is learned from vectors that are there, so that nothing has to be encoded; narrow additions to
+    its weights (LoRA); all its weights. Each is tried on
     texts that were held out, which the votes of their neighbors label; the ladder is climbed while
     a rung is better than the one below for sure (the 95 % interval of a paired bootstrap over
     groups lies above 0, or as many are right and the log loss is lower for sure). What each rung
@@ -69,7 +70,8 @@ def tune(
             begins. A label without one begins at its own name.
         groups: (n,) of texts that belong together, such as variants of one product: they are held
             out together. None: each stands alone. Equal texts always belong together.
-        method: ``"map"``: no other rung than this. ``"auto"``: all there are.
+        method: ``"auto"``: the whole ladder. ``"map"``, ``"lora"``, ``"full"``: this rung alone,
+            against the encoder as it is.
         out: Folder of the tuned encoder, a plain sentence-transformers one: it appears whole, or
             not at all where nothing is better than the encoder as it is.
         budget: Seconds that all of it may take; a rung that would take more is not tried. None: any
@@ -91,8 +93,8 @@ def tune(
     examples = _examples(encoder, texts, labels, label_texts, groups, clock, progress)
     parts = make_folds(examples.labels, examples.groups, folds, seed)
     climb = _Climb(examples, parts, clock, seed)
-    ways: dict[Method, Way] = {"map": ByMap(encoder, examples, seed, progress)}
-    chosen = climb.through([ways[one] for one in _LADDER[method]])
+    wanted = _LADDER if method == "auto" else (method,)
+    chosen = climb.through([_way(one, encoder, examples, seed, progress) for one in wanted])
     report = TuneReport(
         rungs=tuple(climb.rungs),
         chosen="frozen" if chosen is None else chosen.method,
@@ -108,6 +110,14 @@ def tune(
         chosen.write(place, report.card(), clock.left)
         _log.info("tuned encoder written to %s", place)
     return replace(report, seconds=clock.spent)
+
+
+def _way(
+    method: Method, encoder: Encoder, examples: Examples, seed: int, progress: bool | None
+) -> Way:
+    if method in ("lora", "full"):
+        return ByWeights(method, encoder, examples, seed, progress)
+    return ByMap(encoder, examples, seed, progress)
 
 
 class _Clock:
