@@ -27,7 +27,11 @@ def tune(
     ] = Path("encoder"),
     method: Annotated[
         str | None,
-        typer.Option("--method", metavar="NAME", help="auto, or the one way to try: map."),
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            help="auto: the whole ladder; map, lora, full: this rung alone.",
+        ),
     ] = None,
     budget: Annotated[
         str | None,

@@ -20,6 +20,7 @@ _DOUBT = 0.02  # of a vote for all labels alike, so that no label is impossible
 _BLOCK = 1_024
 _DRAWS = 1_000
 _EDGES = (0.025, 0.975)
+_CLEAR = 0.02  # of the log loss, less of which is not worth another encoder
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Gain:
     Attributes:
         accuracy: Points of accuracy gained, as a share.
         interval: Its 95 % interval, from a bootstrap of whole groups, paired.
-        loss_interval: The same of what the log loss fell by.
+        loss_interval: The same of what the log loss fell by, as a share of what it was.
     """
 
     accuracy: float
@@ -76,8 +77,8 @@ class Gain:
 
     @property
     def is_better(self) -> bool:
-        """More are right for sure; or not fewer, and they are surer of what is right."""
-        return self.interval[0] > 0 or (self.accuracy >= 0 and self.loss_interval[0] > 0)
+        """More are right for sure; or not fewer, and they are clearly surer of what is right."""
+        return self.interval[0] > 0 or (self.accuracy >= 0 and self.loss_interval[0] > _CLEAR)
 
 
 def make_folds(labels: Positions, groups: Positions, n: int, seed: int) -> list[Fold]:
@@ -202,7 +203,8 @@ def compare(new: Scores, old: Scores, groups: Positions, seed: int) -> Gain:
     """
     _, at_new, at_old = np.intersect1d(new.items, old.items, return_indices=True)
     right = new.is_right[at_new] - old.is_right[at_old]
-    surer = old.log_loss[at_old] - new.log_loss[at_new]
+    before = old.log_loss[at_old]
+    surer = (before - new.log_loss[at_new]) / max(float(before.mean()), 1e-12)
     codes, kinds = pd.factorize(groups[new.items[at_new]])
     n = len(kinds)
     sums = np.stack([np.bincount(codes, one, n) for one in (right, surer, np.ones(len(codes)))])

@@ -22,6 +22,8 @@ from retrieval.files import replacing
 if TYPE_CHECKING:
     from retrieval.encoding.adaptation.linear_map import FittedMap
 
+_MANY = 3_000  # texts of which one fold is enough to judge by
+
 
 @dataclass(frozen=True)
 class Examples:
@@ -72,6 +74,10 @@ class Way(Protocol):
 
     method: Method
 
+    def turns(self) -> int | None:
+        """Return in how many folds it is tried; None: in all."""
+        ...
+
     def costs(self) -> Costs:
         """Measure what a training takes, by a small part of it."""
         ...
@@ -108,6 +114,10 @@ class ByMap:
     ) -> None:
         self._encoder, self._examples = encoder, examples
         self._seed, self._progress = seed, progress
+
+    def turns(self) -> int | None:
+        """Return None: in all."""
+        return None
 
     def costs(self) -> Costs:
         """Time a few steps."""
@@ -157,6 +167,10 @@ class ByWeights:
         self.method: Method = method
         self._how, self._encoder, self._examples = method, encoder, examples
         self._seed, self._progress = seed, progress
+
+    def turns(self) -> int | None:
+        """Return one where a fold alone holds enough to judge by: a training takes minutes."""
+        return None if len(self._examples.texts) < _MANY else 1
 
     def costs(self) -> Costs:
         """Time a few steps."""

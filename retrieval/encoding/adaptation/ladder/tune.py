@@ -18,13 +18,21 @@ from retrieval.encoding.adaptation.gate import (
     Fold,
     Positions,
     Scores,
+    Vectors,
     compare,
     make_folds,
     nearest,
     scores,
 )
 from retrieval.encoding.adaptation.ladder.report import Method, Rung, TuneReport
-from retrieval.encoding.adaptation.ladder.rungs import AsItIs, ByMap, ByWeights, Examples, Way
+from retrieval.encoding.adaptation.ladder.rungs import (
+    AsItIs,
+    ByMap,
+    ByWeights,
+    Costs,
+    Examples,
+    Way,
+)
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import ReadingCounts
 from retrieval.errors import InputError
@@ -56,11 +64,10 @@ def tune(
 
     The ways to tune are the rungs of a ladder: the encoder as it is; a linear map behind it, which
     is learned from vectors that are there, so that nothing has to be encoded; narrow additions to
-    its weights (LoRA); all its weights. Each is tried on
-    texts that were held out, which the votes of their neighbors label; the ladder is climbed while
-    a rung is better than the one below for sure (the 95 % interval of a paired bootstrap over
-    groups lies above 0, or as many are right and the log loss is lower for sure). What each rung
-    will take is logged before it starts.
+    its weights (LoRA); all its weights. Each is tried on texts that were held out, which the votes
+    of their neighbors label; the ladder is climbed while a rung is better than the one below for
+    sure (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and
+    the log loss is lower by 2 % for sure). What each rung will take is logged before it starts.
 
     Args:
         encoder: The one to tune; it is not changed. May be a tuned one.
@@ -120,6 +127,9 @@ def _way(
     return ByMap(encoder, examples, seed, progress)
 
 
+HeldOut = Callable[[Fold], tuple[Vectors, Vectors]]
+
+
 class _Clock:
     """What was spent of a budget, in seconds."""
 
@@ -161,23 +171,35 @@ class _Climb:
             self.rungs.append(Rung("frozen", "start", judged=judged, note=note))
             _log.warning("the encoder stays as it is: %s", note)
             return None
-        best = _Best(self._scored(AsItIs(self._examples).held_out))
+        best = _Best(self._scored(AsItIs(self._examples).held_out, self._folds))
         self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
         for way in ways:
-            if not self._is_better(way, best):
+            costs = self._costs(way, is_only=len(ways) == 1)
+            if costs is not None and not self._is_better(way, costs, best):
                 break
         return best.way
 
-    def _is_better(self, way: Way, best: _Best) -> bool:
+    def _costs(self, way: Way, *, is_only: bool) -> Costs | None:
+        """Measure what a rung takes; None where it cannot be had here and another may."""
+        try:
+            return way.costs()
+        except InputError as error:  # a package that is missing, an encoder without weights here
+            if is_only:
+                raise
+            self.rungs.append(Rung(way.method, "not tried", note=str(error)))
+            _log.warning("tuning by %s is left out: %s", way.method, error)
+            return None
+
+    def _is_better(self, way: Way, costs: Costs, best: _Best) -> bool:
         """Try a rung; let it be the best if it is."""
-        costs = way.costs()
-        expected = costs.seconds * (len(self._folds) + 1)
+        folds = self._folds[: way.turns()]
+        expected = costs.seconds * (len(folds) + 1)
         left = self._clock.left
         of = "" if left is None else f" of the {left:,.0f} s left"
         told = f"about {expected:,.0f} s{of}, {costs.memory / 2**30:.1f} GiB"
         _log.info("tuning by %s: %s", way.method, told)
         if not self._clock.has(expected):
-            if best.way is None and len(self.rungs) == 1:
+            if not any(rung.gain for rung in self.rungs):
                 raise InputError(
                     f"budget={self._clock.budget:g} s is too small: {way.method}, the first way to "
                     f"tune, takes about {expected + self._clock.spent:,.0f} s in all"
@@ -186,7 +208,7 @@ class _Climb:
             self.rungs.append(replace(rung, note=f"takes {told}"))
             return False
         start = time.monotonic()
-        made = self._scored(way.held_out)
+        made = self._scored(way.held_out, folds)
         gain = compare(made, best.scores, self._examples.groups, self._seed)
         rung = Rung(
             way.method,
@@ -212,9 +234,9 @@ class _Climb:
             best.scores, best.way = made, way
         return gain.is_better
 
-    def _scored(self, held_out: Callable[[Fold], tuple[np.ndarray, np.ndarray]]) -> Scores:
-        found = [nearest(fold, *held_out(fold), self._examples.labels) for fold in self._folds]
-        return scores(found, self._examples.labels)
+    def _scored(self, held_out: HeldOut, folds: Sequence[Fold]) -> Scores:
+        labels = self._examples.labels
+        return scores([nearest(fold, *held_out(fold), labels) for fold in folds], labels)
 
 
 def _check(

@@ -100,6 +100,30 @@ def test_variants_are_held_out_together(encoder: Encoder, tmp_path: Path) -> Non
     assert alone.accuracy > together.accuracy + 0.2
 
 
+KINDS = ("card", "parcel", "refund", "phone")
+PAIRS = [(one, other) for one in ("now", "then", "soon") for other in ("late", "here", "often")]
+
+
+@pytest.mark.parametrize("method", ["full", "lora", "auto"])
+def test_the_weights_are_rungs_of_the_ladder(tiny: Path, tmp_path: Path, method: Any) -> None:
+    texts = [f"the {one} of a {kind} {other}" for kind in KINDS for one, other in PAIRS]
+    labels = [kind for kind in KINDS for _ in PAIRS]
+    small = Encoder(str(tiny), backend="torch", cache_dir=False)
+    report = tune(small, texts, labels, method=method, out=tmp_path / "encoder", folds=2)
+    tried = [rung.method for rung in report.rungs]
+    assert tried[:2] == ["frozen", "map" if method == "auto" else method]
+    for rung in report.rungs[1:]:
+        assert rung.gain is not None
+        assert rung.memory > 0
+        assert rung.verdict == ("better" if rung.gain.is_better else "not better")
+    if report.is_tuned:
+        made = Encoder(str(tmp_path / "encoder"), backend="torch", cache_dir=False)
+        assert made.identity.revision != small.identity.revision
+        card = (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
+        assert f"| {report.chosen} | " in card
+    assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
+
+
 @pytest.mark.parametrize("each", [1, 2])
 def test_too_few_to_judge_leaves_the_encoder_as_it_is(
     encoder: Encoder, tmp_path: Path, each: int
