@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Similarity as Similarity,
     )
     from forecasting.data.sales import Sales as Sales
+    from forecasting.decisions.cannibalization import Cannibalization
     from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
     from forecasting.evaluation.comparison import (
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Adjustments",
     "BacktestResult",
+    "Cannibalization",
     "Columns",
     "FewLaunchesWarning",
     "ForecastWarning",
@@ -68,6 +70,7 @@ _HOMES = {
     "BETTER": "forecasting.evaluation.comparison",
     "BacktestResult": "forecasting.evaluation.backtest",
     "BeforeLaunch": "forecasting.data.columns",
+    "Cannibalization": "forecasting.decisions.cannibalization",
     "Columns": "forecasting.data.columns",
     "Courses": "forecasting.models.options",
     "DEFAULTS": "forecasting.parameters",

@@ -38,6 +38,7 @@ class Sums:
         fate: What they have in common.
         calibration: At which levels their totals are read.
         seed: Of the draws.
+        kept: Draws of the share that is not taken from other items; None: all is told.
     """
 
     paths: Paths
@@ -46,6 +47,7 @@ class Sums:
     fate: SharedFate
     calibration: Calibration
     seed: int
+    kept: Floats | None = None
 
     def table(
         self,
@@ -120,7 +122,11 @@ class Sums:
                 mean[at : at + horizon] += expected[row]
         if by_period:
             drawn *= self.fate.weather(_DRAWS, width, rng)
-        drawn = self.paths.rounded(drawn * _centered(drawn, mean, len(rows)))
+        drawn = drawn * _centered(drawn, mean, len(rows))
+        if self.kept is not None:
+            drawn *= rng.choice(self.kept, (_DRAWS, 1))
+            mean = mean * self.kept.mean()
+        drawn = self.paths.rounded(drawn)
         table = pd.DataFrame(
             np.quantile(drawn, self.calibration.nominal, axis=0, method="inverted_cdf").T,
             columns=self.names,

@@ -21,6 +21,11 @@ from forecasting.data.panel import Ints
 from forecasting.data.plausibility import launch_doubts
 from forecasting.data.pools import Similarity
 from forecasting.data.sales import Sales
+from forecasting.decisions.cannibalization import (
+    Cannibalization,
+    learn_cannibalization,
+    with_taken,
+)
 from forecasting.decisions.orders import order_table
 from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
@@ -77,6 +82,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         seed: Of all sampling.
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
     """
+
+    _cannibalization: Cannibalization | None
 
     @refusing_strangers
     def __init__(
@@ -340,6 +347,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         by: str | None = None,
         *,
         per: Literal["total", "period"] = "total",
+        net: bool = False,
         future: pd.DataFrame | None = None,
         adjustments: Adjustments | None = None,
     ) -> pd.DataFrame:
@@ -353,11 +361,14 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             by: Column of `new_items` to group by; None: all together. Items without a group are
                 the group ``(none)``, so that sums add up.
             per: ``"total"``: over the horizon of each; ``"period"``: by calendar period.
+            net: Less what the launches take from items on sale (`cannibalization`).
             future: Plans.
             adjustments: What a planner knows better.
 
         Returns:
-            group, cutoff, ds (with ``per="period"``), n_items, mean and a column per quantile.
+            group, cutoff, ds (with ``per="period"``), n_items, mean and a column per quantile; with
+            ``net`` also taken, the units taken from others, by which the mean is less. Where that
+            is not shown (a warning says why), it is NaN, and nothing is taken off.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -369,6 +380,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         described, paths, _ = self._paths(new_items, future, adjustments)
         self._tell_of_plans(described.rows, future)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
+        found = self._taken() if net else Cannibalization()
         engine = self.engine_
         sums = Sums(
             paths,
@@ -377,13 +389,31 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             engine.fate_of(described.rows),
             engine.calibration_of(described.rows),
             self.seed,
+            kept=found.kept if net and found.is_shown else None,
         )
-        return sums.table(
+        table = sums.table(
             groups.reset_index(drop=True),
             self.panel_.grid,
             self.cutoff_,
             by_period=per == "period",
         )
+        return table.assign(taken=found.taken_of(table["mean"])) if net else table
+
+    def cannibalization(self) -> Cannibalization:
+        """Estimate what past launches took from their nearest siblings.
+
+        From what those sold after the launches, beside the next most like items, as seen at the
+        cutoff. The same is tried with made-up dates, before the launches; where that finds
+        something, or the interval of the loss reaches zero, nothing is shown.
+
+        Raises:
+            NotFittedError: `fit` has not been called.
+        """
+        check_is_fitted(self)
+        if self._cannibalization is None:
+            analogues = self.engine_.describer.analogues
+            self._cannibalization = learn_cannibalization(self.history_, analogues, self.seed)
+        return self._cannibalization
 
     def order_quantity(
         self,
@@ -484,6 +514,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         *,
         adjustments: Adjustments | None = None,
         future: pd.DataFrame | None = None,
+        taken: bool = False,
     ) -> pd.DataFrame:
         """Show the analogues each forecast leans on.
 
@@ -491,6 +522,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             new_items: As in `predict`.
             adjustments: What a planner knows better.
             future: Plans.
+            taken: Tell, too, what the launch takes from each (`cannibalization`).
 
         Returns:
             A row a new item and analogue, of unique_id, analogue, pool (``incumbent``, ``launch``,
@@ -498,7 +530,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             launches whose courses the forecast is drawn from), similarity, weight (sums to 1 over
             an item's pool; of the outcomes the heaviest are shown), level (mean units over the last
             weeks up to the cutoff), curve (list of units by age as far as seen; None for
-            incumbents), similarity_of (``text``, ``demand`` or ``product``: what is similar).
+            incumbents), similarity_of (``text``, ``demand`` or ``product``: what is similar); with
+            ``taken`` also taken (units over the horizon that the launch is expected to take from
+            that one; NaN where it is none of the nearest incumbents, or where nothing is shown, of
+            which a warning says why).
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -507,7 +542,12 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         described, paths, origin = self._paths(new_items, future, adjustments)
         model = self.engine_.model
         vectors = None if model is None else model.trained.vectors
-        return analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
+        table = analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
+        if not taken:
+            return table
+        total = self.engine_.read(paths, described.rows).mean.sum(axis=1)
+        expected = pd.Series(total, index=described.rows.ids)
+        return with_taken(table, self.history_, self._taken(), expected)
 
     def contributions(
         self, new_items: pd.DataFrame, *, future: pd.DataFrame | None = None
@@ -630,6 +670,13 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         encoder = self.engine_.describer.analogues.index.encoder
         return self.reader.new_launches(new_items, self.history_, encoder, future)
 
+    def _taken(self) -> Cannibalization:
+        """Return what launches take, with a warning where it is not shown."""
+        found = self.cannibalization()
+        if not found.is_shown:
+            tell(found.words, stacklevel=4)
+        return found
+
     def _tell_of_plans(self, rows: Launches, future: pd.DataFrame | None) -> None:
         """Warn of launches whose plans did not arrive."""
         if self.engine_.model is not None:
@@ -690,6 +737,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
     def _remember(self, history: History) -> None:
         """Keep what had been seen at the cutoff."""
         self.history_, self.panel_ = history, history.panel
+        self._cannibalization = None
         self.cutoff_ = self.panel_.grid.dates(np.array([self.panel_.end]))[0]
 
     def _describer(self, analogues: AnalogueIndex) -> FeatureMaker:

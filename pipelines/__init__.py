@@ -14,7 +14,10 @@ if TYPE_CHECKING:
         settings_of as settings_of,
         verb as verb,
     )
-    from pipelines.components import make_classifier as make_classifier
+    from pipelines.components import (
+        make_classifier as make_classifier,
+        make_encoder as make_encoder,
+    )
     from pipelines.config.sections import ItemsSettings as ItemsSettings
     from pipelines.config.serve import KeySettings as KeySettings, Scope as Scope
     from pipelines.config.settings import Settings as Settings
@@ -33,6 +36,7 @@ _HOMES = {
     "Settings": "pipelines.config.settings",
     "app": "pipelines.cli.app",
     "make_classifier": "pipelines.components",
+    "make_encoder": "pipelines.components",
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",

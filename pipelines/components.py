@@ -1,6 +1,6 @@
 """Make what jobs work with, as the settings say: index, encoder, classifier."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pandas as pd
 import structlog
 
 from classifiers import NeighborClassifier, named_index
+from pipelines.config.sections import EncoderSettings
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine, Role
 from pipelines.inputs.items import (
@@ -19,7 +20,16 @@ from pipelines.inputs.items import (
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
-from retrieval import Encoder, InputError, ItemIndex, check_replaceable, validate_items
+from retrieval import (
+    Encoder,
+    EncoderIdentity,
+    Endpoint,
+    InputError,
+    ItemIndex,
+    MakeEncoder,
+    check_replaceable,
+    validate_items,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -250,19 +260,49 @@ def _tell_unused(settings: Settings) -> None:
         )
 
 
-def encoder_maker(settings: Settings) -> Callable[[str], Encoder]:
+def encoder_maker(settings: Settings) -> MakeEncoder:
     """Make the encoder of the settings; of those that name none, the one that is asked for."""
-    named = "name" in settings.encoder.model_fields_set
-    return lambda name: make_encoder(settings, None if named else name)
+    named = settings.encoder.is_named
+    return lambda asked: make_encoder(settings, None if named else asked)
 
 
-def make_encoder(settings: Settings, name: str | None = None) -> Encoder:
-    """Return the encoder of the settings, or one of another name."""
+def make_encoder(
+    settings: Settings,
+    asked: str | EncoderIdentity | None = None,
+    *,
+    keep_vectors: bool = True,
+) -> Encoder:
+    """Return the encoder of the settings, or another one.
+
+    Args:
+        settings: `encoder` says which, and how it computes.
+        asked: The other one's name, or its identity where it has options. What the settings say of
+            prompts, truncation and length is not of that.
+        keep_vectors: As of `retrieval.Encoder`.
+    """
     chosen = settings.encoder
+    endpoint = None
+    if asked is None or (isinstance(asked, EncoderIdentity) and asked.endpoint is not None):
+        endpoint = _endpoint(chosen)
+    own = asked is None
     return Encoder(
-        name or chosen.name,
+        chosen.name if asked is None else asked,
         backend=chosen.backend,
-        precision=chosen.precision,
+        precision=None if endpoint else chosen.precision,
+        device=chosen.device,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
+        cache_mb=chosen.cache_mb,
+        keep_vectors=keep_vectors,
+        prompts=chosen.prompts if own else None,
+        truncate_dim=chosen.truncate_dim if own else None,
+        max_length=chosen.max_length if own else None,
+        endpoint=endpoint,
     )
+
+
+def _endpoint(chosen: EncoderSettings) -> Endpoint | None:
+    if chosen.endpoint is None:
+        return None
+    key = None if chosen.key is None else chosen.key.get_secret_value()
+    return Endpoint(chosen.endpoint, key=key, timeout=chosen.timeout)

@@ -13,10 +13,17 @@ from retrieval.artifact import (
     read_artifact as read_artifact,
     write_artifact as write_artifact,
 )
+from retrieval.compression.distillation import Distillation, distill
+from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
 from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
-from retrieval.encoding.encoder import Encoder, progress_bar as progress_bar
+from retrieval.encoding.encoder import (
+    Encoder,
+    MakeEncoder as MakeEncoder,
+    progress_bar as progress_bar,
+)
+from retrieval.encoding.endpoint import Endpoint, EndpointError
 from retrieval.encoding.reading import (
     Reading as Reading,
     ReadingCounts as ReadingCounts,
@@ -40,6 +47,7 @@ from retrieval.errors import (
 from retrieval.files import (
     append_json_lines as append_json_lines,
     append_whole as append_whole,
+    leave_on_disk as leave_on_disk,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,
@@ -101,6 +109,7 @@ from retrieval.values.dates import (
     parse_dates as parse_dates,
 )
 from retrieval.values.numbers import (
+    AMBIGUOUS as AMBIGUOUS,
     NumberFormat as NumberFormat,
     Read as Read,
     read_numbers as read_numbers,
@@ -113,13 +122,18 @@ __all__ = [
     "ArtifactError",
     "Between",
     "CacheWarning",
+    "Distillation",
     "Encoder",
     "EncoderMismatchError",
+    "Endpoint",
+    "EndpointError",
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
+    "LabelsMoveError",
     "LikewiseError",
     "Neighbors",
+    "Quantization",
     "Rung",
     "StoreError",
     "StoreLockedError",
@@ -129,5 +143,7 @@ __all__ = [
     "TuneReport",
     "UnreadTextWarning",
     "UpsertCounts",
+    "distill",
+    "quantize",
     "tune",
 ]

@@ -38,7 +38,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_serializer,
+)
 
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import ArtifactError, InputError
@@ -74,6 +81,10 @@ class _Manifest(BaseModel):
     versions: dict[str, str]
     encoder: EncoderIdentity
     files: dict[_FileName, _FileRecord]
+
+    @field_serializer("encoder")
+    def _without_what_was_not_chosen(self, encoder: EncoderIdentity) -> dict[str, Any]:
+        return encoder.as_dict()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Literal
@@ -15,7 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from retrieval.arguments import require_count, require_kind
-from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder
+from retrieval.encoding.encoder import DEFAULT_ENCODER, Encoder, MakeEncoder
+from retrieval.encoding.weights import asked_by
 from retrieval.errors import IndexReplacedError, InputError, masked
 from retrieval.filters import (
     MISSING_NUMBER,
@@ -73,8 +74,8 @@ class ItemIndex:
     Args:
         uri: A path ending in ``.db`` for an embedded Milvus Lite, the address of a Milvus server,
             or ``":memory:"`` for items that go with this object, searched exactly, too.
-        encoder: Turns texts into vectors; or makes the one of a given name, and is asked for what
-            the collection was filled with. None: `Encoder`.
+        encoder: Turns texts into vectors; or makes the one of a given name, or of an identity where
+            it has options, and is asked for what the collection was filled with. None: `Encoder`.
         collection: Name of the collection.
         token: ``user:password`` or API key of a server.
         index: ``"auto"`` (FLAT on Lite, HNSW on a server) or one of
@@ -99,7 +100,7 @@ class ItemIndex:
     def __init__(
         self,
         uri: str = "items.db",
-        encoder: Encoder | Callable[[str], Encoder] | None = None,
+        encoder: Encoder | MakeEncoder | None = None,
         collection: str = "items",
         *,
         token: str | None = None,
@@ -594,7 +595,7 @@ class ItemIndex:
         require_count(k, "k", most=MOST_NEIGHBORS - 1)
         if not isinstance(labeled, (bool, np.bool_, type(None))):
             raise InputError(f"labeled must be True, False or None, got {labeled!r}")
-        vectors, names = to_vectors(queries, ids, layout, self.encoder)
+        vectors, names = to_vectors(queries, ids, layout, self.encoder, side="query")
         days = to_days(as_of, len(vectors))
         parsed = parse_where({} if where is None else where, layout.attributes)
         # Items often read the same; what reads the same and stands at one date is searched once.
@@ -659,9 +660,7 @@ class ItemIndex:
         return self._store.is_lite and layout.index == "FLAT"
 
 
-def made_encoder(
-    encoder: Encoder | Callable[[str], Encoder] | None, layout: Layout | None
-) -> Encoder:
+def made_encoder(encoder: Encoder | MakeEncoder | None, layout: Layout | None) -> Encoder:
     """Return the encoder itself, or the one that a collection was filled with."""
     if isinstance(encoder, Encoder):
         return encoder
@@ -670,7 +669,7 @@ def made_encoder(
             f"encoder must be of Encoder, got {type(encoder).__name__}: {encoder!r:.80}"
         )
     make = encoder or Encoder
-    return make(DEFAULT_ENCODER if layout is None else layout.encoder.name)
+    return make(DEFAULT_ENCODER if layout is None else asked_by(layout.encoder))
 
 
 def _open_store(

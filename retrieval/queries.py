@@ -13,6 +13,7 @@ from pandas.api.extensions import ExtensionArray
 
 from retrieval.arguments import require_characters
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.prompts import Side
 from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
@@ -26,19 +27,31 @@ _ROUNDING = 1e-6
 
 
 def to_vectors(
-    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
+    queries: Any,
+    ids: Sequence[str | None] | None,
+    layout: Layout,
+    encoder: Encoder,
+    side: Side = "item",
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
     """Turn queries of any kind into unit vectors (n, d) and the queries' own ids (n,).
+
+    What is labeled or forecast is compared with items, as one of them, and what is learned of
+    items holds of it only where its vector is made as theirs are: it is an ``"item"``. What an
+    index is asked is a ``"query"``. They differ where the encoder has prompts.
 
     Raises:
         InputError: A query cannot be used; the message says which.
     """
-    reading, names = to_reading(queries, ids, layout, encoder)
+    reading, names = to_reading(queries, ids, layout, encoder, side)
     return reading.vectors, names
 
 
 def to_reading(
-    queries: Any, ids: Sequence[str | None] | None, layout: Layout, encoder: Encoder
+    queries: Any,
+    ids: Sequence[str | None] | None,
+    layout: Layout,
+    encoder: Encoder,
+    side: Side = "item",
 ) -> tuple[Reading, npt.NDArray[np.object_]]:
     """Turn queries into vectors, with what could not be read, and the queries' own ids (n,).
 
@@ -60,13 +73,13 @@ def to_reading(
             raise InputError("ids belong to texts or vectors; an item table brings its own")
         clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
         texts = item_texts(clean, layout.text).tolist()
-        return encoder.read(texts), clean[layout.item_id].to_numpy(dtype=object)
+        return encoder.read(texts, side=side), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":
         vectors = unit_rows(queries, layout.encoder.dim)
         every = np.ones(len(vectors), dtype=bool)
         reading = Reading(vectors, every, ~every)
     else:
-        reading = encoder.read(list(queries))
+        reading = encoder.read(list(queries), side=side)
     n = len(reading.vectors)
     names = np.full(n, None, dtype=object)
     if ids is not None:

@@ -158,7 +158,7 @@ def card_versions(encoder: EncoderIdentity, library: str) -> str:
 def _same_encoder(identity: EncoderIdentity) -> Encoder:
     """Return the encoder of this name, on the same engine where it is installed."""
     try:
-        return Encoder(identity.name, backend="torch" if identity.backend == "torch" else "auto")
+        return Encoder(identity, backend="torch" if identity.backend == "torch" else "auto")
     except InputError as error:
         raise InputError(f"{error}; pass it as encoder=, from where it is now") from error
 

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import compile_path
 
 from retrieval import (
+    EndpointError,
     IndexReplacedError,
     InputError,
     LikewiseError,
@@ -127,6 +128,10 @@ def as_api_error(error: Exception) -> ApiError:
     if isinstance(error, HTTPException):
         kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
         return ApiError(error.status_code, kind, str(error.detail), headers=error.headers)
+    if isinstance(error, EndpointError):  # before what is the caller's mistake: this is none
+        return ApiError(
+            503, "encoder-away", "the encoder's server does not answer", retry_after=RETRY_AFTER
+        )
     if isinstance(error, InputError):
         return ApiError(422, "invalid-request", str(error))
     if isinstance(error, IndexReplacedError):
@@ -258,6 +263,7 @@ _TITLES = {
     "too-many-calls": "Too many calls",
     "busy": "Too many calls are waiting",
     "not-ready": "Not ready",
+    "encoder-away": "The encoder's server does not answer",
     "milvus-away": "Milvus does not answer",
     "milvus-refused": "Milvus refused",
     "jobs-away": "Jobs cannot be kept",

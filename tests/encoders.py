@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -31,3 +32,14 @@ def _saved(encoder: Encoder, folder: Path, layers: int, *, is_random: bool = Fal
             torch.nn.init.normal_(weight, std=0.5)
     model.save(str(folder), create_model_card=False)
     return Encoder(str(folder), backend="torch")
+
+
+def small_vocabulary_encoder(encoder: Encoder, folder: Path, *, tokens: int = 4_000) -> Encoder:
+    """One layer, and the first tokens of the vocabulary only: quick to encode one by one."""
+    shallow_encoder(encoder, folder, layers=1)
+    file = folder / "tokenizer.json"
+    told = json.loads(file.read_text())
+    vocabulary = {name: one for name, one in told["model"]["vocab"].items() if one < tokens}
+    told["model"]["vocab"] = vocabulary
+    file.write_text(json.dumps(told))
+    return Encoder(str(folder), backend="openvino")

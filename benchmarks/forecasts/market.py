@@ -28,8 +28,20 @@ KINDS = {
 }
 FIRST = ("plain", "gentle", "crisp", "daring", "smooth", "vivid", "calm", "dense", "clean", "noble")
 SECOND = ("tall", "short", "slim", "broad", "twin", "solo", "prime", "natural", "compact")
+LINES = (
+    "sunny meadow",
+    "iron harbor",
+    "little prince",
+    "desert rose",
+    "northern light",
+    "city garden",
+    "old windmill",
+    "silver river",
+    "happy family",
+)
 COLORS = ("black", "white", "red", "blue", "green", "pink", "yellow", "brown", "gray", "purple")
 ALIEN = "proceedings of the workshop on quantum gravity, volume"
+ESTABLISHED = 12  # periods after which an item may lose to launches
 WEEKDAYS = np.log(np.array([0.8, 0.8, 0.9, 1.0, 1.3, 1.6, 0.6]))
 
 
@@ -60,6 +72,9 @@ class Market:
         promotion: Effect of a promotion, planned in a third of all periods.
         plans_arrive: Whether new items have a plan.
         novel: Whether new items are described like nothing before.
+        taken: Share of what a launch sells that it takes from items of its line and category that
+            have been on sale for twelve periods.
+        lines: Whether names tell of what line an item is.
         freq: Of the sales table.
         periods: Seen.
         horizon: To forecast.
@@ -85,6 +100,8 @@ class Market:
     promotion: float = 0.0
     plans_arrive: bool = True
     novel: bool = False
+    taken: float = 0.0
+    lines: bool = False
     freq: str = "W-MON"
     periods: int = 78
     horizon: int = 8
@@ -137,6 +154,7 @@ class World:
         cutoff: The last period seen.
         coming: What is true of the launches to come.
         planned: (n, horizon) 1 where they have a promotion.
+        taken: Of what past launches sold over their horizon, the share that they took from others.
     """
 
     market: Market
@@ -148,6 +166,7 @@ class World:
     cutoff: pd.Timestamp
     coming: Items
     planned: Floats
+    taken: float = 0.0
 
     def courses(self, draws: int, seed: int) -> Floats:
         """(draws, n, horizon) what the launches to come may sell, given all that can be known."""
@@ -175,7 +194,8 @@ def _run(market: Market, rng: np.random.Generator) -> World:
         + (truth.luck + truth.own + np.where(truth.launch >= 0, cohort, 0.0))[:, None]
         + calendar
     )
-    units = rng.poisson(np.exp(log_mean)).astype(float)
+    demand, taken = _taken(market, truth, np.exp(log_mean), age)
+    units = rng.poisson(demand).astype(float)
     sold_out = _sold_out(market, truth, age, rng)
     units = np.where(sold_out, rng.binomial(units.astype(int), 0.3), units)
     ids = [f"item{row:05d}" for row in range(len(truth.group))]
@@ -206,7 +226,30 @@ def _run(market: Market, rng: np.random.Generator) -> World:
         cutoff=cutoff,
         coming=truth[come],
         planned=np.take_along_axis(planned[come], horizon, axis=1),
+        taken=taken,
     )
+
+
+def _taken(market: Market, truth: Items, demand: Floats, age: Floats) -> tuple[Floats, float]:
+    """(n, periods) demand without what launches take, and the share of theirs that they took.
+
+    No item loses more than four fifths.
+    """
+    lost, wanted = np.zeros(demand.shape), 0.0
+    line = truth.kind * len(LINES) + truth.group % len(LINES)
+    early = (age >= 0) & (age < market.horizon)
+    for one in np.flatnonzero((truth.launch >= 0) & (market.taken > 0)):
+        old = np.where(truth.launch < 0, -ESTABLISHED, truth.launch)
+        rivals = (line == line[one]) & (old + ESTABLISHED <= truth.launch[one])
+        takes = market.taken * demand[one] * (age[one] >= 0)
+        weight = demand * rivals[:, None]
+        lost += takes * weight / np.maximum(weight.sum(axis=0), 1e-9)
+    lost = np.minimum(lost, 0.8 * demand)
+    past = (truth.launch >= 0) & (truth.launch + market.horizon <= market.periods)
+    wanted = float((demand * early)[past].sum())
+    periods = slice(market.periods)
+    sold = float((demand * (age >= 0) * (truth.launch >= 0)[:, None])[:, periods].sum())
+    return demand - lost, float(lost[:, periods].sum()) / max(sold, wanted, 1e-9)
 
 
 def _items(market: Market, rng: np.random.Generator) -> Items:
@@ -293,6 +336,8 @@ def _table(market: Market, truth: Items, ids: list[str], grid: pd.DatetimeIndex)
     names = []
     for group, kind, member in zip(truth.group, truth.kind, truth.member, strict=True):
         name = f"{FIRST[group % 10]} {SECOND[group % 9]} {kinds[kind]} no {group}"
+        if market.lines:
+            name = f"{LINES[group % 9]} {kinds[kind]} {FIRST[group % 10]} no {group}"
         several = market.size > 1 and not market.as_stores
         names.append(f"{name} {COLORS[member]}" if several else name)
     return pd.DataFrame(

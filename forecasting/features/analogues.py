@@ -243,11 +243,10 @@ class AnalogueIndex:
         """
         as_of = _last_day(self.panel.grid, rows.standing)
         ids = list(rows.ids)
-        every = self.index.neighbors(rows.vectors, k, as_of=as_of, ids=ids)
         launches = self.index.neighbors(
             rows.vectors, k, as_of=as_of, ids=ids, where={_POOL: _LAUNCH}
         )
-        incumbents, found = self._pool(every, temperature), self._pool(launches, temperature)
+        incumbents, found = self.nearest(rows, k, temperature), self._pool(launches, temperature)
         likeness = None
         if demand:
             likeness = Pools(incumbents, found, found, None).best_similarity
@@ -267,6 +266,12 @@ class AnalogueIndex:
             elsewhere=None if self.products is None else self._find_elsewhere(rows),
             likeness=likeness,
         )
+
+    def nearest(self, rows: Launches, k: int, temperature: float = 1.0) -> Pool:
+        """Find the items most like each row by text, as `find` does, launched or not."""
+        as_of = _last_day(self.panel.grid, rows.standing)
+        every = self.index.neighbors(rows.vectors, k, as_of=as_of, ids=list(rows.ids))
+        return self._pool(every, temperature)
 
     def _pool(self, near: Neighbors, temperature: float) -> Pool:
         ids = pd.Index(near.ids.ravel(), dtype=object)

@@ -16,6 +16,7 @@ from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
+from pipelines.cli.look import look
 from pipelines.cli.run import demo, monitor, run
 
 app = typer.Typer(
@@ -28,8 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-JOBS = (demo, index, reindex, tune, similar, classify, evaluate, forecast, backtest, run, monitor)
-for job in JOBS:
+for job in (
+    demo,
+    look,
+    index,
+    reindex,
+    tune,
+    similar,
+    classify,
+    evaluate,
+    forecast,
+    backtest,
+    run,
+    monitor,
+):
     app.command()(job)
 
 

@@ -323,14 +323,38 @@ def _refusal(server: str, said_by: object) -> str:
 
 
 class EncoderSettings(Section):
-    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder)."""
+    """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder).
+
+    `cache_mb`: what the vectors of an encoder may take; beyond it the oldest go.
+
+    `prompts`: what is put before a text that is asked (query) and before an item's (item), or
+    model: its own. `endpoint`: the address of an OpenAI-compatible API that has the model `name`;
+    `key` is best given as ``LIKEWISE_ENCODER__KEY``, `timeout` is of one call, in seconds.
+    """
 
     name: str = "all-MiniLM-L6-v2"
     backend: Literal["auto", "torch", "openvino"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] | None = None
-    batch_size: PositiveInt = 32
+    precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None
+    device: str = "auto"
+    batch_size: PositiveInt | None = None
+    prompts: Annotated[
+        Literal["model"] | dict[str, str] | None,
+        BeforeValidator(_parse_mapping),
+    ] = None
+    truncate_dim: PositiveInt | None = None
+    max_length: PositiveInt | None = None
+    endpoint: str | None = None
+    key: SecretStr | None = None
+    timeout: PositiveFloat = 60.0
     cache: bool = True
     cache_dir: Path | None = None
+    cache_mb: PositiveFloat = 8_192.0
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the settings say which encoder, rather than how it is to compute."""
+        says = {"name", "prompts", "truncate_dim", "max_length", "endpoint"}
+        return bool(self.model_fields_set & says)
 
 
 class ClassifySettings(Section):

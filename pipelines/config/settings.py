@@ -4,8 +4,8 @@ A file may leave out every section and every key; `pipelines.config.sections` sh
 their defaults. A key that does not exist is refused, wherever it is written.
 
 Environment: ``LIKEWISE_<SECTION>__<KEY>``, e.g. ``LIKEWISE_INDEX__TOKEN``; lists are
-comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; the ``url`` of a
-database, which carries a password) are best given there.
+comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; ``encoder.key``; the
+``url`` of a database, which carries a password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
@@ -54,7 +54,7 @@ from pipelines.tables.formats import TableFile
 from retrieval import InputError
 
 _PREFIX = "LIKEWISE_"
-_SECRET_KEYS = {"token", "tokens", "url"}
+_SECRET_KEYS = {"token", "tokens", "url", "key"}
 _MOST_NODES = 100_000  # keys of the API and labels in words included
 _SQLITE = "sqlite:///"
 _TABLE_PATHS = ("path", "url", "labels", "out", "folder")

@@ -230,9 +230,19 @@ def _of_workers(settings: Settings, index: ItemIndex, is_private: bool) -> Setti
 
 
 def _encoding_as(settings: Settings, index: ItemIndex) -> Settings:
-    """Return the same encoder, engine and precision: with another one vectors differ."""
-    identity, precision = index.encoder.identity, index.encoder.precision
-    same = {"name": identity.name, "backend": identity.backend, "precision": precision}
+    """Return the same encoder, engine, precision and options: with others vectors differ."""
+    identity, encoder = index.encoder.identity, index.encoder
+    own = {"query": identity.query_prompt, "item": identity.item_prompt}
+    same: dict[str, object] = {
+        "name": identity.name,
+        "prompts": own if any(own.values()) else None,
+        "truncate_dim": identity.truncate_dim,
+        "max_length": identity.max_length,
+        "endpoint": identity.endpoint,
+    }
+    if identity.backend in ("torch", "openvino"):
+        same |= {"backend": identity.backend, "precision": encoder.precision}
+        same |= {"device": encoder.device}
     made = type(settings.encoder)(**{**settings.encoder.model_dump(), **same})
     return settings.model_copy(update={"encoder": made})
 

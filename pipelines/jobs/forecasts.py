@@ -279,7 +279,7 @@ def _forecaster(settings: Settings, model: Path | None) -> Iterator[LaunchForeca
         with _collection(settings) as index:
             yield make_forecaster(settings, index)
         return
-    named = "name" in settings.encoder.model_fields_set
+    named = settings.encoder.is_named
     home = named_index(model)
     if home is None:
         yield LaunchForecaster.load(model, encoder=make_encoder(settings) if named else None)

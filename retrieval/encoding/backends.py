@@ -1,36 +1,45 @@
-"""The engines that run an encoder: PyTorch, and OpenVINO, some three times faster on a CPU."""
+"""The engines that run an encoder: PyTorch, and OpenVINO, some three times faster on a CPU.
+
+Beside these a static encoder has an engine of its own (`retrieval.encoding.static`), and another's
+server is asked (`retrieval.encoding.endpoint`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import logging
 import os
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from retrieval.arguments import require_choice
-from retrieval.encoding.tokens import MULTIPLE, Measures, Tokens, measure, roles_of, tokenize
-from retrieval.encoding.weights import EncoderIdentity
-from retrieval.errors import InputError, LikewiseError
+from retrieval.encoding.devices import Precision, halving, import_openvino
+from retrieval.encoding.reading import Reading
+from retrieval.encoding.static import StaticModel
+from retrieval.encoding.tokens import (
+    MULTIPLE,
+    Measures,
+    Tokens,
+    measure,
+    roles_of,
+    tokenize,
+    unmeasured,
+)
+from retrieval.encoding.weights import INT8, EncoderIdentity, kind_of
+from retrieval.errors import LikewiseError
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _log = logging.getLogger(__name__)
-
-Precision = Literal["float32", "bfloat16"]
-"""What an engine computes in."""
 
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 """A batch of texts in, unit vectors (n, dim) out."""
@@ -54,11 +63,13 @@ class Backend:
         encode: Texts of one padded length in, unit vectors (n, dim) out.
         measure: What the tokenizer makes of texts.
         run: The same as `encode` of what `Measures.tokens_of` returned; None where there is none.
+        read: All of it at once, of texts of any length; None where there is none.
     """
 
     encode: Encode
     measure: Callable[[Sequence[str]], Measures]
     run: Callable[[Tokens], npt.NDArray[np.float32]] | None = None
+    read: Callable[[list[str]], Reading] | None = None
 
 
 _PROBE = [
@@ -67,66 +78,12 @@ _PROBE = [
     "Where is my card? It has not arrived yet.",
 ]
 _LEAST_COSINE = 0.999
+# In whole numbers vectors are others; whether labels are, was asked when the model was made.
+_LEAST_COSINE_INT8 = 0.9
 # In float32 the numbers of a vector are this close whatever the processor, engine and batch (3e-7
 # was the most, over 2,000 texts); in bfloat16 they are up to 0.002 apart from these.
 CLOSE = 1e-5
 _GRAPH = "model.xml"
-
-
-def resolve_backend(backend: str) -> Literal["torch", "openvino"]:
-    """Choose the engine: what was asked for, or OpenVINO where it is installed.
-
-    Raises:
-        InputError: The backend is unknown or its package is missing.
-    """
-    installed = importlib.util.find_spec("openvino") is not None
-    require_choice(backend, "backend", ("auto", "torch", "openvino"))
-    if backend == "auto":
-        return "openvino" if installed else "torch"
-    if backend == "torch":
-        return "torch"
-    if not installed:
-        raise InputError("backend 'openvino' is not installed: pip install 'likewise[openvino]'")
-    return "openvino"
-
-
-def resolve_precision(precision: str | None, backend: str) -> Precision:
-    """Choose what to compute in: what was asked for, or what the engine prefers here.
-
-    OpenVINO prefers bfloat16 on processors that have it, where it is almost twice as fast.
-
-    Args:
-        precision: ``"auto"``, ``"float32"`` or ``"bfloat16"``; None for ``$LIKEWISE_PRECISION``,
-            else auto.
-        backend: The engine, as `resolve_backend` chose it.
-
-    Raises:
-        InputError: The precision is unknown, or is not to be had here.
-    """
-    asked = os.environ.get("LIKEWISE_PRECISION") or "auto" if precision is None else precision
-    require_choice(asked, "precision", ("auto", "float32", "bfloat16"))
-    has_bfloat16 = backend == "openvino" and _prefers_bfloat16()
-    if asked == "bfloat16" and not has_bfloat16:
-        raise InputError(
-            f"precision 'bfloat16' is not to be had with {backend} on this processor; "
-            "leave it out, or take 'float32'"
-        )
-    return "bfloat16" if has_bfloat16 and asked != "float32" else "float32"
-
-
-@functools.cache
-def _prefers_bfloat16() -> bool:
-    openvino = _import_openvino()
-    preferred = openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT")
-    return bool(preferred == openvino.Type.bf16)
-
-
-def _import_openvino() -> Any:
-    # It reports its use over the network, from import on; without this package, to a stub.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino
 
 
 def load_backend(
@@ -135,6 +92,7 @@ def load_backend(
     cache_dir: Path | None,
     precision: Precision,
     *,
+    device: str = "cpu",
     leave_out: int = 0,
 ) -> Backend:
     """Load the model on the engine its identity names.
@@ -146,34 +104,77 @@ def load_backend(
         weights: The model's folder.
         precision: What to compute in.
         cache_dir: Where to keep the model as OpenVINO converted it; None for nowhere.
+        device: Where torch computes.
         leave_out: How many of the folder's last modules are not of the model to load.
 
     Raises:
-        LikewiseError: OpenVINO does not reproduce the model's own vectors.
+        LikewiseError: OpenVINO, or half precision, does not reproduce the model's own vectors.
     """
-    model = _load_model(weights)
+    if identity.backend == "static":
+        static = StaticModel.load(weights)
+        return Backend(lambda texts: static.read(texts).vectors, unmeasured, read=static.read)
+    model = _load_model(weights, device, identity.max_length)
     if leave_out:
         del model[-leave_out:]
     measured = functools.partial(measure, model, roles_of(model))
-    if identity.backend == "torch":
+    probe = [*_PROBE, "so " * (identity.max_length or 0)] if identity.max_length else _PROBE
+    if identity.backend == "torch" and device == "cpu":
         return Backend(_torch_backend(model), measured)
-    kept = None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
-    run = _openvino_backend(model, kept, precision)
-
-    def encode(texts: list[str]) -> npt.NDArray[np.float32]:
-        return run(tokenize(model, texts))
-
-    exact, made = _torch_backend(model)(_PROBE), encode(_PROBE)
+    exact = _torch_backend(model)(probe)
+    if identity.backend == "torch":
+        backend = Backend(halving(_torch_backend(_in_half(model, precision))), measured)
+    else:
+        backend = _on_openvino(identity, weights, cache_dir, precision, model, measured)
+    made = np.concatenate([backend.encode([text]) for text in probe])
     cosine = float((exact * made).sum(axis=1).min())
-    if not cosine >= _LEAST_COSINE:
+    if not cosine >= (_LEAST_COSINE_INT8 if kind_of(weights) == "int8" else _LEAST_COSINE):
+        engine = "OpenVINO" if identity.backend == "openvino" else f"precision {precision}"
+        hint = "backend='torch'" if identity.backend == "openvino" else "precision='float32'"
         raise LikewiseError(
-            f"OpenVINO does not reproduce {identity.name!r} (cosine {cosine:.4f} on a probe text); "
-            "use Encoder(..., backend='torch')"
+            f"{engine} does not reproduce {identity.name!r} (cosine {cosine:.4f} on a probe text); "
+            f"use Encoder(..., {hint})"
         )
     apart = float(np.abs(exact - made).max())
     if apart > CLOSE:
         _tell_distance(precision, f"{apart:.4f}")
-    return Backend(encode, measured, run)
+    return backend
+
+
+def _on_openvino(
+    identity: EncoderIdentity,
+    weights: Path,
+    cache_dir: Path | None,
+    precision: Precision,
+    model: SentenceTransformer,
+    measured: Callable[[Sequence[str]], Measures],
+) -> Backend:
+    if kind_of(weights) == "int8":
+        graph = _read(weights / INT8)
+        if graph is None:
+            raise LikewiseError(f"{weights / INT8} cannot be read; quantize the model anew")
+    else:
+        graph = graph_of(identity, model, cache_dir)
+    run = _compiled(model, graph, precision)
+    return Backend(lambda texts: run(tokenize(model, texts)), measured, run)
+
+
+def open_model(identity: EncoderIdentity, weights: Path) -> SentenceTransformer:
+    """Load a model as sentence-transformers has it, on the processor."""
+    return _load_model(weights, "cpu", identity.max_length)
+
+
+def graph_of(identity: EncoderIdentity, model: SentenceTransformer, cache_dir: Path | None) -> Any:
+    """Return a model as OpenVINO has it: as it was kept, or converted now."""
+    return _converted(
+        model, None if cache_dir is None else cache_dir / f"openvino-{identity.revision}"
+    )
+
+
+def _in_half(model: SentenceTransformer, precision: Precision) -> SentenceTransformer:
+    import torch
+
+    kinds = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torch.float32}
+    return model.to(kinds[precision])
 
 
 @functools.cache  # once a process, however many encoders it loads
@@ -186,7 +187,9 @@ def _tell_distance(precision: Precision, apart: str) -> None:
     )
 
 
-def _load_model(weights: Path) -> SentenceTransformer:
+def _load_model(
+    weights: Path, device: str = "cpu", max_length: int | None = None
+) -> SentenceTransformer:
     with warnings.catch_warnings():
         # Third parties deprecate each other's internals at import time; nothing a caller could act
         # on.
@@ -197,7 +200,9 @@ def _load_model(weights: Path) -> SentenceTransformer:
     # A bar for reading 103 tensors in 0.1 s and remarks about training are noise in a log.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    model = SentenceTransformer(str(weights), device="cpu")
+    model = SentenceTransformer(str(weights), device=device, trust_remote_code=False)
+    if max_length is not None:
+        model.max_seq_length = max_length
     if _pads_to_multiples(model):
         first: Any = model[0]
         first.processing_kwargs = {"text": {"pad_to_multiple_of": MULTIPLE}}
@@ -217,23 +222,27 @@ def _torch_backend(model: SentenceTransformer) -> Encode:
         vectors = model.encode(
             texts, batch_size=len(texts), convert_to_numpy=True, show_progress_bar=False
         )
-        return _unit(np.asarray(vectors, dtype=np.float32))
+        return unit(np.asarray(vectors, dtype=np.float32))
 
     return encode
 
 
-def _openvino_backend(
-    model: SentenceTransformer, kept: Path | None, precision: Precision
-) -> Callable[[Tokens], npt.NDArray[np.float32]]:
-    openvino = _import_openvino()
+def _converted(model: SentenceTransformer, kept: Path | None) -> Any:
     graph = _read(kept) if kept is not None else None
     if graph is None:
         graph = _convert(model)
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             places = [Path(folder) / "model"] if kept is None else [kept, Path(folder) / "model"]
-            saved = next((place for place in places if _keep(graph, place)), None)
+            saved = next((place for place in places if keep_graph(graph, place)), None)
             # As every other run reads it: saving changes the last digits of its vectors.
             graph = (None if saved is None else _read(saved)) or graph
+    return graph
+
+
+def _compiled(
+    model: SentenceTransformer, graph: Any, precision: Precision
+) -> Callable[[Tokens], npt.NDArray[np.float32]]:
+    openvino = import_openvino()
     options: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": openvino.Type.bf16
@@ -247,7 +256,7 @@ def _openvino_backend(
     inputs = list(tokenize(model, _PROBE))
 
     def run(tokens: Tokens) -> npt.NDArray[np.float32]:
-        return _unit(compiled([tokens[name] for name in inputs])[0])
+        return unit(compiled([tokens[name] for name in inputs])[0])
 
     return run
 
@@ -295,7 +304,7 @@ def _read(kept: Path) -> Any | None:
         return None
 
 
-def _keep(graph: Any, kept: Path) -> bool:
+def keep_graph(graph: Any, kept: Path) -> bool:
     """Save a converted model: a folder that appears whole or not at all; say whether it could."""
     import openvino
 
@@ -312,12 +321,17 @@ def _keep(graph: Any, kept: Path) -> bool:
     return True
 
 
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return vectors (n, dim) made of length 1.
+
+    Raises:
+        LikewiseError: One of them has no direction.
+    """
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.all(length > 0):
         raise LikewiseError("the encoder returned a vector without direction (zero or NaN)")
-    unit: npt.NDArray[np.float32] = (vectors / length).astype(np.float32, copy=False)
-    return unit
+    made: npt.NDArray[np.float32] = (vectors / length).astype(np.float32, copy=False)
+    return made
 
 
 def load_model(weights: Path) -> SentenceTransformer:

@@ -1,27 +1,23 @@
-"""Text to vectors: one encoder, two inference engines, and a cache that remembers."""
+"""Text to vectors: one encoder, whatever runs it, and a cache that remembers."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.extensions import ExtensionArray
-from tqdm.auto import tqdm
 
-from retrieval.arguments import require_characters, require_count
-from retrieval.encoding.backends import (
-    Backend,
-    Precision,
-    load_backend,
-    resolve_backend,
-    resolve_precision,
+from retrieval.arguments import require_count
+from retrieval.encoding.backends import Backend, load_backend, unit
+from retrieval.encoding.batches import (
+    batches,
+    deduplicate,
+    progress_bar as progress_bar,
 )
 from retrieval.encoding.cache import (
     UNMARKED,
@@ -30,10 +26,36 @@ from retrieval.encoding.cache import (
     VectorCache,
     default_cache_dir,
 )
+from retrieval.encoding.devices import (
+    Precision,
+    require_processor,
+    resolve_backend,
+    resolve_device,
+    resolve_precision,
+    rows_that_fit,
+)
+from retrieval.encoding.endpoint import (
+    Endpoint,
+    EndpointClient,
+    Usage,
+    identify_endpoint,
+    named_endpoint,
+    refuse_local_options,
+    require_same_model,
+)
+from retrieval.encoding.prompts import Prompts, Side, resolve_prompts
 from retrieval.encoding.reading import Reading
-from retrieval.encoding.tokens import Measures
-from retrieval.encoding.tuned import MAP_MODULES, read_map, read_record
-from retrieval.encoding.weights import EncoderIdentity, file_digests, find_weights, identify
+from retrieval.encoding.tokens import Measures, unmeasured
+from retrieval.encoding.tuned import MAP_MODULES, LinearMap, read_map, read_record
+from retrieval.encoding.weights import (
+    EncoderIdentity,
+    file_digests,
+    find_weights,
+    identify,
+    kind_of,
+    resolve_length,
+    resolve_truncation,
+)
 from retrieval.errors import InputError
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 
@@ -43,77 +65,170 @@ DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 _LONG_WORK = 4_000
 _UNREAD, _CUT = 1, 2  # marks
 
+_ROWS = 64  # in one forward pass on a processor, and in one call of an endpoint
+
 # Vectors reach the cache in chunks, so that a killed run loses little work.
 _CHUNK = 2_048
 
 
 class Encoder:
-    """A sentence-transformers model that turns texts into unit vectors.
+    """A model that turns texts into unit vectors: one of sentence-transformers, or an endpoint's.
 
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
     embedded, in batches of texts of like length. A text's vector does not depend on the others: on
-    OpenVINO to the last bit, on torch to the sixth digit. An encoder that is a linear map of
-    another one's vectors takes these from the cache: what that has encoded costs it nothing.
+    OpenVINO to the last bit, on torch to the sixth digit, on an endpoint as that has it. An encoder
+    that is a linear map of another one's vectors takes these from the cache: what that has encoded
+    costs it nothing.
 
     Args:
-        name: A sentence-transformers model name or the path of a model folder. The default ships as
-            a Python package and needs no network.
-        backend: ``"torch"``, ``"openvino"``, or ``"auto"``: OpenVINO where it is installed, else
-            torch.
+        name: A sentence-transformers model name or the path of a model folder, such as
+            `retrieval.distill`, `retrieval.quantize` or sentence-transformers write; with
+            `endpoint` the model as the server calls it. The default ships as a Python package and
+            needs no network. Or the identity of an encoder, which is made again with its options.
+        backend: ``"torch"``, ``"openvino"``, or ``"auto"``: OpenVINO where it is installed and
+            `device` is the processor, else torch.
         precision: ``"float32"``, the same numbers on every processor to the fifth digit;
             ``"bfloat16"``, up to 0.002 from these and almost twice as fast, for OpenVINO on
-            processors that have it; ``"auto"``, the fastest. None: ``$LIKEWISE_PRECISION``,
-            else auto.
-        batch_size: Texts in one forward pass.
+            processors that have it, and for accelerators; ``"float16"``, for accelerators;
+            ``"auto"``, the fastest. None: ``$LIKEWISE_PRECISION``, else auto.
+        batch_size: Texts in one forward pass, or in one call of an endpoint. None: 64, and on an
+            accelerator as many as fit.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
-            cache.
+            cache. Static encoders have none: they are faster than it.
+        cache_mb: Megabytes that the vectors of this encoder may take there; beyond them those that
+            were made first go.
         keep_vectors: False: the cache's folder has the model as OpenVINO converted it, no vectors.
+        prompts: What is put before a text, ``{"query": ..., "item": ...}``: a query is what an
+            index is asked, all else is an item. ``"model"``: the model's own. None: nothing.
+        device: ``"cpu"``, ``"cuda"`` (or ``"cuda:1"``), ``"mps"``, or ``"auto"``: an accelerator
+            where there is one, unless `backend` is OpenVINO.
+        truncate_dim: How many numbers of a vector to keep, of models that were trained for it
+            (Matryoshka). None: all.
+        max_length: Tokens to read of a text; None: as many as the model's own settings say.
+        endpoint: Address of an OpenAI-compatible embeddings API, or an `Endpoint` with a time limit
+            and more. The key is read from ``$LIKEWISE_ENCODER__KEY``.
 
     Raises:
-        InputError: The name is neither a folder nor a known model, or the backend or precision is
-            not available.
+        InputError: The name is neither a folder nor a known model, an option does not suit the
+            model or the machine, or the endpoint refuses.
         ArtifactError: The folder of a tuned encoder was changed after it was written.
+        EndpointError: The endpoint does not answer.
 
     Attributes:
-        precision: What it computes in: ``"float32"`` or ``"bfloat16"``.
+        precision: What it computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        device: Where it computes.
+        identity: What must agree for vectors to be comparable: model, prompts, truncation, length.
         guard: Entered around `encode`, to time it, or to let one thread in at a time. Threads may
             share an encoder without: they take turns, batch by batch.
     """
 
     def __init__(
         self,
-        name: str = DEFAULT_ENCODER,
+        name: str | EncoderIdentity = DEFAULT_ENCODER,
         *,
         backend: Literal["auto", "torch", "openvino"] = "auto",
-        precision: Literal["auto", "float32", "bfloat16"] | None = None,
-        batch_size: int = 64,
+        precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None,
+        batch_size: int | None = None,
         cache_dir: str | Path | Literal[False] | None = None,
+        cache_mb: float = 8_192.0,
         keep_vectors: bool = True,
+        prompts: Mapping[str, str] | Literal["model"] | None = None,
+        device: str = "auto",
+        truncate_dim: int | None = None,
+        max_length: int | None = None,
+        endpoint: str | Endpoint | None = None,
     ) -> None:
-        require_count(batch_size, "batch_size")
+        if batch_size is not None:
+            require_count(batch_size, "batch_size")
+        if isinstance(name, EncoderIdentity):
+            prompts = {"query": name.query_prompt, "item": name.item_prompt}
+            truncate_dim, max_length = name.truncate_dim, name.max_length
+            if name.endpoint is not None and endpoint is None:
+                endpoint = named_endpoint(name.endpoint)
+            name = name.name
         if not isinstance(name, (str, Path)):
             raise InputError(f"name must be a model's name or folder, got {name!r}")
         self.name = name = str(name)
-        self.batch_size = batch_size
+        self.batch_size = batch_size or _ROWS
         self.guard: Guard = unguarded
-        self._lock = Lock()  # neither engine may be asked by two threads at a time
+        self._lock = Lock()  # no engine may be asked by two threads at a time
+        self._client: EndpointClient | None = None
+        self._weights, self._files = Path(), dict[str, bytes]()
+        self._map: LinearMap | None = None
+        self._prompts = Prompts()
+        if endpoint is None:
+            whole = self._find(name, backend, precision, device, max_length)
+        else:
+            refuse_local_options(backend, precision, device, max_length)
+            whole = self._connect(name, endpoint)
+        self._fits = self.device != "cpu" and batch_size is None
+        if prompts is not None:  # else those that a tuned encoder was tuned with, or none
+            self._prompts = resolve_prompts(prompts, name, None if endpoint else self._weights)
+        cut = resolve_truncation(truncate_dim, whole.dim, name)
+        self.identity: EncoderIdentity = replace(
+            whole,
+            dim=cut or whole.dim,
+            query_prompt=self._prompts.query,
+            item_prompt=self._prompts.item,
+            truncate_dim=cut,
+        )
+        # As the engine makes vectors, and the cache keeps them: whole, of texts as they are sent.
+        self._run: EncoderIdentity = whole if self._map is None else self._map.base
+        self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
+        self._cache = None
+        if self._cache_dir is not None and keep_vectors and self._run.backend != "static":
+            self._cache = VectorCache(self._cache_dir, self._run, self.precision, cache_mb * 1e6)
+        self._loaded: Backend | None = None
+        if self._client is not None:
+            self._recognize(self._client)
+
+    def _find(
+        self,
+        name: str,
+        backend: str,
+        precision: str | None,
+        device: str,
+        max_length: int | None,
+    ) -> EncoderIdentity:
         self._weights = find_weights(name)
         # Whoever is told the name may work in another folder.
         known_as = str(Path(name).absolute()) if Path(name).is_dir() else name
         self._files = file_digests(self._weights)
         record = read_record(self._weights, self._files)
-        self.identity: EncoderIdentity = identify(
-            known_as, self._weights, resolve_backend(backend), self._files
-        )
-        self.precision: Precision = resolve_precision(precision, self.identity.backend)
+        kind = kind_of(self._weights)
+        on = resolve_device(device, backend) if kind == "transformer" else require_processor(device)
+        chosen = resolve_backend(backend, on, kind)
+        self.device = on
+        # What is not in whole numbers of an int8 model is as far off in bfloat16 as all else is.
+        asked = "float32" if kind == "int8" else precision
+        self.precision: Precision = resolve_precision(asked, chosen, on)
+        whole = identify(known_as, self._weights, chosen, self._files)
+        length = resolve_length(max_length, self._weights, name)
+        if record is not None:
+            length = length or record.base.max_length
+            self._prompts = Prompts(record.base.query_prompt, record.base.item_prompt)
+        whole = replace(whole, max_length=length)
         # The vectors of a mapped encoder are made of its base's, which are what the cache has.
-        self._map = read_map(self._weights, record, self.identity)
-        self._run: EncoderIdentity = self.identity if self._map is None else self._map.base
-        self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
-        self._cache = None
-        if self._cache_dir is not None and keep_vectors:
-            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
-        self._loaded: Backend | None = None
+        self._map = read_map(self._weights, record, whole)
+        return whole
+
+    def _connect(self, name: str, endpoint: str | Endpoint) -> EncoderIdentity:
+        there = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint)
+        self._client = EndpointClient(there, name, self.batch_size)
+        self.device, self.precision = "cpu", "float32"
+        self._probe = self._client.probe()
+        return identify_endpoint(self._client, self._probe)
+
+    def _recognize(self, client: EndpointClient) -> None:
+        """Refuse an endpoint whose model is another one than when the cache was filled."""
+        if self._cache is not None:
+            with self._sparing_the_work():
+                require_same_model(self._cache, client, self._probe)
+
+    @property
+    def usage(self) -> Usage | None:
+        """What an endpoint was asked so far, by this object; None where there is none."""
+        return None if self._client is None else self._client.usage
 
     @property
     def dim(self) -> int:
@@ -122,13 +237,14 @@ class Encoder:
 
     @guarded
     def encode(
-        self, texts: Sequence[str], *, progress: bool | None = None
+        self, texts: Sequence[str], *, progress: bool | None = None, side: Side = "item"
     ) -> npt.NDArray[np.float32]:
         """Embed texts.
 
         Args:
             texts: n non-empty strings.
             progress: Show a progress bar; None shows it for long work only.
+            side: What the texts are, which decides on the prompt: ``"item"`` or ``"query"``.
 
         Returns:
             Array of shape (n, dim), float32, every row of length 1.
@@ -136,55 +252,73 @@ class Encoder:
         Raises:
             InputError: A text is not a string or holds nothing but white space.
         """
-        return self._read(texts, progress).vectors
+        return self._read(texts, progress, side).vectors
 
     @guarded
-    def read(self, texts: Sequence[str], *, progress: bool | None = None) -> Reading:
+    def read(
+        self, texts: Sequence[str], *, progress: bool | None = None, side: Side = "item"
+    ) -> Reading:
         """Embed texts, and tell which of them could be read.
 
         Args:
             texts: n non-empty strings.
             progress: As in `encode`.
+            side: As in `encode`.
 
         Raises:
             InputError: As in `encode`.
         """
-        return self._read(texts, progress)
+        return self._read(texts, progress, side)
 
-    def _read(self, texts: Sequence[str], progress: bool | None) -> Reading:
-        unique, inverse = _deduplicate(texts)
+    def _read(self, texts: Sequence[str], progress: bool | None, side: Side) -> Reading:
+        prompt = self._prompts.of(side)
+        unique, inverse = deduplicate(texts)
         vectors = np.empty((len(unique), self._run.dim), dtype=np.float32)
         marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
-        missing = self._from_cache(unique, vectors, marks)
+        missing = self._from_cache(unique, prompt, vectors, marks)
         if missing:
-            self._embed(unique, missing, vectors, marks, progress=progress)
+            self._embed(unique, prompt, missing, vectors, marks, progress=progress)
         unmarked = np.flatnonzero(marks == UNMARKED)
         if len(unmarked):
             some = [unique[one] for one in unmarked.tolist()]
-            with self._lock:
-                marks[unmarked] = _marks(self._backend().measure(some))
-            self._keep(some, vectors[unmarked], marks[unmarked])
+            marks[unmarked] = _marks(self._measured(self._backend(), some, prompt))
+            self._keep(some, prompt, vectors[unmarked], marks[unmarked])
         if self._map is not None:
             vectors = self._map(vectors)
+        if self.identity.truncate_dim is not None:
+            vectors = unit(vectors[:, : self.identity.truncate_dim])
         marks = marks[inverse]
         return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
 
     def _from_cache(
-        self, unique: list[str], vectors: npt.NDArray[np.float32], marks: npt.NDArray[np.uint8]
+        self,
+        unique: list[str],
+        prompt: str,
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
     ) -> list[int]:
         """Fill in what is known on disk; return the positions still to embed."""
         if self._cache is None:
             return list(range(len(unique)))
         known: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
         with self._sparing_the_work():
-            known = self._cache.read(unique)
+            known = self._cache.read(unique, prompt)
         for position, (vector, mark) in known.items():
             vectors[position], marks[position] = vector, mark
         return [position for position in range(len(unique)) if position not in known]
 
+    def _measured(self, backend: Backend, texts: list[str], prompt: str) -> Measures:
+        """Measure texts behind their prompt; whether they can be read, without it."""
+        with self._lock:
+            measures = backend.measure([prompt + text for text in texts])
+            if not prompt:
+                return measures
+            return replace(measures, readable=backend.measure(texts).readable)
+
     def _embed(
         self,
         unique: list[str],
+        prompt: str,
         missing: list[int],
         vectors: npt.NDArray[np.float32],
         marks: npt.NDArray[np.uint8],
@@ -192,8 +326,13 @@ class Encoder:
         progress: bool | None,
     ) -> None:
         backend = self._backend()
-        with self._lock:
-            measures = backend.measure([unique[one] for one in missing])
+        if backend.read is not None:
+            reading = backend.read([prompt + unique[one] for one in missing])
+            bare = backend.read([unique[one] for one in missing]) if prompt else reading
+            vectors[missing] = reading.vectors
+            marks[missing] = ~bare.readable * _UNREAD
+            return
+        measures = self._measured(backend, [unique[one] for one in missing], prompt)
         tokens = dict(zip(missing, measures.lengths.tolist(), strict=True))
         place = {position: row for row, position in enumerate(missing)}
         marks[missing] = _marks(measures)
@@ -202,26 +341,33 @@ class Encoder:
         with progress_bar(len(order), "encode", "text", progress, long=_LONG_WORK) as bar:
             for start in range(0, len(order), _CHUNK):
                 chunk = order[start : start + _CHUNK]
-                for batch in _batches(chunk, tokens, self.batch_size):
+                for batch in batches(chunk, tokens, self._rows):
                     ready = measures.tokens_of([place[position] for position in batch])
                     with self._lock:
                         if backend.run is not None and ready is not None:
                             vectors[batch] = backend.run(ready)
                         else:
-                            vectors[batch] = backend.encode([unique[one] for one in batch])
+                            vectors[batch] = backend.encode([prompt + unique[one] for one in batch])
                     bar.update(len(batch))
                 some = [unique[position] for position in chunk]
-                self._keep(some, vectors[chunk], marks[chunk])
+                self._keep(some, prompt, vectors[chunk], marks[chunk])
+
+    def _rows(self, tokens: int) -> int:
+        """Return how many texts of so many tokens make a batch."""
+        if self._client is not None:
+            return self.batch_size * self._client.endpoint.connections
+        return rows_that_fit(tokens) if self._fits else self.batch_size
 
     def _keep(
         self,
         texts: list[str],
+        prompt: str,
         vectors: npt.NDArray[np.float32],
         marks: npt.NDArray[np.uint8],
     ) -> None:
         with self._sparing_the_work():
             if self._cache is not None:
-                self._cache.write(texts, vectors, marks)
+                self._cache.write(texts, vectors, marks, prompt)
 
     @contextmanager
     def _sparing_the_work(self) -> Iterator[None]:
@@ -239,12 +385,16 @@ class Encoder:
 
     def _backend(self) -> Backend:
         with self._lock:
+            if self._loaded is None and self._client is not None:
+                ask = self._client.embed
+                self._loaded = Backend(lambda texts: unit(ask(texts)), unmeasured)
             if self._loaded is None:
                 self._loaded = load_backend(
                     self._run,
                     self._weights,
                     self._cache_dir,
                     self.precision,
+                    device=self.device,
                     leave_out=0 if self._map is None else MAP_MODULES,
                 )
             return self._loaded
@@ -266,53 +416,13 @@ class Encoder:
         return {**self.__dict__, "_loaded": None}
 
 
+MakeEncoder = Callable[[Any], Encoder]
+"""Makes an encoder of what `asked_by` returned: its name, or its identity where it has options."""
+
+
 def _marks(measures: Measures) -> npt.NDArray[np.uint8]:
     """Return what the cache keeps of measures, (n,)."""
     marks: npt.NDArray[np.uint8] = (~measures.readable * _UNREAD + measures.cut * _CUT).astype(
         np.uint8
     )
     return marks
-
-
-def _batches(order: list[int], tokens: Mapping[int, int], size: int) -> Iterator[list[int]]:
-    """At most `size` positions each, of one number of tokens."""
-    for _, alike in groupby(order, key=tokens.__getitem__):
-        positions = list(alike)
-        for start in range(0, len(positions), size):
-            yield positions[start : start + size]
-
-
-def _deduplicate(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.intp]]:
-    """Return the distinct texts, in order of appearance, and each text's position among them."""
-    is_column = isinstance(texts, (Sequence, pd.Series, pd.Index, np.ndarray, ExtensionArray))
-    is_flat = not isinstance(texts, np.ndarray) or texts.ndim == 1
-    if isinstance(texts, (str, bytes)) or not is_column or not is_flat:
-        raise InputError(f"texts must be a list of strings, got {type(texts).__name__}")
-    positions: dict[str, int] = {}
-    inverse = np.empty(len(texts), dtype=np.intp)
-    for row, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"text {row} is of type {type(text).__name__}, expected a string")
-        if not text.strip():
-            raise InputError(f"text {row} is empty")
-        require_characters(text, f"text {row}")
-        inverse[row] = positions.setdefault(text, len(positions))
-    return list(positions), inverse
-
-
-def progress_bar(total: int, what: str, unit: str, wanted: bool | None, *, long: int) -> tqdm[Any]:
-    """Make a progress bar.
-
-    Args:
-        total: Units of work.
-        what: Shown in front.
-        unit: What is counted.
-        wanted: True shows it, False hides it, None shows it on a terminal or in a notebook where
-            the work is long.
-        long: How many units that takes.
-    """
-    # tqdm itself decides on None: it hides the bar where nobody watches, as in a log file.
-    by_itself = None if total >= long else True
-    return tqdm(
-        total=total, desc=what, unit=unit, disable=by_itself if wanted is None else not wanted
-    )

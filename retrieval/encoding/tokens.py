@@ -63,12 +63,17 @@ def measure(model: SentenceTransformer, roles: Roles, texts: Sequence[str]) -> M
     )
 
 
+def unmeasured(texts: Sequence[str]) -> Measures:
+    """Say of texts that nothing is known of their tokens: that all are read, to their end."""
+    every = np.ones(len(texts), dtype=bool)
+    return Measures(np.zeros(len(texts), np.int64), every, ~every, None)
+
+
 def _part(model: SentenceTransformer, roles: Roles, texts: list[str]) -> Measures:
     arrays = tokenize(model, texts)
     mask, ids = arrays.get("attention_mask"), arrays.get("input_ids")
     if mask is None or ids is None:  # a model without one takes no padding
-        every = np.ones(len(texts), dtype=bool)
-        return Measures(np.zeros(len(texts), np.int64), every, ~every, None)
+        return unmeasured(texts)
     count = mask.sum(axis=1)
     multiple = MULTIPLE if getattr(model[0], "processing_kwargs", None) else 1
     lengths = -(-count // multiple) * multiple

@@ -145,7 +145,16 @@ def read_map(weights: Path, record: Record | None, identity: EncoderIdentity) ->
     """
     if record is None or record.map is None:
         return None
-    base = replace(record.base, backend=identity.backend)
+    if record.base.truncate_dim is not None or record.base.endpoint is not None:
+        raise ArtifactError(f"{weights} maps vectors that were cut, or an endpoint's; tune it anew")
+    # The engine takes texts as they are sent, with their prompts.
+    base = replace(
+        record.base,
+        backend=identity.backend,
+        max_length=identity.max_length,
+        query_prompt="",
+        item_prompt="",
+    )
     matrix = _read_matrix(weights, record.map, (identity.dim, base.dim))
     return LinearMap(base, _digests(record.base_files), matrix)
 

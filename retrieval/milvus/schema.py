@@ -77,7 +77,8 @@ class Layout:
 
     def to_json(self) -> str:
         """Write it as one line."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False)
+        values = {"format": FORMAT, **asdict(self), "encoder": self.encoder.as_dict()}
+        return json.dumps(values, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: str | None, collection: str) -> Layout:

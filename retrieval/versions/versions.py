@@ -9,12 +9,13 @@ after it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.encoder import Encoder, MakeEncoder
+from retrieval.encoding.weights import asked_by
 from retrieval.errors import IndexReplacedError, InputError
 from retrieval.milvus.index_kinds import milvus_index
 from retrieval.milvus.schema import Layout, milvus_fields
@@ -135,9 +136,7 @@ class Versions:
         """Whether the live version is what `prepare` would make of these."""
         return self._wanted(encoder, index, params)[1] == self.layout(self.live)
 
-    def fill(
-        self, version: str, encoder: Callable[[str], Encoder], *, progress: bool | None = None
-    ) -> Carried:
+    def fill(self, version: str, encoder: MakeEncoder, *, progress: bool | None = None) -> Carried:
         """Make a version hold what the live one does, until nothing more has changed.
 
         Args:
@@ -183,7 +182,7 @@ class Versions:
         self._forget()
         return late
 
-    def finish(self, encoder: Callable[[str], Encoder]) -> tuple[str, Carried] | None:
+    def finish(self, encoder: MakeEncoder) -> tuple[str, Carried] | None:
         """Carry over what a switch that was killed has left behind.
 
         Args:
@@ -271,11 +270,11 @@ class Versions:
         if self._note is not None:
             self._note.unlink(missing_ok=True)
 
-    def _carrier(self, former: str, version: str, encoder: Callable[[str], Encoder]) -> Carrier:
+    def _carrier(self, former: str, version: str, encoder: MakeEncoder) -> Carrier:
         target = self.layout(version)
         encode = None
         if not target.encoder.same_space(self.layout(former).encoder):
-            made = encoder(target.encoder.name)
+            made = encoder(asked_by(target.encoder))
             if not target.encoder.same_space(made.identity):
                 raise InputError(
                     f"{version} was made with encoder {target.encoder.describe()}, "

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from pipelines import Settings
-from retrieval import Encoder, ItemIndex
+from pipelines import Settings, make_encoder
+from retrieval import Encoder, EncoderIdentity, ItemIndex, MakeEncoder
 from serving.observability.metrics import Metrics
 
 _OF_HELD = ("item_id", "content_hash", "label")
@@ -93,29 +93,22 @@ class SharedEncoders:
     """
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self._settings = settings.encoder
+        self._settings = settings
         self._metrics = metrics
         self._lock = threading.Lock()
-        self._made: dict[str, Encoder] = {}
+        self._made: dict[str | EncoderIdentity | None, Encoder] = {}
 
-    def __call__(self, name: str) -> Encoder:
-        """Return the encoder of the settings, or else of that name, ready to answer."""
-        chosen = self._settings
-        name = chosen.name if "name" in chosen.model_fields_set else name
+    def __call__(self, asked: str | EncoderIdentity) -> Encoder:
+        """Return the encoder of the settings, or else the one asked for, ready to answer."""
+        which = None if self._settings.encoder.is_named else asked
         with self._lock:
-            if name not in self._made:
-                encoder = Encoder(
-                    name,
-                    backend=chosen.backend,
-                    precision=chosen.precision,
-                    batch_size=chosen.batch_size,
-                    cache_dir=chosen.cache_dir if chosen.cache else False,
-                    keep_vectors=False,  # of questions they would grow for as long as it runs
-                )
+            if which not in self._made:
+                # Vectors of questions would grow for as long as it runs.
+                encoder = make_encoder(self._settings, which, keep_vectors=False)
                 encoder.guard = _in_turn(self._metrics)
                 encoder.encode(["ready?"])  # loads it
-                self._made[name] = encoder
-            return self._made[name]
+                self._made[which] = encoder
+            return self._made[which]
 
 
 def _in_turn(metrics: Metrics) -> Callable[[str], AbstractContextManager[None]]:
@@ -135,7 +128,7 @@ def _held(rows: Sequence[Mapping[str, Any]]) -> dict[str, Held]:
 
 def open_shared_index(
     settings: Settings,
-    encoder: Callable[[str], Encoder],
+    encoder: MakeEncoder,
     metrics: Metrics,
     tenant: str | None,
 ) -> SharedIndex:

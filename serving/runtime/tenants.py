@@ -20,7 +20,7 @@ import structlog
 
 from forecasting import LaunchForecaster, named_index
 from pipelines import Settings, timed
-from retrieval import Encoder, EncoderMismatchError, ItemIndex
+from retrieval import EncoderMismatchError, ItemIndex, MakeEncoder
 from serving.observability.metrics import Metrics
 from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
@@ -30,7 +30,6 @@ from serving.runtime.shared_index import open_shared_index
 _log = structlog.stdlib.get_logger(__name__)
 
 Load = Callable[[str | None], "Tenant"]
-MakeEncoder = Callable[[str], Encoder]
 
 
 class Tenant:

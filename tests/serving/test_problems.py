@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from retrieval import InputError, StoreUnavailableError
+from retrieval import EndpointError, InputError, StoreUnavailableError
+from retrieval.encoding.endpoint import EndpointRefusedError
 from serving.problems import as_api_error
 
 
@@ -18,6 +19,8 @@ from serving.problems import as_api_error
         (TimeoutError(), 504, "timeout"),
         (InputError("no"), 422, "invalid-request"),
         (StoreUnavailableError("away"), 503, "milvus-away"),
+        (EndpointError("away"), 503, "encoder-away"),
+        (EndpointRefusedError("no key"), 503, "encoder-away"),
         (KeyError("x"), 500, "defect"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +52,20 @@ def write_mapped(
             become one.
         matrix: (dim, encoder.dim) the map.
         card: The model card.
+
+    Raises:
+        InputError: The encoder is an endpoint, or cuts its vectors.
     """
-    first, base = encoder._map, encoder._run
+    identity = encoder.identity
+    if identity.truncate_dim is not None or identity.endpoint is not None:
+        raise InputError(
+            f"{identity.describe()} cannot be mapped: its vectors were cut, or are made elsewhere; "
+            "take a model's folder, and all of its numbers"
+        )
+    first = encoder._map
+    base = replace(
+        encoder._run, query_prompt=identity.query_prompt, item_prompt=identity.item_prompt
+    )
     base_files: Mapping[str, bytes] = encoder._files
     modules = json.loads((encoder._weights / _MODULES).read_text(encoding="utf-8"))
     if first is not None:

@@ -42,6 +42,8 @@ def test_corrupting_the_future_changes_no_bit(grocery: Slice, whichever: LaunchF
     )
     pd.testing.assert_frame_equal(mine.features, theirs.features, check_exact=True)
     assert_same_answers(again, whichever, grocery.later)
+    taken = (one.cannibalization() for one in (again, whichever))
+    assert len({(one.share, one.low, one.high, one.placebo, one.launches) for one in taken}) == 1
 
 
 def test_an_index_that_already_holds_the_future_changes_no_bit(

@@ -1,0 +1,1 @@
+"""Make an encoder smaller and faster: in whole numbers, or as a table of tokens."""
