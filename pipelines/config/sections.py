@@ -482,13 +482,14 @@ class BacktestSettings(Section):
     """From which dates past launches are forecast, to be scored.
 
     Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
-    `last`: the latest launch date to score.
+    `last`: the latest launch date to score. `baselines`: those to score, by name.
     """
 
     cutoffs: Days | None = None
     n_windows: PositiveInt | None = None
     step: PositiveInt | None = None
     last: Day | None = None
+    baselines: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
