@@ -216,12 +216,13 @@ def backtest(
 
     Raises:
         TableError: A table is not in order.
-        InputError: There is no such baseline, or its package is missing; both or neither of cutoffs and n_windows are given, they do not fit the sales,
-            or a cutoff has no launch to score, or too few to learn from.
+        InputError: There is no such baseline, or its package is missing; both or neither of cutoffs
+            and n_windows are given, they do not fit the sales, or a cutoff has no launch to score,
+            or too few to learn from.
     """
     if step is not None and n_windows is None:
         raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
-    chosen_baselines = named_baselines(baselines)
+    rivals = named_baselines(baselines)
     reader = forecaster.reader
     clean = reader.items(items)
     sold = reader.sales(clean, sales)
@@ -234,7 +235,7 @@ def backtest(
         last=last,
     )
     position = pd.Index(clean[forecaster.item_id])
-    methods = 1 + len(chosen_baselines)
+    methods = 1 + len(rivals)
     scored: list[_Scored] = []
     with progress_bar(
         methods * len(cohorts), "backtest", "forecast", progress, long=2 * methods
@@ -247,9 +248,7 @@ def backtest(
             latest = latest or fitted
             # In the order of ids: that of the table must not matter.
             chosen = items.iloc[position.get_indexer(cohort.came.index)]
-            scored.insert(
-                0, _score_cohort(fitted, chosen, future, cohort, chosen_baselines, bar.update)
-            )
+            scored.insert(0, _score_cohort(fitted, chosen, future, cohort, rivals, bar.update))
     assert latest is not None  # there is at least one cohort
     return BacktestResult(
         predictions=pd.concat([one.by_age for one in scored], ignore_index=True),
