@@ -45,6 +45,7 @@ from retrieval.errors import (
 from retrieval.files import (
     append_json_lines as append_json_lines,
     append_whole as append_whole,
+    leave_on_disk as leave_on_disk,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,
@@ -106,6 +107,7 @@ from retrieval.values.dates import (
     parse_dates as parse_dates,
 )
 from retrieval.values.numbers import (
+    AMBIGUOUS as AMBIGUOUS,
     NumberFormat as NumberFormat,
     Read as Read,
     read_numbers as read_numbers,
