@@ -179,8 +179,9 @@ class Encoder:
         if self._cache_dir is not None and keep_vectors and self._run.backend != "static":
             self._cache = VectorCache(self._cache_dir, self._run, self.precision, cache_mb * 1e6)
         self._loaded: Backend | None = None
-        if self._client is not None:
-            self._recognize(self._client)
+        if self._client is not None and self._cache is not None:
+            with self._sparing_the_work():
+                self.identity = require_same_model(self._cache, self.identity, self._probe)
 
     def _find(
         self,
@@ -218,12 +219,6 @@ class Encoder:
         self.device, self.precision = "cpu", "float32"
         self._probe = self._client.probe()
         return identify_endpoint(self._client, self._probe)
-
-    def _recognize(self, client: EndpointClient) -> None:
-        """Refuse an endpoint whose model is another one than when the cache was filled."""
-        if self._cache is not None:
-            with self._sparing_the_work():
-                require_same_model(self._cache, client, self._probe)
 
     @property
     def usage(self) -> Usage | None:
