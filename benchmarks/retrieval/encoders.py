@@ -4,12 +4,12 @@
     python -m benchmarks.retrieval.encoders DATA_DIR --only distilled    # or: quantized
 
 DATA_DIR holds train.csv and test.csv of BANKING77, with columns text and category. The static
-encoder is fitted, and whole numbers are calibrated, on texts of train.csv alone. Encoders take turns
-in each round, so that a machine that slows down slows them all; speeds are of whole calls of
+encoder is fitted, and whole numbers are calibrated, on texts of train.csv alone. Encoders take
+turns in each round, so that a machine that slows down slows them all; speeds are of whole calls of
 `Encoder.encode` without a cache, tokens included. Accuracy is that of `NeighborClassifier` on
-test.csv, of 10 examples a label (three seeds) and of all, with the paired interval of the difference
-to the default encoder, from 2,000 draws of the questions. What moves in whole numbers is told by
-`quantize` itself, whose gate is held open here.
+test.csv, of 10 examples a label (three seeds) and of all, with the paired interval of the
+difference to the default encoder, from 2,000 draws of the questions. What moves in whole numbers is
+told by `quantize` itself, whose gate is held open here.
 """
 
 from __future__ import annotations
