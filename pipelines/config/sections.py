@@ -65,6 +65,12 @@ def _parse_mapping(value: object) -> object:
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
+def _of_sides(prompts: object) -> object:
+    if isinstance(prompts, dict) and (other := sorted(prompts.keys() - {"query", "item"})):
+        raise ValueError(f"there is no side {other[0]!r} (there are: query, item)")
+    return prompts
+
+
 def _by_server(tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
     """Return the tokens by the address that all spellings of a server's have in common."""
     servers = [address_of(uri) for uri in tokens]
@@ -340,6 +346,7 @@ class EncoderSettings(Section):
     prompts: Annotated[
         Literal["model"] | dict[str, str] | None,
         BeforeValidator(_parse_mapping),
+        AfterValidator(_of_sides),
     ] = None
     truncate_dim: PositiveInt | None = None
     max_length: PositiveInt | None = None
@@ -398,6 +405,34 @@ class EvaluateSettings(Section):
 
     sample: Annotated[PositiveInt | None, BeforeValidator(_none)] = 20_000
     group_col: str | None = None
+
+
+def _seconds(value: object) -> object:
+    """Read a time: 90, 90s, 30m or 2h."""
+    if not isinstance(value, str) or value == "none":
+        return _none(value)
+    number, unit = value.strip()[:-1], value.strip()[-1:].lower()
+    try:
+        return float(value) if unit not in _UNITS else float(number) * _UNITS[unit]
+    except ValueError:
+        raise ValueError("a time is a number of seconds, or such as 90s, 30m, 2h") from None
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600}
+
+
+class TuneSettings(Section):
+    """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
+
+    `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
+    out together; null: `classify.groups`.
+    """
+
+    method: Literal["auto", "map", "lora", "full"] = "auto"
+    budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
+    folds: Annotated[int, Field(ge=2)] = 3
+    group_col: str | None = None
+    seed: NonNegativeInt = 0
 
 
 class ForecastSettings(Section):
@@ -485,13 +520,14 @@ class BacktestSettings(Section):
     """From which dates past launches are forecast, to be scored.
 
     Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
-    `last`: the latest launch date to score.
+    `last`: the latest launch date to score. `baselines`: those to score, by name.
     """
 
     cutoffs: Days | None = None
     n_windows: PositiveInt | None = None
     step: PositiveInt | None = None
     last: Day | None = None
+    baselines: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
