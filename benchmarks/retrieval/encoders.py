@@ -78,10 +78,16 @@ def accuracy(
     return found
 
 
-def interval(own: Right, other: Right) -> tuple[float, float]:
-    """Return the 95 % interval of the difference of two accuracies, in points."""
-    gain = own.astype(float) - other.astype(float)
-    draws = np.random.default_rng(0).integers(0, len(gain), (_DRAWS, len(gain)))
+def interval(own: Right, other: Right, questions: int) -> tuple[float, float]:
+    """Return the 95 % interval of the difference of two accuracies, in points.
+
+    Args:
+        own: (seeds * questions,).
+        other: The same.
+        questions: How many; they are drawn, each with all of its seeds.
+    """
+    gain = (own.astype(float) - other.astype(float)).reshape(-1, questions).mean(axis=0)
+    draws = np.random.default_rng(0).integers(0, questions, (_DRAWS, questions))
     low, high = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
     return 100 * float(low), 100 * float(high)
 
@@ -98,7 +104,7 @@ def distilled(train: pd.DataFrame, test: pd.DataFrame, folder: Path) -> None:
     found = accuracy({DEFAULT: Encoder(), **static}, train, test)
     for name, right_ones in found.items():
         for size, own in right_ones.items():
-            low, high = interval(own, found[DEFAULT][size])
+            low, high = interval(own, found[DEFAULT][size], len(test))
             kept = own.mean() / found[DEFAULT][size].mean()
             print(
                 f"{name}, {size} examples: {100 * own.mean():.2f}, {kept:.1%} of the default's, "
