@@ -16,11 +16,11 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="needs Linux and a C 
     [
         ("journal", 1),
         ("audit", 1),
-        ("jobs", 3),
-        ("cache", 3),
-        ("tables", 5),
-        ("models", 5),
-        ("items", 60),
+        ("jobs", 9),
+        ("cache", 11),
+        ("tables", 11),
+        ("models", 7),
+        ("items", 90),
     ],
 )
 def test_nothing_acknowledged_is_lost(tmp_path: Path, name: str, step: int) -> None:
