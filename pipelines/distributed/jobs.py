@@ -199,7 +199,7 @@ def forecast_on_ray(
 
 
 def tell_of_blocks(said: list[list[str]], size: int) -> None:
-    """Warn of what workers were told of blocks of so many rows; each tells of its own rows alone."""
+    """Warn of what workers were told of blocks of so many rows; each tells of its own alone."""
     for remark in dict.fromkeys(remark for own in said for remark in own):
         blocks = [number for number, own in enumerate(said) if remark in own]
         where = ""
