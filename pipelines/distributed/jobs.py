@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -193,8 +193,8 @@ def forecast_on_ray(
         forecaster.predict_both(new_items, **told)
         raise
     parts = [made[number] for number in sorted(made)]
-    tell_of_blocks([said for _, _, said in parts], settings.engine.block_rows)
-    curves, totals, _ = zip(*parts, strict=True)
+    tell_of_blocks([one.said for one in parts], settings.engine.block_rows)
+    curves, totals = ([getattr(one, name) for one in parts] for name in ("curves", "totals"))
     return pd.concat(curves, ignore_index=True), pd.concat(totals, ignore_index=True)
 
 
@@ -322,13 +322,22 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
     return label
 
 
+@dataclass(frozen=True)
+class _Predicted:
+    """The tables of a block, and what the forecaster had to say of it."""
+
+    curves: pd.DataFrame
+    totals: pd.DataFrame
+    said: list[str]
+
+
 def _predictor(
     settings: Settings, files: Files, told: dict[str, Any]
-) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame, list[str]]]:
+) -> Callable[[Rows], _Predicted]:
     with _written(files) as folder:
         forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
 
-    def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    def predict(rows: Rows) -> _Predicted:
         assert isinstance(rows, pd.DataFrame)
         observed = told["observed"]
         if observed is not None:
@@ -336,6 +345,6 @@ def _predictor(
             observed = observed.of(ids.tolist())
         with telling() as said:
             curves, totals = forecaster.predict_both(rows, **{**told, "observed": observed})
-        return curves, totals, said
+        return _Predicted(curves, totals, said)
 
     return predict
