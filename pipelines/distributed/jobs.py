@@ -11,7 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from classifiers import NeighborClassifier
-from forecasting import ForecastWarning, LaunchForecaster, Sales, telling
+from forecasting import LaunchForecaster, Sales
 from pipelines.components import classify_block, make_encoder, open_index
 from pipelines.config.settings import Settings
 from pipelines.distributed.blocks import Rows, map_blocks, parts_of
@@ -34,7 +34,6 @@ from retrieval import (
     TableError,
     UnreadTextWarning,
     UpsertCounts,
-    first_few,
     validate_items,
 )
 
@@ -192,21 +191,8 @@ def forecast_on_ray(
         # A block counts its own rows; the whole table is refused with the right ones.
         forecaster.predict_both(new_items, **told)
         raise
-    parts = [made[number] for number in sorted(made)]
-    tell_of_blocks([one.said for one in parts], settings.engine.block_rows)
-    curves, totals = ([getattr(one, name) for one in parts] for name in ("curves", "totals"))
+    curves, totals = zip(*(made[number] for number in sorted(made)), strict=True)
     return pd.concat(curves, ignore_index=True), pd.concat(totals, ignore_index=True)
-
-
-def tell_of_blocks(said: list[list[str]], size: int) -> None:
-    """Warn of what workers were told of blocks of so many rows; each tells of its own alone."""
-    for remark in dict.fromkeys(remark for own in said for remark in own):
-        blocks = [number for number, own in enumerate(said) if remark in own]
-        where = ""
-        if len(blocks) < len(said):
-            rows = (f"{one * size + 1:,} to {(one + 1) * size:,}" for one in blocks)
-            where = f"rows {', '.join(first_few(list(rows)))}: "
-        warnings.warn(where + remark, ForecastWarning, stacklevel=3)
 
 
 def _total(counts: Iterable[UpsertCounts]) -> UpsertCounts:
@@ -322,29 +308,18 @@ def _labeler(settings: Settings, files: Files, is_private: bool) -> Callable[[Ro
     return label
 
 
-@dataclass(frozen=True)
-class _Predicted:
-    """The tables of a block, and what the forecaster had to say of it."""
-
-    curves: pd.DataFrame
-    totals: pd.DataFrame
-    said: list[str]
-
-
 def _predictor(
     settings: Settings, files: Files, told: dict[str, Any]
-) -> Callable[[Rows], _Predicted]:
+) -> Callable[[Rows], tuple[pd.DataFrame, pd.DataFrame]]:
     with _written(files) as folder:
         forecaster = LaunchForecaster.load(folder, encoder=make_encoder(settings))
 
-    def predict(rows: Rows) -> _Predicted:
+    def predict(rows: Rows) -> tuple[pd.DataFrame, pd.DataFrame]:
         assert isinstance(rows, pd.DataFrame)
         observed = told["observed"]
         if observed is not None:
             ids = rows[forecaster.item_id].astype(str)
             observed = observed.of(ids.tolist())
-        with telling() as said:
-            curves, totals = forecaster.predict_both(rows, **{**told, "observed": observed})
-        return _Predicted(curves, totals, said)
+        return forecaster.predict_both(rows, **{**told, "observed": observed})
 
     return predict
