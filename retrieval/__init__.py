@@ -15,6 +15,8 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import (
     Encoder,
@@ -132,13 +134,16 @@ __all__ = [
     "LikewiseError",
     "Neighbors",
     "Quantization",
+    "Rung",
     "StoreError",
     "StoreLockedError",
     "StoreUnavailableError",
     "StoredItems",
     "TableError",
+    "TuneReport",
     "UnreadTextWarning",
     "UpsertCounts",
     "distill",
     "quantize",
+    "tune",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
@@ -33,6 +34,7 @@ for job in (
     look,
     index,
     reindex,
+    tune,
     similar,
     classify,
     evaluate,

@@ -407,6 +407,34 @@ class EvaluateSettings(Section):
     group_col: str | None = None
 
 
+def _seconds(value: object) -> object:
+    """Read a time: 90, 90s, 30m or 2h."""
+    if not isinstance(value, str) or value == "none":
+        return _none(value)
+    number, unit = value.strip()[:-1], value.strip()[-1:].lower()
+    try:
+        return float(value) if unit not in _UNITS else float(number) * _UNITS[unit]
+    except ValueError:
+        raise ValueError("a time is a number of seconds, or such as 90s, 30m, 2h") from None
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600}
+
+
+class TuneSettings(Section):
+    """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
+
+    `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
+    out together; null: `classify.groups`.
+    """
+
+    method: Literal["auto", "map", "lora", "full"] = "auto"
+    budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
+    folds: Annotated[int, Field(ge=2)] = 3
+    group_col: str | None = None
+    seed: NonNegativeInt = 0
+
+
 class ForecastSettings(Section):
     """What is forecast, and how; `forecasting` says what each key means and is by default.
 
@@ -436,6 +464,7 @@ class ForecastSettings(Section):
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = DEFAULTS.seed
     n_jobs: PositiveInt | None = DEFAULTS.n_jobs
+    taken: bool = False
 
     @property
     def options(self) -> ModelOptions:
@@ -492,13 +521,14 @@ class BacktestSettings(Section):
     """From which dates past launches are forecast, to be scored.
 
     Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
-    `last`: the latest launch date to score.
+    `last`: the latest launch date to score. `baselines`: those to score, by name.
     """
 
     cutoffs: Days | None = None
     n_windows: PositiveInt | None = None
     step: PositiveInt | None = None
     last: Day | None = None
+    baselines: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
