@@ -106,6 +106,7 @@ from retrieval.values.dates import (
     parse_dates as parse_dates,
 )
 from retrieval.values.numbers import (
+    AMBIGUOUS as AMBIGUOUS,
     NumberFormat as NumberFormat,
     Read as Read,
     read_numbers as read_numbers,

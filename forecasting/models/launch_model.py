@@ -27,7 +27,13 @@ from forecasting.models.options import Courses
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths, moments, ranks
-from forecasting.models.shared_fate import SharedFate, calendar_deviation, normal_scores
+from forecasting.models.shared_fate import (
+    SharedFate,
+    calendar_deviation,
+    effective,
+    normal_scores,
+    ratio_variance,
+)
 
 _FOLDS = 3
 _STRETCHES = 3  # of time in a fold, where there is enough of it
@@ -37,6 +43,7 @@ _TEXT_TEMPERATURE = 0.1  # of weights by text, where they are not learned
 _MOST_TEXT = 100
 _FURTHEST = 3.0  # times the level may be moved away from what like launches sold
 _LARGEST_BIAS = 2.0
+_USUAL_BIAS = 0.1  # deviation of the logarithm of what means are off by beside chance
 _PRIOR_LAUNCHES = 100.0  # whole ones under way that count as much as all folds
 _REPEATABLE: dict[str, Any] = {
     "deterministic": True,
@@ -258,8 +265,10 @@ class LaunchModel:
             expected = expected * self.elasticity.levels(plan)[:, None]
         if not self.calibrate:
             return
-        said, came = float(weight @ expected.sum(axis=1)), float(weight @ sold.sum(axis=1))
-        bias = came / said if said > 0 and came > 0 else 1.0
+        period = -np.concatenate([part.passed for part, _ in folds])
+        group = np.concatenate([part.group for part, _ in folds])
+        said, came = weight * expected.sum(axis=1), weight * sold.sum(axis=1)
+        bias = float(came.sum() / said.sum()) if said.sum() > 0 and came.sum() > 0 else 1.0
         self.bias = float(np.clip(bias, 1 / _LARGEST_BIAS, _LARGEST_BIAS))
         lain = [_lain(self._planned(paths, part.plan), part.curves) for part, paths in folds]
         total = tuple(np.concatenate([one[0][side] for one in lain]) for side in (0, 1))
@@ -270,9 +279,13 @@ class LaunchModel:
             weight,
             (total[0], total[1]),
             (ages[0], ages[1]),
-            np.concatenate([part.group for part, _ in folds]),
+            group,
         )
         self._share(folds, expected.sum(axis=1) * self.bias, (total[0], total[1]))
+        # Spread is learned about the center that the folds show; what is to come has another one,
+        # the less sure of theirs the fewer periods and groups there are.
+        usual = _USUAL_BIAS**2
+        self.bias **= usual / (usual + ratio_variance(came, said, period, group))
 
     def _share(
         self,
@@ -283,6 +296,7 @@ class LaunchModel:
         """Learn what launches not seen had in common, from where their totals came out."""
         below, up_to = (self.calibration.came_at(expected, side) for side in total)
         period = -np.concatenate([part.passed for part, _ in folds])
+        group = np.concatenate([part.group for part, _ in folds])
         lead = np.concatenate([part.lead for part, _ in folds])
         spread = [self._planned(paths, part.plan) for part, paths in folds]
         mean, variance = (np.concatenate(one) for one in zip(*map(moments, spread), strict=True))
@@ -291,11 +305,14 @@ class LaunchModel:
             normal_scores(below, up_to),
             period,
             lead,
-            np.concatenate([part.group for part, _ in folds]),
+            group,
             reach=sold.shape[1],
         )
         calendar = calendar_deviation(sold - mean, variance, mean, period, lead)
-        self.fate = replace(fate, calendar=calendar)
+        # Where folds had to part launches of one period, nothing shows what these share.
+        periods = effective(period) if len(np.unique(period)) >= _FOLDS else 1.0
+        fate, wider = replace(fate, calendar=calendar).of_few(periods)
+        self.fate, self.calibration = fate, self.calibration.widened(wider)
 
     def _keep_up(self, under_way: TrainingRows) -> None:
         """Correct the bias by the launches under way, which came after all that was learned from.

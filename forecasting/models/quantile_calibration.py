@@ -12,9 +12,10 @@ share of the range.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import norm
 
 from forecasting.blocks import by_block
 from forecasting.data.panel import Floats, Ints
@@ -100,6 +101,21 @@ class Calibration:
             )
         q = len(nominal)
         return cls(nominal, edges, totals[:, :q], by_age, totals[:, q:])
+
+    def widened(self, times: float) -> Calibration:
+        """Return the same with what comes so many times further from its median, as scores go."""
+
+        def wider(levels: Floats, wanted: Floats) -> Floats:
+            at = np.clip(levels, _STEP, 1 - _STEP)
+            moved: Floats = norm.cdf(norm.ppf(at) + (times - 1) * norm.ppf(wanted))
+            return moved
+
+        return replace(
+            self,
+            totals=wider(self.totals, self.nominal),
+            ages=wider(self.ages, self.nominal),
+            even=wider(self.even, _EVEN),
+        )
 
     def read_at(self, expected: Floats, levels: Floats) -> Floats:
         """(draws, n) levels at which totals are read so that they come out at the levels given.

@@ -11,16 +11,19 @@ launch on its own stays as it is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import norm
+from scipy.stats import norm, t as student
 
 from forecasting.data.panel import Floats, Ints
 
 _MOST = 0.95  # of what a launch turns out to be that it may share with others
 _TINY = 1e-6
+_BELIEF = 1.0  # periods' worth of it
+_EDGE = 0.9  # the level at which a normal factor is as wide as Student's
+_SHOCK = 0.2  # believed deviation of the logarithm of what launches of one period share
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,29 @@ class SharedFate:
         shrink = min(1.0, _MOST / max(season + self.period + self.group, _TINY))
         return SharedFate(season * shrink, self.period * shrink, self.group * shrink, self.calendar)
 
+    def of_few(self, periods: float) -> tuple[SharedFate, float]:
+        """Return what launches to come share, and how many times wider their scores are for it.
+
+        Of few periods neither the center nor the variance of what they share is known: of a further
+        one Student's t is (Gelman et al., Bayesian Data Analysis, 3.2), taken here as the normal
+        that is as wide. Where the center is off, it is so for all that is forecast together.
+
+        Args:
+            periods: How many there were to learn from.
+        """
+        freedom = max(periods - 1, 0.0) + _BELIEF
+        learned = ((freedom - _BELIEF) * self.period + _BELIEF * GUESSED.period) / freedom
+        wide = learned * float(student.ppf(_EDGE, freedom) / norm.ppf(_EDGE)) ** 2
+        center = learned / max(periods, 1.0)
+        total = 1 - self.period + wide + center
+        fate = replace(
+            self,
+            season=(self.season + center) / total,
+            period=wide / total,
+            group=self.group / total,
+        )
+        return fate, float(np.sqrt(total))
+
     def weather(self, draws: int, periods: int, rng: np.random.Generator) -> Floats:
         """(draws, periods) factors of mean one that all launches share in a calendar period."""
         luck = self.calendar * rng.standard_normal((draws, periods))
@@ -103,6 +129,32 @@ class SharedFate:
 
 # What is believed where nothing was held out to learn it from.
 GUESSED = SharedFate(season=0.05, period=0.05, group=0.4)
+
+
+def ratio_variance(came: Floats, said: Floats, period: Ints, group: Ints) -> float:
+    """Return the variance of the logarithm of what n launches sold over what was said of them.
+
+    Launches of a group count as one, and so do those of a period: clustered both ways, less what
+    that counts twice (Cameron, Gelbach and Miller 2011). Of few periods it cannot show how far
+    they differ; a belief is added.
+
+    Args:
+        came: (n,) what they sold, times their weight.
+        said: (n,) what was said, times their weight.
+        period: (n,) of launch.
+        group: (n,) the same number for members of one.
+    """
+    if not (came.sum() > 0 and said.sum() > 0):
+        return float("inf")
+    rest = came - said * (came.sum() / said.sum())
+
+    def clustered(key: Ints) -> float:
+        sums = np.bincount(np.unique(key, return_inverse=True)[1], rest)
+        return float((sums**2).sum() * len(sums) / max(len(sums) - 1, 1))
+
+    one_way = clustered(period), clustered(group)
+    found = max(sum(one_way) - clustered(_both(period, group)), *one_way)
+    return found / float(came.sum()) ** 2 + _SHOCK**2 / effective(period)
 
 
 def normal_scores(below: Floats, up_to: Floats) -> Floats:
@@ -174,10 +226,15 @@ def _grouped(score: Floats, key: Ints) -> Floats:
     return np.array([products, float((counts * (counts - 1)).sum()) / 2])
 
 
-def _uncentered(key: Ints) -> float:
+def effective(key: Ints) -> float:
+    """Return how many groups of one size tell as much as those of the sizes found."""
     counts = np.unique(key, return_counts=True)[1].astype(np.float64)
-    effective = counts.sum() ** 2 / (counts**2).sum()
-    return float(effective / max(effective - 1, 1.0))
+    return float(counts.sum() ** 2 / (counts**2).sum()) if len(key) else 0.0
+
+
+def _uncentered(key: Ints) -> float:
+    count = effective(key)
+    return count / max(count - 1, 1.0)
 
 
 def _both(one: Ints, other: Ints) -> Ints:

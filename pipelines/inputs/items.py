@@ -17,6 +17,7 @@ import pandas as pd
 import structlog
 
 from pipelines.config.sections import ItemsSettings
+from pipelines.inputs.profile import as_read
 from pipelines.logs import timed
 from pipelines.tables.formats import TableFile
 from pipelines.tables.parquet import ParquetRows
@@ -54,6 +55,7 @@ def read_input(
     with timed(_log, "table read", table=str(table)) as fields:
         frame = read_table(table, kinds, id_col=id_col, optional=optional, skip=skip)
         fields["rows"] = len(frame)
+        fields["columns"] = as_read(frame)
     return frame
 
 

@@ -79,6 +79,17 @@ def test_few_launches_are_said_to_be_few_and_intervals_are_wide(
     assert held(totals, world.courses(200, 0).sum(axis=2)) > 0.65
 
 
+def test_of_few_launch_dates_little_is_known_of_the_next(encoder: Encoder) -> None:
+    """Of four dates there are four draws of what a date brings, however many were launched then."""
+    many = Market(incumbents=20, launches=240, new=20, cohort=0.3)
+    few = replace(many, dates=4)
+    told, lone = (fitted(one.world(0), encoder).engine_.model for one in (many, few))
+    # What the center is off by is common to all that is forecast together.
+    assert lone.fate.season > 0.01 > told.fate.season
+    # Folds correct the mean by what they can tell of it: of four dates next to nothing.
+    assert abs(np.log(lone.bias)) < 0.1
+
+
 def test_what_was_learned_of_groups_is_saved(encoder: Encoder, tmp_path: object) -> None:
     world = STYLES.world(0)
     forecaster = fitted(world, encoder)

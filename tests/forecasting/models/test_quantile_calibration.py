@@ -249,3 +249,15 @@ def test_sums_of_ramps_are_as_if_added_one_by_one(seed: int, n: int, ties: bool)
     near = np.abs(_GRID[:, None] - below) < 1e-4  # where a narrow range is read as one level
     slack = 1e-9 + (near * weight).sum(axis=1)
     assert (np.abs(_reached(below, up_to, weight) - ramps @ weight) <= slack).all()
+
+
+def test_widened_levels_are_further_out_and_ascend() -> None:
+    plain = Calibration.none((0.1, 0.5, 0.9), 3)
+    wide = plain.widened(1.5)
+    for one, other in ((wide.totals, plain.totals), (wide.ages, plain.ages)):
+        assert (one[:, 0] < other[:, 0]).all()
+        assert one[:, 1] == pytest.approx(other[:, 1])
+        assert (one[:, 2] > other[:, 2]).all()
+        assert (np.diff(one) > 0).all()
+    assert (np.diff(wide.even) > 0).all()
+    assert plain.widened(1.0).totals == pytest.approx(plain.totals)

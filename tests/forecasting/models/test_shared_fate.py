@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.stats import norm
 
-from forecasting.models.shared_fate import SharedFate, calendar_deviation, normal_scores
+from forecasting.models.shared_fate import (
+    SharedFate,
+    calendar_deviation,
+    normal_scores,
+    ratio_variance,
+)
 
 N = 2400
 PERIOD = np.arange(N) // 12
@@ -104,3 +109,38 @@ def test_what_a_calendar_period_does_is_told_from_chance(deviation: float) -> No
     assert found == pytest.approx(deviation, abs=0.08)
     factors = SharedFate(calendar=found).weather(20_000, 2, rng)
     np.testing.assert_allclose(factors.mean(axis=0), 1, atol=0.02)
+
+
+def test_what_few_periods_leave_open_is_shared_and_widens() -> None:
+    learned = SharedFate(period=0.2)
+    few, times = learned.of_few(periods=3)
+    assert times > 1.03
+    assert few.season > 0.03  # what the center is off by is common to all
+    assert few.period > learned.period
+    many, hardly = learned.of_few(periods=60)
+    assert hardly == pytest.approx(1, abs=0.01)
+    assert many.period == pytest.approx(learned.period, rel=0.05)
+    assert few.group == many.group == 0.0
+
+
+def test_where_one_period_was_seen_a_belief_stands_in() -> None:
+    one, times = SharedFate().of_few(periods=1)
+    assert one.season + one.period > 0.1
+    assert 1.1 < times < 2
+
+
+def test_launches_that_share_their_fate_tell_once_what_a_ratio_is() -> None:
+    rng = np.random.default_rng(0)
+    luck = np.exp(0.3 * rng.standard_normal(12))
+    period = np.repeat(np.arange(12), 20)
+    came, said = 10 * np.repeat(luck, 20), np.full(240, 10.0)
+    alone = np.arange(240)
+    shared = ratio_variance(came, said, period, alone)
+    apart = ratio_variance(came, said, alone, alone)
+    assert shared == pytest.approx(luck.var(ddof=1) / luck.mean() ** 2 / 12 + 0.2**2 / 12)
+    assert shared > 10 * apart
+    # A key that says the same twice changes nothing.
+    assert ratio_variance(came, said, period, period) == pytest.approx(shared)
+    # Of one period nothing can be seen of what it shares.
+    assert ratio_variance(came, said, np.zeros(240, int), alone) > 0.2**2
+    assert np.isinf(ratio_variance(np.zeros(3), said[:3], period[:3], alone[:3]))
