@@ -12,6 +12,8 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.adapt import adapt
+from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
@@ -28,11 +30,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for job in (
+JOBS = (
     demo,
     look,
     index,
     reindex,
+    tune,
+    adapt,
     similar,
     classify,
     evaluate,
@@ -40,7 +44,8 @@ for job in (
     backtest,
     run,
     monitor,
-):
+)
+for job in JOBS:
     app.command()(job)
 
 

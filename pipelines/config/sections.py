@@ -397,6 +397,34 @@ class EvaluateSettings(Section):
     group_col: str | None = None
 
 
+def _seconds(value: object) -> object:
+    """Read a time: 90, 90s, 30m or 2h."""
+    if not isinstance(value, str) or value == "none":
+        return _none(value)
+    number, unit = value.strip()[:-1], value.strip()[-1:].lower()
+    try:
+        return float(value) if unit not in _UNITS else float(number) * _UNITS[unit]
+    except ValueError:
+        raise ValueError("a time is a number of seconds, or such as 90s, 30m, 2h") from None
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600}
+
+
+class TuneSettings(Section):
+    """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
+
+    `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
+    out together; null: `classify.groups`.
+    """
+
+    method: Literal["auto", "map", "lora", "full"] = "auto"
+    budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
+    folds: Annotated[int, Field(ge=2)] = 3
+    group_col: str | None = None
+    seed: NonNegativeInt = 0
+
+
 class ForecastSettings(Section):
     """What is forecast, and how; `forecasting` says what each key means and is by default.
 

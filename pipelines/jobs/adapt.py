@@ -184,9 +184,7 @@ def adapt_job(
             f"adapt changes the collection's encoder, and the settings name one (encoder.name: "
             f"{settings.encoder.name!r}), with which it could no longer be opened: leave it out"
         )
-    job = _Job(
-        settings, encoders.absolute(), rounds, demands or Acceptance(loss=0.0), with_sales
-    )
+    job = _Job(settings, encoders.absolute(), rounds, demands or Acceptance(loss=0.0), with_sales)
     finish_move(settings)
     with locked(job.encoders):
         known = _labeled(settings)
