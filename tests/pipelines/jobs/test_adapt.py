@@ -74,20 +74,30 @@ def test_the_index_follows_what_was_learned_from_it_and_back(place: Place, tmp_p
     items = pd.read_csv(tmp_path / "items.csv").set_index("item_id")
     made = Encoder(told["encoder"]).encode([items["name"][one] for one in after])
     np.testing.assert_allclose(np.array(list(after.values())), made, atol=1e-4)
+    settings, encoders = _settings(tmp_path), tmp_path / "encoders"
+    (again,) = adapt_job(settings, encoders=encoders)
+    assert (again.verdict, again.tuning) == ("kept", None)
     assert rollback_job(_settings(tmp_path)).live == f"{place.collection}_v1"
+    (again,) = adapt_job(settings, encoders=encoders)
+    assert (again.verdict, "gone back" in again.reason) == ("kept", True)
     np.testing.assert_array_equal(_vectors(tmp_path)["i3"], before["i3"])
 
 
-def test_rounds_end_where_nothing_is_gained_and_that_is_remembered(
+def test_rounds_go_on_from_each_other_and_end_where_nothing_is_gained(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, encoders = _settings(tmp_path), tmp_path / "encoders"
-    done = adapt_job(settings, encoders=encoders, rounds=4)
-    assert [one.verdict for one in done] == ["live", "kept"], done
+    done = adapt_job(settings, encoders=encoders, rounds=3)
+    assert done[0].verdict == "live"
+    assert done[0].gain is not None and done[0].gain.is_better
+    assert done[0].tuning is not None and 80 < done[0].tuning.texts < 112  # the others judge
+    for one, after in itertools.pairwise(done):
+        assert one.verdict == "live"
+        if after.verdict == "live":
+            assert Encoder(str(after.encoder)).base == Encoder(str(one.encoder)).base
     monkeypatch.setattr(adapt, "tune", None)  # is not asked again
-    (again,) = adapt_job(settings, encoders=encoders, rounds=4)
-    assert again.verdict == "kept"
-    assert again.reason.startswith("as the last time: nothing is better")
+    (again,) = adapt_job(settings, encoders=encoders, rounds=len(done))
+    assert again.reason.startswith("nothing has changed since the last time")
 
 
 def test_what_is_not_good_enough_is_not_read_and_leaves_nothing(
