@@ -52,6 +52,7 @@ from retrieval.errors import (
 from retrieval.files import (
     append_json_lines as append_json_lines,
     append_whole as append_whole,
+    leave_on_disk as leave_on_disk,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,

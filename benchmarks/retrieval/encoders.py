@@ -82,6 +82,8 @@ def accuracy(
     for name, one in contestants.items():
         parts = [right(one, some, test) for some in few]
         found[name] = {"10": np.concatenate(parts), "all": right(one, train, test)}
+        shares = {size: f"{100 * share.mean():.2f}" for size, share in found[name].items()}
+        print(f"  {name}: {shares}", flush=True)
     return found
 
 
@@ -109,7 +111,9 @@ def main() -> None:
     print(machine_and_versions(["torch", "openvino", "nncf", "sentence-transformers"]))
     with tempfile.TemporaryDirectory() as folder:
         contestants = encoders(train, Path(folder), "auto")
-        rates = speed(contestants, test["text"].tolist()[: 500 if asked.quick else 2_000])
+        rates = speed(contestants, test["text"].tolist()[: 500 if asked.quick else 1_000])
+        for name, rate in rates.items():
+            print(f"  {name}: {', '.join(f'{one:,.0f}' for one in rate)} texts/s", flush=True)
         kept = {  # each text is embedded once for the accuracy, and kept for as long as this lasts
             name: Encoder(
                 one.name,

@@ -30,7 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-JOBS = (
+for job in (
     demo,
     look,
     index,
@@ -44,8 +44,7 @@ JOBS = (
     backtest,
     run,
     monitor,
-)
-for job in JOBS:
+):
     app.command()(job)
 
 

@@ -30,7 +30,7 @@ def tune(
         typer.Option(
             "--method",
             metavar="NAME",
-            help="auto: the whole ladder; map, lora, full: this rung alone.",
+            help="auto: the whole ladder; map, lora, full: one rung.",
         ),
     ] = None,
     budget: Annotated[

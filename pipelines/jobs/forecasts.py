@@ -194,7 +194,15 @@ def backtest_job(
         sold, plan = screened.sales(sales, known), screened.plan(future)
         named = naming_tables(items=items, future=future)
         with named, timed(_log, "launches backtested") as fields, _remarks():
-            result = backtest(forecaster, known, sold, **when, future=plan, progress=progress)
+            result = backtest(
+                forecaster,
+                known,
+                sold,
+                **when,
+                future=plan,
+                baselines=settings.backtest.baselines,
+                progress=progress,
+            )
             fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
     return result
 

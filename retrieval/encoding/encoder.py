@@ -95,6 +95,8 @@ class Encoder:
             accelerator as many as fit.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
             cache. Static encoders have none: they are faster than it.
+        cache_mb: Megabytes that the vectors of this encoder may take there; beyond them those that
+            were made first go.
         keep_vectors: False: the cache's folder has the model as OpenVINO converted it, no vectors.
         prompts: What is put before a text, ``{"query": ..., "item": ...}``: a query is what an
             index is asked, all else is an item. ``"model"``: the model's own. None: nothing.
@@ -128,6 +130,7 @@ class Encoder:
         precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None,
         batch_size: int | None = None,
         cache_dir: str | Path | Literal[False] | None = None,
+        cache_mb: float = 8_192.0,
         keep_vectors: bool = True,
         prompts: Mapping[str, str] | Literal["model"] | None = None,
         device: str = "auto",
@@ -175,7 +178,7 @@ class Encoder:
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
         self._cache = None
         if self._cache_dir is not None and keep_vectors and self._run.backend != "static":
-            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
+            self._cache = VectorCache(self._cache_dir, self._run, self.precision, cache_mb * 1e6)
         self._loaded: Backend | None = None
         if self._client is not None:
             self._recognize(self._client)

@@ -35,7 +35,7 @@ def items(table: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-COLUMNS = ("--text-cols", "name", "--label-col", "department")
+COLUMNS = ("--text-cols", "name", "--label-col", "department", "--method", "map")
 
 
 def test_an_encoder_is_tuned_on_a_table(items: Path, table: pd.DataFrame, tmp_path: Path) -> None:
@@ -57,7 +57,9 @@ def test_an_encoder_is_tuned_on_a_table(items: Path, table: pd.DataFrame, tmp_pa
 
 def test_what_is_not_better_is_refused(items: Path, tmp_path: Path) -> None:
     out = tmp_path / "encoder"
-    done = _run(items, "--text-cols", "name", "--label-col", "drawn", "--out", out)
+    done = _run(
+        items, "--text-cols", "name", "--label-col", "drawn", "--method", "map", "--out", out
+    )
     assert done.exit_code == 1
     assert "nothing was written" in done.stdout
     assert "not better" in done.stdout

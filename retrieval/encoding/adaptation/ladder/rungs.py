@@ -218,5 +218,6 @@ def _encoder_at(folder: Path, like: Encoder) -> Encoder:
         backend=like.identity.backend,  # type: ignore[arg-type]
         precision=like.precision,
         batch_size=like.batch_size,
+        device=like.device,
         cache_dir=False,
     )

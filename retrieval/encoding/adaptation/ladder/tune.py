@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from retrieval.arguments import require_choice, require_count, require_number
-from retrieval.encoding.adaptation.folder import check_out
+from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
     Fold,
     Positions,
@@ -89,11 +89,12 @@ def tune(
         progress: Show progress bars; None shows them for long work only.
 
     Raises:
-        InputError: There is one label only, the entries do not match, `out` holds something, or the
-            budget is too small for any rung.
+        InputError: There is one label only, the entries do not match, `out` holds something, the
+            encoder is an endpoint or cuts its vectors, or the budget is too small for any rung.
     """
     _check(texts, labels, groups, method, folds, budget)
     require_count(seed, "seed", least=0)
+    check_tunable(encoder)
     place = Path(out)
     check_out(place, overwrite=overwrite)
     clock = _Clock(budget)

@@ -27,7 +27,8 @@ def examples(products: pd.DataFrame) -> Examples:
 def tuned(
     encoder: Encoder, examples: Examples, tmp_path_factory: pytest.TempPathFactory
 ) -> TuneReport:
-    return tune(encoder, *examples, out=tmp_path_factory.mktemp("tuned") / "encoder")
+    out = tmp_path_factory.mktemp("tuned") / "encoder"
+    return tune(encoder, *examples, method="map", out=out)
 
 
 def test_what_is_better_is_written(encoder: Encoder, tuned: TuneReport, examples: Examples) -> None:
@@ -70,7 +71,7 @@ def test_what_is_not_better_is_refused(
 ) -> None:
     texts, labels = examples
     drawn = np.random.default_rng(0).permutation(np.array(labels, dtype=object)).tolist()
-    report = tune(encoder, texts, drawn, out=tmp_path / "encoder")
+    report = tune(encoder, texts, drawn, method="map", out=tmp_path / "encoder")
     assert (report.chosen, report.out, report.is_tuned) == ("frozen", None, False)
     assert report.rungs[1].verdict == "not better"
     assert report.rungs[1].gain is not None
@@ -81,7 +82,7 @@ def test_what_is_not_better_is_refused(
 def test_a_tuned_encoder_can_be_tuned_on(
     tuned: TuneReport, examples: Examples, tmp_path: Path
 ) -> None:
-    again = tune(Encoder(str(tuned.out)), *examples, out=tmp_path / "encoder")
+    again = tune(Encoder(str(tuned.out)), *examples, method="map", out=tmp_path / "encoder")
     if again.is_tuned:  # one dense layer still
         modules = json.loads((tmp_path / "encoder" / "modules.json").read_text())
         assert sum(one["type"].endswith("Dense") for one in modules) == 1
@@ -94,8 +95,10 @@ def test_variants_are_held_out_together(encoder: Encoder, tmp_path: Path) -> Non
     texts = [f"{kind}{mark}" for kind in kinds for mark in (" ", "!", "?")]
     labels = [f"label {one}" for one in drawn for _ in range(3)]
     groups = [place for place in range(len(kinds)) for _ in range(3)]
-    alone = tune(encoder, texts, labels, out=tmp_path / "alone").rungs[0]
-    together = tune(encoder, texts, labels, groups=groups, out=tmp_path / "together").rungs[0]
+    alone = tune(encoder, texts, labels, method="map", out=tmp_path / "alone").rungs[0]
+    together = tune(
+        encoder, texts, labels, groups=groups, method="map", out=tmp_path / "together"
+    ).rungs[0]
     assert alone.accuracy is not None and together.accuracy is not None
     assert alone.accuracy > together.accuracy + 0.2
 
@@ -155,7 +158,7 @@ def test_too_few_to_judge_leaves_the_encoder_as_it_is(
 def test_wrong_input_is_told_before_the_work(
     encoder: Encoder, examples: Examples, tmp_path: Path, given: dict[str, Any], said: str
 ) -> None:
-    arguments = {"texts": examples[0], "labels": examples[1], **given}
+    arguments = {"texts": examples[0], "labels": examples[1], "method": "map", **given}
     with pytest.raises(InputError, match=said):
         tune(encoder, out=tmp_path / "encoder", **arguments)
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +179,7 @@ def test_texts_over_the_length_are_told_of(encoder: Encoder, tmp_path: Path) -> 
     texts = [f"{thing} {place} " * 200 for thing in ("milk", "drill") for place in range(12)]
     labels = [text.split()[0] for text in texts]
     with pytest.warns(UnreadTextWarning, match="texts to tune on"):
-        tune(encoder, texts, labels, out=tmp_path / "encoder")
+        tune(encoder, texts, labels, method="map", out=tmp_path / "encoder")
 
 
 def test_costs_are_told_before_each_rung(
@@ -186,7 +189,7 @@ def test_costs_are_told_before_each_rung(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.INFO, logger="retrieval"):
-        report = tune(encoder, *examples, out=tmp_path / "encoder", budget=10_000)
+        report = tune(encoder, *examples, method="map", out=tmp_path / "encoder", budget=10_000)
     told = [one.getMessage() for one in caplog.records if "tuning by map" in one.getMessage()]
     assert len(told) == 1
     assert "of the" in told[0]
