@@ -28,7 +28,9 @@ from tests.milvus_places import Place, Places
 SIZES = {"little": "small sample size", "plenty": "large family size"}
 WHAT = ("chips", "candy", "tea", "soap", "bread", "milk", "rice", "paper", "juice", "cheese")
 HOW = ("red", "green", "salted", "organic", "classic", "new")
-CONFIG = "items:\n  path: {items}\n  id: item_id\n  text: name\n  label: size\n"
+CONFIG = (
+    "items:\n  path: {items}\n  id: item_id\n  text: name\n  label: size\ntune:\n  method: map\n"
+)
 
 
 @pytest.fixture
@@ -124,11 +126,11 @@ def test_what_cannot_work_is_told_before_any_work(place: Place, tmp_path: Path) 
     config.write_text(config.read_text() + "encoder:\n  name: all-MiniLM-L6-v2\n")
     with pytest.raises(InputError, match=r"leave it out"):
         adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
-    config.write_text(config.read_text().partition("encoder:")[0] + "tune:\n  group_col: maker\n")
+    config.write_text(config.read_text().partition("encoder:")[0] + "classify:\n  groups: maker\n")
     with pytest.raises(InputError, match="'maker' is no attribute of the index"):
         adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
     place.open(Encoder()).delete([f"i{row}" for row in range(0, 120, 2)])
-    config.write_text(config.read_text().partition("tune:")[0])
+    config.write_text(config.read_text().partition("classify:")[0])
     with pytest.raises(InputError, match="same label"):
         adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
 
