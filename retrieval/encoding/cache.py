@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import sqlite3
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -155,6 +156,65 @@ class VectorCache:
                 f"the vector cache {self.path} cannot be used ({error}); "
                 "delete the file or set LIKEWISE_CACHE_DIR"
             ) from error
+
+
+class SparingCache:
+    """A cache that is gone without where it cannot be used: it only saves time.
+
+    Attributes:
+        cache: What is read and written; None once it could not be, or from the start.
+    """
+
+    def __init__(self, cache: VectorCache | None) -> None:
+        self.cache = cache
+
+    @property
+    def path(self) -> Path:
+        """The file, of a cache that is used."""
+        assert self.cache is not None
+        return self.cache.path
+
+    def fill(
+        self,
+        texts: list[str],
+        prompt: str,
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
+    ) -> list[int]:
+        """Fill in what is known of n texts; return the positions still to embed."""
+        known: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
+        with self.sparing():
+            if self.cache is not None:
+                known = self.cache.read(texts, prompt)
+        for position, (vector, mark) in known.items():
+            vectors[position], marks[position] = vector, mark
+        return [position for position in range(len(texts)) if position not in known]
+
+    def keep(
+        self,
+        texts: list[str],
+        prompt: str,
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
+    ) -> None:
+        """Keep the vectors (n, dim) of n texts, with a mark each."""
+        with self.sparing():
+            if self.cache is not None:
+                self.cache.write(texts, vectors, marks, prompt)
+
+    @contextmanager
+    def sparing(self) -> Iterator[None]:
+        """Go on without the cache from here on where it cannot be used."""
+        try:
+            yield
+        except CacheUnusableError as error:
+            self.cache = None
+            warnings.warn(
+                f"vectors are not kept: {error}; free the disk, set LIKEWISE_CACHE_DIR, or switch "
+                "the cache off",
+                CacheWarning,
+                stacklevel=2,
+            )
 
 
 def _key(text: str, prompt: str) -> bytes:

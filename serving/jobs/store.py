@@ -124,6 +124,7 @@ class JobStore:
         self._lock = threading.Lock()
         self._opened: sqlite3.Connection | None = None
         self._is_away = False
+        self._doubtful: set[Path] = set()
 
     def add(
         self,
@@ -157,16 +158,19 @@ class JobStore:
             }
         )
         own_file = self._request_file(state.job_id)
+        size = request.path.stat().st_size
         try:
-            size = request.path.stat().st_size
             with self._connection() as database:
                 self._refuse_too_many(database, caller.tenant, most=most, own=own)
                 self._make_room(database, caller.tenant, size)
                 _insert(database, state, caller, request_id, size)
                 leave_on_disk(request.path, own_file)  # who finds the job finds what it asks
         except BaseException:
-            own_file.unlink(missing_ok=True)
+            # A commit of which the end could not be written may yet be found by the next start.
+            self._doubtful.add(own_file)
             raise
+        while self._doubtful:  # of which there is nothing now: this commit is in their place
+            self._doubtful.pop().unlink(missing_ok=True)
         return state
 
     def next(self, behind: int = 0) -> KeptJob | None:

@@ -211,3 +211,35 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     with pytest.raises(ApiError) as told:
         JobStore(tmp_path / "jobs.db").next()
     assert told.value.kind == "jobs-away"
+
+
+def test_the_oldest_results_of_a_tenant_go_for_its_newer_ones(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    with closing(JobStore(path, own_bytes=300_000, most_bytes=500_000)) as jobs:
+        states = []
+        for tenant in ("late", "greedy", "greedy", "greedy"):
+            states.append(_add(jobs, "tea", tenant=tenant))
+            job = jobs.next()
+            assert job is not None
+            jobs.append(job.number, 0, [{"text": "x" * 120_000}])
+            jobs.finish(job.number)
+        told = [jobs.state(tenant, one.job_id) for tenant, one in zip("lggg", states, strict=True)]
+        assert told == [None] * 4  # of other tenants
+        owners = ("late", "greedy", "greedy", "greedy")
+        kept = [jobs.state(who, one.job_id) for who, one in zip(owners, states, strict=True)]
+        assert [one is not None for one in kept] == [True, False, True, True]
+        with pytest.raises(ApiError, match="own jobs take 0 of 0 MB") as refused:
+            _add(jobs, *["x" * 9_000] * 40, tenant="third")
+        assert refused.value.status == 429
+
+
+def test_what_a_killed_process_left_is_removed(jobs: JobStore, tmp_path: Path) -> None:
+    waits, ended = _add(jobs, "tea"), _add(jobs, "soda")
+    job = jobs.next()
+    assert job is not None
+    folder = tmp_path / "jobs"
+    (folder / f"{'0' * 32}.db").write_text("accepted by nobody")
+    (folder / ".0123").write_text("half an upload")
+    jobs.remove_leftovers()
+    there = {one.stem for one in folder.iterdir()}
+    assert there == {waits.job_id, ended.job_id}
