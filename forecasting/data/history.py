@@ -161,7 +161,8 @@ class History:
         """(periods,) the market's level around each, over that a year before ``standing``.
 
         Of items on sale before and after: what else comes and goes makes no season. What their
-        number makes uncertain is taken off (James and Stein 1961).
+        number makes uncertain, and what moves the market from one period to the next, which will
+        not be so again, is taken off (James and Stein 1961).
         """
         before, longer = standing - self.windows.year, self.windows.longer
         first = before - longer + 1
@@ -176,11 +177,14 @@ class History:
         if not base.sum() > 0:
             return season
         around = max(1, self.windows.cycle // 2)
+        weather = _weather(np.diff(sold[stayed, first : last + 1].sum(axis=0)), self.windows.cycle)
         for period in range(before + 1, last):
             end = min(period + around, standing) + 1
-            level = (sold[stayed, end] - sold[stayed, period - around]) / (end - period + around)
+            span = end - period + around
+            level = (sold[stayed, end] - sold[stayed, period - around]) / span
             moved = level.sum() / base.sum()
-            error = np.sqrt(((level - moved * base) ** 2).sum()) / max(level.sum(), 1e-9)
+            chance = ((level - moved * base) ** 2).sum() / max(level.sum(), 1e-9) ** 2
+            error = np.sqrt(chance + weather * (1 / span + 1 / longer))
             log = np.log(max(moved, 1e-9))
             season[period] = np.exp(log * max(1 - (error / log) ** 2, 0.0)) if log else 1.0
         return season
@@ -213,6 +217,20 @@ class History:
         if not len(periods):  # some period stands in, for the shape
             return np.array([function(self.panel.end)])[:0]
         return np.array([function(int(period)) for period in periods])[inverse]
+
+
+def _weather(units: Floats, cycle: int) -> float:
+    """Variance of the logarithm of a market's units that one period does not share with the next.
+
+    From second differences (von Neumann et al. 1941), which a trend and a slow season are not in.
+
+    Args:
+        units: (periods,) of the market.
+        cycle: Periods that bring the same weekday back; what is compared lies so far apart.
+    """
+    logs = np.log(np.maximum(units, 1e-9 + 0.01 * units.mean()))
+    bent = logs[2 * cycle :] - 2 * logs[cycle:-cycle] + logs[: -2 * cycle]
+    return float((bent**2).mean()) / 6 if len(bent) else 0.0
 
 
 def _cycle(freq: str) -> int:
