@@ -18,6 +18,7 @@ from retrieval import Kind
 
 _SPAN = pd.Timestamp("2001-01-01"), pd.Timestamp("2005-01-01")  # four years, a leap year in them
 _MOST_CYCLE = 400  # more than the hours of a week
+_MEDIAN_OF_SQUARES = 0.455  # of standard normal numbers
 _MOST_SEASON = 4.0  # times the market may be expected to move within a horizon
 
 
@@ -172,12 +173,14 @@ class History:
         last = min(before + self.horizon + longer, standing)
         sold = self._sold
         stayed = (sold[:, before + 1] > 0) & (sold[:, standing + 1] > sold[:, last])
-        stayed &= self.panel.visible <= max(first - longer, 0)
+        seen = max(first - longer, 0)
+        stayed &= self.panel.visible <= seen
         base = (sold[stayed, before + 1] - sold[stayed, first]) / longer
         if not base.sum() > 0:
             return season
         around = max(1, self.windows.cycle // 2)
-        weather = _weather(np.diff(sold[stayed, first : last + 1].sum(axis=0)), self.windows.cycle)
+        units = np.diff(sold[stayed, seen : standing + 2].sum(axis=0))
+        weather = _weather(units, self.windows.cycle)
         for period in range(before + 1, last):
             end = min(period + around, standing) + 1
             span = end - period + around
@@ -222,7 +225,8 @@ class History:
 def _weather(units: Floats, cycle: int) -> float:
     """Variance of the logarithm of a market's units that one period does not share with the next.
 
-    From second differences (von Neumann et al. 1941), which a trend and a slow season are not in.
+    From second differences, which a trend and a slow season are not in; their median, because a
+    holiday's peak is not weather.
 
     Args:
         units: (periods,) of the market.
@@ -230,7 +234,7 @@ def _weather(units: Floats, cycle: int) -> float:
     """
     logs = np.log(np.maximum(units, 1e-9 + 0.01 * units.mean()))
     bent = logs[2 * cycle :] - 2 * logs[cycle:-cycle] + logs[: -2 * cycle]
-    return float((bent**2).mean()) / 6 if len(bent) else 0.0
+    return float(np.median(bent**2)) / _MEDIAN_OF_SQUARES / 6 if len(bent) else 0.0
 
 
 def _cycle(freq: str) -> int:
