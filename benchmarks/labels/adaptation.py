@@ -16,7 +16,7 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,37 +38,49 @@ from retrieval import Encoder, TuneReport, tune
 SHOTS = (5, 10)
 RARE, FEW = 10, 5
 FROZEN, TUNED = "frozen", "tuned"
+VOTES = "votes alone"
 WAYS: Mapping[str, Mapping[str, Any]] = {
-    "votes alone": {"prototypes": False, "head": None},
+    VOTES: {"prototypes": False, "head": None},
     "with names, prototypes and head": {},
 }
 
 Right = npt.NDArray[np.bool_]
 
 
-def few(setting: Setting, method: str) -> None:
+@dataclass(frozen=True)
+class Trial:
+    """What is tried on a setting.
+
+    Attributes:
+        method: As of `tune`.
+        shots: Examples a label.
+        ways: How the encoder is used, of `WAYS`.
+    """
+
+    method: str
+    shots: tuple[int, ...]
+    ways: tuple[str, ...]
+
+
+def few(setting: Setting, trial: Trial) -> None:
     """So many examples of each label."""
-    for shots in SHOTS:
+    for shots in trial.shots:
         tasks = ((seed, few_shot_task(setting, shots, seed)) for seed in setting.seeds)
-        _show(f"{shots} examples a label", tasks, method)
+        _show(f"{shots} examples a label", tasks, trial)
 
 
-def every(setting: Setting, method: str) -> None:
+def every(setting: Setting, trial: Trial) -> None:
     """All examples there are; seeds draw what `tune` draws."""
-    _show("all examples", ((seed, full_task(setting)) for seed in setting.seeds), method)
+    _show("all examples", ((seed, full_task(setting)) for seed in setting.seeds), trial)
 
 
-def rare(setting: Setting, method: str) -> None:
+def rare(setting: Setting, trial: Trial) -> None:
     """Ten labels cut to five examples, macro F1 over these and over all."""
-    _show(
-        f"{RARE} labels cut to {FEW} examples",
-        ((seed, _cut(full_task(setting), seed)) for seed in setting.seeds),
-        method,
-        rare=True,
-    )
+    tasks = ((seed, _cut(full_task(setting), seed)) for seed in setting.seeds)
+    _show(f"{RARE} labels cut to {FEW} examples", tasks, trial, rare=True)
 
 
-PARTS: dict[str, Callable[[Setting, str], None]] = {"few": few, "all": every, "rare": rare}
+PARTS: dict[str, Callable[[Setting, Trial], None]] = {"few": few, "all": every, "rare": rare}
 
 
 def _cut(task: Task, seed: int) -> Task:
@@ -80,7 +92,7 @@ def _cut(task: Task, seed: int) -> Task:
 
 
 def _show(
-    title: str, tasks: Iterator[tuple[int, Task]], method: str, *, rare: bool = False
+    title: str, tasks: Iterator[tuple[int, Task]], trial: Trial, *, rare: bool = False
 ) -> None:
     said: dict[tuple[str, str], list[npt.NDArray[Any]]] = {}
     truth, kinds = np.array([]), list[list[str]]()
@@ -88,9 +100,9 @@ def _show(
         truth = task.test["label"].to_numpy(dtype=object)
         sizes = task.train["label"].value_counts()
         kinds.append(sizes.index[sizes <= FEW].tolist() if rare else task.labels)
-        for name, encoder in _encoders(task, seed, method):
-            for way, parameters in WAYS.items():
-                answers = _answers(replace(task, encoder=encoder), seed, parameters)
+        for name, encoder in _encoders(task, seed, trial.method):
+            for way in trial.ways:
+                answers = _answers(replace(task, encoder=encoder), seed, WAYS[way])
                 said.setdefault((way, name), []).append(answers)
     rows = {}
     for (way, name), answers in said.items():
@@ -157,7 +169,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--part", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--method", default="auto", help="as of likewise tune")
+    parser.add_argument(
+        "--shots", type=int, nargs="+", default=list(SHOTS), help="examples a label"
+    )
+    parser.add_argument("--votes-alone", action="store_true", help="no names, prototypes, head")
     given = parser.parse_args()
+    ways = (VOTES,) if given.votes_alone else tuple(WAYS)
+    trial = Trial(given.method, tuple(given.shots), ways)
     print(machine_and_versions(ENGINES))
     print(f"judged on {given.on}; seeds {', '.join(map(str, given.seeds))}", flush=True)
     for part in given.part:
@@ -171,13 +189,13 @@ def main() -> None:
             work=Path(tempfile.gettempdir()),
         )
         start = time.perf_counter()
-        peak = alone(_run, part, setting, given.method)
+        peak = alone(_run, part, setting, trial)
         seconds = time.perf_counter() - start
         print(f"({part}: {seconds:,.0f} s, peak memory {peak:,.0f} MiB)", flush=True)
 
 
-def _run(part: str, setting: Setting, method: str) -> float:
-    PARTS[part](setting, method)
+def _run(part: str, setting: Setting, trial: Trial) -> float:
+    PARTS[part](setting, trial)
     return peak_memory()
 
 

@@ -5,9 +5,10 @@ What they learn with takes seconds to load, so that it is imported where it is u
 
 from __future__ import annotations
 
-import tempfile
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -154,7 +155,12 @@ class ByMap:
 
 
 class ByWeights:
-    """The weights of the encoder, all of them or by narrow additions."""
+    """The weights of the encoder, all of them or by narrow additions.
+
+    What a training has come to is kept in `work`: called again alike after it was killed, it goes
+    on from there, and a fold that was finished is not trained again. Whoever calls removes the
+    folder in the end.
+    """
 
     def __init__(
         self,
@@ -163,10 +169,12 @@ class ByWeights:
         examples: Examples,
         seed: int,
         progress: bool | None,
+        work: Path,
     ) -> None:
         self.method: Method = method
         self._how, self._encoder, self._examples = method, encoder, examples
         self._seed, self._progress = seed, progress
+        self._work = work / f"{method}-{_mark(encoder, examples, seed)}"
 
     def turns(self) -> int | None:
         """Return one where a fold alone holds enough to judge by: a training takes minutes."""
@@ -180,12 +188,13 @@ class ByWeights:
         return Costs(cost.seconds, cost.memory_bytes)
 
     def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
-        """Train on what a fold learns from, in a folder that goes again, and encode both parts."""
-        with tempfile.TemporaryDirectory() as folder:
-            self._train(fold.learned, Path(folder) / "encoder", None)
-            tuned = _encoder_at(Path(folder) / "encoder", self._encoder)
-            judged, learned = map(self._examples.texts_of, (fold.judged, fold.learned))
-            return tuned.encode(judged), tuned.encode(learned)
+        """Train on what a fold learns from, and encode both parts."""
+        place = self._work / sha256(fold.learned.tobytes()).hexdigest()[:16]
+        if not place.exists():
+            self._train(fold.learned, place, None)
+        tuned = _encoder_at(place, self._encoder)
+        judged, learned = map(self._examples.texts_of, (fold.judged, fold.learned))
+        return tuned.encode(judged), tuned.encode(learned)
 
     def write(self, out: Path, card: str, budget_s: float | None) -> None:
         """Train on all."""
@@ -207,8 +216,22 @@ class ByWeights:
             groups=held.groups[rows].tolist(),
             seed=self._seed,
             budget_s=budget_s,
+            checkpoint=self._work / f"{out.name}.checkpoint",
             progress=self._progress,
         )
+
+
+def _mark(encoder: Encoder, examples: Examples, seed: int) -> str:
+    """Return what tells trainings of other examples apart."""
+    told = [
+        encoder.identity.as_dict(),
+        examples.texts,
+        examples.labels_of(np.arange(len(examples.texts))),
+        examples.groups.tolist(),
+        dict(examples.described),
+        seed,
+    ]
+    return sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def _encoder_at(folder: Path, like: Encoder) -> Encoder:

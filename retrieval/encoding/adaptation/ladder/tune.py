@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,6 +69,8 @@ def tune(
     of their neighbors label; the ladder is climbed while a rung is better than the one below for
     sure (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and
     the log loss is lower by 2 % for sure). What each rung will take is logged before it starts.
+    Killed and called again alike, trainings of weights go on where they were: until the end they
+    are kept beside `out`, in a folder whose name begins with a dot.
 
     Args:
         encoder: The one to tune; it is not changed. May be a tuned one.
@@ -102,7 +105,9 @@ def tune(
     parts = make_folds(examples.labels, examples.groups, folds, seed)
     climb = _Climb(examples, parts, clock, seed)
     wanted = _LADDER if method == "auto" else (method,)
-    chosen = climb.through([_way(one, encoder, examples, seed, progress) for one in wanted])
+    work = place.absolute().with_name(f".{place.absolute().name}.tuning")
+    ways = [_way(one, encoder, examples, seed, progress, work) for one in wanted]
+    chosen = climb.through(ways)
     report = TuneReport(
         rungs=tuple(climb.rungs),
         chosen="frozen" if chosen is None else chosen.method,
@@ -117,14 +122,20 @@ def tune(
     if chosen is not None:
         chosen.write(place, report.card(), clock.left)
         _log.info("tuned encoder written to %s", place)
+    shutil.rmtree(work, ignore_errors=True)
     return replace(report, seconds=clock.spent)
 
 
 def _way(
-    method: Method, encoder: Encoder, examples: Examples, seed: int, progress: bool | None
+    method: Method,
+    encoder: Encoder,
+    examples: Examples,
+    seed: int,
+    progress: bool | None,
+    work: Path,
 ) -> Way:
     if method in ("lora", "full"):
-        return ByWeights(method, encoder, examples, seed, progress)
+        return ByWeights(method, encoder, examples, seed, progress, work)
     return ByMap(encoder, examples, seed, progress)
 
 

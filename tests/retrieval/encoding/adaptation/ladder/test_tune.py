@@ -12,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from classifiers import NeighborClassifier
 from retrieval import Encoder, InputError, TuneReport, UnreadTextWarning, tune
+from retrieval.encoding.adaptation.gate import compare
 
 Examples = tuple[list[str], list[str]]
 
@@ -124,6 +125,34 @@ def test_the_weights_are_rungs_of_the_ladder(tiny: Path, tmp_path: Path, method:
         assert made.identity.revision != small.identity.revision
         card = (tmp_path / "encoder" / "README.md").read_text(encoding="utf-8")
         assert f"| {report.chosen} | " in card
+    assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
+
+
+def test_a_turn_that_was_finished_is_not_trained_again(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"the {one} of a {kind} {other}" for kind in KINDS for one, other in PAIRS]
+    labels = [kind for kind in KINDS for _ in PAIRS]
+    small = Encoder(str(tiny), backend="torch", cache_dir=False)
+    arguments: Any = {"method": "full", "out": tmp_path / "encoder", "folds": 2}
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("retrieval.encoding.adaptation.ladder.tune.compare", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            tune(small, texts, labels, **arguments)
+    assert [one.name for one in tmp_path.iterdir()] == [".encoder.tuning"]
+    kept = {one: one.stat().st_mtime_ns for one in tmp_path.rglob("model.safetensors")}
+    assert len(kept) == 2
+
+    def looked(*given: Any) -> Any:
+        assert {one: one.stat().st_mtime_ns for one in kept} == kept
+        return compare(*given)
+
+    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.tune.compare", looked)
+    report = tune(small, texts, labels, **arguments)
     assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
 
 
