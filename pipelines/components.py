@@ -292,6 +292,7 @@ def make_encoder(
         device=chosen.device,
         batch_size=chosen.batch_size,
         cache_dir=chosen.cache_dir if chosen.cache else False,
+        cache_mb=chosen.cache_mb,
         keep_vectors=keep_vectors,
         prompts=chosen.prompts if own else None,
         truncate_dim=chosen.truncate_dim if own else None,

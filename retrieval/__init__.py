@@ -15,6 +15,8 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import (
     Encoder,
@@ -45,6 +47,7 @@ from retrieval.errors import (
 from retrieval.files import (
     append_json_lines as append_json_lines,
     append_whole as append_whole,
+    leave_on_disk as leave_on_disk,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,
     replacing as replacing,
@@ -106,6 +109,7 @@ from retrieval.values.dates import (
     parse_dates as parse_dates,
 )
 from retrieval.values.numbers import (
+    AMBIGUOUS as AMBIGUOUS,
     NumberFormat as NumberFormat,
     Read as Read,
     read_numbers as read_numbers,
@@ -130,13 +134,16 @@ __all__ = [
     "LikewiseError",
     "Neighbors",
     "Quantization",
+    "Rung",
     "StoreError",
     "StoreLockedError",
     "StoreUnavailableError",
     "StoredItems",
     "TableError",
+    "TuneReport",
     "UnreadTextWarning",
     "UpsertCounts",
     "distill",
     "quantize",
+    "tune",
 ]

@@ -30,6 +30,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def leave_on_disk(made: Path, path: Path) -> None:
+    """Let a file that is complete have a name, on the disk when this returns."""
+    _sync(made)
+    made.replace(path)
+    _sync(path.parent)
+
+
 @contextmanager
 def replacing_files(folder: Path) -> Iterator[Path]:
     """Give a temporary folder whose files move into `folder` if the block succeeds.

@@ -420,7 +420,7 @@ class ItemIndex:
 
         Args:
             queries: n items as a table with the collection's id and text columns, n texts, or
-                vectors (n, d).
+                vectors (n, d). Texts are encoded as queries, where the encoder has prompts.
             k: How many neighbors.
             as_of: A date, or one for each query: items launched later cannot be seen. Items without
                 a launch date always can.

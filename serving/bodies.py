@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from starlette.types import Message, Receive
@@ -22,8 +22,15 @@ _PAIR_OR_HALF = re.compile(
 )
 
 
-async def read_body(receive: Receive, most_bytes: int) -> bytes:
+async def read_body(
+    receive: Receive, most_bytes: int, take: Callable[[int], None] = lambda size: None
+) -> bytes:
     """Return a body as it arrives.
+
+    Args:
+        receive: Gives it.
+        most_bytes: It may have.
+        take: Told how many more have come; it may refuse them.
 
     Raises:
         ApiError: It is larger than that, whatever it said of itself.
@@ -38,6 +45,7 @@ async def read_body(receive: Receive, most_bytes: int) -> bytes:
         size += len(parts[-1])
         if size > most_bytes:
             raise too_large(most_bytes)
+        take(len(parts[-1]))
         if not message.get("more_body", False):
             return b"".join(parts)
 
@@ -69,6 +77,32 @@ def check_letters(body: bytes) -> None:
         with suppress(ValueError, RecursionError):  # what is no JSON is told where it is parsed
             where = next(_halves(json.loads(body), ""), "")
             raise unfit(where, "half a character (a lone surrogate)")
+
+
+def refuse_halves(value: object, text: str, pointer: str) -> None:
+    """Refuse half characters in a value, whose text is at hand.
+
+    Raises:
+        ApiError: There is one; it tells where.
+    """
+    if "\\ud" in text or "\\uD" in text:
+        for where in _halves(value, pointer):
+            raise unfit(where, "half a character (a lone surrogate)")
+
+
+def limited(receive: Receive, most_bytes: int) -> Receive:
+    """Return what gives a body as it arrives, and refuses one of more bytes."""
+    size = 0
+
+    async def give() -> Message:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > most_bytes:
+            raise too_large(most_bytes)
+        return message
+
+    return give
 
 
 def replayed(body: bytes, receive: Receive) -> Receive:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from contextlib import AsyncExitStack
 from time import perf_counter
 from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.bodies import check_letters, check_values, read_body, replayed, too_large
+from serving.bodies import check_letters, check_values, limited, read_body, replayed, too_large
+from serving.connections import most_connections
 from serving.keys import LOCAL, Caller
 from serving.loopback import is_from_loopback
 from serving.problems import ApiError, problem_response
-from serving.runtime.runtime import Runtime
+from serving.runtime.runtime import Runtime, share_of
+from serving.runtime.shares import Share, Shares
 from serving.validation import SMALL
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -26,6 +29,7 @@ _QUIET = ("/livez", "/readyz", "/metrics")
 _GUARDED = "/v1/"
 _JOBS = "/v1/jobs"
 _JOB_BYTES = 16  # times what a call may have
+_BODIES = 8  # of the largest that a call may have, in memory at a time
 
 
 class Requests:
@@ -40,6 +44,12 @@ class Requests:
         self._app = app
         self._runtime = runtime
         self._most_bytes = int(runtime.settings.serve.body_mb * 1e6)
+        in_memory = _BODIES * self._most_bytes
+        self._shares = Shares(
+            share_of(runtime.keys, most_connections()),
+            in_memory,
+            share_of(runtime.keys, in_memory),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -64,13 +74,18 @@ class Requests:
             await send(message)
 
         try:
-            state["caller"] = self._admit(scope, headers)
-            body = await self._checked(scope, headers, receive)
-        except ApiError as error:
-            response = problem_response(error, scope["path"], request_id)
-            await response(scope, receive, send_with_id)
-        else:
-            await self._app(scope, body, send_with_id)
+            async with AsyncExitStack() as stack:
+                try:
+                    state["caller"] = self._admit(scope, headers)
+                    body = receive
+                    if scope["path"].startswith(_GUARDED):
+                        share = stack.enter_context(self._shares.request(state["caller"].tenant))
+                        body = await self._checked(scope, headers, receive, share)
+                except ApiError as error:
+                    response = problem_response(error, scope["path"], request_id)
+                    await response(scope, receive, send_with_id)
+                else:
+                    await self._app(scope, body, send_with_id)
         finally:
             self._note(scope, status, perf_counter() - start, state)
 
@@ -102,7 +117,7 @@ class Requests:
         return caller
 
     async def _checked(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, share: Share
     ) -> Receive:
         """Refuse a body that is too large or no JSON, also one that does not tell its size."""
         is_job = scope["path"].startswith(_JOBS)
@@ -112,15 +127,16 @@ class Requests:
         kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
         if length.isdigit() and int(length) > most:
             raise too_large(most)
-        if not has_body or not scope["path"].startswith(_GUARDED):
+        if not has_body:
             return receive
         if kind != b"application/json":
             raise ApiError(415, "not-json", "send Content-Type: application/json")
-        body = await read_body(receive, most)
+        if is_job:
+            return limited(receive, most)
+        body = await read_body(receive, most, share.take)
 
         def check() -> None:
-            if not is_job:
-                check_values(body)
+            check_values(body)
             check_letters(body)
 
         if len(body) <= SMALL:

@@ -20,13 +20,13 @@ from serving.problems import ApiError
 SMALL = 16_384
 """Bytes of a body that the event loop may parse: some milliseconds, whatever is in them."""
 
-_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ValidatedRoute(APIRoute):
     """A route whose body is validated before FastAPI, which finds it done, would do it."""
 
-    def get_route_handler(self) -> _Handler:
+    def get_route_handler(self) -> Handler:
         """Return what answers a request."""
         answer = super().get_route_handler()
         field = self.body_field
@@ -48,12 +48,12 @@ class ValidatedRoute(APIRoute):
                 loop = asyncio.get_running_loop()
                 pool = request.app.state.runtime.bodies
                 found = await loop.run_in_executor(pool, validated, body)
-            return await answer(_Validated(request.scope, request.receive, found))
+            return await answer(Validated(request.scope, request.receive, found))
 
         return handle
 
 
-class _Validated(Request):
+class Validated(Request):
     """A request whose body is what it was validated to."""
 
     def __init__(self, scope: Any, receive: Any, found: Any) -> None:

@@ -32,6 +32,7 @@ class Server:
         odd: What it answers in place of vectors.
         seconds: It takes for each call.
         sizes: Texts of each call that was answered.
+        working: Calls that it is at, also those whose client has gone.
     """
 
     url: str
@@ -43,6 +44,13 @@ class Server:
     odd: Any = None
     seconds: float = 0.0
     sizes: list[int] = field(default_factory=list)
+    working: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def settle(self) -> None:
+        """Wait until nothing is left to do."""
+        while self.working:
+            time.sleep(0.01)
 
 
 @contextmanager
@@ -56,7 +64,13 @@ def embeddings_server(models: dict[str, Encoder]) -> Iterator[Server]:
 
         @app.post("/v1/embeddings")
         def embeddings(body: dict[str, Any], request: Request) -> Response:
-            return _answer(state, body, request)
+            with state.lock:
+                state.working += 1
+            try:
+                return _answer(state, body, request)
+            finally:
+                with state.lock:
+                    state.working -= 1
 
         server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [there]}, daemon=True)

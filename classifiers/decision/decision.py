@@ -12,10 +12,22 @@ import pandas as pd
 from classifiers.arrays import BoolArray, FloatArray
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.novelty import Novelty, novelty_features
-from classifiers.scorers.ensemble import ANY, HEAD, NEIGHBORS, PROTOTYPES, Blend, Parts, completed
+from classifiers.scorers.ensemble import (
+    ANY,
+    HEAD,
+    NEIGHBORS,
+    PROTOTYPES,
+    SAME,
+    Blend,
+    Parts,
+    completed,
+)
 from classifiers.scorers.temperature import Scaling
 
 _DIGITS = 12
+
+# How often the same item is right where the parts say otherwise, before any such case is seen.
+SAME_LABEL = 0.9
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,8 @@ class Decision:
         label_sets: For sets that hold the true label; None where there are no answers.
         thresholds: Label → probability from which an item has it, where items have several.
         tilt: Label → factor of its probability (prior correction); None for none.
+        same_label: How often an item has the label of one that the encoder cannot tell from it,
+            where the parts say otherwise.
     """
 
     exclusive: bool
@@ -43,6 +57,7 @@ class Decision:
     label_sets: LabelSets | None = None
     thresholds: Mapping[str, float] | None = None
     tilt: Mapping[str, float] | None = None
+    same_label: float = SAME_LABEL
 
     def contributions(
         self, parts: Parts, head_knows: BoolArray, votes_know: BoolArray | None = None
@@ -55,6 +70,34 @@ class Decision:
             votes_know: (C,) which labels have examples that can vote; None for all. Of a label that
                 has none, no vote is no evidence against it: the prototypes speak for the neighbors.
         """
+        added = self.by_parts(parts, head_knows, votes_know)
+        if SAME not in parts:
+            return added
+        same = parts[SAME]
+        weight = self.same_label * self.overruled(same, added)[:, None]
+        added = {part: one * (1 - weight) for part, one in added.items()}
+        added[NEIGHBORS] = added[NEIGHBORS] + weight * same
+        return added
+
+    def overruled(self, same: FloatArray, added: Mapping[str, FloatArray]) -> BoolArray:
+        """Tell where the same items say otherwise than the parts together, (n,).
+
+        Where items have lists of labels: where there is a same item.
+
+        Args:
+            same: (n, C) their votes, zeros where there is none.
+            added: What the parts add, each (n, C).
+        """
+        if not self.exclusive:
+            return np.asarray(same.any(axis=1))
+        best = np.asarray(sum(added.values())).argmax(axis=1)
+        other: BoolArray = same[np.arange(len(same)), best] < same.max(axis=1)
+        return other
+
+    def by_parts(
+        self, parts: Parts, head_knows: BoolArray, votes_know: BoolArray | None = None
+    ) -> dict[str, FloatArray]:
+        """Return what the parts add, the same items left aside; as `contributions`."""
         if votes_know is None or votes_know.all() or not votes_know.any():
             return self._mixed(parts, head_knows)
         if PROTOTYPES not in self.blend.shares:

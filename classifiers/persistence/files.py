@@ -285,6 +285,7 @@ def _decision_document(decision: Decision) -> dict[str, Any]:
         "widest": list(decision.label_sets.widest.items()) if decision.label_sets else [],
         "thresholds": decision.thresholds,
         "tilt": decision.tilt,
+        "same_label": decision.same_label,
     }
 
 
@@ -311,6 +312,7 @@ def _read_decision(
         label_sets=label_sets,
         thresholds=document["thresholds"],
         tilt=document["tilt"],
+        same_label=document.get("same_label", 0.0),  # one saved before answers as it did
     )
 
 

@@ -6,6 +6,9 @@ that knows nothing. The shares of the mixture are those nearest to sound default
 as good as the best on out-of-fold answers, within half a standard error (after the rule of Breiman
 et al., "Classification and Regression Trees", 1984): with few examples the defaults stay. A last
 share is spread over all labels: no label is impossible. Then the whole is calibrated.
+
+An item that is the same as a labeled one, to the encoder, is of its label as often as such items
+agree, whatever the parts say: whoever corrects a label gets the correction when asked again.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from classifiers.scorers.linear_head import LinearHead
 from classifiers.scorers.prototypes import Prototypes
 from classifiers.scorers.temperature import Scaling
 from classifiers.scorers.votes import count_votes, vote_weights
-from retrieval import InputError
+from retrieval import TIE_DIGITS, InputError
 
 # How fast a prototype's say fades with similarity, before it is calibrated.
 _SLOPE = 20.0
@@ -41,6 +44,10 @@ NEIGHBORS, PROTOTYPES, HEAD = "neighbors", "prototypes", "head"
 _DRAWN_SLOPES = {PROTOTYPES: 0.6, HEAD: 1.4}
 _GUESSED_SLOPE = 0.8  # of a head of guesses alone
 ANY = "any label"
+SAME = "the same"
+"""The votes of neighbors that the encoder cannot tell from the item; zeros where there is none."""
+
+_SAME = 1 - 10.0**-TIE_DIGITS
 
 Parts = Mapping[str, FloatArray]
 """Part → (n, C) probabilities."""
@@ -134,8 +141,23 @@ class Scorers:
             places: (n, k) how many votes each has.
             votes_only: Leave prototypes and head out.
         """
-        votes = {NEIGHBORS: self.votes(similarity, labels, places)}
+        votes = self.all_votes(similarity, labels, places)
         return votes if votes_only else {**votes, **self.say(vectors)}
+
+    def all_votes(
+        self,
+        similarity: npt.NDArray[np.floating],
+        labels: npt.NDArray[np.object_],
+        places: npt.ArrayLike = 1.0,
+    ) -> dict[str, FloatArray]:
+        """Return the votes of neighbors, and those of the same items where any item has one."""
+        said = {NEIGHBORS: self.votes(similarity, labels, places)}
+        is_same = similarity >= _SAME
+        if is_same.any():
+            votes = self.votes(np.where(is_same, similarity, np.nan), labels, places)
+            votes[~is_same.any(axis=1)] = 0.0
+            said[SAME] = votes
+        return said
 
     def say(self, vectors: Vectors) -> dict[str, FloatArray]:
         """Return what prototypes and head, where there are any, say about items (n, d)."""

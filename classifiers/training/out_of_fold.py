@@ -17,7 +17,7 @@ import pandas as pd
 
 from classifiers.arrays import BoolArray, FloatArray, Positions
 from classifiers.inputs import stored_names
-from classifiers.scorers.ensemble import HEAD, NEIGHBORS, PROTOTYPES, Scorers
+from classifiers.scorers.ensemble import HEAD, PROTOTYPES, Scorers
 from classifiers.scorers.linear_head import is_sampled
 from classifiers.scorers.temperature import FEWEST, Scaling, fit_scaling
 from classifiers.training.scorers import TrainingSet, learn
@@ -90,10 +90,10 @@ def answer_out_of_fold(
     return OutOfFold(
         rows=rows,
         targets=train.targets[rows],
-        parts={NEIGHBORS: _votes(sources, voters), **learned},
+        parts={**_votes(sources, voters), **learned},
         similarity=voters.nearest(k).astype(np.float64),
         stranger_parts={
-            NEIGHBORS: _votes(sources, others),
+            **_votes(sources, others),
             **{part: _hidden(proba, hide, sources) for part, proba in learned.items()},
         },
         stranger_similarity=others.nearest(k).astype(np.float64),
@@ -101,8 +101,8 @@ def answer_out_of_fold(
     )
 
 
-def _votes(sources: Scorers, near: Neighbors) -> FloatArray:
-    return sources.votes(near.similarity, near.labels, near.places)
+def _votes(sources: Scorers, near: Neighbors) -> dict[str, FloatArray]:
+    return sources.all_votes(near.similarity, near.labels, near.places)
 
 
 def _fetched(k: int, n_items: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from classifiers.arrays import FloatArray, Positions, Vectors
-from classifiers.decision.decision import Decision
+from classifiers.decision.decision import SAME_LABEL, Decision
 from classifiers.decision.label_sets import LabelSets
 from classifiers.decision.like_sized import PLENTY, plenty, size_class, widest_by_size
 from classifiers.decision.novelty import NEAR, Novelty, fit_novelty, nth_similarity
@@ -23,6 +23,7 @@ from classifiers.scorers.ensemble import (
     HEAD,
     NEIGHBORS,
     PROTOTYPES,
+    SAME,
     Blend,
     Parts,
     Scorers,
@@ -37,6 +38,8 @@ from retrieval import ItemIndex
 # Labels of plenty have answers enough of their own.
 _FEWEST = 200
 _SMALL = size_class(np.array([PLENTY]))[0]
+# So many cases are taken for seen, the same item right in `SAME_LABEL` of them.
+_SAME_SEEN = 10
 
 
 @dataclass(frozen=True)
@@ -186,13 +189,17 @@ def _decide(
     if held is None:
         return decision
     answers, names = held.out_of_fold, sources.names
-    said = {part: answers.parts[part] for part in parts if part in answers.parts}
+    said = _of(answers.parts, parts)
     if options.calibrate:
-        decision = _calibrated(decision, said, answers.targets, names)
+        decision = _blended(decision, said, answers.targets)
+    decision = replace(decision, same_label=_same_label(decision, said, answers.targets))
+    if options.calibrate:
+        untilted = _proba(replace(decision, tilt=None), said, names)
+        decision = replace(decision, scaling=fit_scaling(untilted, answers.targets))
     sizes = dict(zip(names.tolist(), held.sizes.tolist(), strict=True))
     decision = replace(decision, closeness=_closeness(names, answers), sizes=sizes)
-    judged = _judged(decision, list(said), held, names)
-    hidden = {part: answers.stranger_parts[part] for part in said}
+    judged = _judged(decision, parts, held, names)
+    hidden = _of(answers.stranger_parts, parts)
     strange = decision.features(answers.stranger_similarity, _proba(decision, hidden, names), names)
     others = _features_of(outside, decision, sources, index, parts, options.k)
     novelty = _fair_novelty(judged, strange, others, options.false_alarm_rate)
@@ -236,7 +243,7 @@ def _judged(
     decision: Decision, parts: list[str], held: _HeldOut, names: npt.NDArray[np.object_]
 ) -> _Judged:
     answers, cut = held.out_of_fold, held.cut
-    proba = _proba(decision, {part: answers.parts[part] for part in parts}, names)
+    proba = _proba(decision, _of(answers.parts, parts), names)
     features = decision.features(answers.similarity, proba, names)
     label = answers.targets if decision.exclusive else proba.argmax(axis=1)
     plain = _Judged(proba, features, label, held.sizes[label], np.zeros(len(proba), dtype=bool))
@@ -244,7 +251,7 @@ def _judged(
         return plain
     # How near its examples are is known of a small label by what is left of it, too.
     closeness = {**decision.closeness, **_closeness(names, cut)}
-    proba = _proba(decision, {part: cut.parts[part] for part in parts}, names)
+    proba = _proba(decision, _of(cut.parts, parts), names)
     features = replace(decision, closeness=closeness).features(cut.similarity, proba, names)
     return _Judged(
         np.concatenate([plain.proba, proba]),
@@ -266,13 +273,33 @@ def _fair_novelty(
     return novelty.fair_to(scores, judged.doubts, judged.sizes, max(alarms, false_alarm_rate))
 
 
-def _calibrated(
-    decision: Decision, said: Parts, targets: npt.NDArray[Any], names: npt.NDArray[np.object_]
-) -> Decision:
-    start = Blend.default(said, decision.blend.shares[ANY])
-    decision = replace(decision, blend=start.improved(said, targets))
-    untilted = _proba(replace(decision, tilt=None), said, names)
-    return replace(decision, scaling=fit_scaling(untilted, targets))
+def _blended(decision: Decision, said: Parts, targets: npt.NDArray[Any]) -> Decision:
+    mixed = {part: proba for part, proba in said.items() if part != SAME}
+    start = Blend.default(mixed, decision.blend.shares[ANY])
+    return replace(decision, blend=start.improved(mixed, targets))
+
+
+def _of(said: Parts, parts: Iterable[str]) -> dict[str, FloatArray]:
+    """Return what these parts said, and the same items."""
+    return {part: said[part] for part in (*parts, SAME) if part in said}
+
+
+def _same_label(decision: Decision, said: Parts, targets: npt.NDArray[Any]) -> float:
+    """Return how often the same item is right where the parts say otherwise.
+
+    Where items have lists of labels: how much of both lists is in both.
+    """
+    if SAME not in said:
+        return SAME_LABEL
+    same = said[SAME]
+    parts = decision.by_parts(said, np.ones(same.shape[1], dtype=bool))
+    rows = decision.overruled(same, parts)
+    votes, truth = same[rows], targets[rows]
+    if targets.ndim == 1:
+        agreed = votes[np.arange(len(votes)), truth]
+    else:
+        agreed = np.minimum(votes, truth).sum(axis=1) / np.maximum(votes, truth).sum(axis=1)
+    return float((_SAME_SEEN * SAME_LABEL + agreed.sum()) / (_SAME_SEEN + len(votes)))
 
 
 def _proba(decision: Decision, said: Parts, names: npt.NDArray[np.object_]) -> FloatArray:
@@ -301,7 +328,7 @@ def _features_of(
         return None
     near = index.voters(vectors, k, labeled=True)
     said = sources.parts(vectors, near.similarity, near.labels, places=near.places)
-    proba = _proba(decision, {part: said[part] for part in parts}, sources.names)
+    proba = _proba(decision, _of(said, parts), sources.names)
     return decision.features(near.nearest(k), proba, sources.names)
 
 
@@ -311,9 +338,8 @@ def _summary(held: _HeldOut | None, decision: Decision, sources: Scorers) -> pd.
     if held is None:
         return pd.DataFrame({column: [] for column in columns})
     answers = held.out_of_fold
-    parts = {part: proba for part, proba in answers.parts.items() if part in decision.blend.shares}
     names = sources.names
-    proba = _proba(decision, parts, names)
+    proba = _proba(decision, _of(answers.parts, decision.blend.shares), names)
     novelty = decision.novelty.score(decision.features(answers.similarity, proba, names))
     if sources.exclusive:
         label, predicted = names[answers.targets], names[proba.argmax(axis=1)]

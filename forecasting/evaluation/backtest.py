@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from sklearn.base import clone
 
 from forecasting.data.panel import Floats
 from forecasting.data.sales import Sales
-from forecasting.evaluation.baselines import BASELINES, Case
+from forecasting.evaluation.baselines import BASELINES, Baseline, Case
+from forecasting.evaluation.catboost import CATBOOST, catboost_with_text, installed_catboost
 from forecasting.evaluation.cohorts import Cohort, make_cohorts
 from forecasting.evaluation.comparison import paired_difference
 from forecasting.evaluation.metrics import calibration, score, score_ages
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FORECASTER = "LaunchForecaster"
+
+# Scored only where they are asked for: they need a package that is not always there.
+_FURTHER: dict[str, Baseline] = {CATBOOST: catboost_with_text}
 
 _KEYS = ["unique_id", "cutoff"]
 
@@ -185,6 +189,7 @@ def backtest(
     step: int | None = None,
     future: pd.DataFrame | None = None,
     last: pd.Timestamp | str | None = None,
+    baselines: Sequence[str] | None = None,
     progress: bool | None = None,
 ) -> BacktestResult:
     """Fit at each cutoff and score the launches between it and the next one, beside every baseline.
@@ -204,16 +209,20 @@ def backtest(
             default), the leads the forecaster prepares for.
         future: As in `LaunchForecaster.fit`, for the launches scored as well.
         last: Latest launch date to score; None for the latest with a whole horizon.
+        baselines: Those to score, by name; None for all that need no package besides. The one that
+            does is ``"CatBoost with text"`` (``pip install 'likewise[catboost]'``).
         progress: True shows a progress bar, False hides it, None shows it on a terminal from two
             cutoffs on.
 
     Raises:
         TableError: A table is not in order.
-        InputError: Both or neither of cutoffs and n_windows are given, they do not fit the sales,
-            or a cutoff has no launch to score, or too few to learn from.
+        InputError: There is no such baseline, or its package is missing; both or neither of cutoffs
+            and n_windows are given, they do not fit the sales, or a cutoff has no launch to score,
+            or too few to learn from.
     """
     if step is not None and n_windows is None:
         raise InputError("step is the distance of the cutoffs that n_windows places; pass both")
+    rivals = named_baselines(baselines)
     reader = forecaster.reader
     clean = reader.items(items)
     sold = reader.sales(clean, sales)
@@ -226,7 +235,7 @@ def backtest(
         last=last,
     )
     position = pd.Index(clean[forecaster.item_id])
-    methods = 1 + len(BASELINES)
+    methods = 1 + len(rivals)
     scored: list[_Scored] = []
     with progress_bar(
         methods * len(cohorts), "backtest", "forecast", progress, long=2 * methods
@@ -239,7 +248,7 @@ def backtest(
             latest = latest or fitted
             # In the order of ids: that of the table must not matter.
             chosen = items.iloc[position.get_indexer(cohort.came.index)]
-            scored.insert(0, _score_cohort(fitted, chosen, future, cohort, bar.update))
+            scored.insert(0, _score_cohort(fitted, chosen, future, cohort, rivals, bar.update))
     assert latest is not None  # there is at least one cohort
     return BacktestResult(
         predictions=pd.concat([one.by_age for one in scored], ignore_index=True),
@@ -249,6 +258,26 @@ def backtest(
         quantiles=tuple(forecaster.quantiles),
         forecaster=latest,
     )
+
+
+def named_baselines(names: Sequence[str] | None) -> dict[str, Baseline]:
+    """Return baselines by their names, in the order given; None: all that need no further package.
+
+    Raises:
+        InputError: There is no such baseline, or none at all, or its package is missing.
+    """
+    if names is None:
+        return dict(BASELINES)
+    known = BASELINES | _FURTHER
+    there = ", ".join(map(repr, known))
+    if isinstance(names, str) or not names:
+        raise InputError(f"baselines: give a list of names; there are: {there}")
+    for name in names:
+        if name not in known:
+            raise InputError(f"baselines: there is no {name!r}; there are: {there}")
+    if CATBOOST in names:
+        installed_catboost()
+    return {name: known[name] for name in names}
 
 
 @dataclass(frozen=True)
@@ -265,15 +294,16 @@ def _score_cohort(
     new_items: pd.DataFrame,
     future: pd.DataFrame | None,
     cohort: Cohort,
+    baselines: Mapping[str, Baseline],
     done: Callable[[], object],
 ) -> _Scored:
     """Forecast one cohort by every method, with what came."""
     case = Case.of(fitted, new_items, future)
     came = cohort.came.to_numpy()
     by_age, totals = [], []
-    for name in (FORECASTER, *BASELINES):
+    for name in (FORECASTER, *baselines):
         ours = name == FORECASTER
-        forecasts = fitted._forecast(case.rows) if ours else BASELINES[name](case)
+        forecasts = fitted._forecast(case.rows) if ours else baselines[name](case)
         curve, total = fitted._tables(case.rows, forecasts)
         curve.insert(0, "method", name)
         total.insert(0, "method", name)

@@ -9,7 +9,7 @@ say, such as a category never seen, says what all earlier launches say; without 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -46,12 +46,14 @@ class Case:
         rows: The n launches, standing at the cutoff.
         incumbents: Their analogues among all items visible by then.
         launches: Their analogues among earlier launches.
+        texts: (n,) what is embedded of them.
     """
 
     forecaster: LaunchForecaster
     rows: Launches
     incumbents: Pool
     launches: Pool
+    texts: npt.NDArray[np.object_] = field(default_factory=lambda: np.empty(0, dtype=object))
 
     @classmethod
     def of(
@@ -63,7 +65,9 @@ class Case:
         """Validate new items and find their analogues."""
         rows = forecaster._launches(new_items, future)
         pools = forecaster._find(rows)
-        return cls(forecaster, rows, pools.incumbents, pools.launches)
+        clean = forecaster.reader.items(new_items, "new_items")
+        texts = forecaster.reader.texts(clean).to_numpy(dtype=object)
+        return cls(forecaster, rows, pools.incumbents, pools.launches, texts)
 
     @property
     def curves(self) -> Floats:

@@ -15,7 +15,7 @@ from forecasting.data.launches import Launches
 from forecasting.data.panel import Floats, Ints
 from forecasting.features.analogues import Pool, Pools
 
-_FEWEST = 20  # launches that are over, to learn from
+FEWEST = 20  # launches that are over, to learn from
 _MOST = 1_000  # the latest
 
 
@@ -38,7 +38,7 @@ class PastLaunches:
     @property
     def enough(self) -> bool:
         """Whether there is something to learn from them."""
-        return len(self.came) >= _FEWEST
+        return len(self.came) >= FEWEST
 
     @property
     def totals(self) -> Floats:
@@ -47,12 +47,12 @@ class PastLaunches:
         return totals
 
 
-def chosen(history: History, launched: Ints, rows: Launches) -> Ints:
+def chosen(history: History, launched: Ints, rows: Launches, most: int = _MOST) -> Ints:
     """Return the rows of the latest launches that are over, each at its shortest lead."""
     over = np.isfinite(history.curves[launched]).all(axis=1)
     over &= rows.period - rows.standing == 1
     found = np.flatnonzero(over)
-    return found[np.argsort(rows.period[found], kind="stable")][-_MOST:]
+    return found[np.argsort(rows.period[found], kind="stable")][-most:]
 
 
 def typical_level(history: History, pool: Pool, standing: Ints, temperature: float) -> Floats:

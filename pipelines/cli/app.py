@@ -12,9 +12,11 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
+from pipelines.cli.look import look
 from pipelines.cli.run import demo, monitor, run
 
 app = typer.Typer(
@@ -27,7 +29,20 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for job in (demo, index, reindex, similar, classify, evaluate, forecast, backtest, run, monitor):
+for job in (
+    demo,
+    look,
+    index,
+    reindex,
+    tune,
+    similar,
+    classify,
+    evaluate,
+    forecast,
+    backtest,
+    run,
+    monitor,
+):
     app.command()(job)
 
 

@@ -58,7 +58,7 @@ def classify(
 ) -> None:
     """Label new items by the labeled items of the index, by labels in words, or by both."""
     from pipelines.inputs.bad_rows import Quarantine
-    from pipelines.jobs.labels import classify_job
+    from pipelines.jobs.labels import label_items
     from pipelines.reports.terminal import make_console, show_labels
 
     settings = settings_of(
@@ -74,8 +74,10 @@ def classify(
     target = check_table_out(settings, out, out_table, **given)
     new = settings.new_items.at(items) or items
     bad = Quarantine.of(settings, "classify", out and out.parent)
-    table = classify_job(settings, new, model=model, save=save, quarantine=bad)
+    made = label_items(settings, new, model=model, save=save, quarantine=bad)
+    table = made.labels
     show_labels(make_console(), table)
+    typer.echo(f"labeled by {made.labeled_by}")
     show_quarantine(bad)
     write_result(settings, table, out, target)
     if save is not None:

@@ -65,6 +65,12 @@ def _parse_mapping(value: object) -> object:
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value
 
 
+def _of_sides(prompts: object) -> object:
+    if isinstance(prompts, dict) and (other := sorted(prompts.keys() - {"query", "item"})):
+        raise ValueError(f"there is no side {other[0]!r} (there are: query, item)")
+    return prompts
+
+
 def _by_server(tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
     """Return the tokens by the address that all spellings of a server's have in common."""
     servers = [address_of(uri) for uri in tokens]
@@ -325,6 +331,8 @@ def _refusal(server: str, said_by: object) -> str:
 class EncoderSettings(Section):
     """The sentence encoder and its vector cache (`cache_dir` null: the user's cache folder).
 
+    `cache_mb`: what the vectors of an encoder may take; beyond it the oldest go.
+
     `prompts`: what is put before a text that is asked (query) and before an item's (item), or
     model: its own. `endpoint`: the address of an OpenAI-compatible API that has the model `name`;
     `key` is best given as ``LIKEWISE_ENCODER__KEY``, `timeout` is of one call, in seconds.
@@ -338,6 +346,7 @@ class EncoderSettings(Section):
     prompts: Annotated[
         Literal["model"] | dict[str, str] | None,
         BeforeValidator(_parse_mapping),
+        AfterValidator(_of_sides),
     ] = None
     truncate_dim: PositiveInt | None = None
     max_length: PositiveInt | None = None
@@ -346,6 +355,7 @@ class EncoderSettings(Section):
     timeout: PositiveFloat = 60.0
     cache: bool = True
     cache_dir: Path | None = None
+    cache_mb: PositiveFloat = 8_192.0
 
     @property
     def is_named(self) -> bool:
@@ -397,6 +407,34 @@ class EvaluateSettings(Section):
     group_col: str | None = None
 
 
+def _seconds(value: object) -> object:
+    """Read a time: 90, 90s, 30m or 2h."""
+    if not isinstance(value, str) or value == "none":
+        return _none(value)
+    number, unit = value.strip()[:-1], value.strip()[-1:].lower()
+    try:
+        return float(value) if unit not in _UNITS else float(number) * _UNITS[unit]
+    except ValueError:
+        raise ValueError("a time is a number of seconds, or such as 90s, 30m, 2h") from None
+
+
+_UNITS = {"s": 1, "m": 60, "h": 3_600}
+
+
+class TuneSettings(Section):
+    """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
+
+    `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
+    out together; null: `classify.groups`.
+    """
+
+    method: Literal["auto", "map", "lora", "full"] = "auto"
+    budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
+    folds: Annotated[int, Field(ge=2)] = 3
+    group_col: str | None = None
+    seed: NonNegativeInt = 0
+
+
 class ForecastSettings(Section):
     """What is forecast, and how; `forecasting` says what each key means and is by default.
 
@@ -426,6 +464,7 @@ class ForecastSettings(Section):
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = DEFAULTS.seed
     n_jobs: PositiveInt | None = DEFAULTS.n_jobs
+    taken: bool = False
 
     @property
     def options(self) -> ModelOptions:
@@ -482,13 +521,14 @@ class BacktestSettings(Section):
     """From which dates past launches are forecast, to be scored.
 
     Either `cutoffs`, the last days seen, or `n_windows`, how many to place, `step` periods apart.
-    `last`: the latest launch date to score.
+    `last`: the latest launch date to score. `baselines`: those to score, by name.
     """
 
     cutoffs: Days | None = None
     n_windows: PositiveInt | None = None
     step: PositiveInt | None = None
     last: Day | None = None
+    baselines: tuple[str, ...] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -48,9 +48,10 @@ class ServeSettings(_Section):
 
     `model_labels` and `forecaster`: saved models; ``{tenant}`` in a path stands for the tenant.
     `rate`, `item_rate`: calls and items a second of a key. `cap`: items a call; `job_cap`: items a
-    job. `queue`: calls that may wait for each engine. `linger_ms`: how long a batch waits for those
-    it expects. `timeout`: seconds a call may take. `follow_seconds`: how often to look for what
-    others wrote to a Milvus server; null: never.
+    job; `jobs_mb`: disk for what jobs ask and come to, of which a tenant has half where there are
+    several. `queue`: calls that may wait for each engine. `linger_ms`: how long a batch waits for
+    those it expects. `timeout`: seconds a call may take. `follow_seconds`: how often to look for
+    what others wrote to a Milvus server; null: never.
     """
 
     data_dir: Path = Path("likewise-data")
@@ -66,6 +67,7 @@ class ServeSettings(_Section):
     job_cap: PositiveInt = 100_000
     jobs: PositiveInt = 100
     job_days: PositiveFloat = 7.0
+    jobs_mb: PositiveFloat = 2_048.0
     body_mb: PositiveFloat = 8.0
     batching: bool = True
     max_batch: PositiveInt = 64

@@ -46,6 +46,7 @@ from pipelines.config.sections import (
     RunSettings,
     SalesSettings,
     SinkSettings,
+    TuneSettings,
 )
 from pipelines.config.serve import ServeSettings
 from pipelines.config.tables import TableSection, TablesSettings
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     classify: ClassifySettings = ClassifySettings()
     evaluate: EvaluateSettings = EvaluateSettings()
+    tune: TuneSettings = TuneSettings()
     forecast: ForecastSettings = ForecastSettings()
     orders: OrderSettings = OrderSettings()
     backtest: BacktestSettings = BacktestSettings()

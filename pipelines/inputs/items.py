@@ -17,12 +17,13 @@ import pandas as pd
 import structlog
 
 from pipelines.config.sections import ItemsSettings
+from pipelines.inputs.profile import as_read
 from pipelines.logs import timed
 from pipelines.tables.formats import TableFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
-from retrieval import InputError, ItemIndex, TableError, content_ids, item_texts
+from retrieval import InputError, ItemIndex, TableError, content_ids, item_texts, masked
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -54,6 +55,7 @@ def read_input(
     with timed(_log, "table read", table=str(table)) as fields:
         frame = read_table(table, kinds, id_col=id_col, optional=optional, skip=skip)
         fields["rows"] = len(frame)
+        fields["columns"] = as_read(frame)
     return frame
 
 
@@ -106,7 +108,13 @@ def read_queries(
     layout = index.layout
     kinds: dict[str, Kind] = dict.fromkeys(layout.text, "string")
     kinds |= {layout.item_id: "name", **(more or {})}
-    table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
+    try:
+        table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
+    except TableError as error:
+        if error.offenses or "no column" not in str(error) or index.uri == ":memory:":
+            raise
+        whose = f"the index {masked(index.uri)} / {index.collection}"
+        raise TableError(f"{error}\nthe columns asked for are those of {whose}") from error
     return named_by_row(table, layout.item_id, skip)
 
 

@@ -171,7 +171,7 @@ def _of_test_items(
             kinds: dict[str, Kind] = {**_strings(group_col), label: "label"}
             return read_queries(there, classifier.index_, kinds, skip=skip)
 
-        def use(read: pd.DataFrame) -> _Labeled:
+        def use(read: pd.DataFrame) -> LabeledRows:
             return _labeled(read, layout.item_id, layout.text, label, group_col, source)
 
         table = quarantine.screen("test", test, read, use, id_col=layout.item_id).result
@@ -216,20 +216,7 @@ def _by_folds(
     group_col: str | None,
 ) -> tuple[Evaluation | ListEvaluation, dict[str, Any]]:
     columns, source = settings.items, name_of(items, "items")
-    require_text(columns)
-    label = columns.label
-    if label is None:
-        raise InputError(_NO_LABEL)
-    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
-    kinds = item_kinds(narrowed, {}) | _strings(group_col)
-
-    def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-        return read_items(there, narrowed, kinds, skip=skip)
-
-    def use(read: pd.DataFrame) -> _Labeled:
-        return _labeled(read, columns.id, columns.text, label, group_col, source)
-
-    table = quarantine.screen("items", items, read, use, id_col=columns.id).result
+    table = read_labeled(settings, quarantine, items, group_col)
     strangers = None if outside is None else _strangers(quarantine, outside, columns)
     if settings.classify.adapt:
         _log.warning("adapt is off: items that label each other are examples; try it with --test")
@@ -262,6 +249,34 @@ def _by_folds(
     }
 
 
+def read_labeled(
+    settings: Settings, quarantine: Quarantine, items: TableInput, group_col: str | None
+) -> LabeledRows:
+    """Read the rows of a table that have a label.
+
+    Args:
+        settings: `items` maps the columns.
+        quarantine: What becomes of bad rows.
+        items: The table.
+        group_col: Column of what belongs together; None: nothing does.
+    """
+    columns, source = settings.items, name_of(items, "items")
+    require_text(columns)
+    label = columns.label
+    if label is None:
+        raise InputError(_NO_LABEL)
+    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
+    kinds = item_kinds(narrowed, {}) | _strings(group_col)
+
+    def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
+        return read_items(there, narrowed, kinds, skip=skip)
+
+    def use(read: pd.DataFrame) -> LabeledRows:
+        return _labeled(read, columns.id, columns.text, label, group_col, source)
+
+    return quarantine.screen("items", items, read, use, id_col=columns.id).result
+
+
 def _strangers(quarantine: Quarantine, outside: TableInput, columns: ItemsSettings) -> pd.DataFrame:
     """Their own ids do not matter, and could be those of items."""
 
@@ -281,7 +296,7 @@ _NO_LABEL = "no column of labels: set items.label in the config, or give --label
 
 def _scored(
     classifier: NeighborClassifier,
-    table: _Labeled,
+    table: LabeledRows,
     strangers: pd.DataFrame | None,
     *,
     coverage: float,
@@ -306,7 +321,7 @@ def _scored(
 
 def _cross_scored(
     classifier: NeighborClassifier,
-    table: _Labeled,
+    table: LabeledRows,
     strangers: pd.DataFrame | None,
     *,
     coverage: float,
@@ -327,10 +342,15 @@ def _refuse_strangers(strangers: pd.DataFrame | None) -> None:
 
 
 @dataclass(frozen=True)
-class _Labeled:
-    """The rows that have a label: id and text columns, labels, groups; and how many have none.
+class LabeledRows:
+    """The rows of a table that have a label.
 
-    `lists` are the labels of each, where items have lists of labels.
+    Attributes:
+        items: Their id and text columns.
+        labels: The label of each.
+        lists: The labels of each, where items have lists of labels.
+        groups: What each belongs to, if that was asked for.
+        left_out: How many rows have no label.
     """
 
     items: pd.DataFrame
@@ -347,7 +367,7 @@ def _labeled(
     label: str,
     group_col: str | None,
     source: str,
-) -> _Labeled:
+) -> LabeledRows:
     more = [] if group_col is None else [group_col]
     clean = validate_items(
         table,
@@ -370,7 +390,7 @@ def _labeled(
         )
     labels = known[label].tolist()
     are_lists = all(as_label_list(one) == one for one in labels)
-    return _Labeled(
+    return LabeledRows(
         items=known[[item_id, *text]].reset_index(drop=True),
         labels=labels,
         lists=[json.loads(one) for one in labels] if are_lists else None,

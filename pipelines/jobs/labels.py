@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 import structlog
 
+from classifiers import NeighborClassifier
 from pipelines.components import (
     adapted_to,
     check_saving,
@@ -25,7 +26,7 @@ from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
 from pipelines.logs import timed
-from retrieval import InputError, parse_conditions
+from retrieval import InputError, masked, parse_conditions
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -87,10 +88,12 @@ class LabeledItems:
     Attributes:
         labels: The labels table.
         adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
+        labeled_by: What answered: an index, labels in words, or a saved classifier.
     """
 
     labels: pd.DataFrame
     adapted: int
+    labeled_by: str
 
 
 def label_items(
@@ -134,4 +137,16 @@ def label_items(
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
-        return LabeledItems(labels, adapted)
+        return LabeledItems(labels, adapted, _answering(settings, classifier, model))
+
+
+def _answering(settings: Settings, classifier: NeighborClassifier, model: Path | None) -> str:
+    """Return what answers, as a message names it."""
+    if model is not None:
+        return f"the classifier in {model}"
+    words = settings.label_texts
+    if words is not None and not settings.index.is_named:
+        return "the labels in words"
+    index = classifier.index_
+    place = f"the index {masked(index.uri)} / {index.collection}"
+    return place if words is None else f"{place} and the labels in words"

@@ -18,6 +18,7 @@ from pipelines.reports.words import known, number, short
 
 if TYPE_CHECKING:
     from pipelines.jobs.reindex import Reindexing
+    from retrieval import TuneReport
 
 
 _ROWS = 10
@@ -368,6 +369,21 @@ def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
         console.print(f"{escape(name)} stays [bold]{former}[/]")
     else:
         console.print(f"{escape(name)} is now [bold]{live}[/], was {former}")
+
+
+def show_tuning(console: Console, report: TuneReport) -> None:
+    """Print the rungs that were tried: scores, gains, times, verdicts."""
+    table = Table(box=box.SIMPLE_HEAD)
+    rows = report.table().reset_index()
+    for column in rows.columns:
+        table.add_column(column, justify="left" if column in ("rung", "verdict") else "right")
+    for row in rows.to_numpy().tolist():
+        table.add_row(*map(escape, row))
+    console.print(table)
+    console.print(
+        f"[bold]{report.texts:,}[/] texts of [bold]{report.labels:,}[/] labels, held out in "
+        f"[bold]{report.folds}[/] parts; {report.seconds:,.0f} s; chosen: [bold]{report.chosen}[/]"
+    )
 
 
 def _compared(done: Reindexing) -> Table:

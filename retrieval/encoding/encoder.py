@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +19,7 @@ from retrieval.encoding.batches import (
 )
 from retrieval.encoding.cache import (
     UNMARKED,
-    CacheUnusableError,
-    CacheWarning,
+    SparingCache,
     VectorCache,
     default_cache_dir,
 )
@@ -95,6 +92,8 @@ class Encoder:
             accelerator as many as fit.
         cache_dir: Folder of the vector cache; None for the user's cache directory, False for no
             cache. Static encoders have none: they are faster than it.
+        cache_mb: Megabytes that the vectors of this encoder may take there; beyond them those that
+            were made first go.
         keep_vectors: False: the cache's folder has the model as OpenVINO converted it, no vectors.
         prompts: What is put before a text, ``{"query": ..., "item": ...}``: a query is what an
             index is asked, all else is an item. ``"model"``: the model's own. None: nothing.
@@ -128,6 +127,7 @@ class Encoder:
         precision: Literal["auto", "float32", "bfloat16", "float16"] | None = None,
         batch_size: int | None = None,
         cache_dir: str | Path | Literal[False] | None = None,
+        cache_mb: float = 8_192.0,
         keep_vectors: bool = True,
         prompts: Mapping[str, str] | Literal["model"] | None = None,
         device: str = "auto",
@@ -172,12 +172,14 @@ class Encoder:
         # As the engine makes vectors, and the cache keeps them: whole, of texts as they are sent.
         self._run: EncoderIdentity = whole if self._map is None else self._map.base
         self._cache_dir = None if cache_dir is False else Path(cache_dir or default_cache_dir())
-        self._cache = None
+        kept = None
         if self._cache_dir is not None and keep_vectors and self._run.backend != "static":
-            self._cache = VectorCache(self._cache_dir, self._run, self.precision)
+            kept = VectorCache(self._cache_dir, self._run, self.precision, cache_mb * 1e6)
+        self._cache = SparingCache(kept)
         self._loaded: Backend | None = None
-        if self._client is not None:
-            self._recognize(self._client)
+        if self._client is not None and kept is not None:
+            with self._cache.sparing():
+                self.identity = require_same_model(kept, self.identity, self._probe)
 
     def _find(
         self,
@@ -215,12 +217,6 @@ class Encoder:
         self.device, self.precision = "cpu", "float32"
         self._probe = self._client.probe()
         return identify_endpoint(self._client, self._probe)
-
-    def _recognize(self, client: EndpointClient) -> None:
-        """Refuse an endpoint whose model is another one than when the cache was filled."""
-        if self._cache is not None:
-            with self._sparing_the_work():
-                require_same_model(self._cache, client, self._probe)
 
     @property
     def usage(self) -> Usage | None:
@@ -272,37 +268,20 @@ class Encoder:
         unique, inverse = deduplicate(texts)
         vectors = np.empty((len(unique), self._run.dim), dtype=np.float32)
         marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
-        missing = self._from_cache(unique, prompt, vectors, marks)
+        missing = self._cache.fill(unique, prompt, vectors, marks)
         if missing:
             self._embed(unique, prompt, missing, vectors, marks, progress=progress)
         unmarked = np.flatnonzero(marks == UNMARKED)
         if len(unmarked):
             some = [unique[one] for one in unmarked.tolist()]
             marks[unmarked] = _marks(self._measured(self._backend(), some, prompt))
-            self._keep(some, prompt, vectors[unmarked], marks[unmarked])
+            self._cache.keep(some, prompt, vectors[unmarked], marks[unmarked])
         if self._map is not None:
             vectors = self._map(vectors)
         if self.identity.truncate_dim is not None:
             vectors = unit(vectors[:, : self.identity.truncate_dim])
         marks = marks[inverse]
         return Reading(vectors[inverse], (marks & _UNREAD) == 0, (marks & _CUT) > 0)
-
-    def _from_cache(
-        self,
-        unique: list[str],
-        prompt: str,
-        vectors: npt.NDArray[np.float32],
-        marks: npt.NDArray[np.uint8],
-    ) -> list[int]:
-        """Fill in what is known on disk; return the positions still to embed."""
-        if self._cache is None:
-            return list(range(len(unique)))
-        known: dict[int, tuple[npt.NDArray[np.float32], int]] = {}
-        with self._sparing_the_work():
-            known = self._cache.read(unique, prompt)
-        for position, (vector, mark) in known.items():
-            vectors[position], marks[position] = vector, mark
-        return [position for position in range(len(unique)) if position not in known]
 
     def _measured(self, backend: Backend, texts: list[str], prompt: str) -> Measures:
         """Measure texts behind their prompt; whether they can be read, without it."""
@@ -347,38 +326,13 @@ class Encoder:
                             vectors[batch] = backend.encode([prompt + unique[one] for one in batch])
                     bar.update(len(batch))
                 some = [unique[position] for position in chunk]
-                self._keep(some, prompt, vectors[chunk], marks[chunk])
+                self._cache.keep(some, prompt, vectors[chunk], marks[chunk])
 
     def _rows(self, tokens: int) -> int:
         """Return how many texts of so many tokens make a batch."""
         if self._client is not None:
             return self.batch_size * self._client.endpoint.connections
         return rows_that_fit(tokens) if self._fits else self.batch_size
-
-    def _keep(
-        self,
-        texts: list[str],
-        prompt: str,
-        vectors: npt.NDArray[np.float32],
-        marks: npt.NDArray[np.uint8],
-    ) -> None:
-        with self._sparing_the_work():
-            if self._cache is not None:
-                self._cache.write(texts, vectors, marks, prompt)
-
-    @contextmanager
-    def _sparing_the_work(self) -> Iterator[None]:
-        """Go on without the cache where it cannot be used: it only saves time."""
-        try:
-            yield
-        except CacheUnusableError as error:
-            self._cache = None
-            warnings.warn(
-                f"vectors are not kept: {error}; free the disk, set LIKEWISE_CACHE_DIR, or switch "
-                "the cache off",
-                CacheWarning,
-                stacklevel=2,
-            )
 
     def _backend(self) -> Backend:
         with self._lock:

@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -319,14 +319,18 @@ def identify_endpoint(client: EndpointClient, vector: npt.NDArray[np.float32]) -
 
 
 def require_same_model(
-    cache: VectorCache, client: EndpointClient, vector: npt.NDArray[np.float32]
-) -> None:
+    cache: VectorCache, identity: EncoderIdentity, vector: npt.NDArray[np.float32]
+) -> EncoderIdentity:
     """Refuse a cache that was filled by another model of the same name; mark an empty one.
 
     Args:
         cache: What was kept of the model of that name.
-        client: Asks it.
+        identity: Of the model as it answers now.
         vector: (dim,) what `EndpointClient.probe` returned.
+
+    Returns:
+        The identity as it was when the cache was begun: a server may answer otherwise in the last
+        digits.
 
     Raises:
         InputError: The vector of the known text is another one than the cache has.
@@ -335,11 +339,12 @@ def require_same_model(
     for kept, _ in cache.read([_PROBE_TEXT], _PROBE_PROMPT).values():
         if float(kept @ now) < _LEAST_COSINE:
             raise InputError(
-                f"the model {client.model!r} at {client.endpoint.url} is another one than that "
+                f"the model {identity.name!r} at {identity.endpoint} is another one than that "
                 f"which filled {cache.path}: delete that file, and index the items anew"
             )
-        return
+        return replace(identity, probe=_probe_of(kept))
     cache.write([_PROBE_TEXT], now[None, :], np.zeros(1, np.uint8), _PROBE_PROMPT)
+    return identity
 
 
 def _probe_of(vector: npt.NDArray[np.float32]) -> str:

@@ -8,6 +8,7 @@ talks to pymilvus.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -190,6 +191,10 @@ class Store:
         params = MilvusClient.prepare_index_params()
         params.add_index(field_name="vector", **index)
         if not self._call("has_collection", name):
+            if self._path is not None:
+                # A folder that a full disk, or a kill, left before it was a collection: Lite makes
+                # none over it.
+                shutil.rmtree(self._path / "collections" / name, ignore_errors=True)
             options = {"consistency_level": "Strong", **options}
             self._call("create_collection", name, schema=schema, **options)
         if not self._call("list_indexes", name):

@@ -252,10 +252,27 @@ class Client:
             for part in _parts([str(one) for one in ids], self._batch)
         )
 
-    def correct(self, labels: Mapping[str, str], texts: Mapping[str, str] | None = None) -> None:
-        """Correct labels, by item id; texts are needed for items that are not kept."""
+    def correct(
+        self,
+        labels: Mapping[str, str],
+        texts: Mapping[str, str] | None = None,
+        *,
+        new_labels: bool = False,
+    ) -> None:
+        """Correct labels.
+
+        Args:
+            labels: Item id → what it is.
+            texts: Item id → its text; needed for items that are not kept.
+            new_labels: Whether labels may be ones that do not exist yet.
+        """
         told = [
-            {"item_id": one, "label": label, "text": (texts or {}).get(one)}
+            {
+                "item_id": one,
+                "label": label,
+                "text": (texts or {}).get(one),
+                "new_label": new_labels,
+            }
             for one, label in labels.items()
         ]
         for part in _parts(told, self._batch):

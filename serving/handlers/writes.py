@@ -6,6 +6,7 @@ acknowledged. Repeating one changes nothing.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from classifiers import spelled_like
 from retrieval import item_texts
 from serving.handlers.tables import Columns, known_table, plain, require_text_column
 from serving.problems import ApiError, unfit
@@ -77,6 +79,7 @@ def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     if columns.label is None:
         raise ApiError(409, "read-only", "the collection keeps no labels")
     require_text_column(tenant.settings.items, tenant.index)
+    _check_labels(tenant, told)
     held = _held(tenant, [one.item_id for one in told])
     items = [_corrected(one, held.get(one.item_id), row, columns) for row, one in enumerate(told)]
     before, after = _write(tenant, known_table(items, columns), columns)
@@ -154,6 +157,21 @@ def _write(
             progress=False,
         ),
     )
+
+
+def _check_labels(tenant: Tenant, told: Sequence[Correction]) -> None:
+    """Refuse a label that does not exist, unless it is said to be new."""
+    spelled = tenant.labeler.spelled([one.label.strip() for one in told])
+    known = tenant.labeler.labels()
+    for row, (one, label) in enumerate(zip(told, spelled, strict=True)):
+        if not one.new_label and label not in known:
+            alike = [spelling for spelling in [spelled_like(one.label, known)] if spelling]
+            near = alike or difflib.get_close_matches(one.label, known, n=3, cutoff=0.5)
+            hint = f"; the nearest are {', '.join(map(repr, near))}" if near else ""
+            raise unfit(
+                f"/corrections/{row}/label",
+                f"there is no label {one.label!r}{hint}; new_label: true makes it one",
+            )
 
 
 def _corrected(

@@ -8,28 +8,34 @@ have their turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
+from starlette.requests import ClientDisconnect
 
 from pipelines import Settings
 from retrieval import StoreError
 from serving.handlers import forecasts, labels
+from serving.jobs.requests import JobRequest, Part, write_request
 from serving.jobs.store import JobsAwayError, JobStore, KeptJob
 from serving.keys import Caller
 from serving.observability.audit import audit_entries
-from serving.problems import ApiError, Problem, as_api_error
+from serving.problems import ApiError, Problem, Violation, as_api_error
 from serving.runtime.runtime import FORECASTS, LABELS, Runtime, share_of
 from serving.runtime.tenants import Tenant
-from serving.schemas.forecasts import Forecast, Plan, Sale
-from serving.schemas.jobs import ClassifyJob, ForecastJob, JobState
-from serving.schemas.labels import Classify
+from serving.schemas.jobs import ForecastJob, JobState
 
 _log = structlog.stdlib.get_logger(__name__)
 _CHUNK = 64
+_CHECKED = 1_000  # items that are checked at once before a job is accepted
+_UPLOADS, _OWN_UPLOADS = 8, 2  # that may be under way, in all and of a tenant
+_PLACE = re.compile(r"/(items|observed|future)/(\d+)(.*)")
 _LOOK_AGAIN = 600.0  # seconds after which, without a new job, old ones are looked for
 _PAUSE = 1.0  # seconds between attempts while Milvus is away or the disk is full
 
@@ -44,7 +50,14 @@ class Jobs:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._settings: Settings = runtime.settings
-        self._store = JobStore(self._settings.serve.data_dir / "jobs.db")
+        most_bytes = int(self._settings.serve.jobs_mb * 1e6)
+        self._store = JobStore(
+            self._settings.serve.data_dir / "jobs.db",
+            most_bytes=most_bytes,
+            own_bytes=share_of(runtime.keys, most_bytes),
+        )
+        self._uploads = Counter[str | None]()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-uploads")
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -53,6 +66,8 @@ class Jobs:
         if former := list(self._settings.serve.data_dir.glob("*/jobs/*/state.json")):
             where = sorted({str(one.parent.parent) for one in former})
             _log.warning("jobs of version 0.1 are left alone", jobs=len(former), folders=where)
+        with suppress(JobsAwayError):  # of which more will be heard
+            self._store.remove_leftovers()
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
@@ -60,11 +75,48 @@ class Jobs:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._store.close)
 
-    async def accept(
-        self, job: ClassifyJob | ForecastJob, caller: Caller, request_id: str
-    ) -> JobState:
+    @asynccontextmanager
+    async def uploaded(
+        self, pieces: AsyncIterator[bytes], tenant: str | None
+    ) -> AsyncIterator[JobRequest]:
+        """Give what is sent as a file, for as long as it is not accepted.
+
+        Raises:
+            ApiError: Too many are sent at once, it cannot be kept, or it does not fit.
+            RequestValidationError: It does not fit.
+        """
+        if self._uploads.total() >= _UPLOADS or self._uploads[tenant] >= _OWN_UPLOADS:
+            raise ApiError(429, "busy", "too many jobs are being sent", retry_after=10)
+        self._uploads[tenant] += 1
+        cap, loop = self._settings.serve.job_cap, asyncio.get_running_loop()
+        try:
+            with self._store.upload() as sent, self._store.upload() as path:
+                with self._store.told_away(), sent.open("wb") as file:
+                    async for piece in pieces:
+                        file.write(piece)
+                with self._store.told_away():
+                    made = loop.run_in_executor(self._pool, write_request, sent, path, cap)
+                    request = await made
+                yield request
+        except ClientDisconnect:
+            raise ApiError(400, "malformed", "the body ends too early") from None
+        finally:
+            self._uploads[tenant] -= 1
+
+    async def checked(self, request: JobRequest, tenant: Tenant) -> JobRequest:
+        """Return a request as it is to be accepted.
+
+        Raises:
+            ApiError: An item, a sale or a plan does not fit.
+            TableError: Sales or plans do not fit.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _checked, request, tenant)
+
+    async def accept(self, request: JobRequest, caller: Caller, request_id: str) -> JobState:
         """Take a job; from then on it will be done.
 
         Raises:
@@ -75,7 +127,7 @@ class Jobs:
         def add() -> JobState:
             most = self._settings.serve.jobs
             own = share_of(self._runtime.keys, most)
-            state = self._store.add(job, caller, request_id, most=most, own=own)
+            state = self._store.add(request, caller, request_id, most=most, own=own)
             loop.call_soon_threadsafe(self._arrived.set)  # whether the caller still waits or not
             return state
 
@@ -131,10 +183,11 @@ class Jobs:
     async def _do(self, job: KeptJob) -> None:
         problem = None
         try:
-            asked = await asyncio.to_thread(self._store.request, job.number)
+            asked = await asyncio.to_thread(self._store.request, job.job_id)
             first = job.items_done
-            for part in await asyncio.to_thread(_parts, asked.request, first):
-                answer = await self._answer(job.tenant, job.task, part)
+            while first < asked.items:
+                part = await asyncio.to_thread(asked.part, first, _CHUNK)
+                answer = await self._answer(job.tenant, job.task, part.job.request)
                 await asyncio.to_thread(self._keep, job, first, answer)
                 first += len(answer["results"])
             _log.info("job done", job_id=job.job_id, task=job.task, items=first)
@@ -174,48 +227,32 @@ class Jobs:
             await asyncio.sleep(_PAUSE)
 
 
-def checked_job(
-    job: ClassifyJob | ForecastJob, tenant: Tenant, cap: int
-) -> ClassifyJob | ForecastJob:
-    """Return a job as it is to be accepted.
-
-    Raises:
-        ApiError: It has too many items, or one that does not fit.
-        TableError: Its sales or plans do not fit.
-    """
-    if len(job.request.items) > cap:
-        raise ApiError(413, "too-large", f"a job may have {cap} items")
-    if isinstance(job, ClassifyJob):
-        labels.check(tenant, job.request)
-        return job
-    forecasts.check_launches(job.request, tenant)
-    return job.model_copy(update={"request": forecasts.settled(job.request, tenant)})
-
-
-def _parts(request: Classify | Forecast, start: int) -> Iterator[Any]:
-    """Yield a request from an item on, in parts, each with the sales and plans of its items."""
-    by_item = {
-        name: _by_item(rows)
-        for name in ("observed", "future")
-        if (rows := getattr(request, name, None)) is not None
-    }
-
-    def part(first: int) -> Any:
-        items = request.items[first : first + _CHUNK]
-        own = {
-            name: [row for one in items for row in rows.get(str(one.item_id), ())]
-            for name, rows in by_item.items()
-        }
-        return request.model_copy(update={"items": items, **own})
-
-    return map(part, range(start, len(request.items), _CHUNK))
+def _checked(request: JobRequest, tenant: Tenant) -> JobRequest:
+    """Check a request part by part; errors name rows as the whole counts them."""
+    last = None
+    first = 0
+    while first < request.items:
+        part = request.part(first, _CHECKED)
+        first += len(part.rows["items"])
+        try:
+            if isinstance(part.job, ForecastJob):
+                forecasts.check_launches(part.job.request, tenant)
+                until = forecasts.settled(part.job.request, tenant).observed_until
+                last = until if last is None else max(last, until or last)
+            else:
+                labels.check(tenant, part.job.request)
+        except ApiError as error:
+            error.errors = [_moved(one, part) for one in error.errors or ()] or None
+            raise
+    return request if last is None else request.observed_until(last.isoformat())
 
 
-def _by_item(rows: Sequence[Sale | Plan]) -> dict[str, list[Sale | Plan]]:
-    of_item: dict[str, list[Sale | Plan]] = {}
-    for row in rows:
-        of_item.setdefault(row.item_id, []).append(row)
-    return of_item
+def _moved(told: Violation, part: Part) -> Violation:
+    found = _PLACE.fullmatch(told.pointer)
+    if found is None:
+        return told
+    name, row, rest = found.groups()
+    return Violation(pointer=f"/{name}/{part.rows[name][int(row)]}{rest}", detail=told.detail)
 
 
 def _call(tenant: Tenant, task: str, part: Any) -> tuple[str, Any, Any]:

@@ -1,13 +1,15 @@
 """Keep jobs, what they ask and what they came to, in one SQLite database that outlives the process.
 
-A request and each part of a result are rows of their own: how far a job is changes often, and
-SQLite writes a row anew as a whole. A part and how far the job is by it are one transaction, so
-that no kill lets them differ.
+What a job asks is a file of its own beside the database (`serving.jobs.requests`), there before the
+job is. Each part of a result is a row of its own: how far a job is changes often, and SQLite writes
+a row anew as a whole. A part and how far the job is by it are one transaction, so that no kill lets
+them differ.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import sqlite3
 import threading
@@ -19,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from pydantic import TypeAdapter
 
+from retrieval import leave_on_disk
+from serving.jobs.requests import JobRequest
 from serving.keys import Caller
 from serving.problems import ApiError, Problem
-from serving.schemas.jobs import ClassifyJob, ForecastJob, Job, JobState
+from serving.schemas.jobs import JobState
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_JOB: TypeAdapter[ClassifyJob | ForecastJob] = TypeAdapter(Job)
 _LOCKED_SECONDS = 5.0  # how long to wait for another process that has locked the database
 _RETRY_AFTER = 10
 # What is removed is zeroed or cut off: the texts of a request do not stay behind. A commit is on
@@ -55,12 +57,10 @@ CREATE TABLE IF NOT EXISTS jobs (
     created TEXT NOT NULL,
     started TEXT,
     ended TEXT,
-    problem TEXT
+    problem TEXT,
+    bytes INTEGER NOT NULL DEFAULT 0
 );
-CREATE TABLE IF NOT EXISTS requests (
-    number INTEGER PRIMARY KEY REFERENCES jobs ON DELETE CASCADE,
-    body BLOB NOT NULL
-);
+DROP TABLE IF EXISTS requests;
 CREATE TABLE IF NOT EXISTS results (
     number INTEGER NOT NULL REFERENCES jobs ON DELETE CASCADE,
     first INTEGER NOT NULL,
@@ -110,17 +110,25 @@ class JobStore:
 
     Args:
         path: The database; made with the first job.
+        most_bytes: Of all jobs, what they ask and what they came to.
+        own_bytes: Of those of one tenant, whose oldest results go for newer ones.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, most_bytes: float = math.inf, own_bytes: float = math.inf
+    ) -> None:
         self._path = path
+        self._requests = path.with_suffix("")
+        self._most_bytes = most_bytes
+        self._own_bytes = own_bytes
         self._lock = threading.Lock()
         self._opened: sqlite3.Connection | None = None
         self._is_away = False
+        self._doubtful: set[Path] = set()
 
     def add(
         self,
-        job: ClassifyJob | ForecastJob,
+        request: JobRequest,
         caller: Caller,
         request_id: str,
         *,
@@ -130,41 +138,39 @@ class JobStore:
         """Take a job; from then on it will be done.
 
         Args:
-            job: What is to be done.
+            request: What is to be done; its file becomes that of the job.
             caller: Who brought it.
             request_id: Of the call that brought it.
             most: How many may wait.
             own: How many of one tenant.
 
         Raises:
-            ApiError: So many wait.
+            ApiError: So many wait, or they take too much room.
         """
-        state = JobState(
-            job_id=secrets.token_hex(16),
-            task=job.task,
-            status="queued",
-            items=len(job.request.items),
-            items_done=0,
-            created=datetime.now(UTC),
+        state = JobState.model_validate(
+            {
+                "job_id": secrets.token_hex(16),
+                "task": request.task,
+                "status": "queued",
+                "items": request.items,
+                "items_done": 0,
+                "created": datetime.now(UTC),
+            }
         )
-        body = job.model_dump_json().encode()
-        names = "job_id, task, status, items, created, tenant, key, request_id"
-        values = (state.job_id, state.task, state.status, state.items, state.created.isoformat())
-        with self._connection() as database:
-            waiting = (
-                "SELECT count(*), count(*) FILTER (WHERE tenant IS ?) FROM jobs "
-                "WHERE status = 'queued'"
-            )
-            every, mine = database.execute(waiting, (caller.tenant,)).fetchone()
-            if every >= most:
-                raise ApiError(429, "busy", f"{every} jobs are waiting", retry_after=60)
-            if mine >= own:
-                raise ApiError(429, "busy", f"{mine} own jobs are waiting", retry_after=60)
-            made = database.execute(
-                f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (*values, caller.tenant, caller.name, request_id),
-            )
-            database.execute("INSERT INTO requests VALUES (?, ?)", (made.lastrowid, body))
+        own_file = self._request_file(state.job_id)
+        size = request.path.stat().st_size
+        try:
+            with self._connection() as database:
+                self._refuse_too_many(database, caller.tenant, most=most, own=own)
+                self._make_room(database, caller.tenant, size)
+                _insert(database, state, caller, request_id, size)
+                leave_on_disk(request.path, own_file)  # who finds the job finds what it asks
+        except BaseException:
+            # A commit of which the end could not be written may yet be found by the next start.
+            self._doubtful.add(own_file)
+            raise
+        while self._doubtful:  # of which there is nothing now: this commit is in their place
+            self._doubtful.pop().unlink(missing_ok=True)
         return state
 
     def next(self, behind: int = 0) -> KeptJob | None:
@@ -191,12 +197,10 @@ class JobStore:
             )
         return KeptJob(*found)
 
-    def request(self, number: int) -> ClassifyJob | ForecastJob:
+    def request(self, job_id: str) -> JobRequest:
         """Return what a job asks."""
-        with self._connection() as database:
-            query = "SELECT body FROM requests WHERE number = ?"
-            (body,) = database.execute(query, (number,)).fetchone()
-        return _JOB.validate_json(body)
+        with self.told_away():
+            return JobRequest.read(self._request_file(job_id))
 
     def append(self, number: int, first: int, answers: Sequence[Any]) -> None:
         """Add the answers to a job's items from one on, for good."""
@@ -205,7 +209,8 @@ class JobStore:
         with self._connection() as database:
             database.execute("INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?)", part)
             database.execute(
-                "UPDATE jobs SET items_done = ? WHERE number = ?", (first + len(answers), number)
+                "UPDATE jobs SET items_done = ?, bytes = bytes + ? WHERE number = ?",
+                (first + len(answers), len(part[3]), number),
             )
 
     def finish(self, number: int, problem: Problem | None = None) -> None:
@@ -213,12 +218,38 @@ class JobStore:
         status = "done" if problem is None else "failed"
         told = None if problem is None else problem.model_dump_json()
         with self._connection() as database:
-            database.execute(
-                "UPDATE jobs SET status = ?, problem = ?, ended = ? WHERE number = ?",
+            size = "SELECT coalesce(sum(length(answers)), 0) FROM results"
+            job_id, tenant = database.execute(
+                "UPDATE jobs SET status = ?, problem = ?, ended = ?, "
+                f"bytes = ({size} WHERE results.number = jobs.number) "
+                "WHERE number = ? RETURNING job_id, tenant",
                 (status, told, _now(), number),
-            )
-            database.execute("DELETE FROM requests WHERE number = ?", (number,))
+            ).fetchone()
+            self._make_room(database, tenant, 0, but=number)
+        self._request_file(job_id).unlink(missing_ok=True)
         self._settle()
+
+    def remove_leftovers(self) -> None:
+        """Remove what was being uploaded, or was no longer needed, when the process was killed."""
+        there = {one.stem: one for one in self._requests.glob("*") if one.is_file()}
+        if not there:
+            return
+        with self._connection() as database:
+            query = "SELECT job_id FROM jobs WHERE status IN ('queued', 'running')"
+            needed = {job_id for (job_id,) in database.execute(query)}
+        for name, path in there.items():
+            if name not in needed or path.suffix != ".db":
+                path.unlink(missing_ok=True)
+
+    @contextmanager
+    def upload(self) -> Iterator[Path]:
+        """Give a path, beside the files of requests, that nothing is left of."""
+        self._requests.mkdir(parents=True, exist_ok=True)
+        path = self._requests / f".{secrets.token_hex(8)}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
 
     def remove_ended(self, before: datetime) -> None:
         """Remove the jobs that ended before a moment, and their results."""
@@ -228,6 +259,7 @@ class JobStore:
             query = "DELETE FROM jobs WHERE ended < ?"
             removed = database.execute(query, (before.isoformat(),)).rowcount
         if removed:
+            _log.info("old jobs removed", jobs=removed)
             self._settle()
 
     def state(self, tenant: str | None, job_id: str) -> JobState | None:
@@ -274,25 +306,88 @@ class JobStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """One transaction, of one thread at a time."""
-        with self._lock:
-            try:
-                if self._opened is None:
-                    self._opened = _open(self._path)
-                with self._opened as database:
-                    yield database
-            except (sqlite3.Error, OSError) as error:
-                if not self._is_away:
-                    _log.error("jobs cannot be kept", path=str(self._path), reason=str(error))
-                self._is_away = True
-                raise JobsAwayError from error
+        with self._lock, self.told_away():
+            if self._opened is None:
+                self._opened = _open(self._path)
+            with self._opened as database:
+                yield database
             if self._is_away:
                 _log.warning("jobs can be kept again")
             self._is_away = False
+
+    @contextmanager
+    def told_away(self) -> Iterator[None]:
+        """Let a file that cannot be read or written be told as jobs that are away."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            if not self._is_away:
+                _log.error("jobs cannot be kept", path=str(self._path), reason=str(error))
+            self._is_away = True
+            raise JobsAwayError from error
+
+    def _request_file(self, job_id: str) -> Path:
+        return self._requests / f"{job_id}.db"
+
+    def _refuse_too_many(
+        self, database: sqlite3.Connection, tenant: str | None, *, most: int, own: int
+    ) -> None:
+        waiting = (
+            "SELECT count(*), count(*) FILTER (WHERE tenant IS ?) FROM jobs WHERE status = 'queued'"
+        )
+        every, mine = database.execute(waiting, (tenant,)).fetchone()
+        if every >= most:
+            raise ApiError(429, "busy", f"{every} jobs are waiting", retry_after=60)
+        if mine >= own:
+            raise ApiError(429, "busy", f"{mine} own jobs are waiting", retry_after=60)
+
+    def _make_room(
+        self, database: sqlite3.Connection, tenant: str | None, size: int, *, but: int = 0
+    ) -> None:
+        """Remove a tenant's oldest results until its jobs, and so many bytes, have their share.
+
+        Args:
+            database: Within a transaction.
+            tenant: Whose jobs.
+            size: Bytes that are to come.
+            but: A job that has just ended, and stays.
+        """
+        query = "SELECT coalesce(sum(bytes), 0) FROM jobs WHERE tenant IS ?"
+        oldest = (
+            "SELECT number, job_id, bytes FROM jobs "
+            "WHERE tenant IS ? AND ended IS NOT NULL AND number != ? ORDER BY ended"
+        )
+        (own,) = database.execute(query, (tenant,)).fetchone()
+        for number, job_id, freed in database.execute(oldest, (tenant, but)).fetchall():
+            if own + size <= self._own_bytes:
+                break
+            database.execute("DELETE FROM jobs WHERE number = ?", (number,))
+            own -= freed
+            _log.warning("results removed for newer ones", job_id=job_id, megabytes=freed / 1e6)
+        if not size:
+            return
+        (every,) = database.execute("SELECT coalesce(sum(bytes), 0) FROM jobs").fetchone()
+        bounds = ((own, self._own_bytes, "own jobs"), (every, self._most_bytes, "jobs"))
+        for used, most, whose in bounds:
+            if used + size > most:
+                told = f"{whose} take {used / 1e6:,.0f} of {most / 1e6:,.0f} MB"
+                raise ApiError(429, "busy", told, retry_after=60)
 
     def _settle(self) -> None:
         """Empty the log of writes, in which there is still what was removed."""
         with self._connection() as database:
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _insert(
+    database: sqlite3.Connection, state: JobState, caller: Caller, request_id: str, size: int
+) -> None:
+    names = "job_id, task, status, items, created, tenant, key, request_id, bytes"
+    values = (state.job_id, state.task, state.status, state.items, state.created.isoformat())
+    database.execute(
+        f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*values, caller.tenant, caller.name, request_id, size),
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -301,6 +396,9 @@ def _open(path: Path) -> sqlite3.Connection:
     try:
         database.executescript(_SETTINGS)
         database.executescript(_TABLES)
+        columns = {name for _, name, *_ in database.execute("PRAGMA table_info(jobs)")}
+        if "bytes" not in columns:
+            database.execute("ALTER TABLE jobs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0")
     except BaseException:
         database.close()
         raise

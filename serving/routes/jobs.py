@@ -4,17 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Path, Response, Security
+from fastapi import APIRouter, Body, Path, Request, Response, Security
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 
-from serving.jobs.queue import checked_job
+from serving.jobs.queue import Jobs
+from serving.jobs.requests import JobRequest
 from serving.problems import documented
 from serving.schemas.jobs import ClassifyResults, ForecastResults, Job, JobState
 from serving.session import Reading, bearer
-from serving.validation import ValidatedRoute
+from serving.validation import Handler, Validated
+
+
+class _JobRoute(APIRoute):
+    """A route whose body, if it has one, goes to the disk as it arrives."""
+
+    def get_route_handler(self) -> Handler:
+        """Return what answers a request."""
+        answer = super().get_route_handler()
+        if self.body_field is None:
+            return answer
+
+        async def handle(request: Request) -> Response:
+            jobs: Jobs = request.app.state.jobs
+            async with jobs.uploaded(request.stream(), request.state.caller.tenant) as found:
+                request.state.job = found
+                return await answer(Validated(request.scope, request.receive, found.skeleton))
+
+        return handle
+
 
 router = APIRouter(
-    prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)], route_class=ValidatedRoute
+    prefix="/v1/jobs", tags=["jobs"], dependencies=[Security(bearer)], route_class=_JobRoute
 )
 JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="From the answer to the POST.")]
 
@@ -31,12 +52,11 @@ JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="From the answ
 )
 async def start_job(session: Reading, job: Annotated[Job, Body()], response: Response) -> Any:
     """Label or forecast more items than a call may have; accepted, it survives a restart."""
-    runtime = session.runtime
-    async with runtime.tenant(session.tenant) as tenant:
-        cap = runtime.settings.serve.job_cap
-        job = await runtime.in_thread(checked_job, job, tenant, cap)
-    session.state.items = len(job.request.items)
-    state = await session.jobs.accept(job, session.caller, session.request_id)
+    request: JobRequest = session.state.job  # of which `job` is what is no list
+    async with session.runtime.tenant(session.tenant) as tenant:
+        request = await session.jobs.checked(request, tenant)
+    session.state.items = request.items
+    state = await session.jobs.accept(request, session.caller, session.request_id)
     response.headers["Location"] = f"/v1/jobs/{state.job_id}"
     return state
 

@@ -184,6 +184,12 @@ class LiveClassifier:
         every = self._settings.classify.normalize_labels
         return spelled_as_known(classifier.knowledge_, labels, every=every)
 
+    def labels(self) -> list[str]:
+        """Return the labels that exist: of examples, and in words."""
+        classifier = self._state.classifier
+        known = [] if classifier is None else classifier.classes_.tolist()
+        return list(dict.fromkeys([*map(str, known), *self._journal.labels]))
+
     def add_label(self, name: str, descriptions: Sequence[str]) -> bool:
         """Let a label be named by its description; return whether it is new.
 
@@ -269,8 +275,7 @@ class LiveClassifier:
 
     def _known_as(self, name: str) -> str | None:
         """Return the label that a name stands for, however spelled; None: it is new."""
-        classifier = self._state.classifier
-        known = [*self._journal.labels, *([] if classifier is None else classifier.classes_)]
+        known = self.labels()
         return name if name in known else spelled_like(name, known)
 
     @staticmethod

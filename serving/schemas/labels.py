@@ -173,6 +173,9 @@ class Correction(Sent):
     text: Text | Annotated[dict[Column, str | None], Few] | None = Field(
         None, description="null: as kept; needed where the item is new, or texts are not kept."
     )
+    new_label: bool = Field(
+        False, strict=True, description="Whether the label may be one that does not exist yet."
+    )
 
 
 class Feedback(Sent):

@@ -20,6 +20,10 @@ def test_the_first_few_are_said_and_the_others_counted() -> None:
         "host=h dbname=shop sslpassword=hush user=u",
         "https://host/v1?api_key=hush",
         "https://host/v1?access_token=hush&x=1",
+        "https://host/container?sv=2024&sig=hush%2Bhush%3D",
+        "mssql+pyodbc:///?odbc_connect=SERVER%3Dhost%3BUID%3Du%3BPWD%3Dhush",
+        "host said: Authorization: Bearer hush.hush-hush",
+        "AccountName=host;AccountKey=hush==;",
     ],
 )
 def test_no_message_holds_what_is_secret_in_an_address(address: str) -> None:
@@ -36,6 +40,7 @@ def test_no_message_holds_what_is_secret_in_an_address(address: str) -> None:
         "mail me@host.com about http://host:19530",
         "index.tokens names http://host:19530",
         "items.db: column 'password' is missing",
+        "a bearer of good news, by design=3",
         "write scheme://host:port; user and password are the token",
     ],
 )

@@ -51,7 +51,14 @@ def test_bounds_of_lists_hold() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-02-29", "2024-02-29T23:59:59Z", "2024-02-29 00:00:01.250+02:00", "20240229"]
+    "text",
+    [
+        "2024-02-29",
+        "2024-02-29T23:59:59Z",
+        "2024-02-29 00:00:01.250+02:00",
+        "20240229",
+        "20240229T23",
+    ],
 )
 def test_days_are_read_as_everywhere(text: str) -> None:
     assert TypeAdapter(Day).validate_python(text) == parse_date(text, "date").date()

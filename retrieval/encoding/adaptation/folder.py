@@ -41,6 +41,20 @@ def check_out(out: Path, *, overwrite: bool = False) -> None:
         raise InputError(f"{out} holds a tuned encoder already; name another folder, or overwrite")
 
 
+def check_tunable(encoder: Encoder) -> None:
+    """Refuse an encoder that cannot be written with anything behind it.
+
+    Raises:
+        InputError: It is an endpoint, or cuts its vectors.
+    """
+    identity = encoder.identity
+    if identity.truncate_dim is not None or identity.endpoint is not None:
+        raise InputError(
+            f"{identity.describe()} cannot be tuned: its vectors were cut, or are made elsewhere; "
+            "take a model's folder, and all of its numbers"
+        )
+
+
 def write_mapped(
     out: Path, encoder: Encoder, matrix: npt.NDArray[np.float32], card: str = ""
 ) -> None:
@@ -56,13 +70,8 @@ def write_mapped(
     Raises:
         InputError: The encoder is an endpoint, or cuts its vectors.
     """
-    identity = encoder.identity
-    if identity.truncate_dim is not None or identity.endpoint is not None:
-        raise InputError(
-            f"{identity.describe()} cannot be mapped: its vectors were cut, or are made elsewhere; "
-            "take a model's folder, and all of its numbers"
-        )
-    first = encoder._map
+    check_tunable(encoder)
+    identity, first = encoder.identity, encoder._map
     base = replace(
         encoder._run, query_prompt=identity.query_prompt, item_prompt=identity.item_prompt
     )

@@ -125,7 +125,8 @@ def _put(served: Served, *items: dict[str, Any]) -> None:
 
 
 def _correct(served: Served, item_id: str, label: str) -> None:
-    served.post("/v1/feedback", {"corrections": [{"item_id": item_id, "label": label}]})
+    told = {"item_id": item_id, "label": label, "new_label": True}
+    served.post("/v1/feedback", {"corrections": [told]})
 
 
 def _examples(served: Served) -> dict[str, int]:

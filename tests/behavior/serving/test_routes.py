@@ -116,7 +116,7 @@ def test_a_corrected_label_is_a_neighbor_at_once_and_goes_again(own: Served) -> 
     assert _put(own, item) == {"new": 1, "changed": 0, "unchanged": 0}
     assert _put(own, item) == {"new": 0, "changed": 0, "unchanged": 1}
     assert own.classify("oat drink")[0]["neighbors"][0]["label"] == "MILK"
-    told = {"corrections": [{"item_id": "oat", "label": "DRINK"}]}
+    told = {"corrections": [{"item_id": "oat", "label": "DRINK", "new_label": True}]}
     assert own.post("/v1/feedback", told)["changed"] == 1
     (answer,) = own.classify("oat drink")
     assert (answer["label"], answer["neighbors"][0]["label"]) == ("DRINK", "DRINK")

@@ -386,7 +386,16 @@ def test_help_answers_at_once_and_names_the_verbs() -> None:
     start = time.perf_counter()
     done = subprocess.run([COMMAND, "--help"], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 2  # 0.2 s on a free machine; importing the engines takes 4
-    for verb in ("demo", "index", "similar", "classify", "evaluate", "forecast", "backtest"):
+    for verb in (
+        "demo",
+        "look",
+        "index",
+        "similar",
+        "classify",
+        "evaluate",
+        "forecast",
+        "backtest",
+    ):
         assert f" {verb} " in done.stdout
 
 

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Distillation, Encoder, InputError, distill
+from retrieval.encoding.adaptation.folder import write_mapped
 from tests.encoders import small_vocabulary_encoder
 
 ASKED = ["whole milk 1 gal", "potato chips", "AA batteries, 4 pack", "skimmed milk"]
@@ -78,6 +79,21 @@ def test_it_keeps_no_vectors_and_is_another_encoder(
     assert not list(tmp_path.iterdir())
     assert not static.identity.same_space(teacher.identity)
     assert Encoder(str(distilled[0]), truncate_dim=64).encode(["milk"]).shape == (1, 64)
+
+
+def test_a_map_may_follow_it(distilled: tuple[Path, Distillation], tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    static = Encoder(str(distilled[0]))
+    matrix = np.random.default_rng(0).normal(size=(16, static.dim)).astype(np.float32)
+    write_mapped(tmp_path / "mapped", static, matrix)
+    mapped = Encoder(str(tmp_path / "mapped"))
+    assert (mapped.identity.backend, mapped.dim) == ("static", 16)
+    model = SentenceTransformer(str(tmp_path / "mapped"), device="cpu")
+    own = static.encode(ASKED) @ matrix.T
+    own /= np.linalg.norm(own, axis=1, keepdims=True)
+    np.testing.assert_allclose(mapped.encode(ASKED), own, atol=1e-5)
+    assert model.encode(ASKED).shape == (4, 16)
 
 
 def test_what_cannot_be_distilled_is_refused(

@@ -13,7 +13,15 @@ import torch
 
 from classifiers import NeighborClassifier
 from retrieval import Encoder, EncoderMismatchError, InputError
-from retrieval.encoding.devices import halving, resolve_device, rows_that_fit
+from retrieval.encoding.backends import _in_half, _torch_backend, open_model
+from retrieval.encoding.devices import (
+    Precision,
+    halving,
+    resolve_backend,
+    resolve_device,
+    resolve_precision,
+    rows_that_fit,
+)
 from retrieval.encoding.weights import find_weights
 
 TEXTS = ["whole milk 1 gal", "potato chips", "AA batteries, 4 pack"]
@@ -121,3 +129,19 @@ def test_batches_shrink_until_they_fit() -> None:
     fitting(numbers)
     assert max(sizes[7:]) == 2  # and is not tried again
     assert rows_that_fit(8) > rows_that_fit(512) > 1
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_is_close_enough_to_the_models_own(precision: Precision) -> None:
+    """As on an accelerator, on the processor; `load_backend` asks the same of each model there."""
+    identity = Encoder(backend="torch").identity
+    model = open_model(identity, find_weights(identity.name))
+    exact = _torch_backend(model)(TEXTS)
+    half = _torch_backend(_in_half(model, precision))(TEXTS)
+    assert half.dtype == np.float32
+    assert np.abs(half - exact).max() > 1e-6 and (half * exact).sum(axis=1).min() > 0.999
+    with pytest.raises(InputError, match=f"'{precision}' is not to be had with torch"):
+        Encoder(backend="torch", precision=precision)
+    assert resolve_precision("auto", "torch", "cuda") == "float16"
+    assert resolve_precision(precision, "torch", "cuda:1") == precision
+    assert resolve_backend("auto", "cuda") == "torch"

@@ -31,9 +31,11 @@ def running(
 @pytest.fixture
 def server(running: tuple[Server, Encoder], encoder: Encoder) -> Iterator[Server]:
     state, other = running
+    state.settle()
     state.models.update(minilm=encoder, other=other)
     state.sizes.clear()
     yield state
+    state.settle()
     state.key, state.most, state.busy, state.status = None, 1_000, 0, 429
     state.odd, state.seconds = None, 0.0
 

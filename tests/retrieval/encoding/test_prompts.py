@@ -107,6 +107,6 @@ def test_an_encoder_without_options_is_what_it_was(encoder: Encoder) -> None:
     identity = encoder.identity
     assert list(identity.as_dict()) == ["name", "revision", "backend", "dim"]
     assert EncoderIdentity(**identity.as_dict()) == identity
-    assert encoder._cache is not None
+    assert encoder._cache.cache is not None
     made = f"{identity.revision}-{identity.backend}-{encoder.precision}"
     assert encoder._cache.path.name == f"vectors-{made}.sqlite"

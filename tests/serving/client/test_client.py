@@ -74,7 +74,9 @@ def test_items_and_labels_are_written(own: Served) -> None:
         ).assign(kind=["TEAS", "TEAS", None])
         columns = {"text": "product_type", "item_id": "id", "label": "kind"}
         assert client.upsert(items, **columns) == {"new": 3, "changed": 0, "unchanged": 0}
-        client.correct({"c": "MILK"})
+        with pytest.raises(ProblemError, match="no label 'TEAZ'; the nearest are 'TEAS'"):
+            client.correct({"c": "TEAZ"})
+        client.correct({"c": "MILK"}, new_labels=True)
         client.add_label("SOUP", ["tomato soup"])
         known = client.labels().set_index("label")
         assert known.loc[["TEAS", "MILK", "SOUP"], "examples"].tolist() == [2, 1, 0]

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from serving.jobs.requests import write_request
 from serving.jobs.store import JobStore
 from serving.keys import Caller
 from serving.problems import ApiError, Problem
-from serving.schemas.jobs import ClassifyJob, JobState
+from serving.schemas.jobs import JobState
 from tests.serving.conftest import full_disk
 
 PROBLEM = Problem(type="/problems/x", title="x", status=422, detail="x", instance="/v1/jobs/x")
@@ -34,9 +35,11 @@ def _add(
     jobs: JobStore, *texts: str, tenant: str | None = None, most: int = 100, own: int = 100
 ) -> JobState:
     items = [{"text": text} for text in texts]
-    job = ClassifyJob.model_validate({"task": "classify", "request": {"items": items}})
-    caller = Caller("shop", frozenset(), tenant)
-    return jobs.add(job, caller, "r", most=most, own=own)
+    job = {"task": "classify", "request": {"items": items}}
+    with jobs.told_away(), jobs.upload() as upload, jobs.upload() as path:
+        upload.write_text(json.dumps(job))
+        request = write_request(upload, path, 100)
+        return jobs.add(request, Caller("shop", frozenset(), tenant), "r", most=most, own=own)
 
 
 def _results(jobs: JobStore, state: JobState) -> list[object]:
@@ -66,7 +69,8 @@ def test_jobs_have_their_turn_in_the_order_they_came(jobs: JobStore) -> None:
         job = jobs.next()
         assert job is not None
         assert job.job_id == state.job_id
-        assert jobs.request(job.number).request.items[0].text == f"tea {states.index(state)}"
+        part = jobs.request(job.job_id).part(0, 64)
+        assert part.job.request.items[0].text == f"tea {states.index(state)}"
         jobs.append(job.number, 0, [{"label": "TEAS"}])
         jobs.finish(job.number, PROBLEM if state is states[1] else None)
     assert jobs.next() is None
@@ -114,6 +118,7 @@ def test_a_job_goes_on_behind_the_last_part_that_was_kept(jobs: JobStore, tmp_pa
 _KEEPING = """
 import sys
 from pathlib import Path
+from serving.jobs.requests import write_request
 from serving.jobs.store import JobStore
 jobs = JobStore(Path(sys.argv[1]))
 job = jobs.next()
@@ -153,7 +158,7 @@ def test_what_ended_long_ago_is_removed_and_its_room_given_back(
         assert job is not None
         jobs.append(job.number, 0, [{"text": "y" * 1_000_000}])
         jobs.finish(job.number)
-    files = list(tmp_path.iterdir())
+    files = [one for one in tmp_path.rglob("*") if one.is_file()]
     size = sum(one.stat().st_size for one in files)
     assert sum(one.read_bytes().count(b"secret tea") for one in files) == 1  # of the one that waits
     jobs.remove_ended(datetime.now(UTC) - timedelta(days=1))
@@ -165,7 +170,7 @@ def test_what_ended_long_ago_is_removed_and_its_room_given_back(
     with pytest.raises(ApiError, match="has been removed"):  # not half a result
         next(reading)
     assert jobs.state(None, states[2].job_id) is not None
-    assert sum(one.stat().st_size for one in tmp_path.iterdir()) < size - 1_900_000
+    assert sum(one.stat().st_size for one in tmp_path.rglob("*")) < size - 1_900_000
 
 
 def test_a_locked_database_is_told_and_loses_nothing(
@@ -206,3 +211,35 @@ def test_what_is_no_database_is_told(tmp_path: Path) -> None:
     with pytest.raises(ApiError) as told:
         JobStore(tmp_path / "jobs.db").next()
     assert told.value.kind == "jobs-away"
+
+
+def test_the_oldest_results_of_a_tenant_go_for_its_newer_ones(tmp_path: Path) -> None:
+    path = tmp_path / "jobs.db"
+    with closing(JobStore(path, own_bytes=300_000, most_bytes=500_000)) as jobs:
+        states = []
+        for tenant in ("late", "greedy", "greedy", "greedy"):
+            states.append(_add(jobs, "tea", tenant=tenant))
+            job = jobs.next()
+            assert job is not None
+            jobs.append(job.number, 0, [{"text": "x" * 120_000}])
+            jobs.finish(job.number)
+        told = [jobs.state(tenant, one.job_id) for tenant, one in zip("lggg", states, strict=True)]
+        assert told == [None] * 4  # of other tenants
+        owners = ("late", "greedy", "greedy", "greedy")
+        kept = [jobs.state(who, one.job_id) for who, one in zip(owners, states, strict=True)]
+        assert [one is not None for one in kept] == [True, False, True, True]
+        with pytest.raises(ApiError, match="own jobs take 0 of 0 MB") as refused:
+            _add(jobs, *["x" * 9_000] * 40, tenant="third")
+        assert refused.value.status == 429
+
+
+def test_what_a_killed_process_left_is_removed(jobs: JobStore, tmp_path: Path) -> None:
+    waits, ended = _add(jobs, "tea"), _add(jobs, "soda")
+    job = jobs.next()
+    assert job is not None
+    folder = tmp_path / "jobs"
+    (folder / f"{'0' * 32}.db").write_text("accepted by nobody")
+    (folder / ".0123").write_text("half an upload")
+    jobs.remove_leftovers()
+    there = {one.stem for one in folder.iterdir()}
+    assert there == {waits.job_id, ended.job_id}

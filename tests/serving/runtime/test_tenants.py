@@ -192,7 +192,7 @@ def test_items_are_read_and_removed_by_their_owner(pair: tuple[Tenant, Tenant]) 
 
 def test_a_correction_is_learned_by_its_owner_alone(pair: tuple[Tenant, Tenant]) -> None:
     acme, east = pair
-    corrections = [{"item_id": "9", "text": "garden hose", "label": "GARDEN"}]
+    corrections = [{"item_id": "9", "text": "garden hose", "label": "GARDEN", "new_label": True}]
     east("POST", "/v1/feedback", json={"corrections": corrections})
     assert east.ask("/v1/classify", "garden hose")[0]["label"] == "GARDEN"
     assert acme.ask("/v1/classify", "garden hose")[0]["label"] in ("SNACKS", "DRINKS")

@@ -10,6 +10,7 @@ import pytest
 
 from classifiers import NeighborClassifier
 from retrieval import Encoder, ItemIndex
+from tests.classifiers.conftest import Shelf
 
 TEXTS = ["please call me back", "where is my parcel", "cancel my order", "thank you"]
 MAJORITY = 0.65
@@ -71,3 +72,27 @@ def test_behind_a_filter_twins_vote_at_their_share(encoder: Encoder, tmp_path: P
             "3-b",
         ]
         np.testing.assert_allclose(best, MAJORITY, atol=0.06)
+
+
+@pytest.mark.parametrize("head", ["linear", None])
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_correction_wins(
+    encoder: Encoder, shelf: Shelf, tmp_path: Path, head: str | None, saved: bool
+) -> None:
+    texts = [f"{text} {number}" for number, text in enumerate(shelf.texts)]  # no two the same
+    classifier = NeighborClassifier(encoder=encoder, head=head)  # type: ignore[arg-type]
+    classifier.fit(texts, shelf.labels)
+    odd = "potato chips salted 7 oz"
+    (was,) = classifier.predict([odd]).tolist()
+    other = next(label for label in classifier.classes_.tolist() if label != was)
+    near = [odd, "potato chips salted 8 oz"]
+    place = classifier.classes_.tolist().index(other)
+    before = classifier.predict_proba(near)[:, place]
+    classifier.add_examples([odd], [other])
+    if saved:
+        classifier.save(tmp_path / "model")
+        classifier = NeighborClassifier.load(tmp_path / "model", encoder=encoder)
+    after = classifier.predict_proba(near)[:, place]
+    assert classifier.predict(["a new shoe", odd, odd.upper()]).tolist()[1:] == [other, other]
+    assert after[0] > 0.75
+    assert (after > before).all()

@@ -9,36 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-from transformers import AutoTokenizer, BertConfig, BertModel
 
 from retrieval import Encoder, InputError
 from retrieval.encoding.adaptation import training
 from retrieval.encoding.adaptation.cost import probe
 from retrieval.encoding.adaptation.fine_tuning import fine_tune
 from retrieval.encoding.adaptation.schedule import batches, hold_out
-from retrieval.encoding.weights import find_weights
 
 KINDS = ("card", "parcel", "refund", "phone")
 TAILS = ("now", "today", "please", "again", "so late", "at all", "then", "really")
 TEXTS = [f"the {tail} of a {kind} {tail}" for kind in KINDS for tail in TAILS]
 LABELS = [kind for kind in KINDS for _ in TAILS]
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of sentence-transformers that takes milliseconds: one layer, weights by lot."""
-    folder = tmp_path_factory.mktemp("tiny")
-    words = AutoTokenizer.from_pretrained(find_weights("all-MiniLM-L6-v2"))
-    config = BertConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
-    )
-    BertModel(config).save_pretrained(folder / "bert")
-    words.save_pretrained(folder / "bert")
-    first = Transformer(str(folder / "bert"), max_seq_length=64)
-    model = SentenceTransformer(modules=[first, Pooling(16)], device="cpu")
-    model.save_pretrained(str(folder / "model"), create_model_card=False)
-    return folder / "model"
 
 
 @pytest.fixture

@@ -1,0 +1,69 @@
+"""The job behind ``likewise tune``: an encoder learns from labeled items, if that helps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from pipelines.components import make_encoder
+from pipelines.config.settings import Settings
+from pipelines.inputs.bad_rows import Quarantine
+from pipelines.inputs.items import TableInput, source_of
+from pipelines.jobs.evaluation import read_labeled
+from pipelines.logs import timed
+from pipelines.overwriting import Write, refuse_overwriting
+from pipelines.tables.label_texts import read_label_texts
+from retrieval import InputError, TuneReport, item_texts, tune
+
+_log = structlog.stdlib.get_logger(__name__)
+
+
+def tune_job(
+    settings: Settings,
+    items: TableInput | None = None,
+    *,
+    out: Path,
+    overwrite: bool = False,
+    quarantine: Quarantine | None = None,
+) -> TuneReport:
+    """Tune the settings' encoder on labeled items.
+
+    Args:
+        settings: `items` maps the columns, `encoder` says what is tuned, `tune` how;
+            `classify.labels` has the labels in words, if any.
+        items: Labeled items; None: the table the settings name.
+        out: Folder of the tuned encoder; it appears whole, or not at all where nothing is better
+            than the encoder as it is.
+        overwrite: Whether a tuned encoder in `out` may be replaced.
+        quarantine: What becomes of bad rows; None: as the settings say.
+
+    Raises:
+        InputError: A table or column is missing or wrong, items have lists of labels, there is one
+            label only, or the budget is too small for any way to tune.
+    """
+    options = settings.tune
+    items = items if items is not None else source_of(settings.items.source, "items")
+    quarantine = quarantine or Quarantine.of(settings, "tune")
+    refuse_overwriting(settings, Write("--out", out), quarantine.written, items=items)
+    table = read_labeled(settings, quarantine, items, options.group_col or settings.classify.groups)
+    if table.lists is not None:
+        raise InputError("tune: each item has a list of labels; to tune takes one label an item")
+    words = settings.classify.labels
+    described = {} if words is None else read_label_texts(words)
+    with timed(_log, "encoder tuned", items=len(table.items), left_out=table.left_out) as fields:
+        report = tune(
+            make_encoder(settings),
+            item_texts(table.items, settings.items.text).tolist(),
+            table.labels,
+            label_texts={label: ". ".join(texts) for label, texts in described.items()},
+            groups=table.groups,
+            method=options.method,
+            out=out,
+            budget=options.budget,
+            folds=options.folds,
+            seed=options.seed,
+            overwrite=overwrite,
+        )
+        fields["chosen"] = report.chosen
+    return report
