@@ -144,6 +144,9 @@ def forecast(
     totals: Annotated[
         bool, typer.Option("--totals", help="--out gets one row per item: its total.")
     ] = False,
+    taken: Annotated[
+        bool | None, typer.Option("--taken", help="Tell what launches take from like items.")
+    ] = None,
     config: ConfigOption = None,
     *,
     forecaster: _ForecasterOptions,
@@ -165,7 +168,7 @@ def forecast(
         config,
         tables=written.section,
         items=forecaster.columns,
-        forecast=forecaster.section,
+        forecast={**forecaster.section, "taken": taken},
         orders=ordering.section,
         bad_rows=bad_rows.section,
         engine={"kind": engine},

@@ -464,6 +464,7 @@ class ForecastSettings(Section):
     max_lead: NonNegativeInt = ModelOptions.max_lead
     seed: NonNegativeInt = DEFAULTS.seed
     n_jobs: PositiveInt | None = DEFAULTS.n_jobs
+    taken: bool = False
 
     @property
     def options(self) -> ModelOptions:

@@ -45,7 +45,8 @@ class LaunchForecasts:
 
     Attributes:
         curves: The forecasts table, a row per item and age.
-        totals: As `forecasting.LaunchForecaster.predict_total` gives them, a row per item.
+        totals: As `forecasting.LaunchForecaster.predict_total` gives them, a row per item; with
+            ``forecast.taken`` also taken, the units that others lose, NaN where not shown.
         remarks: What whoever reads them should know.
         orders: As `forecasting.LaunchForecaster.order_quantity` gives them, where asked for.
     """
@@ -144,6 +145,11 @@ def forecast_launches(
             terms, orders = settings.orders.asked, None
             if terms:
                 orders = forecaster.order_quantity(coming, future=plan, **terms)
+            if settings.forecast.taken:
+                found = forecaster.cannibalization()
+                warnings.warn(found.words, ForecastWarning, stacklevel=2)
+                share = found.share if found.is_shown else float("nan")
+                totals = totals.assign(taken=share * totals["mean"])
         return LaunchForecasts(curves, totals, (*remarks, *more), orders)
 
 

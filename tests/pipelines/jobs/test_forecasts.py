@@ -185,6 +185,14 @@ def test_a_job_returns_both_tables(shop: Shop) -> None:
     assert made.totals["method"].eq("knn").all()
 
 
+def test_what_launches_take_is_told_on_request(shop: Shop) -> None:
+    settings = _settings(shop, forecast={**KNN, "taken": True})
+    made = forecast_launches(settings, new=_coming(shop).head(3), cutoff=CUTOFF)
+    assert "nearest siblings" in made.remarks[-1]
+    shown = "not shown" not in made.remarks[-1]
+    assert made.totals["taken"].notna().all() == shown
+
+
 def test_too_few_launches_are_told_in_words(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """And not by a Python warning, which would fail this test."""
     told = forecast_launches(_settings(shop), new=_coming(shop).head(2), cutoff="2017-04-03")
