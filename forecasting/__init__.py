@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         BETTER as BETTER,
         NO_DIFFERENCE as NO_DIFFERENCE,
         WORSE as WORSE,
+        paired_difference as paired_difference,
         resamples as resamples,
     )
     from forecasting.evaluation.metrics import interval_names as interval_names
@@ -102,6 +103,7 @@ _HOMES = {
     "describe": "forecasting.models.empirical",
     "interval_names": "forecasting.evaluation.metrics",
     "named_index": "forecasting.persistence.files",
+    "paired_difference": "forecasting.evaluation.comparison",
     "period_name": "forecasting.evaluation.plots",
     "plan_array": "forecasting.data.plans",
     "plot_analogues": "forecasting.plotting.plots",

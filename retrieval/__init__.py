@@ -15,8 +15,13 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.gate import Gain as Gain
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
 from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
+from retrieval.encoding.adaptation.succession import (
+    gain_over as gain_over,
+    set_aside as set_aside,
+)
 from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
 from retrieval.encoding.encoder import (
     Encoder,

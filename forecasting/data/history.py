@@ -18,6 +18,7 @@ from retrieval import Kind
 
 _SPAN = pd.Timestamp("2001-01-01"), pd.Timestamp("2005-01-01")  # four years, a leap year in them
 _MOST_CYCLE = 400  # more than the hours of a week
+_MEDIAN_OF_SQUARES = 0.455  # of standard normal numbers
 _MOST_SEASON = 4.0  # times the market may be expected to move within a horizon
 
 
@@ -161,7 +162,8 @@ class History:
         """(periods,) the market's level around each, over that a year before ``standing``.
 
         Of items on sale before and after: what else comes and goes makes no season. What their
-        number makes uncertain is taken off (James and Stein 1961).
+        number makes uncertain, and what moves the market from one period to the next, which will
+        not be so again, is taken off (James and Stein 1961).
         """
         before, longer = standing - self.windows.year, self.windows.longer
         first = before - longer + 1
@@ -171,16 +173,21 @@ class History:
         last = min(before + self.horizon + longer, standing)
         sold = self._sold
         stayed = (sold[:, before + 1] > 0) & (sold[:, standing + 1] > sold[:, last])
-        stayed &= self.panel.visible <= max(first - longer, 0)
+        seen = max(first - longer, 0)
+        stayed &= self.panel.visible <= seen
         base = (sold[stayed, before + 1] - sold[stayed, first]) / longer
         if not base.sum() > 0:
             return season
         around = max(1, self.windows.cycle // 2)
+        units = np.diff(sold[stayed, seen : standing + 2].sum(axis=0))
+        weather = _weather(units, self.windows.cycle)
         for period in range(before + 1, last):
             end = min(period + around, standing) + 1
-            level = (sold[stayed, end] - sold[stayed, period - around]) / (end - period + around)
+            span = end - period + around
+            level = (sold[stayed, end] - sold[stayed, period - around]) / span
             moved = level.sum() / base.sum()
-            error = np.sqrt(((level - moved * base) ** 2).sum()) / max(level.sum(), 1e-9)
+            chance = ((level - moved * base) ** 2).sum() / max(level.sum(), 1e-9) ** 2
+            error = np.sqrt(chance + weather * (1 / span + 1 / longer))
             log = np.log(max(moved, 1e-9))
             season[period] = np.exp(log * max(1 - (error / log) ** 2, 0.0)) if log else 1.0
         return season
@@ -213,6 +220,21 @@ class History:
         if not len(periods):  # some period stands in, for the shape
             return np.array([function(self.panel.end)])[:0]
         return np.array([function(int(period)) for period in periods])[inverse]
+
+
+def _weather(units: Floats, cycle: int) -> float:
+    """Variance of the logarithm of a market's units that one period does not share with the next.
+
+    From second differences, which a trend and a slow season are not in; their median, because a
+    holiday's peak is not weather.
+
+    Args:
+        units: (periods,) of the market.
+        cycle: Periods that bring the same weekday back; what is compared lies so far apart.
+    """
+    logs = np.log(np.maximum(units, 1e-9 + 0.01 * units.mean()))
+    bent = logs[2 * cycle :] - 2 * logs[cycle:-cycle] + logs[: -2 * cycle]
+    return float(np.median(bent**2)) / _MEDIAN_OF_SQUARES / 6 if len(bent) else 0.0
 
 
 def _cycle(freq: str) -> int:

@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from pipelines.cli.adapt import adapt
 from pipelines.cli.encoders import tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
@@ -35,6 +36,7 @@ for job in (
     index,
     reindex,
     tune,
+    adapt,
     similar,
     classify,
     evaluate,

@@ -116,6 +116,40 @@ def rollback_job(
         return _replaced(versions, version, settings, None, True, False)
 
 
+def finish_move(settings: Settings) -> Reindexing | None:
+    """Do what is left of a move that was killed after the name had been moved.
+
+    Returns:
+        What was done; None where nothing was left.
+
+    Raises:
+        InputError: There is no such collection.
+        CollectionLockedError: Another job writes the collection.
+        StoreError: Milvus does not answer.
+    """
+    with _versions(settings, "reindex") as versions:
+        return _finished(versions, settings)
+
+
+def drop_unread(settings: Settings) -> tuple[str, ...]:
+    """Remove the versions that came after the live one, which nobody has ever read.
+
+    Returns:
+        What they were called.
+
+    Raises:
+        InputError: There is no such collection.
+        CollectionLockedError: Another job writes the collection.
+        StoreError: Milvus does not answer.
+    """
+    with _versions(settings, "reindex") as versions:
+        known = versions.all()
+        unread = tuple(known[known.index(versions.live) + 1 :])
+        for one in unread:
+            versions.drop(one)
+        return unread
+
+
 @contextmanager
 def _versions(settings: Settings, job: str) -> Iterator[Versions]:
     """Provide the versions of the settings' collection, which no other job writes meanwhile."""

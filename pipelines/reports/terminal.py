@@ -17,6 +17,7 @@ from rich.text import Text
 from pipelines.reports.words import known, number, short
 
 if TYPE_CHECKING:
+    from pipelines.jobs.adapt import Round
     from pipelines.jobs.reindex import Reindexing
     from retrieval import TuneReport
 
@@ -369,6 +370,22 @@ def show_reindexing(console: Console, name: str, done: Reindexing) -> None:
         console.print(f"{escape(name)} stays [bold]{former}[/]")
     else:
         console.print(f"{escape(name)} is now [bold]{live}[/], was {former}")
+
+
+def show_adapting(console: Console, name: str, rounds: Sequence[Round]) -> None:
+    """Print what each round of adapting came to.
+
+    Args:
+        console: Where to.
+        name: Of the collection.
+        rounds: What `pipelines.jobs.adapt` returned.
+    """
+    for turn, one in enumerate(rounds, 1):
+        if one.tuning is not None:
+            show_tuning(console, one.tuning)
+        if one.reindexing is not None:
+            show_reindexing(console, name, one.reindexing)
+        console.print(f"round {turn}: [bold]{one.verdict}[/], {escape(one.reason)}")
 
 
 def show_tuning(console: Console, report: TuneReport) -> None:

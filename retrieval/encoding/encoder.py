@@ -152,6 +152,7 @@ class Encoder:
         self._client: EndpointClient | None = None
         self._weights, self._files = Path(), dict[str, bytes]()
         self._map: LinearMap | None = None
+        self._base: EncoderIdentity | None = None
         self._prompts = Prompts()
         if endpoint is None:
             whole = self._find(name, backend, precision, device, max_length)
@@ -204,6 +205,7 @@ class Encoder:
         whole = identify(known_as, self._weights, chosen, self._files)
         length = resolve_length(max_length, self._weights, name)
         if record is not None:
+            self._base = record.base
             length = length or record.base.max_length
             self._prompts = Prompts(record.base.query_prompt, record.base.item_prompt)
         whole = replace(whole, max_length=length)
@@ -222,6 +224,11 @@ class Encoder:
     def usage(self) -> Usage | None:
         """What an endpoint was asked so far, by this object; None where there is none."""
         return None if self._client is None else self._client.usage
+
+    @property
+    def base(self) -> EncoderIdentity | None:
+        """What it was tuned from; None where it is no tuned encoder."""
+        return self._base
 
     @property
     def dim(self) -> int:
@@ -262,6 +269,19 @@ class Encoder:
             InputError: As in `encode`.
         """
         return self._read(texts, progress, side)
+
+    def remapped_from(
+        self, other: EncoderIdentity
+    ) -> Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]] | None:
+        """Return what makes vectors of this encoder of those of another, without the texts.
+
+        Args:
+            other: The encoder that made the vectors.
+
+        Returns:
+            Takes (n, other.dim), gives (n, dim), both of length 1; None where only texts will do.
+        """
+        return self._map if self._map is not None and self._map.base.same_space(other) else None
 
     def _read(self, texts: Sequence[str], progress: bool | None, side: Side) -> Reading:
         prompt = self._prompts.of(side)

@@ -32,6 +32,7 @@ _STATE = ["item_id", "content_hash"]
 Row = dict[str, Any]
 Marks = npt.NDArray[np.uint64]
 Encode = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+Remap = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,15 @@ class Carrier:
         new: Where they are to be.
         fields: All of their fields but the vector.
         encode: Makes the vectors from the texts; None: they are the same in both.
+        remap: Makes the vectors from those of the old collection, (n, d) to (n, dim), so that
+            nothing is encoded; None: it takes `encode`, or nothing at all.
     """
 
     old: Store
     new: Store
     fields: Sequence[str]
     encode: Encode | None
+    remap: Remap | None = None
 
     def carry(self, *, progress: bool | None = None) -> Carried:
         """Make the new collection hold what the old one does; nobody else may write to it."""
@@ -110,11 +114,16 @@ class Carrier:
         """Return the rows as they are now, whole, with the vectors they are to have."""
         if not rows:
             return []
-        vector = [] if self.encode else ["vector"]
+        vector = [] if self.encode and self.remap is None else ["vector"]
         whole = self.old.get([row["item_id"] for row in rows], [*self.fields, *vector])
-        if self.encode is None or not whole:
+        if not whole:
             return whole
-        vectors = self.encode([_text(row) for row in whole])
+        if self.remap is not None:
+            vectors = self.remap(np.array([row["vector"] for row in whole], dtype=np.float32))
+        elif self.encode is not None:
+            vectors = self.encode([_text(row) for row in whole])
+        else:
+            return whole
         return [{**row, "vector": made} for row, made in zip(whole, vectors, strict=True)]
 
     def _write(self, rows: list[Row]) -> int:

@@ -271,16 +271,16 @@ class Versions:
             self._note.unlink(missing_ok=True)
 
     def _carrier(self, former: str, version: str, encoder: MakeEncoder) -> Carrier:
-        target = self.layout(version)
-        encode = None
-        if not target.encoder.same_space(self.layout(former).encoder):
+        target, source = self.layout(version), self.layout(former)
+        encode = remap = None
+        if not target.encoder.same_space(source.encoder):
             made = encoder(asked_by(target.encoder))
             if not target.encoder.same_space(made.identity):
                 raise InputError(
                     f"{version} was made with encoder {target.encoder.describe()}, "
                     f"not with {made.identity.describe()}"
                 )
-            encode = made.encode
+            encode, remap = made.encode, made.remapped_from(source.encoder)
         fields = [str(field["field_name"]) for field in milvus_fields(target)]
         fields.remove("vector")
-        return Carrier(self.store(former), self.store(version), fields, encode)
+        return Carrier(self.store(former), self.store(version), fields, encode, remap)

@@ -230,8 +230,10 @@ class Jobs:
 def _checked(request: JobRequest, tenant: Tenant) -> JobRequest:
     """Check a request part by part; errors name rows as the whole counts them."""
     last = None
-    for first in range(0, request.items, _CHECKED):
+    first = 0
+    while first < request.items:
         part = request.part(first, _CHECKED)
+        first += len(part.rows["items"])
         try:
             if isinstance(part.job, ForecastJob):
                 forecasts.check_launches(part.job.request, tenant)

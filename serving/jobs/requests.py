@@ -35,6 +35,8 @@ _ROWS: dict[tuple[object, str], TypeAdapter[Any]] = {
     ("forecast", "future"): TypeAdapter(list[Plan]),
 }
 _MOST_ROWS = 1_000_000  # of sales, and of plans
+_ITEM_ROWS = 5_000  # of sales, and of plans, of one item
+_PART_ROWS = 10_000  # from which on a part has no more items
 _BATCH = 64
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -52,6 +54,10 @@ _BY_ITEM = "CREATE INDEX by_item ON rows (list, item_id)"
 _TWICE = """
 SELECT item_id FROM rows WHERE list = 'items' AND item_id IS NOT NULL
 GROUP BY item_id HAVING count(*) > 1 LIMIT 1
+"""
+_MANY = """
+SELECT list, item_id FROM rows WHERE list != 'items'
+GROUP BY list, item_id HAVING count(*) > ? LIMIT 1
 """
 _STRANGE = """
 SELECT list, row, item_id FROM rows AS told WHERE list != 'items' AND NOT EXISTS
@@ -119,7 +125,7 @@ class JobRequest:
         return JobRequest(self.path, said, self.items)
 
     def part(self, first: int, size: int) -> Part:
-        """Return so many items from one on, with their sales and plans."""
+        """Return so many items from one on, or fewer that have many sales and plans, with them."""
         told = [name for name in _LISTS[1:] if self.said["request"].get(name) is not None]
         with closing(sqlite3.connect(self.path)) as database:
             items = database.execute(
@@ -127,11 +133,15 @@ class JobRequest:
                 (first, size),
             ).fetchall()
             query = "SELECT row, body FROM rows WHERE list = ? AND item_id = ? ORDER BY row"
-            found = {
-                name: [each for one in items for each in database.execute(query, (name, one[2]))]
-                for name in told
-            }
-        found["items"] = items
+            kept: list[Any] = []
+            found: dict[str, list[Any]] = {name: [] for name in told}
+            for one in items:
+                kept.append(one)
+                for name in told:
+                    found[name] += database.execute(query, (name, one[2]))
+                if sum(map(len, found.values())) >= _PART_ROWS:
+                    break
+        found["items"] = kept
         lists = {name: [json.loads(one[1]) for one in rows] for name, rows in found.items()}
         said = {**self.said, "request": {**self.said["request"], **lists}}
         rows = {name: [one[0] for one in rows] for name, rows in found.items()}
@@ -290,6 +300,9 @@ def _validated(
 def _check_ids(database: sqlite3.Connection) -> None:
     if database.execute(_TWICE).fetchone() is not None:
         raise ApiError(422, "invalid-request", "an item_id is there more than once")
+    if (many := database.execute(_MANY, (_ITEM_ROWS,)).fetchone()) is not None:
+        told = f"an item may have {_ITEM_ROWS:,} rows in {many[0]}; {many[1]!r} has more"
+        raise ApiError(413, "too-large", told)
     if (strange := database.execute(_STRANGE).fetchone()) is not None:
         name, row, item_id = strange
         raise unfit(f"/{name}/{row}/item_id", f"{item_id!r} is not among the items")

@@ -178,6 +178,18 @@ def test_a_larger_market_moves_with_the_season_too() -> None:
     np.testing.assert_allclose(many, few)
 
 
+def test_what_moves_a_market_from_week_to_week_is_no_season() -> None:
+    """All items sell more in one week and less in the next: of ten runs none believes a season."""
+    standing, seen = at(81), []
+    for seed in range(10):
+        weather = np.exp(0.3 * np.random.default_rng(seed).standard_normal(90))
+        made = history(np.full((40, 1), 20.0) * weather)
+        found = made.outlook(standing, ahead(standing)) / made.unit(standing)
+        seen.append(np.abs(np.log(found)).max())
+    assert np.mean(seen) < 0.12  # .2 where only the number of items is counted
+    assert np.median(seen) < 0.1
+
+
 @pytest.mark.parametrize(("peak", "factor"), [(1000, 4.0), (0, 0.25)])
 def test_the_season_is_not_believed_without_bounds(peak: float, factor: float) -> None:
     made = history(seasonal(peak))

@@ -52,6 +52,17 @@ def test_a_part_has_its_items_sales_and_plans(tmp_path: Path) -> None:
     assert part.rows == {"items": [6, 7, 8], "observed": [6, 13, 20, 27, 34, 41, 48], "future": []}
 
 
+def test_items_with_many_sales_make_smaller_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.jobs.requests._PART_ROWS", 15)
+    request = _written(tmp_path, FORECAST)
+    assert request.part(0, 10).rows["items"] == [0, 1]
+    assert request.part(8, 10).rows == {"items": [8, 9], "observed": [], "future": []}
+    monkeypatch.setattr("serving.jobs.requests._ITEM_ROWS", 7)
+    assert _refused(tmp_path, FORECAST) == (413, [])
+
+
 def test_the_order_of_keys_does_not_matter(tmp_path: Path) -> None:
     said = FORECAST["request"]
     assert isinstance(said, dict)

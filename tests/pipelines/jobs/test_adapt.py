@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import pipelines.jobs.adapt as adapt
+from pipelines.components import open_index
+from pipelines.config.settings import Settings, load_settings
+from pipelines.jobs.acceptance import Acceptance
+from pipelines.jobs.adapt import adapt_job
+from pipelines.jobs.index import index_job
+from pipelines.jobs.reindex import rollback_job
+from retrieval import Encoder, InputError, Versions
+from serving.command_line import app
+from tests.milvus_places import Place, Places
+
+SIZES = {"little": "small sample size", "plenty": "large family size"}
+WHAT = ("chips", "candy", "tea", "soap", "bread", "milk", "rice", "paper", "juice", "cheese")
+HOW = ("red", "green", "salted", "organic", "classic", "new")
+CONFIG = (
+    "items:\n  path: {items}\n  id: item_id\n  text: name\n  label: size\ntune:\n  method: map\n"
+)
+
+
+@pytest.fixture
+def place(milvus: Places, encoder: Encoder, tmp_path: Path) -> Place:
+    """Items whose neighbors are of their kind, while the label is their size."""
+    place = milvus()
+    rows = [
+        (f"{how} {what}, {words}", size)
+        for what, how, (size, words) in itertools.product(WHAT, HOW, SIZES.items())
+    ]
+    table = pd.DataFrame(rows, columns=["name", "size"])
+    table.insert(0, "item_id", [f"i{row}" for row in range(len(table))])
+    table.to_csv(tmp_path / "items.csv", index=False)
+    config = CONFIG.format(items=tmp_path / "items.csv") + place.yaml()
+    (tmp_path / "job.yaml").write_text(config, encoding="utf-8")
+    index_job(_settings(tmp_path))
+    return place
+
+
+def _settings(folder: Path) -> Settings:
+    return load_settings(folder / "job.yaml", {})
+
+
+def _vectors(folder: Path) -> dict[str, np.ndarray]:
+    with open_index(_settings(folder)) as index:
+        ids = index.ids()
+        return dict(zip(ids, index.vectors(ids), strict=True))
+
+
+def test_the_index_follows_what_was_learned_from_it_and_back(place: Place, tmp_path: Path) -> None:
+    before = _vectors(tmp_path)
+    command = ["adapt", "--config", str(tmp_path / "job.yaml"), "--out", str(tmp_path / "o.json")]
+    result = CliRunner().invoke(app, [*command, "--encoders", str(tmp_path / "encoders")])
+    assert result.exit_code == 0, result.output
+    assert f"{place.collection} is now {place.collection}_v2" in result.output
+    (told,) = json.loads((tmp_path / "o.json").read_text())
+    assert (told["verdict"], told["tuning"]["chosen"]) == ("live", "map")
+    with open_index(_settings(tmp_path)) as index:  # as everybody opens it who names no encoder
+        assert index.encoder.name == told["encoder"]
+    after = _vectors(tmp_path)
+    assert after.keys() == before.keys()
+    # What is in the index is what the tuned encoder makes of the texts.
+    items = pd.read_csv(tmp_path / "items.csv").set_index("item_id")
+    made = Encoder(told["encoder"]).encode([items["name"][one] for one in after])
+    np.testing.assert_allclose(np.array(list(after.values())), made, atol=1e-4)
+    settings, encoders = _settings(tmp_path), tmp_path / "encoders"
+    (again,) = adapt_job(settings, encoders=encoders)
+    assert (again.verdict, again.tuning) == ("kept", None)
+    assert rollback_job(_settings(tmp_path)).live == f"{place.collection}_v1"
+    (again,) = adapt_job(settings, encoders=encoders)
+    assert (again.verdict, "gone back" in again.reason) == ("kept", True)
+    np.testing.assert_array_equal(_vectors(tmp_path)["i3"], before["i3"])
+
+
+def test_rounds_go_on_from_each_other_and_end_where_nothing_is_gained(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, encoders = _settings(tmp_path), tmp_path / "encoders"
+    done = adapt_job(settings, encoders=encoders, rounds=3)
+    assert done[0].verdict == "live"
+    assert done[0].gain is not None and done[0].gain.is_better
+    assert done[0].tuning is not None and 80 < done[0].tuning.texts < 112  # the others judge
+    for one, after in itertools.pairwise(done):
+        assert one.verdict == "live"
+        if after.verdict == "live":
+            assert Encoder(str(after.encoder)).base == Encoder(str(one.encoder)).base
+    monkeypatch.setattr(adapt, "tune", None)  # is not asked again
+    (again,) = adapt_job(settings, encoders=encoders, rounds=len(done))
+    assert again.reason.startswith("nothing has changed since the last time")
+
+
+def test_what_is_not_good_enough_is_not_read_and_leaves_nothing(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, encoders = _settings(tmp_path), tmp_path / "encoders"
+    before, demands = _vectors(tmp_path), Acceptance(recall=1.1)
+    (done,) = adapt_job(settings, encoders=encoders, demands=demands)
+    assert done.verdict == "refused"
+    assert "recall@10" in done.reason
+    np.testing.assert_array_equal(_vectors(tmp_path)["i3"], before["i3"])
+    with Versions(place.uri, place.collection, token=place.token) as versions:
+        assert versions.all() == [f"{place.collection}_v1"]
+    monkeypatch.setattr(adapt, "tune", None)
+    (again,) = adapt_job(settings, encoders=encoders, demands=demands)
+    assert again.verdict == "refused"
+    # Other demands are another question; what was tuned is not tuned again.
+    (again,) = adapt_job(settings, encoders=encoders, demands=Acceptance())
+    assert again.verdict == "live"
+
+
+def test_what_cannot_work_is_told_before_any_work(place: Place, tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text(config.read_text() + "encoder:\n  name: all-MiniLM-L6-v2\n")
+    with pytest.raises(InputError, match=r"leave it out"):
+        adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
+    config.write_text(config.read_text().partition("encoder:")[0] + "classify:\n  groups: maker\n")
+    with pytest.raises(InputError, match="'maker' is no attribute of the index"):
+        adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
+    place.open(Encoder()).delete([f"i{row}" for row in range(0, 120, 2)])
+    config.write_text(config.read_text().partition("classify:")[0])
+    with pytest.raises(InputError, match="same label"):
+        adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
+
+
+def test_killed_at_any_moment_nothing_is_lost(place: Place, tmp_path: Path) -> None:
+    before, moments, killed = _vectors(tmp_path), random.Random(3), 0
+    command = [
+        *(sys.executable, "-m", "serving", "adapt", "--config", str(tmp_path / "job.yaml")),
+        *("--encoders", str(tmp_path / "encoders")),
+    ]
+    took = 8.0
+    for _ in range(int(os.environ.get("LIKEWISE_TEST_KILLS", "1"))):
+        began = time.monotonic()
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            try:
+                process.wait(timeout=moments.uniform(0.3, 1.1) * took)
+                took = min(took, time.monotonic() - began)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                killed += 1
+        assert _vectors(tmp_path).keys() == before.keys()
+    assert subprocess.run(command, check=False).returncode == 0
+    with open_index(_settings(tmp_path)) as index:
+        assert index.encoder.name.startswith(str(tmp_path / "encoders"))
+        assert index.count() == len(before)
