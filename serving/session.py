@@ -15,6 +15,7 @@ from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError
 from serving.runtime.runtime import Runtime
+from serving.validation import check_scope
 
 # For the OpenAPI document; `serving.middleware` has looked at the key by then.
 bearer = HTTPBearer(
@@ -75,16 +76,18 @@ def _session(request: Request) -> Session:
     return Session(app.runtime, state.caller, state.request_id, state, app.jobs)
 
 
-def _needing(scope: Scope) -> Any:
+@dataclass(frozen=True)
+class _Needing:
+    """The session of a request whose key must have a scope."""
+
+    scope: Scope
+
     # async, or FastAPI sends each request through a thread of its own: a quarter of the throughput.
-    async def session(request: Request) -> Session:
+    async def __call__(self, request: Request) -> Session:
         found = _session(request)
-        if scope not in found.caller.scopes:
-            raise ApiError(403, "forbidden", f"key {found.caller.name!r} may not {scope}")
+        check_scope(found.caller, self.scope)
         return found
 
-    return Depends(session)
 
-
-Reading = Annotated[Session, _needing("read")]
-Writing = Annotated[Session, _needing("write")]
+Reading = Annotated[Session, Depends(_Needing("read"))]
+Writing = Annotated[Session, Depends(_Needing("write"))]

@@ -15,6 +15,8 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 
+from pipelines import Scope
+from serving.keys import Caller
 from serving.problems import ApiError
 
 SMALL = 16_384
@@ -39,6 +41,7 @@ class ValidatedRoute(APIRoute):
             return found
 
         async def handle(request: Request) -> Response:
+            check_scopes(self, request)
             body = await request.body()
             if field is None or not body:
                 return await answer(request)
@@ -67,6 +70,27 @@ class Validated(Request):
     async def json(self) -> Any:
         """Return the model."""
         return self._found
+
+
+def check_scopes(route: APIRoute, request: Request) -> None:
+    """Refuse what the key may not do, before a body is read.
+
+    Raises:
+        ApiError: 403.
+    """
+    for one in route.dependant.dependencies:
+        if (scope := getattr(one.call, "scope", None)) is not None:
+            check_scope(request.state.caller, scope)
+
+
+def check_scope(caller: Caller, scope: Scope) -> None:
+    """Refuse what needs a scope that the key does not have.
+
+    Raises:
+        ApiError: 403.
+    """
+    if scope not in caller.scopes:
+        raise ApiError(403, "forbidden", f"key {caller.name!r} may not {scope}")
 
 
 def parsed(body: bytes) -> Any:

@@ -80,7 +80,7 @@ def tune(
         },
         bad_rows=bad_rows.section,
     )
-    check_out(settings, report, items=items)
+    check_out(settings, report, option="--report", items=items)
     bad = Quarantine.of(settings, "tune", out.parent)
     done = tune_job(
         settings, settings.items.at(items), out=out, overwrite=overwrite, quarantine=bad

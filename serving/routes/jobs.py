@@ -13,7 +13,7 @@ from serving.jobs.requests import JobRequest
 from serving.problems import documented
 from serving.schemas.jobs import ClassifyResults, ForecastResults, Job, JobState
 from serving.session import Reading, bearer
-from serving.validation import Handler, Validated
+from serving.validation import Handler, Validated, check_scopes
 
 
 class _JobRoute(APIRoute):
@@ -26,6 +26,7 @@ class _JobRoute(APIRoute):
             return answer
 
         async def handle(request: Request) -> Response:
+            check_scopes(self, request)
             jobs: Jobs = request.app.state.jobs
             async with jobs.uploaded(request.stream(), request.state.caller.tenant) as found:
                 request.state.job = found

@@ -170,6 +170,15 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["monitor", "run", *WITH, "--out", "run/kept/labels/000001.json"],
         "lies in what the run has kept",
     ),
+    "tune": (
+        ["tune", "parts", *FLAGS, "--label-col", "label", "--out", "parts", "--overwrite"],
+        "--out parts: is the items table",
+    ),
+    "tune: report": (
+        ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
+        "--report o.csv: is the items table",
+    ),
+    "adapt: config": (["adapt", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
     "monitor: config": (["monitor", "run", "--config", "c.json", "--out", "c.json"], "is the con"),
 }
 
@@ -270,6 +279,9 @@ KNOWN = {
     ("run", "quarantine"),
     ("monitor", "out"),
     ("monitor", "quarantine"),
+    ("tune", "out"),
+    ("tune", "quarantine"),
+    ("adapt", "out"),
     ("demo", "out"),  # reads nothing but a package and what it left itself
 }
 

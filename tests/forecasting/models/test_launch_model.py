@@ -225,7 +225,7 @@ def test_a_group_stays_in_one_fold() -> None:
     )
     # As if the two rows were different groups, one after the other.
     torn = replace(rows, group=2 * rows.group + np.repeat([0, 1], n))
-    kept, parted = (fit(one, similarity="text").calibration.totals[0] for one in (rows, torn))
+    kept, parted = (fit(one, courses="text").calibration.totals[0] for one in (rows, torn))
     np.testing.assert_allclose(kept, LEVELS, atol=0.05)
     assert parted[2] - parted[0] > 0.9
 
@@ -238,7 +238,7 @@ def test_where_items_stand_in_the_panel_does_not_matter(model: LaunchModel) -> N
 
 
 def test_like_launches_by_text() -> None:
-    made = fit(PAST, similarity="text")
+    made = fit(PAST, courses="text")
     paths = predict(made, NEW)
     assert made.trained.forest is None
     same = (PAST.vectors[paths.position] == NEW.vectors[:, None]).all(axis=2)

@@ -282,9 +282,11 @@ def test_an_item_is_embedded_once_and_written_once(
     embedded: list[str] = []
     original = Encoder._embed
 
-    def counted(self: Encoder, unique: list[str], missing: list[int], *rest: Any, **more: Any):  # type: ignore[no-untyped-def]
+    def counted(  # type: ignore[no-untyped-def]
+        self: Encoder, unique: list[str], prompt: str, missing: list[int], *rest: Any, **more: Any
+    ):
         embedded.extend(unique[one] for one in missing)
-        return original(self, unique, missing, *rest, **more)
+        return original(self, unique, prompt, missing, *rest, **more)
 
     monkeypatch.setattr(Encoder, "_embed", counted)
     steps = ["index", "classify", "forecast"]

@@ -52,9 +52,9 @@ class Busy(Encoder):
         made.meanwhile = meanwhile
         return made
 
-    def _read(self, texts: Sequence[str], progress: bool | None) -> Any:
+    def _read(self, texts: Sequence[str], progress: bool | None, side: Any) -> Any:
         self.meanwhile()
-        return super()._read(texts, progress)
+        return super()._read(texts, progress, side)
 
 
 def _named(encoder: Encoder, other: Encoder):  # type: ignore[no-untyped-def]
