@@ -13,7 +13,7 @@ from pipelines.cli.options import (
     LabelsOption,
     TextOption,
 )
-from pipelines.cli.runner import check_out, settings_of, show_quarantine, verb
+from pipelines.cli.runner import settings_of, show_quarantine, verb
 
 
 @verb
@@ -63,6 +63,7 @@ def tune(
     """Tune the encoder on labeled items; written only where held-out items say it is better."""
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.tune import tune_job
+    from pipelines.overwriting import Write, refuse_overwriting
     from pipelines.reports.terminal import make_console, show_tuning
     from pipelines.tables.output import write_json
 
@@ -80,7 +81,8 @@ def tune(
         },
         bad_rows=bad_rows.section,
     )
-    check_out(settings, report, option="--report", items=items)
+    if report is not None:
+        refuse_overwriting(settings, Write("--report", report), items=items)
     bad = Quarantine.of(settings, "tune", out.parent)
     done = tune_job(
         settings, settings.items.at(items), out=out, overwrite=overwrite, quarantine=bad

@@ -111,12 +111,7 @@ def parsed_date(option: str, text: str | None) -> "pd.Timestamp | None":
 
 
 def check_out(
-    settings: "Settings",
-    out: Path | None,
-    names: Iterable[str] = (),
-    *,
-    option: str = "--out",
-    **reads: object,
+    settings: "Settings", out: Path | None, names: Iterable[str] = (), **reads: object
 ) -> None:
     """Refuses, before the work, an ``--out`` that would write over what the verb reads.
 
@@ -124,13 +119,12 @@ def check_out(
         settings: Of the verb.
         out: A file, or a folder.
         names: The files that the verb writes in that folder.
-        option: What it is called on the command line.
         reads: As `pipelines.overwriting.refuse_overwriting` takes them.
     """
     from pipelines.overwriting import Write, refuse_overwriting
 
     if out is not None:
-        refuse_overwriting(settings, Write(option, out, tuple(names)), **reads)
+        refuse_overwriting(settings, Write("--out", out, tuple(names)), **reads)
 
 
 def check_table_out(
