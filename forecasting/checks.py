@@ -21,6 +21,7 @@ _NAMED_BY_END = (
     pd.offsets.BYearEnd,
     pd.offsets.SemiMonthEnd,
 )
+_A_MONDAY = pd.Timestamp("2024-01-01")
 
 _told: ContextVar[list[str] | None] = ContextVar("told", default=None)
 
@@ -60,6 +61,11 @@ def check_freq(freq: str) -> str:
         ) from error
     if offset is None or offset.n < 1:
         raise InputError(f"freq {freq!r} does not count forward; write W-MON, 4W-MON or such")
+    following = _A_MONDAY + offset
+    if following < _A_MONDAY + pd.Timedelta(days=1) or following != following.normalize():
+        raise InputError(
+            f"freq {freq!r}: periods are whole days or longer; add up what a day sells and write D"
+        )
     first = str(getattr(offset, "freqstr", "")).replace("E", "S", 1)
     if isinstance(offset, _NAMED_BY_END):
         raise InputError(

@@ -156,6 +156,11 @@ def test_an_item_asked_about_twice_is_refused(grocery: Slice, fitted: LaunchFore
             r"freq 'weekly' is no frequency of pandas; .* W-MON",
         ),
         ({"freq": "0W-MON"}, "freq '0W-MON' does not count forward"),
+        (
+            {"freq": "12h"},
+            "freq '12h': periods are whole days or longer; add up what is sold in a day",
+        ),
+        ({"freq": "36h"}, "freq '36h': periods are whole days or longer"),
         ({"freq": "-1W-MON"}, "freq '-1W-MON' does not count forward"),
         ({"freq": 7}, "freq 7 is no frequency"),
         ({"attributes": ["brand", "brand"]}, "attributes: 'brand' is named twice"),
