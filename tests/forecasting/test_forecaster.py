@@ -158,7 +158,7 @@ def test_an_item_asked_about_twice_is_refused(grocery: Slice, fitted: LaunchFore
         ({"freq": "0W-MON"}, "freq '0W-MON' does not count forward"),
         (
             {"freq": "12h"},
-            "freq '12h': periods are whole days or longer; add up what is sold in a day",
+            "freq '12h': periods are whole days or longer; add up what a day sells",
         ),
         ({"freq": "36h"}, "freq '36h': periods are whole days or longer"),
         ({"freq": "-1W-MON"}, "freq '-1W-MON' does not count forward"),
