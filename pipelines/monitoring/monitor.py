@@ -41,6 +41,9 @@ from retrieval import InputError
 
 _log = structlog.stdlib.get_logger(__name__)
 
+# Items that are less like those known than they were: what another encoder might mend.
+_STRANGER = {"unknown_share", "unknown_rise", "novelty_psi"}
+
 
 @dataclass(frozen=True)
 class MonitorReport:
@@ -70,12 +73,18 @@ class MonitorReport:
         """The checks that crossed their threshold."""
         return tuple(check for check in self.checks if check.verdict == ALARM)
 
+    @property
+    def calls_for_adapt(self) -> bool:
+        """Whether items have become strangers, so that the encoder may be worth tuning anew."""
+        return any(check.name in _STRANGER for check in self.alerts)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the report for JSON."""
         return {
             "folder": self.folder,
             "made": self.made,
             "alerts": [check.in_words for check in self.alerts],
+            "adapt": self.calls_for_adapt,
             "checks": [asdict(check) for check in self.checks],
             "labels": self.labels and asdict(self.labels),
             "forecasts": self._forecasts_as_dict(),

@@ -31,6 +31,11 @@ def show_monitoring(console: Console, report: MonitorReport) -> None:
     _show_checks(console, report)
     for check in report.alerts:
         console.print(f"[bold red]alarm[/] {escape(check.in_words)}")
+    if report.calls_for_adapt:
+        console.print(
+            "items are less like those known: label some of them, and let [bold]likewise adapt[/] "
+            "try whether a tuned encoder knows them better"
+        )
     if not report.alerts:
         console.print("[green]no alarm[/]")
 

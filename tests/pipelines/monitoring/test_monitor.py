@@ -302,6 +302,7 @@ def test_a_planted_drift_alarms(job: Path, shop: Shop, products: pd.DataFrame) -
     assert report.labels is not None
     assert {one.label for one in report.labels.moved} == {"BAG SNACKS", "CANDY - PACKAGED"}
     assert any("shift of the label mix" in check.in_words for check in report.alerts)
+    assert not report.calls_for_adapt  # another mix of labels that it knows
     assert verdicts(watch(job, min_items=61))["label_shift"] == "too few"
     assert verdicts(watch(job, label_shift="none"))["label_shift"] == "no threshold"
 
@@ -316,6 +317,7 @@ def test_a_planted_drift_alarms(job: Path, shop: Shop, products: pd.DataFrame) -
         "unknown_rise",
         "novelty_psi",
     }
+    assert report.as_dict()["adapt"] is True
 
 
 def test_the_first_run_has_nothing_to_compare_with(job: Path) -> None:
