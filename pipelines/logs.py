@@ -67,8 +67,6 @@ def configure_logs(log_format: LogFormat = "auto", *, debug: bool = False) -> No
     root.setLevel(logging.WARNING)
     for package in ("pipelines", "retrieval"):
         logging.getLogger(package).setLevel(logging.DEBUG if debug else logging.INFO)
-    # Off and on: where somebody has put `warnings` back, it believes that it still has them.
-    logging.captureWarnings(False)
     logging.captureWarnings(True)
 
 

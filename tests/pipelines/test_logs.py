@@ -16,6 +16,8 @@ def _log() -> structlog.stdlib.BoundLogger:
 def test_without_a_terminal_every_line_is_json_on_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    # Another test may have put `warnings` back since; logging believes that it still has them.
+    logging.captureWarnings(False)
     configure_logs()
     _log().info("table read", rows=3)
     logging.getLogger("some.library").warning("careful")
