@@ -37,6 +37,7 @@ _ROWS: dict[tuple[object, str], TypeAdapter[Any]] = {
 _MOST_ROWS = 1_000_000  # of sales, and of plans
 _ITEM_ROWS = 5_000  # of sales, and of plans, of one item
 _PART_ROWS = 10_000  # from which on a part has no more items
+_MOST_KEYS = 200
 _BATCH = 64
 _TABLES = """
 PRAGMA journal_mode = OFF;
@@ -241,20 +242,20 @@ class _Writer:
 def _task_of(stream: JsonStream) -> object:
     """Return what is to be done, which tells how rows are read; None where it is not said."""
     if stream.peek() == "{":
-        for name in stream.members():
+        for name in _once(stream, ""):
             if name == "task":
                 return stream.value()[0]
-            _skip(stream)
+            if stream.peek() != "{":
+                _skip(stream)
+                continue
+            for _ in _once(stream, f"/{name}"):
+                _skip(stream)
     return None
 
 
 def _skip(stream: JsonStream) -> None:
-    """Read a value, of which lists may be larger than any other value."""
-    begins = stream.peek()
-    if begins == "{":
-        for _ in stream.members():
-            _skip(stream)
-    elif begins == "[":
+    """Read a value; a list may be larger than any other."""
+    if stream.peek() == "[":
         for count, _ in enumerate(stream.elements()):
             if count >= _MOST_ROWS:
                 raise _too_many("rows", _MOST_ROWS)
@@ -271,6 +272,8 @@ def _once(stream: JsonStream, pointer: str) -> Iterator[str]:
     for name in stream.members():
         if name in seen:
             raise unfit(f"{pointer}/{name}", "is there twice")
+        if len(seen) == _MOST_KEYS:
+            raise ApiError(413, "too-large", f"an object may have {_MOST_KEYS} keys")
         seen.add(name)
         yield name
 

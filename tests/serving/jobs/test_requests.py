@@ -71,6 +71,22 @@ def test_the_order_of_keys_does_not_matter(tmp_path: Path) -> None:
     assert _written(tmp_path, turned).part(0, 10) == expected
 
 
+def test_objects_are_neither_wide_nor_deep(tmp_path: Path) -> None:
+    many = {str(number): 0 for number in range(201)}
+    request = FORECAST["request"]
+    assert isinstance(request, dict)
+    for body in (
+        {**FORECAST, **many},
+        {**many, **FORECAST},
+        {"request": {**many, **request}, "task": "forecast"},
+        {"task": "forecast", "request": {**request, **many}},
+    ):
+        assert _refused(tmp_path, body) == (413, [])
+    deep = b'{"a":' * 100_000 + b"0" + b"}" * 100_000
+    assert _refused(tmp_path, b'{"x":%s,"task":"classify"}' % deep)[0] == 400
+    assert _refused(tmp_path, b'{"request":{"x":%s},"task":"classify"}' % deep)[0] == 400
+
+
 def test_what_is_told_beside_the_lists_is_kept(tmp_path: Path) -> None:
     body = {"task": "classify", "request": {"neighbors": 3, "items": [{"text": "t"}] * 3}}
     request = _written(tmp_path, body)
