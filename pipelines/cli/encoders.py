@@ -11,6 +11,7 @@ from pipelines.cli.options import (
     IdOption,
     LabelOption,
     LabelsOption,
+    TableOptions,
     TextOption,
 )
 from pipelines.cli.runner import settings_of, show_quarantine, verb
@@ -59,6 +60,7 @@ def tune(
     label_col: LabelOption = None,
     *,
     bad_rows: BadRowsOptions,
+    written: TableOptions,
 ) -> None:
     """Tune the encoder on labeled items; written only where held-out items say it is better."""
     from pipelines.inputs.bad_rows import Quarantine
@@ -72,6 +74,7 @@ def tune(
         items={"id": id_col, "text": text_cols, "label": label_col},
         encoder={"name": encoder},
         classify={"labels": labels},
+        tables=written.section,
         tune={
             "method": method,
             "budget": budget,

@@ -37,8 +37,8 @@ from pipelines.jobs.reindex import (
     finish_move,
     reindex_job,
 )
+from pipelines.jobs.tune import tune_on
 from pipelines.logs import timed
-from pipelines.tables.label_texts import read_label_texts
 from retrieval import (
     ArtifactError,
     Encoder,
@@ -48,7 +48,6 @@ from retrieval import (
     gain_over,
     replacing,
     set_aside,
-    tune,
 )
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -225,7 +224,10 @@ def _round(job: _Job, known: _Labeled, encoder: Encoder) -> Round:
     learned = known.part(~judged)
     mark = _mark(encoder.identity.revision, learned.content, job.settings.tune.model_dump())
     folder = job.encoders / f"{job.collection}-{mark}"
-    report = None if _is_whole(folder) else _tune(job.settings, learned, encoder, folder)
+    report = None
+    if not _is_whole(folder):
+        asked = learned.texts, learned.labels, learned.groups
+        report = tune_on(job.settings, encoder, *asked, out=folder, overwrite=True)
     if report is not None and not report.is_tuned:
         return Round("kept", "nothing is better than the encoder as it is", tuning=report)
     gain = None
@@ -288,24 +290,6 @@ def _labeled(settings: Settings) -> _Labeled:
             [str(row[name]) for row in rows] for name in ("text", "label", group)
         )
         return _Labeled(texts, labels, groups, index.encoder)
-
-
-def _tune(settings: Settings, known: _Labeled, encoder: Encoder, folder: Path) -> TuneReport:
-    options, words = settings.tune, settings.label_texts
-    described = {} if words is None else read_label_texts(words)
-    return tune(
-        encoder,
-        known.texts,
-        known.labels,
-        label_texts={label: ". ".join(texts) for label, texts in described.items()},
-        groups=known.groups,
-        method=options.method,
-        out=folder,
-        budget=options.budget,
-        folds=options.folds,
-        seed=options.seed,
-        overwrite=True,
-    )
 
 
 def _is_whole(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -14,7 +15,7 @@ from pipelines.jobs.evaluation import read_labeled
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
-from retrieval import InputError, TuneReport, item_texts, tune
+from retrieval import Encoder, InputError, TuneReport, item_texts, tune
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -49,21 +50,39 @@ def tune_job(
     table = read_labeled(settings, quarantine, items, options.group_col or settings.classify.groups)
     if table.lists is not None:
         raise InputError("tune: each item has a list of labels; to tune takes one label an item")
-    words = settings.classify.labels
-    described = {} if words is None else read_label_texts(words)
+    texts = item_texts(table.items, settings.items.text).tolist()
+    encoder = make_encoder(settings)
     with timed(_log, "encoder tuned", items=len(table.items), left_out=table.left_out) as fields:
-        report = tune(
-            make_encoder(settings),
-            item_texts(table.items, settings.items.text).tolist(),
-            table.labels,
-            label_texts={label: ". ".join(texts) for label, texts in described.items()},
-            groups=table.groups,
-            method=options.method,
-            out=out,
-            budget=options.budget,
-            folds=options.folds,
-            seed=options.seed,
-            overwrite=overwrite,
+        report = tune_on(
+            settings, encoder, texts, table.labels, table.groups, out=out, overwrite=overwrite
         )
         fields["chosen"] = report.chosen
     return report
+
+
+def tune_on(
+    settings: Settings,
+    encoder: Encoder,
+    texts: Sequence[str],
+    labels: Sequence[str],
+    groups: Sequence[object] | None,
+    *,
+    out: Path,
+    overwrite: bool,
+) -> TuneReport:
+    """Tune an encoder as the settings say; as `retrieval.tune`."""
+    options, words = settings.tune, settings.label_texts
+    described = {} if words is None else read_label_texts(words)
+    return tune(
+        encoder,
+        texts,
+        labels,
+        label_texts={label: ". ".join(said) for label, said in described.items()},
+        groups=groups,
+        method=options.method,
+        out=out,
+        budget=options.budget,
+        folds=options.folds,
+        seed=options.seed,
+        overwrite=overwrite,
+    )

@@ -97,7 +97,7 @@ def test_rounds_go_on_from_each_other_and_end_where_nothing_is_gained(
         assert one.verdict == "live"
         if after.verdict == "live":
             assert Encoder(str(after.encoder)).base == Encoder(str(one.encoder)).base
-    monkeypatch.setattr(adapt, "tune", None)  # is not asked again
+    monkeypatch.setattr(adapt, "tune_on", None)  # is not asked again
     (again,) = adapt_job(settings, encoders=encoders, rounds=len(done))
     assert again.reason.startswith("nothing has changed since the last time")
 
@@ -113,7 +113,7 @@ def test_what_is_not_good_enough_is_not_read_and_leaves_nothing(
     np.testing.assert_array_equal(_vectors(tmp_path)["i3"], before["i3"])
     with Versions(place.uri, place.collection, token=place.token) as versions:
         assert versions.all() == [f"{place.collection}_v1"]
-    monkeypatch.setattr(adapt, "tune", None)
+    monkeypatch.setattr(adapt, "tune_on", None)
     (again,) = adapt_job(settings, encoders=encoders, demands=demands)
     assert again.verdict == "refused"
     # Other demands are another question; what was tuned is not tuned again.

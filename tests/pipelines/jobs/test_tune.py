@@ -100,3 +100,12 @@ def test_lists_of_labels_are_refused(tmp_path: Path) -> None:
     done = _run(tmp_path / "items.csv", *flags)
     assert done.exit_code == 2
     assert "one label an item" in done.stderr
+
+
+def test_the_labels_file_is_read_as_the_tables_are(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.head(60).to_csv(tmp_path / "items.csv", index=False, sep=";")
+    (tmp_path / "labels.csv").write_text("name;description\nPRODUCE;fruit\n")
+    more = ("--labels", tmp_path / "labels.csv", "--delimiter", ";", "--out", tmp_path / "out")
+    done = _run(tmp_path / "items.csv", *COLUMNS, *more)
+    assert done.exit_code == 2
+    assert "label" in done.stderr and "name, description" in done.stderr
