@@ -1,4 +1,4 @@
-"""Tune an encoder on labels: a ladder of ways, climbed while held-out texts say better."""
+"""Tune an encoder on labels: a ladder of ways, climbed where held-out texts say better."""
 
 from __future__ import annotations
 
@@ -66,9 +66,10 @@ def tune(
     The ways to tune are the rungs of a ladder: the encoder as it is; a linear map behind it, which
     is learned from vectors that are there, so that nothing has to be encoded; narrow additions to
     its weights (LoRA); all its weights. Each is tried on texts that were held out, which the votes
-    of their neighbors label; the ladder is climbed while a rung is better than the one below for
-    sure (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and
-    the log loss is lower by 2 % for sure). What each rung will take is logged before it starts.
+    of their neighbors label; a rung is climbed where it is better than the best one below for sure
+    (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and the
+    log loss is lower by 2 % for sure); above one that is not, the next is tried all the same. What
+    each rung will take is logged before it starts.
     Killed and called again alike, trainings of weights go on where they were: until the end they
     are kept beside `out`, in a folder whose name begins with a dot.
 
@@ -166,6 +167,7 @@ class _Best:
 
     scores: Scores
     way: Way | None = None
+    seconds: float = 0.0  # of its training on all texts
 
 
 class _Climb:
@@ -187,8 +189,8 @@ class _Climb:
         self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
         for way in ways:
             costs = self._costs(way, is_only=len(ways) == 1)
-            if costs is not None and not self._is_better(way, costs, best):
-                break
+            if costs is not None:
+                self._try(way, costs, best)
         return best.way
 
     def _costs(self, way: Way, *, is_only: bool) -> Costs | None:
@@ -202,23 +204,13 @@ class _Climb:
             _log.warning("tuning by %s is left out: %s", way.method, error)
             return None
 
-    def _is_better(self, way: Way, costs: Costs, best: _Best) -> bool:
-        """Try a rung; let it be the best if it is."""
+    def _try(self, way: Way, costs: Costs, best: _Best) -> None:
+        """Try a rung, if the budget allows; let it be the best if it is."""
         folds = self._folds[: way.turns()]
-        expected = costs.seconds * (len(folds) + 1)
-        left = self._clock.left
-        of = "" if left is None else f" of the {left:,.0f} s left"
-        told = f"about {expected:,.0f} s{of}, {costs.memory / 2**30:.1f} GiB"
-        _log.info("tuning by %s: %s", way.method, told)
-        if not self._clock.has(expected):
-            if not any(rung.gain for rung in self.rungs):
-                raise InputError(
-                    f"budget={self._clock.budget:g} s is too small: {way.method}, the first way to "
-                    f"tune, takes about {expected + self._clock.spent:,.0f} s in all"
-                )
-            rung = Rung(way.method, "not tried", expected_seconds=expected, memory=costs.memory)
-            self.rungs.append(replace(rung, note=f"takes {told}"))
-            return False
+        # If it is refused, the best one so far is still to be trained on all.
+        expected = costs.seconds * len(folds) + max(costs.seconds, best.seconds)
+        if not self._affords(way.method, expected, costs.memory):
+            return
         start = time.monotonic()
         made = self._scored(way.held_out, folds)
         gain = compare(made, best.scores, self._examples.groups, self._seed)
@@ -243,8 +235,24 @@ class _Climb:
             rung.verdict,
         )
         if gain.is_better:
-            best.scores, best.way = made, way
-        return gain.is_better
+            best.scores, best.way, best.seconds = made, way, costs.seconds
+
+    def _affords(self, method: Method, seconds: float, memory: int) -> bool:
+        """Tell what a rung takes, and whether that is left."""
+        left = self._clock.left
+        of = "" if left is None else f" of the {left:,.0f} s left"
+        told = f"about {seconds:,.0f} s{of}, {memory / 2**30:.1f} GiB"
+        _log.info("tuning by %s: %s", method, told)
+        if self._clock.has(seconds):
+            return True
+        if not any(rung.gain for rung in self.rungs):
+            raise InputError(
+                f"budget={self._clock.budget:g} s is too small: {method}, the first way to tune, "
+                f"takes about {seconds + self._clock.spent:,.0f} s in all"
+            )
+        rung = Rung(method, "not tried", expected_seconds=seconds, memory=memory)
+        self.rungs.append(replace(rung, note=f"takes {told}"))
+        return False
 
     def _scored(self, held_out: HeldOut, folds: Sequence[Fold]) -> Scores:
         labels = self._examples.labels
