@@ -18,6 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 
 NEIGHBORS = 20
 _TEMPERATURES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
+_TYPICAL = 0.05
 _DOUBT = 0.02  # of a vote for all labels alike, so that no label is impossible
 _DRAWS = 1_000
 _EDGES = (0.025, 0.975)
@@ -160,6 +161,19 @@ def scores(found: Sequence[Nearest], labels: Positions) -> Scores:
         for temperature in _TEMPERATURES
     ]
     return min(options, key=lambda one: one.loss)
+
+
+def votes_of(asked: Vectors, learned: Vectors, labels: Positions) -> FloatArray:
+    """Return how the neighbors of texts label them, (n, n_labels), rows sum to 1.
+
+    Args:
+        asked: (n, dim) unit vectors of the texts.
+        learned: (m, dim) unit vectors of labeled ones.
+        labels: (m,) number of the label of each of these.
+    """
+    k = min(NEIGHBORS, len(learned))
+    near, which = search_exactly(asked, learned, k)
+    return _votes(near.astype(np.float64), labels[which], _TYPICAL, int(labels.max()) + 1)
 
 
 def _votes(

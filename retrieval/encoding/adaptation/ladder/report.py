@@ -12,7 +12,9 @@ import pandas as pd
 from retrieval.encoding.adaptation.gate import Gain
 from retrieval.encoding.weights import EncoderIdentity
 
-Method = Literal["frozen", "map", "lora", "full"]
+Method = Literal[
+    "frozen", "map", "lora", "full", "map, unlabeled", "lora, unlabeled", "full, unlabeled"
+]
 Verdict = Literal["start", "better", "not better", "not tried"]
 
 
@@ -145,6 +147,9 @@ _HOW: Mapping[Method, str] = {
     "map": "a linear map was put behind it; its own weights are as they were",
     "lora": "narrow additions to its weights were trained, and merged into them",
     "full": "its weights were trained",
+    "map, unlabeled": "a linear map was put behind it, which learned from texts without a label too",
+    "lora, unlabeled": "narrow additions to its weights were trained, without labels too, and merged",
+    "full, unlabeled": "its weights were trained, on texts without a label too",
 }
 _CARD = """---
 library_name: sentence-transformers

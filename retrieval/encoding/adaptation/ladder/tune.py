@@ -19,7 +19,6 @@ from retrieval.encoding.adaptation.gate import (
     Fold,
     Positions,
     Scores,
-    Vectors,
     compare,
     make_folds,
     nearest,
@@ -31,9 +30,12 @@ from retrieval.encoding.adaptation.ladder.rungs import (
     ByMap,
     ByWeights,
     Costs,
+    Embed,
     Examples,
+    Texts,
     Way,
 )
+from retrieval.encoding.adaptation.ladder.self_training import FEWEST, SelfTrained
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import ReadingCounts
 from retrieval.errors import InputError
@@ -53,6 +55,7 @@ def tune(
     *,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
+    unlabeled: Sequence[str] | None = None,
     method: Literal["auto", "map", "lora", "full"] = "auto",
     out: str | Path = "encoder",
     budget: float | None = None,
@@ -81,8 +84,11 @@ def tune(
             begins. A label without one begins at its own name.
         groups: (n,) of texts that belong together, such as variants of one product: they are held
             out together. None: each stands alone. Equal texts always belong together.
+        unlabeled: Texts without a label, a hundred or more, such as will be asked about. Above the
+            map and above all weights stands a rung then that learns from those, too, whose label
+            the rung below is sure of.
         method: ``"auto"``: the whole ladder. ``"map"``, ``"lora"``, ``"full"``: this rung alone,
-            against the encoder as it is.
+            against the encoder as it is, and with the unlabeled texts, if any.
         out: Folder of the tuned encoder, a plain sentence-transformers one: it appears whole, or
             not at all where nothing is better than the encoder as it is.
         budget: Seconds that all of it may take; a rung that would take more is not tried. None: any
@@ -102,13 +108,14 @@ def tune(
     place = Path(out)
     check_out(place, overwrite=overwrite)
     clock = _Clock(budget)
-    examples = _examples(encoder, texts, labels, label_texts, groups, clock, progress)
+    table = _table(texts, labels, groups)
+    others = sorted(set(unlabeled or ()) - set(table["text"]))
+    examples = _examples(encoder, table, others, label_texts, clock, progress)
     parts = make_folds(examples.labels, examples.groups, folds, seed)
     climb = _Climb(examples, parts, clock, seed)
-    wanted = _LADDER if method == "auto" else (method,)
     work = place.absolute().with_name(f".{place.absolute().name}.tuning")
-    ways = [_way(one, encoder, examples, seed, progress, work) for one in wanted]
-    chosen = climb.through(ways)
+    ways = _ways(method, encoder, examples, seed, progress, work)
+    chosen = climb.through(ways, is_auto=method == "auto")
     report = TuneReport(
         rungs=tuple(climb.rungs),
         chosen="frozen" if chosen is None else chosen.method,
@@ -127,20 +134,27 @@ def tune(
     return replace(report, seconds=clock.spent)
 
 
-def _way(
-    method: Method,
+def _ways(
+    method: Literal["auto", "map", "lora", "full"],
     encoder: Encoder,
     examples: Examples,
     seed: int,
     progress: bool | None,
     work: Path,
-) -> Way:
-    if method in ("lora", "full"):
-        return ByWeights(method, encoder, examples, seed, progress, work)
-    return ByMap(encoder, examples, seed, progress)
-
-
-HeldOut = Callable[[Fold], tuple[Vectors, Vectors]]
+) -> list[Way]:
+    """Return what is tried, from the lowest rung upwards."""
+    ways: list[Way] = []
+    for one in _LADDER if method == "auto" else (method,):
+        way: ByMap | ByWeights
+        if one == "map":
+            way = ByMap(encoder, examples, seed, progress)
+        else:
+            way = ByWeights(one, encoder, examples, seed, progress, work)
+        ways.append(way)
+        is_taught = method != "auto" or one != "lora"
+        if is_taught and len(examples.unlabeled.texts) >= FEWEST:
+            ways.append(SelfTrained(way, examples))
+    return ways
 
 
 class _Clock:
@@ -177,7 +191,7 @@ class _Climb:
         self._examples, self._folds, self._clock, self._seed = examples, folds, clock, seed
         self.rungs: list[Rung] = []
 
-    def through(self, ways: list[Way]) -> Way | None:
+    def through(self, ways: list[Way], *, is_auto: bool) -> Way | None:
         """Climb; return the best way, None where that is the encoder as it is."""
         judged = sum(len(fold.judged) for fold in self._folds)
         if judged < _FEWEST:
@@ -185,10 +199,10 @@ class _Climb:
             self.rungs.append(Rung("frozen", "start", judged=judged, note=note))
             _log.warning("the encoder stays as it is: %s", note)
             return None
-        best = _Best(self._scored(AsItIs(self._examples).held_out, self._folds))
+        best = _Best(self._scored(AsItIs().tuned, self._folds))
         self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
         for way in ways:
-            costs = self._costs(way, is_only=len(ways) == 1)
+            costs = self._costs(way, is_only=not is_auto)
             if costs is not None:
                 self._try(way, costs, best)
         return best.way
@@ -212,7 +226,7 @@ class _Climb:
         if not self._affords(way.method, expected, costs.memory):
             return
         start = time.monotonic()
-        made = self._scored(way.held_out, folds)
+        made = self._scored(way.tuned, folds)
         gain = compare(made, best.scores, self._examples.groups, self._seed)
         rung = Rung(
             way.method,
@@ -254,9 +268,14 @@ class _Climb:
         self.rungs.append(replace(rung, note=f"takes {told}"))
         return False
 
-    def _scored(self, held_out: HeldOut, folds: Sequence[Fold]) -> Scores:
-        labels = self._examples.labels
-        return scores([nearest(fold, *held_out(fold), labels) for fold in folds], labels)
+    def _scored(self, tuned: Callable[[Positions], Embed], folds: Sequence[Fold]) -> Scores:
+        held = self._examples
+        found = []
+        for fold in folds:
+            embed = tuned(fold.learned)
+            judged, learned = embed(held.of(fold.judged)), embed(held.of(fold.learned))
+            found.append(nearest(fold, judged, learned, held.labels))
+        return scores(found, held.labels)
 
 
 def _check(
@@ -285,33 +304,39 @@ def _check(
         )
 
 
+def _table(
+    texts: Sequence[str], labels: Sequence[str], groups: Sequence[object] | None
+) -> pd.DataFrame:
+    """Return each pair of text and label once, with the number of its group."""
+    table = pd.DataFrame({"text": list(texts), "label": list(labels)})
+    table["group"] = _joined(table["text"], groups)
+    return table.drop_duplicates(["text", "label"], ignore_index=True)
+
+
 def _examples(
     encoder: Encoder,
-    texts: Sequence[str],
-    labels: Sequence[str],
+    table: pd.DataFrame,
+    unlabeled: list[str],
     label_texts: Mapping[str, str] | None,
-    groups: Sequence[object] | None,
     clock: _Clock,
     progress: bool | None,
 ) -> Examples:
-    """Encode what is tuned on, each pair of text and label once."""
-    table = pd.DataFrame({"text": list(texts), "label": list(labels)})
-    table["group"] = _joined(table["text"], groups)
-    table = table.drop_duplicates(["text", "label"], ignore_index=True)
+    """Encode what is tuned on."""
     numbers, names = pd.factorize(table["label"], sort=True)
     described = {name: _in_words(name, label_texts) for name in names}
-    some = table["text"].drop_duplicates().tolist()
-    _check_budget(encoder, some, clock)
-    reading = encoder.read(table["text"].tolist(), progress=progress)
-    ReadingCounts.of(table["text"].tolist(), reading).warn("texts to tune on", stacklevel=4)
+    texts = table["text"].tolist()
+    _check_budget(encoder, table["text"].drop_duplicates().tolist() + unlabeled, clock)
+    reading = encoder.read(texts + unlabeled, progress=progress)
+    ReadingCounts.of(texts + unlabeled, reading).warn("texts to tune on", stacklevel=4)
     return Examples(
-        texts=table["text"].tolist(),
+        texts=texts,
         names=list(names),
         labels=numbers.astype(np.int64),
         groups=table["group"].to_numpy(dtype=np.int64),
         described=described,
-        vectors=reading.vectors,
+        vectors=reading.vectors[: len(texts)],
         anchors=encoder.encode(list(described.values())),
+        unlabeled=Texts(unlabeled, reading.vectors[len(texts) :]),
     )
 
 

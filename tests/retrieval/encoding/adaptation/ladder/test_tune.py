@@ -224,3 +224,28 @@ def test_costs_are_told_before_each_rung(
     assert "of the" in told[0]
     assert report.rungs[1].expected_seconds > 0
     assert report.rungs[1].memory > 0
+
+
+@pytest.mark.parametrize("method", ["map", "full"])
+def test_texts_without_a_label_teach_where_that_helps(
+    tiny: Path, tmp_path: Path, method: Any
+) -> None:
+    texts = [f"the {one} of a {kind} {other}" for kind in KINDS for one, other in PAIRS]
+    labels = [kind for kind in KINDS for _ in PAIRS]
+    others = [f"a {kind} {one} {two}" for kind in KINDS for one in "abcde" for two in "fghij"]
+    small = Encoder(str(tiny), backend="torch", cache_dir=False)
+    report = tune(
+        small,
+        texts,
+        labels,
+        unlabeled=[*others, *texts],
+        method=method,
+        out=tmp_path / "encoder",
+        folds=2,
+    )
+    assert [rung.method for rung in report.rungs] == ["frozen", method, f"{method}, unlabeled"]
+    taught = report.rungs[2]
+    assert taught.gain is not None
+    assert taught.expected_seconds > report.rungs[1].expected_seconds
+    assert report.is_tuned == any(rung.verdict == "better" for rung in report.rungs)
+    assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
