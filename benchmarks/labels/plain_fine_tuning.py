@@ -51,9 +51,7 @@ class Classifier(torch.nn.Module):
             words: Any = self.encoder[0](features)["token_embeddings"]
         is_word = features["attention_mask"][:, :, None].float()
         mean = (words.float() * is_word).sum(1) / is_word.sum(1)
-        logits: torch.Tensor = self.head(
-            torch.nn.functional.dropout(mean, _DROPPED, self.training)
-        )
+        logits: torch.Tensor = self.head(torch.nn.functional.dropout(mean, _DROPPED, self.training))
         return logits
 
 
@@ -75,7 +73,9 @@ def answers(task: Task, seed: int, rate: float, n_passes: int) -> npt.NDArray[np
     lot = torch.Generator().manual_seed(seed)
     model.train()
     for _ in range(n_passes):
-        for rows in torch.randperm(len(texts), generator=lot).split(BATCH):
+        order = torch.randperm(len(texts), generator=lot)
+        for start in range(0, len(texts), BATCH):
+            rows = order[start : start + BATCH]
             loss = cross_entropy(model([texts[row] for row in rows.tolist()]), numbers[rows])
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -83,13 +83,13 @@ def answers(task: Task, seed: int, rate: float, n_passes: int) -> npt.NDArray[np
             schedule.step()
     model.eval()
     asked = task.test["text"].tolist()
-    order = sorted(range(len(asked)), key=lambda row: len(asked[row]))
+    by_length = sorted(range(len(asked)), key=lambda row: len(asked[row]))
     said = np.empty(len(asked), dtype=object)
     with torch.no_grad():
         for start in range(0, len(asked), 64):
-            rows = order[start : start + 64]
-            best = model([asked[row] for row in rows]).argmax(dim=1)
-            said[rows] = [task.labels[one] for one in best.tolist()]
+            some = by_length[start : start + 64]
+            best = model([asked[row] for row in some]).argmax(dim=1)
+            said[some] = [task.labels[one] for one in best.tolist()]
     return said
 
 

@@ -33,7 +33,8 @@ def tune_job(
     Args:
         settings: `items` maps the columns, `encoder` says what is tuned, `tune` how;
             `classify.labels` has the labels in words, if any.
-        items: Labeled items; None: the table the settings name.
+        items: Labeled items, and others, whose texts are learned from where that helps; None: the
+            table the settings name.
         out: Folder of the tuned encoder; it appears whole, or not at all where nothing is better
             than the encoder as it is.
         overwrite: Whether a tuned encoder in `out` may be replaced.
@@ -54,7 +55,14 @@ def tune_job(
     encoder = make_encoder(settings)
     with timed(_log, "encoder tuned", items=len(table.items), left_out=table.left_out) as fields:
         report = tune_on(
-            settings, encoder, texts, table.labels, table.groups, out=out, overwrite=overwrite
+            settings,
+            encoder,
+            texts,
+            table.labels,
+            table.groups,
+            unlabeled=item_texts(table.unlabeled, settings.items.text).tolist(),
+            out=out,
+            overwrite=overwrite,
         )
         fields["chosen"] = report.chosen
     return report
@@ -67,6 +75,7 @@ def tune_on(
     labels: Sequence[str],
     groups: Sequence[object] | None,
     *,
+    unlabeled: Sequence[str] | None = None,
     out: Path,
     overwrite: bool,
 ) -> TuneReport:
@@ -79,6 +88,7 @@ def tune_on(
         labels,
         label_texts={label: ". ".join(said) for label, said in described.items()},
         groups=groups,
+        unlabeled=unlabeled,
         method=options.method,
         out=out,
         budget=options.budget,

@@ -147,9 +147,10 @@ _HOW: Mapping[Method, str] = {
     "map": "a linear map was put behind it; its own weights are as they were",
     "lora": "narrow additions to its weights were trained, and merged into them",
     "full": "its weights were trained",
-    "map, unlabeled": "a linear map was put behind it, which learned from texts without a label too",
-    "lora, unlabeled": "narrow additions to its weights were trained, without labels too, and merged",
-    "full, unlabeled": "its weights were trained, on texts without a label too",
+    "map, unlabeled": "a linear map was put behind it, taught by texts without a label, too",
+    "lora, unlabeled": "narrow additions to its weights were trained and merged into them, "
+    "taught by texts without a label, too",
+    "full, unlabeled": "its weights were trained, taught by texts without a label, too",
 }
 _CARD = """---
 library_name: sentence-transformers

@@ -43,7 +43,7 @@ from retrieval.errors import InputError
 _log = logging.getLogger(__name__)
 
 METHODS = ("auto", "map", "lora", "full")
-_LADDER: tuple[Method, ...] = ("map", "lora", "full")
+_LADDER: tuple[Literal["map", "lora", "full"], ...] = ("map", "lora", "full")
 _FEWEST = 20  # texts to judge by
 _PROBED = 128  # texts encoded to see how long all will take
 
@@ -144,7 +144,9 @@ def _ways(
 ) -> list[Way]:
     """Return what is tried, from the lowest rung upwards."""
     ways: list[Way] = []
-    for one in _LADDER if method == "auto" else (method,):
+    for one in _LADDER:
+        if method not in ("auto", one):
+            continue
         way: ByMap | ByWeights
         if one == "map":
             way = ByMap(encoder, examples, seed, progress)
