@@ -178,6 +178,10 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
         "--report o.csv: is the items table",
     ),
+    "compress": (
+        ["compress", "parts", *FLAGS, "--out", "parts"],
+        "--out parts: is the items table",
+    ),
     "adapt: config": (["adapt", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
     "monitor: config": (["monitor", "run", "--config", "c.json", "--out", "c.json"], "is the con"),
 }
@@ -282,6 +286,8 @@ KNOWN = {
     ("tune", "out"),
     ("tune", "quarantine"),
     ("adapt", "out"),
+    ("compress", "out"),
+    ("compress", "quarantine"),
     ("demo", "out"),  # reads nothing but a package and what it left itself
 }
 
