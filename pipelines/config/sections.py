@@ -119,6 +119,7 @@ def _part_of(section: Section, kind: type[_Part]) -> _Part:
 class ItemsSettings(TableSection):
     """The items table and the meaning of its columns.
 
+    `name`: what people call an item, in pages and tables for them; null: its first text column.
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
     stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
@@ -126,8 +127,9 @@ class ItemsSettings(TableSection):
     that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
 
-    name = "items"
+    section_name = "items"
     id: str = "item_id"
+    name: str | None = None
     text: Names = ()
     label: str | None = None
     launch_date: str | None = None
@@ -154,7 +156,7 @@ class ItemsSettings(TableSection):
 class SalesSettings(TableSection):
     """The sales panel, the meaning of its columns, and what to do with awkward rows."""
 
-    name = "sales"
+    section_name = "sales"
     id: str = Columns.id_col
     time: str = Columns.time_col
     target: str = Columns.target_col
@@ -172,13 +174,13 @@ class SalesSettings(TableSection):
 class FutureSettings(TableSection):
     """The plans for the periods after a launch, in the id and time columns of the sales."""
 
-    name = "future"
+    section_name = "future"
 
 
 class NewItemsSettings(TableSection):
     """The new items that a run labels and forecasts, in the columns of the items."""
 
-    name = "new_items"
+    section_name = "new_items"
 
 
 class RunSettings(Section):
