@@ -178,6 +178,11 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
         "--report o.csv: is the items table",
     ),
+    "ask": (["ask", "Which?", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
+    "ask: learn": (
+        ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
+        "--ranker i.csv: is the",
+    ),
     "adapt: config": (["adapt", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
     "monitor: config": (["monitor", "run", "--config", "c.json", "--out", "c.json"], "is the con"),
 }
@@ -273,6 +278,7 @@ KNOWN = {
     ("forecast", "out_table"),
     ("forecast", "save"),
     ("forecast", "quarantine"),
+    ("ask", "out"),
     ("backtest", "out"),
     ("backtest", "quarantine"),
     ("run", "out"),
