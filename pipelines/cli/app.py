@@ -14,7 +14,7 @@ import typer
 
 from pipelines.cli.adapt import adapt
 from pipelines.cli.answers import ask
-from pipelines.cli.encoders import tune
+from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
@@ -38,6 +38,7 @@ for job in (
     reindex,
     tune,
     adapt,
+    compress,
     similar,
     classify,
     evaluate,

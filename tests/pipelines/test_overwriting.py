@@ -183,6 +183,10 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
         "--ranker i.csv: is the",
     ),
+    "compress": (
+        ["compress", "parts", *FLAGS, "--out", "parts"],
+        "--out parts: is the items table",
+    ),
     "adapt: config": (["adapt", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
     "monitor: config": (["monitor", "run", "--config", "c.json", "--out", "c.json"], "is the con"),
 }
@@ -288,6 +292,8 @@ KNOWN = {
     ("tune", "out"),
     ("tune", "quarantine"),
     ("adapt", "out"),
+    ("compress", "out"),
+    ("compress", "quarantine"),
     ("demo", "out"),  # reads nothing but a package and what it left itself
 }
 
