@@ -7,7 +7,6 @@ import typer
 
 from pipelines.cli.options import ConfigOption, IndexOptions, OutOption
 from pipelines.cli.runner import (
-    check_out,
     check_table_out,
     parsed_date,
     settings_of,
@@ -61,6 +60,7 @@ def ask(
     """Answer questions about the items of the index, with the fields the answers stand in."""
     from pipelines.answers.ask import answers_table
     from pipelines.jobs.answers import ask_job, learn_ranker
+    from pipelines.overwriting import Write, refuse_overwriting
     from retrieval import InputError
 
     section = {"k": k, "forecasts": forecasts, "ranker": None if learn else ranker}
@@ -68,7 +68,7 @@ def ask(
     if learn is not None:
         if questions or ranker is None:
             raise InputError("ask --learn: give --ranker, the file to write, and no question")
-        check_out(settings, ranker, questions=learn)
+        refuse_overwriting(settings, Write("--ranker", ranker), questions=learn)
         made = learn_ranker(settings, learn, ranker)
         typer.echo(
             f"written to {ranker}: answers from a probability of {made.threshold:.2f}, "

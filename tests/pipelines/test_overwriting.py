@@ -178,7 +178,7 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
         "--report o.csv: is the items table",
     ),
-    "ask": (["ask", "Which?", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
+    "ask": (["ask", "Which?", *WITH, "--out", "i.csv"], "--out i.csv: is the "),
     "ask: learn": (
         ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
         "--ranker i.csv: is the",
