@@ -82,6 +82,12 @@ from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
+from retrieval.pictures.column import read_pictures
+from retrieval.pictures.content import (
+    has_picture as has_picture,
+    shown as shown,
+    text_of as text_of,
+)
 from retrieval.queries import (
     item_ids as item_ids,
     to_reading as to_reading,
@@ -152,5 +158,6 @@ __all__ = [
     "UpsertCounts",
     "distill",
     "quantize",
+    "read_pictures",
     "tune",
 ]

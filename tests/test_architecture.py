@@ -52,6 +52,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "read_pictures",
     },
     "classifiers": {
         "LabelSpellingWarning",
