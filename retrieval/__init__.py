@@ -63,6 +63,8 @@ from retrieval.filters import (
     Between,
     Where as Where,
     parse_conditions as parse_conditions,
+    parse_where as parse_where,
+    to_mask as to_mask,
 )
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
