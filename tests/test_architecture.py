@@ -52,6 +52,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "PictureSources",
         "read_pictures",
     },
     "classifiers": {
