@@ -71,6 +71,7 @@ PUBLIC_NAMES = {
         "ModelOptions",
         "SalesRules",
         "backtest",
+        "past_demand",
         "plot_analogues",
         "plot_forecast",
         "plot_importance",
