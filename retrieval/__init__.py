@@ -48,6 +48,7 @@ from retrieval.errors import (
     TableError,
     first_few as first_few,
     masked as masked,
+    masked_values as masked_values,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
