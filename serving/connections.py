@@ -217,7 +217,7 @@ class TimedProtocol(H11Protocol):
 class TimedLoop(asyncio.SelectorEventLoop):
     """An event loop whose servers wait no longer for a TLS handshake than for a request."""
 
-    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:  # type: ignore[override]
+    async def create_server(self, *args: Any, **options: Any) -> asyncio.Server:
         """Listen."""
         if options.get("ssl"):
             options.setdefault("ssl_handshake_timeout", _SECONDS)
