@@ -64,6 +64,8 @@ from retrieval.filters import (
     Where as Where,
     parse_conditions as parse_conditions,
 )
+from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
+from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
@@ -127,6 +129,7 @@ __all__ = [
     "ArtifactError",
     "Between",
     "CacheWarning",
+    "ConceptGraph",
     "Distillation",
     "Encoder",
     "EncoderMismatchError",

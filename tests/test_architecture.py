@@ -28,6 +28,7 @@ PUBLIC_NAMES = {
         "ArtifactError",
         "Between",
         "CacheWarning",
+        "ConceptGraph",
         "Distillation",
         "Encoder",
         "EncoderMismatchError",
