@@ -53,6 +53,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "read_pictures",
     },
     "classifiers": {
         "LabelSpellingWarning",
