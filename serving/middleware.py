@@ -113,14 +113,10 @@ class Requests:
         if keys.is_open or not scope["path"].startswith(_GUARDED):
             return LOCAL
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        caller = keys.caller(key.strip()) if scheme.lower() == "bearer" else None
+        is_sent = scheme.lower() == "bearer" and bool(key.strip())
+        caller = keys.caller(key.strip()) if is_sent else None
         if caller is None:
-            raise ApiError(
-                401,
-                "unauthorized",
-                "send a key: Authorization: Bearer KEY",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            raise _no_caller(is_sent)
         if wait := keys.wait(caller):
             raise ApiError(
                 429, "too-many-calls", f"key {caller.name!r} calls too often", retry_after=wait
@@ -199,6 +195,15 @@ def _noting(receive: Receive, state: dict[str, Any]) -> Receive:
             raise
 
     return give
+
+
+def _no_caller(is_sent: bool) -> ApiError:
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if is_sent:
+        told = "this key is not one of the server's: it was mistyped, or taken back"
+        return ApiError(401, "wrong-key", told, headers=challenge)
+    told = "send a key: Authorization: Bearer KEY"
+    return ApiError(401, "unauthorized", told, headers=challenge)
 
 
 def _told(headers: dict[bytes, bytes], name: bytes) -> str | None:

@@ -262,6 +262,7 @@ _TITLES = {
     "too-large": "The request is too large",
     "not-json": "The body must be JSON",
     "unauthorized": "A key is needed",
+    "wrong-key": "The key is wrong",
     "forbidden": "The key does not allow this",
     "too-many-calls": "Too many calls",
     "busy": "Too many calls are waiting",
