@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -44,6 +45,7 @@ except ImportError as missing:
 _AGAIN = {429, 503}
 _LONGEST_PAUSE = 30.0
 _MOST_ITEMS = 256
+_SHOWN = 5  # things that are warned of
 _STRANGER = 4.0  # seconds for a server that has never answered
 
 
@@ -57,6 +59,10 @@ class ProblemError(LikewiseError):
             f"\n  {one['pointer']}: {one['detail']}" for one in problem.get("errors") or ()
         )
         super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail')}{places}")
+
+
+class LaunchWarning(UserWarning):
+    """The server forecast launches of which it did not know all."""
 
 
 class _TryAgainError(Exception):
@@ -188,6 +194,7 @@ class Client:
         observed: pd.DataFrame | None = None,
         observed_until: Any = None,
         future: pd.DataFrame | None = None,
+        strict: bool = False,
         job: bool = False,
     ) -> pd.DataFrame:
         """Forecast launches; arguments as in `forecasts`.
@@ -204,6 +211,7 @@ class Client:
             observed=observed,
             observed_until=observed_until,
             future=future,
+            strict=strict,
             job=job,
         )
         return curve_table(found)
@@ -219,6 +227,7 @@ class Client:
         observed: pd.DataFrame | None = None,
         observed_until: Any = None,
         future: pd.DataFrame | None = None,
+        strict: bool = False,
         job: bool = False,
     ) -> pd.DataFrame:
         """Forecast totals over the horizon; arguments as in `forecasts`, columns as the library."""
@@ -231,6 +240,7 @@ class Client:
             observed=observed,
             observed_until=observed_until,
             future=future,
+            strict=strict,
             job=job,
         )
         return total_table(found)
@@ -246,6 +256,7 @@ class Client:
         observed: pd.DataFrame | None = None,
         observed_until: Any = None,
         future: pd.DataFrame | None = None,
+        strict: bool = False,
         job: bool = False,
     ) -> list[dict[str, Any]]:
         """Forecast launches; return curve and total of each, as the server sends them.
@@ -259,15 +270,24 @@ class Client:
             observed: Sales so far: item_id (or unique_id), ds, y.
             observed_until: A day in the last period observed; None: in that of the last row.
             future: Plans: item_id (or unique_id), ds and the covariates.
+            strict: Refuse launches of which not all is known: a category never seen, an attribute
+                missing or out of range, a launch too far ahead. False: a `LaunchWarning` tells.
             job: Send all at once, as a job of the server, and wait until it is done.
+
+        Raises:
+            ProblemError: The server refused.
         """
         rows = rows_of(items, text, item_id, None, launch_date, attributes)
         whole = launches_body(rows, observed, observed_until, future)
-        if job:
-            return self._job("forecast", whole)
+        if strict:
+            whole["strict"] = True
         found: list[dict[str, Any]] = []
-        for part in _parts(rows, self._batch):
-            found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+        if job:
+            found = self._job("forecast", whole)
+        else:
+            for part in _parts(rows, self._batch):
+                found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+        _warn(found)
         return found
 
     def order_quantity(
@@ -502,6 +522,21 @@ class Client:
         seconds = retrying.statistics["delay_since_first_attempt"]
         attempts = f"{tried} attempt{'s' * (tried != 1)} in {seconds:.1f} s"
         return f"no server answers at {self._http.base_url}: {attempts} ({last.__cause__})"
+
+
+def _warn(found: Sequence[Mapping[str, Any]]) -> None:
+    """Tell what was not known of launches: each thing once, with an example and how many more."""
+    said: dict[str, list[str]] = {}
+    for one in found:
+        for what in one["warnings"]:
+            said.setdefault(what, []).append(one["item_id"])
+    lines = [
+        f"{ids[0]}{f' and {len(ids) - 1:,} more' if len(ids) > 1 else ''}: {what}"
+        for what, ids in said.items()
+    ]
+    if lines:
+        more = [f"and {len(lines) - _SHOWN:,} more such"] if len(lines) > _SHOWN else []
+        warnings.warn("\n".join([*lines[:_SHOWN], *more]), LaunchWarning, stacklevel=4)
 
 
 def _pause(state: RetryCallState) -> float:

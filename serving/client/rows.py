@@ -189,6 +189,7 @@ def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "mean": one["total"]["mean"],
                 **one["total"]["quantiles"],
                 **{name: one[name] for name in ("novelty", "novel", "method")},
+                "warnings": "; ".join(one["warnings"]),
                 **({} if one["planned"] is None else {"planned": one["planned"]}),
             }
             for one in found

@@ -13,8 +13,11 @@ import pytest
 
 from forecasting import LaunchForecaster
 from retrieval import InputError, LikewiseError
-from serving.client import Client, ProblemError
+from serving.client import Client, LaunchWarning, ProblemError
 from tests.serving.conftest import CUTOFF, TEXT, Served, Store
+
+# Some of the launches lie further ahead than those that were learned from.
+pytestmark = pytest.mark.filterwarnings("ignore::serving.client.LaunchWarning")
 
 
 @pytest.fixture
@@ -50,6 +53,21 @@ def test_forecasts_come_as_the_library_gives_them(client: Client, store: Store) 
     )
     seen = client.forecast(new.head(1), **columns, observed=sales)
     assert seen["mean"].iloc[0] == 9
+
+
+def test_what_was_not_known_is_warned_of_or_refused(client: Client, store: Store) -> None:
+    new = store.items[pd.to_datetime(store.items["launch_date"]) > CUTOFF].head(3)
+    new = new.assign(brand="of nobody")
+    columns: dict[str, Any] = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}
+    first = new["product_id"].iloc[0]
+    with pytest.warns(LaunchWarning, match=f"{first} and 2 more: brand 'of nobody' has not been"):
+        totals = client.forecast_totals(new, **columns)
+    assert totals["warnings"].str.contains("brand 'of nobody' has not been seen").all()
+    for job in (False, True):
+        with pytest.raises(
+            ProblemError, match=r"strict: 3 of 3 launches have warnings\n  /items/0"
+        ):
+            client.forecast(new, **columns, strict=True, job=job)
 
 
 def test_orders_come_as_the_library_gives_them(client: Client, store: Store) -> None:
