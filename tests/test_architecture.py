@@ -28,6 +28,7 @@ PUBLIC_NAMES = {
         "ArtifactError",
         "Between",
         "CacheWarning",
+        "ConceptGraph",
         "Distillation",
         "Encoder",
         "EncoderMismatchError",
@@ -52,6 +53,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "PictureSources",
         "read_pictures",
     },
     "classifiers": {
@@ -72,6 +74,7 @@ PUBLIC_NAMES = {
         "ModelOptions",
         "SalesRules",
         "backtest",
+        "past_demand",
         "plot_analogues",
         "plot_forecast",
         "plot_importance",
