@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.adapt import adapt
+from pipelines.cli.answers import ask
 from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
@@ -43,6 +44,7 @@ for job in (
     evaluate,
     forecast,
     backtest,
+    ask,
     run,
     monitor,
 ):

@@ -178,6 +178,11 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
         "--report o.csv: is the items table",
     ),
+    "ask": (["ask", "Which?", *WITH, "--out", "i.csv"], "--out i.csv: is the "),
+    "ask: learn": (
+        ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
+        "--ranker i.csv: is the",
+    ),
     "compress": (
         ["compress", "parts", *FLAGS, "--out", "parts"],
         "--out parts: is the items table",
@@ -277,6 +282,7 @@ KNOWN = {
     ("forecast", "out_table"),
     ("forecast", "save"),
     ("forecast", "quarantine"),
+    ("ask", "out"),
     ("backtest", "out"),
     ("backtest", "quarantine"),
     ("run", "out"),

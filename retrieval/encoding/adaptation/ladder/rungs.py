@@ -80,6 +80,10 @@ class Examples:
         """The positions of all labeled texts."""
         return np.arange(len(self.texts))
 
+    def labels_of(self, rows: Positions) -> list[str]:
+        """Return the labels of some of them, by name."""
+        return self.named(self.labels[rows])
+
     def named(self, numbers: Positions) -> list[str]:
         """Return labels by name."""
         return [self.names[one] for one in numbers.tolist()]
@@ -259,7 +263,7 @@ class ByWeights:
         fine_tune(
             self._encoder,
             held.of(rows).texts,
-            held.named(held.labels[rows]),
+            held.labels_of(rows),
             method=self._how,
             out=out,
             label_texts=held.described,
@@ -285,7 +289,7 @@ def _mark(encoder: Encoder, examples: Examples, seed: int) -> str:
     told = [
         encoder.identity.as_dict(),
         examples.texts,
-        examples.named(examples.labels),
+        examples.labels_of(examples.all_rows),
         examples.groups.tolist(),
         dict(examples.described),
         seed,

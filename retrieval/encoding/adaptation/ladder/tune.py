@@ -1,36 +1,32 @@
-"""Tune an encoder on labels: a ladder of ways, climbed where held-out texts say better."""
+"""Tune an encoder on labels or demand: a ladder, climbed where held-out texts say better."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from retrieval.arguments import require_choice, require_count, require_number
+from retrieval.encoding.adaptation.demand.known_demand import check_demand, demand_of
 from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
-    Fold,
+    FloatArray,
     Positions,
-    Scores,
-    compare,
     make_folds,
-    nearest,
-    scores,
 )
-from retrieval.encoding.adaptation.ladder.report import Method, Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.climb import Climb, Clock
+from retrieval.encoding.adaptation.ladder.report import TuneReport
 from retrieval.encoding.adaptation.ladder.rungs import (
-    AsItIs,
     ByMap,
     ByWeights,
-    Costs,
-    Embed,
     Examples,
     Texts,
     Way,
@@ -44,14 +40,15 @@ _log = logging.getLogger(__name__)
 
 METHODS = ("auto", "map", "lora", "full")
 _LADDER: tuple[Literal["map", "lora", "full"], ...] = ("map", "lora", "full")
-_FEWEST = 20  # texts to judge by
+_UNLABELED = "item"
 _PROBED = 128  # texts encoded to see how long all will take
 
 
 def tune(
     encoder: Encoder,
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
+    demand: npt.ArrayLike | None = None,
     *,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
@@ -79,14 +76,19 @@ def tune(
     Args:
         encoder: The one to tune; it is not changed. May be a tuned one.
         texts: n texts.
-        labels: The label of each.
+        labels: The label of each; None: it learns from demand alone.
+        demand: How each text's item sold: (n,) levels, or (n, d) numbers with the level first, such
+            as the shape of its launch; NaN where it is not known. Texts that sold alike become
+            neighbors, beside those of one label, by one map; it is kept where held-out groups say
+            that one of the two gains and neither loses. Levels are to be relative to the market,
+            and as of a moment: `forecasting.past_demand` makes them. None: nothing is known.
         label_texts: Label → its name in words, or a description, for some or all labels: where it
             begins. A label without one begins at its own name.
         groups: (n,) of texts that belong together, such as variants of one product: they are held
             out together. None: each stands alone. Equal texts always belong together.
         unlabeled: Texts without a label, a hundred or more, such as will be asked about. Above the
             map and above all weights stands a rung then that learns from those, too, whose label
-            the rung below is sure of.
+            the rung below is sure of. Where demand is learned, they are not used.
         method: ``"auto"``: the whole ladder. ``"map"``, ``"lora"``, ``"full"``: this rung alone,
             against the encoder as it is, and with the unlabeled texts, if any.
         out: Folder of the tuned encoder, a plain sentence-transformers one: it appears whole, or
@@ -102,17 +104,33 @@ def tune(
         InputError: There is one label only, the entries do not match, `out` holds something, the
             encoder is an endpoint or cuts its vectors, or the budget is too small for any rung.
     """
-    _check(texts, labels, groups, method, folds, budget)
+    has_labels = labels is not None
+    labels = [_UNLABELED] * len(texts) if labels is None else labels
+    sold = _check(texts, labels if has_labels else None, demand, groups, method, folds, budget)
     require_count(seed, "seed", least=0)
     check_tunable(encoder)
     place = Path(out)
     check_out(place, overwrite=overwrite)
-    clock = _Clock(budget)
+    clock = Clock(budget)
     table = _table(texts, labels, groups)
-    others = sorted(set(unlabeled or ()) - set(table["text"]))
+    others = [] if sold is not None else sorted(set(unlabeled or ()) - set(table["text"]))
     examples = _examples(encoder, table, others, label_texts, clock, progress)
+    if sold is not None:
+        from retrieval.encoding.adaptation.demand.tuning import tune_by_demand
+
+        return tune_by_demand(
+            encoder,
+            examples,
+            demand_of(examples, texts, labels, sold),
+            has_labels=has_labels,
+            folds=folds,
+            out=place,
+            clock=clock,
+            seed=seed,
+            progress=progress,
+        )
     parts = make_folds(examples.labels, examples.groups, folds, seed)
-    climb = _Climb(examples, parts, clock, seed)
+    climb = Climb(examples, parts, clock, seed)
     work = place.absolute().with_name(f".{place.absolute().name}.tuning")
     ways = _ways(method, encoder, examples, seed, progress, work)
     chosen = climb.through(ways, is_auto=method == "auto")
@@ -159,135 +177,16 @@ def _ways(
     return ways
 
 
-class _Clock:
-    """What was spent of a budget, in seconds."""
-
-    def __init__(self, budget: float | None) -> None:
-        self._start, self.budget = time.monotonic(), budget
-
-    @property
-    def spent(self) -> float:
-        return time.monotonic() - self._start
-
-    @property
-    def left(self) -> float | None:
-        return None if self.budget is None else self.budget - self.spent
-
-    def has(self, seconds: float) -> bool:
-        return self.left is None or seconds <= self.left
-
-
-@dataclass
-class _Best:
-    """The rung that stands."""
-
-    scores: Scores
-    way: Way | None = None
-    seconds: float = 0.0  # of its training on all texts
-
-
-class _Climb:
-    """A way up the ladder: `rungs` tells what was tried."""
-
-    def __init__(self, examples: Examples, folds: list[Fold], clock: _Clock, seed: int) -> None:
-        self._examples, self._folds, self._clock, self._seed = examples, folds, clock, seed
-        self.rungs: list[Rung] = []
-
-    def through(self, ways: list[Way], *, is_auto: bool) -> Way | None:
-        """Climb; return the best way, None where that is the encoder as it is."""
-        judged = sum(len(fold.judged) for fold in self._folds)
-        if judged < _FEWEST:
-            note = f"{judged} texts can be held out, of labels that have others; {_FEWEST} are due"
-            self.rungs.append(Rung("frozen", "start", judged=judged, note=note))
-            _log.warning("the encoder stays as it is: %s", note)
-            return None
-        best = _Best(self._scored(AsItIs().tuned, self._folds))
-        self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
-        for way in ways:
-            costs = self._costs(way, is_only=not is_auto)
-            if costs is not None:
-                self._try(way, costs, best)
-        return best.way
-
-    def _costs(self, way: Way, *, is_only: bool) -> Costs | None:
-        """Measure what a rung takes; None where it cannot be had here and another may."""
-        try:
-            return way.costs()
-        except InputError as error:  # a package that is missing, an encoder without weights here
-            if is_only:
-                raise
-            self.rungs.append(Rung(way.method, "not tried", note=str(error)))
-            _log.warning("tuning by %s is left out: %s", way.method, error)
-            return None
-
-    def _try(self, way: Way, costs: Costs, best: _Best) -> None:
-        """Try a rung, if the budget allows; let it be the best if it is."""
-        folds = self._folds[: way.turns()]
-        # If it is refused, the best one so far is still to be trained on all.
-        expected = costs.seconds * len(folds) + max(costs.seconds, best.seconds)
-        if not self._affords(way.method, expected, costs.memory):
-            return
-        start = time.monotonic()
-        made = self._scored(way.tuned, folds)
-        gain = compare(made, best.scores, self._examples.groups, self._seed)
-        rung = Rung(
-            way.method,
-            "better" if gain.is_better else "not better",
-            made.accuracy,
-            made.loss,
-            len(made.items),
-            gain,
-            time.monotonic() - start,
-            expected,
-            costs.memory,
-        )
-        self.rungs.append(rung)
-        _log.info(
-            "%s: %.2f %% of %d held-out texts right, %+.2f points [%+.2f, %+.2f]: %s",
-            way.method,
-            100 * made.accuracy,
-            rung.judged,
-            *(100 * one for one in (gain.accuracy, *gain.interval)),
-            rung.verdict,
-        )
-        if gain.is_better:
-            best.scores, best.way, best.seconds = made, way, costs.seconds
-
-    def _affords(self, method: Method, seconds: float, memory: int) -> bool:
-        """Tell what a rung takes, and whether that is left."""
-        left = self._clock.left
-        of = "" if left is None else f" of the {left:,.0f} s left"
-        told = f"about {seconds:,.0f} s{of}, {memory / 2**30:.1f} GiB"
-        _log.info("tuning by %s: %s", method, told)
-        if self._clock.has(seconds):
-            return True
-        if not any(rung.gain for rung in self.rungs):
-            raise InputError(
-                f"budget={self._clock.budget:g} s is too small: {method}, the first way to tune, "
-                f"takes about {seconds + self._clock.spent:,.0f} s in all"
-            )
-        rung = Rung(method, "not tried", expected_seconds=seconds, memory=memory)
-        self.rungs.append(replace(rung, note=f"takes {told}"))
-        return False
-
-    def _scored(self, tuned: Callable[[Positions], Embed], folds: Sequence[Fold]) -> Scores:
-        held = self._examples
-        found = []
-        for fold in folds:
-            embed = tuned(fold.learned)
-            judged, learned = embed(held.of(fold.judged)), embed(held.of(fold.learned))
-            found.append(nearest(fold, judged, learned, held.labels))
-        return scores(found, held.labels)
-
-
 def _check(
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str] | None,
+    demand: npt.ArrayLike | None,
     groups: Sequence[object] | None,
     method: str,
     folds: int,
     budget: float | None,
-) -> None:
+) -> FloatArray | None:
+    """Refuse what cannot be tuned on; return demand as an array."""
     require_choice(method, "method", METHODS)
     require_count(folds, "folds", least=2)
     if budget is not None:
@@ -295,6 +194,13 @@ def _check(
     for name, given in (("labels", labels), ("groups", groups)):
         if given is not None and len(given) != len(texts):
             raise InputError(f"there are {len(texts):,} texts and {len(given):,} {name}")
+    sold = None if demand is None else check_demand(demand, len(texts))
+    if sold is not None and method not in ("auto", "map"):
+        raise InputError(f"method={method!r}: demand teaches a map; take method='map'")
+    if labels is None:
+        if sold is None:
+            raise InputError("tune learns from labels, or from demand: give one of them")
+        return sold
     for row, label in enumerate(labels):
         if not isinstance(label, str) or not label.strip():
             raise InputError(f"label {row} is no text with letters: {label!r}")
@@ -304,6 +210,7 @@ def _check(
             if len(texts)
             else "there are no texts to tune on"
         )
+    return sold
 
 
 def _table(
@@ -320,7 +227,7 @@ def _examples(
     table: pd.DataFrame,
     unlabeled: list[str],
     label_texts: Mapping[str, str] | None,
-    clock: _Clock,
+    clock: Clock,
     progress: bool | None,
 ) -> Examples:
     """Encode what is tuned on."""
@@ -342,7 +249,7 @@ def _examples(
     )
 
 
-def _check_budget(encoder: Encoder, texts: list[str], clock: _Clock) -> None:
+def _check_budget(encoder: Encoder, texts: list[str], clock: Clock) -> None:
     """Refuse, before the work, a budget that encoding alone would use up."""
     if clock.budget is None or len(texts) <= 2 * _PROBED:
         return

@@ -140,7 +140,7 @@ def test_a_turn_that_was_finished_is_not_trained_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("retrieval.encoding.adaptation.ladder.tune.compare", stopped)
+        patched.setattr("retrieval.encoding.adaptation.ladder.climb.compare", stopped)
         with pytest.raises(KeyboardInterrupt):
             tune(small, texts, labels, **arguments)
     assert [one.name for one in tmp_path.iterdir()] == [".encoder.tuning"]
@@ -151,7 +151,7 @@ def test_a_turn_that_was_finished_is_not_trained_again(
         assert {one: one.stat().st_mtime_ns for one in kept} == kept
         return compare(*given)
 
-    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.tune.compare", looked)
+    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.climb.compare", looked)
     report = tune(small, texts, labels, **arguments)
     assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
 
