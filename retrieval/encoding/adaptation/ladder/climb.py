@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from retrieval.encoding.adaptation.gate import Fold, Positions, Scores, compare, nearest, scores
 from retrieval.encoding.adaptation.ladder.report import Method, Rung
@@ -120,9 +121,13 @@ class Climb:
         of = "" if left is None else f" of the {left:,.0f} s left"
         told = f"about {seconds:,.0f} s{of}, {memory / 2**30:.1f} GiB"
         _log.info("tuning by %s: %s", method, told)
-        if self._clock.has(seconds):
+        free = memory_free()
+        has_memory = free is None or memory <= free
+        if self._clock.has(seconds) and has_memory:
             return True
-        if not any(rung.gain for rung in self.rungs):
+        if not has_memory:
+            told += f" of {(free or 0) / 2**30:.1f} GiB that are free"
+        elif not any(rung.gain for rung in self.rungs):
             raise InputError(
                 f"budget={self._clock.budget:g} s is too small: {method}, the first way to tune, "
                 f"takes about {seconds + self._clock.spent:,.0f} s in all"
@@ -139,3 +144,13 @@ class Climb:
             judged, learned = embed(held.of(fold.judged)), embed(held.of(fold.learned))
             found.append(nearest(fold, judged, learned, held.labels))
         return scores(found, held.labels)
+
+
+def memory_free() -> int | None:
+    """Return the bytes of memory that may still be taken here; None where no one says."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    sizes = {name: size.split()[0] for name, size in (line.split(":") for line in lines)}
+    return int(sizes["MemAvailable"]) * 1024 if "MemAvailable" in sizes else None

@@ -26,7 +26,8 @@ class Rung:
     Attributes:
         method: Its name.
         verdict: ``"start"``: the encoder as it is; ``"better"`` than the rung below, or
-            ``"not better"``; ``"not tried"``: what is left of the budget does not suffice.
+            ``"not better"``; ``"not tried"``: what is left of the budget, or of
+            memory, does not suffice.
         accuracy: Share of held-out texts that the votes of their neighbors labeled rightly.
         log_loss: Of these votes, the mean.
         judged: How many texts were held out.

@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from classifiers import NeighborClassifier
 from retrieval import Encoder, InputError, TuneReport, UnreadTextWarning, tune
 from retrieval.encoding.adaptation.gate import compare
+from retrieval.encoding.adaptation.ladder.climb import memory_free
 
 Examples = tuple[list[str], list[str]]
 
@@ -249,3 +250,14 @@ def test_texts_without_a_label_teach_where_that_helps(
     assert taught.expected_seconds > report.rungs[1].expected_seconds
     assert report.is_tuned == any(rung.verdict == "better" for rung in report.rungs)
     assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
+
+
+def test_what_does_not_fit_in_memory_is_not_tried(
+    encoder: Encoder, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert memory_free() is None or 1e6 < (memory_free() or 0) < 1e15
+    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.climb.memory_free", lambda: 1_000_000)
+    report = tune(encoder, *examples, method="map", out=tmp_path / "encoder")
+    assert report.rungs[1].verdict == "not tried"
+    assert "of 0.0 GiB that are free" in report.rungs[1].note
+    assert list(tmp_path.iterdir()) == []
