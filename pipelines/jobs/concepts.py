@@ -189,7 +189,7 @@ def reading_graph(settings: Settings) -> Iterator[ConceptGraph]:
         graph = ConceptGraph(index)
         if not graph.concepts:
             raise InputError(
-                f"collection {index.collection!r} has no concepts; `likewise concepts load` gives it some"
+                f"collection {index.collection!r} has none; `likewise concepts load` loads some"
             )
         yield graph
 

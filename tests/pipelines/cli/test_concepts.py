@@ -101,7 +101,7 @@ def test_proposals_are_loaded_once_somebody_has_said_yes(flags: list[str]) -> No
     [
         (["load", "none.csv"], "none.csv: no such file"),
         (["link"], "there are no concepts yet"),
-        (["show", "Food"], "has no concepts"),
+        (["show", "Food"], "concepts load` loads some"),
         (["link", "items.csv", "--path-cols", "path"], "there are no concepts yet"),
     ],
 )
