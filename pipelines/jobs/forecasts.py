@@ -131,6 +131,8 @@ def forecast_launches(
             with named, timed(_log, "forecaster fitted"), _remarks() as remarks:
                 forecaster.fit(known, sold, cutoff=cutoff, future=plan)
         if save is not None:
+            if settings.forecast.taken:
+                forecaster.cannibalization()  # estimated once, and kept with the rest
             forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), _remarks() as more:
