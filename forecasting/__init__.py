@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from forecasting.evaluation.metrics import interval_names as interval_names
     from forecasting.evaluation.plots import PLOTS as PLOTS, period_name as period_name
     from forecasting.evaluation.slices import SLICES as SLICES
+    from forecasting.features.doubts import APART as APART, in_short as in_short
     from forecasting.forecaster import LaunchForecaster
     from forecasting.forecasts import quantile_names as quantile_names
     from forecasting.models.empirical import describe as describe
@@ -67,6 +68,7 @@ __all__ = [
 
 # Imported when asked for: settings name parameters, and do not wait for LightGBM.
 _HOMES = {
+    "APART": "forecasting.features.doubts",
     "Adjustments": "forecasting.updates.adjustments",
     "BETTER": "forecasting.evaluation.comparison",
     "BacktestResult": "forecasting.evaluation.backtest",
@@ -101,6 +103,7 @@ _HOMES = {
     "backtest": "forecasting.evaluation.backtest",
     "check_freq": "forecasting.checks",
     "describe": "forecasting.models.empirical",
+    "in_short": "forecasting.features.doubts",
     "interval_names": "forecasting.evaluation.metrics",
     "named_index": "forecasting.persistence.files",
     "paired_difference": "forecasting.evaluation.comparison",

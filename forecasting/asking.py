@@ -43,13 +43,19 @@ class Asked:
         """The launches."""
         return self.described.rows
 
-    def remarks(self, *, planned: bool) -> dict[str, Any]:
-        """Return what is said of each launch beside its numbers, by column."""
+    def remarks(self, doubts: Sequence[str], *, planned: bool) -> dict[str, Any]:
+        """Return what is said of each launch beside its numbers, by column.
+
+        Args:
+            doubts: What was not known of each, or empty.
+            planned: Whether there are plans to be told of.
+        """
         novelty = self.engine.novelty.of(self.described.pools.best_similarity)
         more: dict[str, Any] = {
             "novelty": novelty,
             "novel": self.engine.novelty.is_novel(novelty),
             "method": self.engine.method,
+            "warnings": doubts,
         }
         return {**more, "planned": self.engine.planned(self.rows)} if planned else more
 

@@ -284,9 +284,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Returns:
             unique_id, cutoff, mean, a column per quantile, novelty (share of past launches that had
             something more similar), novel (whether that is too much to trust what it is like; its
-            interval is wide then), method (``lightgbm`` or ``knn``) and, where there are
-            covariates, planned (whether the item's plan moves its forecast; where a plan is not
-            known, the forecast is one that knows no plans), in the order given.
+            interval is wide then), method (``lightgbm`` or ``knn``), warnings (what was not known:
+            a category never seen, an attribute missing or out of range, a launch too far ahead;
+            empty as a rule) and, where there are covariates, planned (whether the item's
+            plan moves its forecast; where a plan is not known, the forecast is one that knows no
+            plans), in the order given.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -336,7 +338,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             )
             forecasts = seen.completed(replace(asked, paths=seen.update(asked.paths)).read())
         curves, totals = self._tables(asked.rows, forecasts)
-        return curves, totals.assign(**asked.remarks(planned=bool(self.columns.covariates)))
+        doubts = self.reader.doubts(asked.rows, self.history_)
+        more = asked.remarks(doubts, planned=bool(self.columns.covariates))
+        return curves, totals.assign(**more)
 
     def predict_sum(
         self,

@@ -71,7 +71,13 @@ def to_reading(
     if isinstance(queries, pd.DataFrame):
         if ids is not None:
             raise InputError("ids belong to texts or vectors; an item table brings its own")
-        clean = validate_items(queries, item_id=layout.item_id, text=layout.text, source="queries")
+        clean = validate_items(
+            queries,
+            item_id=layout.item_id,
+            text=layout.text,
+            image=layout.image,
+            source="queries",
+        )
         texts = item_texts(clean, layout.text).tolist()
         return encoder.read(texts, side=side), clean[layout.item_id].to_numpy(dtype=object)
     if isinstance(queries, np.ndarray) and queries.dtype.kind == "f":

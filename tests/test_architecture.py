@@ -28,6 +28,7 @@ PUBLIC_NAMES = {
         "ArtifactError",
         "Between",
         "CacheWarning",
+        "ConceptGraph",
         "Distillation",
         "Encoder",
         "EncoderMismatchError",
@@ -52,6 +53,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "read_pictures",
     },
     "classifiers": {
         "LabelSpellingWarning",

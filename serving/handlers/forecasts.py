@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from forecasting import plan_array, quantile_names, telling
+from forecasting import APART, plan_array, quantile_names, telling
 from serving.handlers.launches import (
     check_own,
     check_plans,
@@ -17,6 +17,7 @@ from serving.handlers.launches import (
     future_of,
     kinds_of,
     observed_of,
+    refuse_doubts,
     table_of,
     text_of,
     until_of,
@@ -128,6 +129,8 @@ def check_launches(request: Forecast | ExplainForecast | Orders | Taken, tenant:
         check_own(request, "observed")
         if request.observed is None and request.observed_until is not None:
             raise unfit("/observed_until", "goes with observed, be that empty")
+        if request.strict:
+            refuse_doubts(request, forecaster)
     if not isinstance(request, ExplainForecast):
         check_own(request, "future")
     if isinstance(request, Taken) and forecaster.cannibalization_ is None:
@@ -299,6 +302,7 @@ def _forecasts(
             "novelty": plain(one["novelty"]),
             "novel": bool(one["novel"]),
             "method": one["method"],
+            "warnings": one["warnings"].split(APART) if one["warnings"] else [],
             "planned": one.get("planned"),
         }
         for row, one in enumerate(totals.to_dict("records"))

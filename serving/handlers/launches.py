@@ -10,9 +10,11 @@ from pandas.api.types import is_float_dtype
 
 from forecasting import LaunchForecaster
 from serving.handlers.tables import launch_table
-from serving.problems import ApiError, unfit
+from serving.problems import ApiError, Violation, unfit
 from serving.runtime.tenants import Tenant
 from serving.schemas.forecasts import Forecast, Launch, Orders, Plan, Taken
+
+_MOST_TOLD = 20
 
 
 def forecaster_of(tenant: Tenant) -> LaunchForecaster:
@@ -98,6 +100,16 @@ def check_own(request: Forecast | Orders | Taken, name: str) -> None:
     for row, one in enumerate(getattr(request, name) or ()):
         if one.item_id not in asked:
             raise unfit(f"/{name}/{row}/item_id", f"{one.item_id!r} is not among the items")
+
+
+def refuse_doubts(request: Forecast, forecaster: LaunchForecaster) -> None:
+    """Refuse launches of which something is not known, as strict calls want it."""
+    table = table_of(forecaster, request.items)
+    said = forecaster.reader.doubts_about(table, forecaster.history_)
+    places = [Violation(pointer=f"/items/{row}", detail=one) for row, one in enumerate(said) if one]
+    if places:
+        detail = f"strict: {len(places)} of {len(said)} launches have warnings"
+        raise ApiError(422, "invalid-request", detail, errors=places[:_MOST_TOLD])
 
 
 def check_plans(request: Forecast | Orders | Taken, forecaster: LaunchForecaster) -> None:
