@@ -199,7 +199,8 @@ def test_a_weight_multiplies_once(some: pd.DataFrame, item: str, either: LaunchF
         either.engine_.courses(described),
         either.engine_.origin(either.engine_.courses(described)),
     )
-    edited, edited_origin = either._paths(some, None, adjustments)[1:]
+    asked = either._asking.ask(some, None, adjustments)
+    edited, edited_origin = asked.paths, asked.origin
 
     def share(courses: object, of: np.ndarray) -> float:
         mine = either.panel_.ids[of[courses.position[1]]] == heavy
