@@ -48,6 +48,7 @@ from retrieval.errors import (
     TableError,
     first_few as first_few,
     masked as masked,
+    masked_values as masked_values,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
@@ -66,6 +67,8 @@ from retrieval.filters import (
     parse_where as parse_where,
     to_mask as to_mask,
 )
+from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
+from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
@@ -135,6 +138,7 @@ __all__ = [
     "ArtifactError",
     "Between",
     "CacheWarning",
+    "ConceptGraph",
     "Distillation",
     "Encoder",
     "EncoderMismatchError",

@@ -119,6 +119,8 @@ class ItemIndex:
         self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
+        self._access = token, timeout
+        self._beside: dict[str, ItemIndex | Store | MemoryStore] = {}
         self._snapshot: Snapshot | None = None
         try:
             layout = self._read_layout()
@@ -142,6 +144,11 @@ class ItemIndex:
     def version(self) -> str:
         """The collection that the name stood for when it was opened, as Milvus calls it."""
         return self._store.collection
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether texts are kept beside the vectors, or, where there is nothing yet, would be."""
+        return self._store_text if self._layout is None else self._layout.store_text
 
     @property
     def store(self) -> Store | MemoryStore:
@@ -508,9 +515,44 @@ class ItemIndex:
             self._layout = None
             self._snapshot = None
 
+    def beside(self, suffix: str) -> ItemIndex:
+        """Return another collection of this place, encoder and tenant; it is closed with this one.
+
+        Args:
+            suffix: What its name has more than this one's.
+
+        Raises:
+            EncoderMismatchError: It was filled with another encoder.
+        """
+        found = self._beside.get(suffix)
+        if not isinstance(found, ItemIndex):
+            token, timeout = self._access
+            found = ItemIndex(
+                self.uri,
+                self.encoder,
+                self.collection + suffix,
+                token=token,
+                store_text=self.keeps_text,
+                timeout=timeout,
+                tenant=self.tenant,
+            )
+            self._beside[suffix] = found
+        return found
+
+    def store_beside(self, suffix: str) -> Store | MemoryStore:
+        """Return the bare rows of another collection of this place and tenant; closed with this."""
+        found = self._beside.get(suffix)
+        if found is None or isinstance(found, ItemIndex):
+            token, timeout = self._access
+            found = _open_store(self.uri, self.collection + suffix, token, timeout, self.tenant)
+            self._beside[suffix] = found
+        return found
+
     def close(self) -> None:
         """Disconnect from Milvus, and free the lock of a Lite file."""
         self._snapshot = None
+        for other in self._beside.values():
+            other.close()
         self._store.close()
 
     def as_now(self) -> ItemIndex:
@@ -546,6 +588,7 @@ class ItemIndex:
         with self._lock:
             other = copy.copy(self)
             other._store = copy.deepcopy(self._store, memo)
+            other._beside = copy.deepcopy(self._beside, memo)
             other._lock = Lock()
         return other
 

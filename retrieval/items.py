@@ -70,7 +70,7 @@ def validate_items(
             column.
     """
     items = named_columns(items, source)
-    images = column_names(image, "image") if len(image) else []
+    images = content_columns((), image)
     texts = content_columns(text, images)
     attributes = column_names(attributes, "attributes")
     item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
@@ -158,8 +158,13 @@ def content_columns(text: object, image: object) -> list[str]:
         text: A column or several; may name those of pictures, too.
         image: A column or several; none is no picture.
     """
-    texts = column_names(text, "text") if text else []
-    return list(dict.fromkeys([*texts, *(column_names(image, "image") if image else [])]))
+    named = {"text": text, "image": image}
+    several = [
+        column_names(names, what)
+        for what, names in named.items()
+        if not (isinstance(names, (list, tuple)) and not names)
+    ]
+    return list(dict.fromkeys(name for names in several for name in names))
 
 
 def item_texts(items: pd.DataFrame, text: str | Sequence[str]) -> pd.Series:
