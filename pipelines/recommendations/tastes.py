@@ -78,7 +78,7 @@ def _means(
     member: npt.NDArray[np.int64],
     n: int,
 ) -> Vectors:
-    sums = np.zeros((n, vectors.shape[1]))
-    np.add.at(sums, member, vectors * weights[:, None])
+    shares = np.where(member[:, None] == np.arange(n), weights[:, None], 0.0)
+    sums = shares.T @ vectors
     norms = np.linalg.norm(sums, axis=1, keepdims=True)
     return np.asarray(sums / np.maximum(norms, 1e-12), dtype=np.float32)
