@@ -85,12 +85,13 @@ from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
-from retrieval.pictures.column import read_pictures
+from retrieval.pictures.column import as_words as as_words, read_pictures
 from retrieval.pictures.content import (
     has_picture as has_picture,
     shown as shown,
     text_of as text_of,
 )
+from retrieval.pictures.sources import AS_SENT as AS_SENT, PictureSources
 from retrieval.queries import (
     item_ids as item_ids,
     to_reading as to_reading,
@@ -150,6 +151,7 @@ __all__ = [
     "LabelsMoveError",
     "LikewiseError",
     "Neighbors",
+    "PictureSources",
     "Quantization",
     "Rung",
     "StoreError",

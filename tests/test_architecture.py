@@ -53,6 +53,7 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "PictureSources",
         "read_pictures",
     },
     "classifiers": {

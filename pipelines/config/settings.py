@@ -44,6 +44,7 @@ from pipelines.config.sections import (
     ItemsSettings,
     NewItemsSettings,
     OrderSettings,
+    PicturesSettings,
     RunSettings,
     SalesSettings,
     SinkSettings,
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     new_items: NewItemsSettings = NewItemsSettings()
     index: IndexSettings = IndexSettings()
     encoder: EncoderSettings = EncoderSettings()
+    pictures: PicturesSettings = PicturesSettings()
     classify: ClassifySettings = ClassifySettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     tune: TuneSettings = TuneSettings()
