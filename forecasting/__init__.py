@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from forecasting.data.sales import Sales as Sales
     from forecasting.decisions.cannibalization import Cannibalization
+    from forecasting.demand import past_demand
     from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
     from forecasting.evaluation.comparison import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from forecasting.evaluation.metrics import interval_names as interval_names
     from forecasting.evaluation.plots import PLOTS as PLOTS, period_name as period_name
     from forecasting.evaluation.slices import SLICES as SLICES
+    from forecasting.features.doubts import APART as APART, in_short as in_short
     from forecasting.forecaster import LaunchForecaster
     from forecasting.forecasts import quantile_names as quantile_names
     from forecasting.models.empirical import describe as describe
@@ -60,6 +62,7 @@ __all__ = [
     "ModelOptions",
     "SalesRules",
     "backtest",
+    "past_demand",
     "plot_analogues",
     "plot_forecast",
     "plot_importance",
@@ -67,6 +70,7 @@ __all__ = [
 
 # Imported when asked for: settings name parameters, and do not wait for LightGBM.
 _HOMES = {
+    "APART": "forecasting.features.doubts",
     "Adjustments": "forecasting.updates.adjustments",
     "BETTER": "forecasting.evaluation.comparison",
     "BacktestResult": "forecasting.evaluation.backtest",
@@ -101,9 +105,11 @@ _HOMES = {
     "backtest": "forecasting.evaluation.backtest",
     "check_freq": "forecasting.checks",
     "describe": "forecasting.models.empirical",
+    "in_short": "forecasting.features.doubts",
     "interval_names": "forecasting.evaluation.metrics",
     "named_index": "forecasting.persistence.files",
     "paired_difference": "forecasting.evaluation.comparison",
+    "past_demand": "forecasting.demand",
     "period_name": "forecasting.evaluation.plots",
     "plan_array": "forecasting.data.plans",
     "plot_analogues": "forecasting.plotting.plots",

@@ -278,9 +278,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Returns:
             unique_id, cutoff, mean, a column per quantile, novelty (share of past launches that had
             something more similar), novel (whether that is too much to trust what it is like; its
-            interval is wide then), method (``lightgbm`` or ``knn``) and, where there are
-            covariates, planned (whether the item's plan moves its forecast; where a plan is not
-            known, the forecast is one that knows no plans), in the order given.
+            interval is wide then), method (``lightgbm`` or ``knn``), warnings (what was not known:
+            a category never seen, an attribute missing or out of range, a launch too far ahead;
+            empty as a rule) and, where there are covariates, planned (whether the item's
+            plan moves its forecast; where a plan is not known, the forecast is one that knows no
+            plans), in the order given.
 
         Raises:
             NotFittedError: `fit` has not been called.
@@ -336,6 +338,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             "novelty": novelty,
             "novel": self.engine_.novelty.is_novel(novelty),
             "method": self.engine_.method,
+            "warnings": self.reader.doubts(described.rows, self.history_),
         }
         if self.columns.covariates:
             more["planned"] = self.engine_.planned(described.rows)

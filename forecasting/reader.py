@@ -19,6 +19,7 @@ from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Bools, Floats, Grid, Ints, Panel
 from forecasting.data.plans import missing_plans, plan_array
 from forecasting.data.sales import Sales, Sieved
+from forecasting.features.doubts import doubts
 from forecasting.updates.first_weeks import Observed
 from retrieval import (
     Encoder,
@@ -229,6 +230,18 @@ class Reader:
             plan=self._plan(future, ids, period, panel.grid),
             group=self.groups(clean),
         )
+
+    def doubts(self, rows: Launches, history: History) -> list[str]:
+        """Say what was not known of launches, as `forecasting.features.doubts` does."""
+        lead = rows.period - rows.standing - 1
+        return doubts(history, rows.attributes, lead, self.max_lead)
+
+    def doubts_about(self, new_items: pd.DataFrame, history: History) -> list[str]:
+        """Say the same of a table, without embedding its texts."""
+        clean = self.items(new_items, _NEW)
+        period = history.panel.grid.index(pd.DatetimeIndex(clean[self.launch_date]))
+        attributes = as_known(clean, history.attributes, _NEW)
+        return doubts(history, attributes, period - history.panel.end - 1, self.max_lead)
 
     def observed(
         self,

@@ -48,6 +48,7 @@ from retrieval.errors import (
     TableError,
     first_few as first_few,
     masked as masked,
+    masked_values as masked_values,
 )
 from retrieval.files import (
     append_json_lines as append_json_lines,
@@ -64,7 +65,11 @@ from retrieval.filters import (
     Between,
     Where as Where,
     parse_conditions as parse_conditions,
+    parse_where as parse_where,
+    to_mask as to_mask,
 )
+from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
+from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
@@ -81,6 +86,13 @@ from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
 from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
+from retrieval.pictures.column import as_words as as_words, read_pictures
+from retrieval.pictures.content import (
+    has_picture as has_picture,
+    shown as shown,
+    text_of as text_of,
+)
+from retrieval.pictures.sources import AS_SENT as AS_SENT, PictureSources
 from retrieval.queries import (
     item_ids as item_ids,
     to_reading as to_reading,
@@ -128,6 +140,7 @@ __all__ = [
     "ArtifactError",
     "Between",
     "CacheWarning",
+    "ConceptGraph",
     "Distillation",
     "Encoder",
     "EncoderMismatchError",
@@ -139,6 +152,7 @@ __all__ = [
     "LabelsMoveError",
     "LikewiseError",
     "Neighbors",
+    "PictureSources",
     "Quantization",
     "Rung",
     "StoreError",
@@ -151,5 +165,6 @@ __all__ = [
     "UpsertCounts",
     "distill",
     "quantize",
+    "read_pictures",
     "tune",
 ]

@@ -30,6 +30,7 @@ from retrieval.guarding import Guard, Lock, guarded, unguarded
 from retrieval.items import (
     column_name,
     column_names,
+    content_columns,
     item_texts,
     optional_name,
     validate_items,
@@ -50,6 +51,8 @@ from retrieval.milvus.schema import (
 from retrieval.milvus.store import MOST_NEIGHBORS, Store
 from retrieval.neighbors.hits import Hits
 from retrieval.neighbors.neighbors import Kinds, Neighbors, Question
+from retrieval.pictures.content import data_address, shown
+from retrieval.pictures.sources import FROM_FILES, PictureSources
 from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
@@ -85,6 +88,7 @@ class ItemIndex:
         timeout: Seconds a single call may take, time in which Milvus is away included.
         tenant: Whose items: of a collection that several share, none sees another's. The first
             upsert decides whether a collection is shared.
+        pictures: Where the pictures of tables may come from: files, hosts. Default: files.
 
     Raises:
         InputError: The URI or a parameter cannot be right, or the collection is shared by tenants
@@ -93,6 +97,7 @@ class ItemIndex:
         StoreError: Milvus cannot be reached or opened.
 
     Attributes:
+        pictures_from: Where pictures may come from.
         guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`, to time them,
             or to let one thread in at a time.
     """
@@ -109,14 +114,18 @@ class ItemIndex:
         store_text: bool = True,
         timeout: float = 120.0,
         tenant: str | None = None,
+        pictures: PictureSources = FROM_FILES,
     ) -> None:
         check_tenant(tenant)
+        self.pictures_from = pictures
         self.tenant = tenant
         self.guard: Guard = unguarded
         self._lock = Lock()
         self._store = _open_store(str(uri), collection, token, timeout, tenant)
         self._index = milvus_index(index, index_params, is_lite=self._store.is_lite)
         self._store_text = store_text
+        self._access = token, timeout
+        self._beside: dict[str, ItemIndex | Store | MemoryStore] = {}
         self._snapshot: Snapshot | None = None
         try:
             layout = self._read_layout()
@@ -140,6 +149,11 @@ class ItemIndex:
     def version(self) -> str:
         """The collection that the name stood for when it was opened, as Milvus calls it."""
         return self._store.collection
+
+    @property
+    def keeps_text(self) -> bool:
+        """Whether texts are kept beside the vectors, or, where there is nothing yet, would be."""
+        return self._store_text if self._layout is None else self._layout.store_text
 
     @property
     def store(self) -> Store | MemoryStore:
@@ -177,7 +191,8 @@ class ItemIndex:
         self,
         items: pd.DataFrame,
         *,
-        text: str | Sequence[str],
+        text: str | Sequence[str] = (),
+        image: str | Sequence[str] = (),
         item_id: str = "item_id",
         label: str | None = None,
         launch_date: str | None = None,
@@ -195,6 +210,9 @@ class ItemIndex:
         Args:
             items: One row an item.
             text: Column or columns to embed, joined by blanks.
+            image: Column or columns that show the item, beside or instead of a text, for an encoder
+                that reads pictures: paths, bytes, ``data:`` addresses, or what
+                `retrieval.read_pictures` returned, which reads addresses, too.
             item_id: Column of unique ids.
             label: Column of labels; missing means unlabeled.
             launch_date: Column of dates; missing means "has always been there".
@@ -213,10 +231,8 @@ class ItemIndex:
                 do not fit.
             IndexReplacedError: The name stands for another collection by now.
         """
-        texts, attributes = (
-            tuple(column_names(text, "text")),
-            column_names(attributes, "attributes"),
-        )
+        texts, images = tuple(content_columns(text, image)), tuple(content_columns((), image))
+        attributes = column_names(attributes, "attributes")
         item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
         launch_date = optional_name(launch_date, "launch_date")
         clean = validate_items(
@@ -227,6 +243,8 @@ class ItemIndex:
             launch_date=launch_date,
             attributes=attributes,
             kinds=None if self._layout is None else self._layout.attributes,
+            image=images,
+            pictures=self.pictures_from,
             source=source,
         )
         wanted = Layout(
@@ -240,6 +258,7 @@ class ItemIndex:
             index_params=self._index["params"],
             store_text=self._store_text,
             tenants=self.tenant is not None,
+            image=images,
         )
         if vectors is not None:
             vectors = unit_rows(vectors, self.encoder.dim)
@@ -343,7 +362,8 @@ class ItemIndex:
         """Return the items of those ids that exist, in the order asked for.
 
         Returns:
-            Columns item_id, text, label, launch_date and the attributes.
+            Columns item_id, text (with ``[picture]`` for each picture), label, launch_date and the
+            attributes.
         """
         layout = self.layout
         fields = ["item_id", "text", "label", "launch_day", *layout.fields.values()]
@@ -352,12 +372,26 @@ class ItemIndex:
         rows = [found[one] for one in dict.fromkeys(named) if one in found]
         frame = pd.DataFrame(rows, columns=fields)
         frame["label"] = frame["label"].replace(MISSING_STRING, None)
+        frame["text"] = frame["text"].map(shown)
         days = [to_date(day) for day in frame.pop("launch_day")]
         frame.insert(3, "launch_date", pd.Series(days, dtype="datetime64[ns]"))
         for column, field in layout.fields.items():
             missing = MISSING_NUMBER if layout.attributes[column] == "number" else MISSING_STRING
             frame[field] = frame[field].replace(missing, None)
         return frame.rename(columns={field: column for column, field in layout.fields.items()})
+
+    def pictures(self, ids: Sequence[str]) -> list[str | None]:
+        """Return the first picture of each item as a page shows it.
+
+        Args:
+            ids: Of n items.
+
+        Returns:
+            n ``data:image/jpeg`` addresses; None without a picture, or where it is not kept.
+        """
+        named = item_ids(ids)
+        kept = {row["item_id"]: row["text"] for row in self._store.get(named, ["item_id", "text"])}
+        return [data_address(kept.get(one, "")) for one in named]
 
     @guarded
     def read(
@@ -487,9 +521,44 @@ class ItemIndex:
             self._layout = None
             self._snapshot = None
 
+    def beside(self, suffix: str) -> ItemIndex:
+        """Return another collection of this place, encoder and tenant; it is closed with this one.
+
+        Args:
+            suffix: What its name has more than this one's.
+
+        Raises:
+            EncoderMismatchError: It was filled with another encoder.
+        """
+        found = self._beside.get(suffix)
+        if not isinstance(found, ItemIndex):
+            token, timeout = self._access
+            found = ItemIndex(
+                self.uri,
+                self.encoder,
+                self.collection + suffix,
+                token=token,
+                store_text=self.keeps_text,
+                timeout=timeout,
+                tenant=self.tenant,
+            )
+            self._beside[suffix] = found
+        return found
+
+    def store_beside(self, suffix: str) -> Store | MemoryStore:
+        """Return the bare rows of another collection of this place and tenant; closed with this."""
+        found = self._beside.get(suffix)
+        if found is None or isinstance(found, ItemIndex):
+            token, timeout = self._access
+            found = _open_store(self.uri, self.collection + suffix, token, timeout, self.tenant)
+            self._beside[suffix] = found
+        return found
+
     def close(self) -> None:
         """Disconnect from Milvus, and free the lock of a Lite file."""
         self._snapshot = None
+        for other in self._beside.values():
+            other.close()
         self._store.close()
 
     def as_now(self) -> ItemIndex:
@@ -525,6 +594,7 @@ class ItemIndex:
         with self._lock:
             other = copy.copy(self)
             other._store = copy.deepcopy(self._store, memo)
+            other._beside = copy.deepcopy(self._beside, memo)
             other._lock = Lock()
         return other
 
@@ -595,7 +665,9 @@ class ItemIndex:
         require_count(k, "k", most=MOST_NEIGHBORS - 1)
         if not isinstance(labeled, (bool, np.bool_, type(None))):
             raise InputError(f"labeled must be True, False or None, got {labeled!r}")
-        vectors, names = to_vectors(queries, ids, layout, self.encoder, side="query")
+        vectors, names = to_vectors(
+            queries, ids, layout, self.encoder, side="query", pictures=self.pictures_from
+        )
         days = to_days(as_of, len(vectors))
         parsed = parse_where({} if where is None else where, layout.attributes)
         # Items often read the same; what reads the same and stands at one date is searched once.

@@ -18,6 +18,8 @@ from pandera.errors import SchemaErrors
 
 from retrieval.arguments import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
+from retrieval.pictures.column import as_words
+from retrieval.pictures.sources import FROM_FILES, PictureSources
 from retrieval.values.attributes import Kind, as_attribute
 from retrieval.values.cells import LOST, as_label_list, cell_texts, lost
 from retrieval.values.dates import NOT_A_DATE, parse_dates
@@ -37,6 +39,8 @@ def validate_items(
     launch_date: str | None = None,
     attributes: Sequence[str] = (),
     kinds: Mapping[str, Kind] | None = None,
+    image: str | Sequence[str] = (),
+    pictures: PictureSources = FROM_FILES,
     source: str = "items",
 ) -> pd.DataFrame:
     """Check an item table and return a clean copy that holds the named columns only.
@@ -50,10 +54,14 @@ def validate_items(
         item_id: Column of unique, non-empty ids. Columns that are named by numbers, as those of a
             file without a header, go by these as strings.
         text: Column or columns that describe the item; single ones may be empty, all of them not.
+            Those of `image` among them, or after them.
         label: Column of labels, or of lists of labels, also in JSON; missing means unlabeled.
         launch_date: Column of dates; missing means "has always been there".
         attributes: Further columns to keep.
         kinds: Attribute → what it is known to hold, for example by a collection that has it.
+        image: Column or columns that show it: paths, bytes, ``data:`` addresses, or pictures as
+            `read_pictures` returns them, which is what they become.
+        pictures: Where these may come from.
         source: What to call the table in messages, for example its file name.
 
     Returns:
@@ -65,7 +73,9 @@ def validate_items(
             column.
     """
     items = named_columns(items, source)
-    texts, attributes = column_names(text, "text"), column_names(attributes, "attributes")
+    images = content_columns((), image)
+    texts = content_columns(text, images)
+    attributes = column_names(attributes, "attributes")
     item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
     launch_date = optional_name(launch_date, "launch_date")
     wanted = list(dict.fromkeys([item_id, *texts, label, launch_date, *attributes]))
@@ -76,6 +86,8 @@ def validate_items(
     clean = items[columns].reset_index(drop=True)
     for column in columns:
         _require_characters(clean[column], source)
+    for column in images:
+        clean[column] = as_words(clean[column], pictures, source=source)
 
     clean[item_id] = _as_ids(clean[item_id], source)
     rules = {**dict.fromkeys([item_id, *texts], _TEXT), item_id: _ID}
@@ -140,6 +152,22 @@ def column_name(name: object, what: str) -> str:
 def optional_name(name: object, what: str) -> str | None:
     """Return the name of one column, or None where there is none."""
     return None if name is None else column_name(name, what)
+
+
+def content_columns(text: object, image: object) -> list[str]:
+    """Return the columns of an item's content: of its texts, then of its pictures.
+
+    Args:
+        text: A column or several; may name those of pictures, too.
+        image: A column or several; none is no picture.
+    """
+    named = {"text": text, "image": image}
+    several = [
+        column_names(names, what)
+        for what, names in named.items()
+        if not (isinstance(names, (list, tuple)) and not names)
+    ]
+    return list(dict.fromkeys(name for names in several for name in names))
 
 
 def item_texts(items: pd.DataFrame, text: str | Sequence[str]) -> pd.Series:

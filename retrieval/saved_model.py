@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import numpy as np
 
@@ -174,7 +174,4 @@ def _check_encoder(artifact: Artifact, encoder: Encoder | None) -> None:
 
 def _without_user(uri: str) -> str:
     """Leave user and password out of an address."""
-    if "://" not in uri:
-        return uri
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return re.sub(r"(?s)://.*@", "://", uri)  # also where a password in it has slashes

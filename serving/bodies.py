@@ -22,6 +22,13 @@ _PAIR_OR_HALF = re.compile(
 )
 
 
+class CutOffError(ApiError):
+    """The caller has gone, or was let go, before the whole of a body had come."""
+
+    def __init__(self) -> None:
+        super().__init__(400, "malformed", "the body ends too early")
+
+
 async def read_body(
     receive: Receive, most_bytes: int, take: Callable[[int], None] = lambda size: None
 ) -> bytes:
@@ -33,14 +40,14 @@ async def read_body(
         take: Told how many more have come; it may refuse them.
 
     Raises:
-        ApiError: It is larger than that, whatever it said of itself.
+        ApiError: It is larger than that, whatever it said of itself, or ends too early.
     """
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] != "http.request":  # the caller has gone
-            return b"".join(parts)
+            raise CutOffError
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > most_bytes:
@@ -91,12 +98,17 @@ def refuse_halves(value: object, text: str, pointer: str) -> None:
 
 
 def limited(receive: Receive, most_bytes: int) -> Receive:
-    """Return what gives a body as it arrives, and refuses one of more bytes."""
+    """Return what gives a body as it arrives, and refuses one of more bytes, or that is cut off."""
     size = 0
 
+    more = True
+
     async def give() -> Message:
-        nonlocal size
+        nonlocal size, more
         message = await receive()
+        if more and message["type"] != "http.request":
+            raise CutOffError
+        more = message.get("more_body", False)
         size += len(message.get("body", b""))
         if size > most_bytes:
             raise too_large(most_bytes)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -97,7 +98,7 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         import uvicorn
 
         from serving.app import create_app
-        from serving.connections import OnceAMinute, TimedProtocol, most_connections
+        from serving.connections import Crowd, OnceAMinute, TimedProtocol, most_connections
     except ImportError as error:
         raise InputError(f"{error.name} is missing: pip install 'likewise[serve]'") from None
 
@@ -110,6 +111,8 @@ def _run(settings: "Settings", host: str, port: int) -> None:
         server.should_exit = True
 
     api = create_app(settings, on_failure=stop)
+    most = most_connections()
+    crowd = Crowd(most - 1, settings.serve.address_connections, settings.serve.proxies)
     server = uvicorn.Server(
         uvicorn.Config(
             api,
@@ -118,8 +121,10 @@ def _run(settings: "Settings", host: str, port: int) -> None:
             log_config=None,
             access_log=False,
             server_header=False,
-            http=TimedProtocol,
-            limit_concurrency=most_connections(),
+            http=partial(TimedProtocol, crowd=crowd),  # type: ignore[arg-type]
+            ws="none",
+            loop="serving.connections:TimedLoop",
+            limit_concurrency=most,
             timeout_graceful_shutdown=_GRACE,
             ssl_certfile=settings.serve.tls_cert,
             ssl_keyfile=settings.serve.tls_key,

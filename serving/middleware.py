@@ -12,8 +12,16 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.bodies import check_letters, check_values, limited, read_body, replayed, too_large
-from serving.connections import most_connections
+from serving.bodies import (
+    CutOffError,
+    check_letters,
+    check_values,
+    limited,
+    read_body,
+    replayed,
+    too_large,
+)
+from serving.connections import Repeats, most_connections
 from serving.keys import LOCAL, Caller
 from serving.loopback import is_from_loopback
 from serving.problems import ApiError, problem_response
@@ -25,6 +33,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _ID_HEADER = b"x-request-id"
 _ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_REFUSED = (401, 403, 429)
 _QUIET = ("/livez", "/readyz", "/metrics")
 _GUARDED = "/v1/"
 _JOBS = "/v1/jobs"
@@ -43,6 +52,7 @@ class Requests:
     def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
         self._app = app
         self._runtime = runtime
+        self._repeats = Repeats()
         self._most_bytes = int(runtime.settings.serve.body_mb * 1e6)
         in_memory = _BODIES * self._most_bytes
         self._shares = Shares(
@@ -82,6 +92,7 @@ class Requests:
                         share = stack.enter_context(self._shares.request(state["caller"].tenant))
                         body = await self._checked(scope, headers, receive, share)
                 except ApiError as error:
+                    state["is_cut_off"] = isinstance(error, CutOffError)
                     response = problem_response(error, scope["path"], request_id)
                     await response(scope, receive, send_with_id)
                 else:
@@ -102,14 +113,10 @@ class Requests:
         if keys.is_open or not scope["path"].startswith(_GUARDED):
             return LOCAL
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-        caller = keys.caller(key.strip()) if scheme.lower() == "bearer" else None
+        is_sent = scheme.lower() == "bearer" and bool(key.strip())
+        caller = keys.caller(key.strip()) if is_sent else None
         if caller is None:
-            raise ApiError(
-                401,
-                "unauthorized",
-                "send a key: Authorization: Bearer KEY",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
+            raise _no_caller(is_sent)
         if wait := keys.wait(caller):
             raise ApiError(
                 429, "too-many-calls", f"key {caller.name!r} calls too often", retry_after=wait
@@ -132,7 +139,7 @@ class Requests:
         if kind != b"application/json":
             raise ApiError(415, "not-json", "send Content-Type: application/json")
         if is_job:
-            return limited(receive, most)
+            return _noting(limited(receive, most), scope["state"])
         body = await read_body(receive, most, share.take)
 
         def check() -> None:
@@ -151,6 +158,15 @@ class Requests:
         self._runtime.metrics.request(route, _known_method(scope["method"]), status, seconds)
         if scope["path"] in _QUIET:
             return
+        more = {}
+        if status in _REFUSED or state.get("is_cut_off") or self._is_strange(scope):
+            # Whoever has no key, or is refused with one, could fill the log: a line a minute.
+            key = getattr(state.get("caller"), "name", None)
+            told = (route, _known_method(scope["method"]), status, key)
+            held_back = self._repeats.held_back(told)
+            if held_back is None:
+                return
+            more = {"times_before": held_back} if held_back else {}
         _log.info(
             "request",
             request_id=state["request_id"],
@@ -160,7 +176,34 @@ class Requests:
             seconds=round(seconds, 4),
             key=getattr(state.get("caller"), "name", None),
             items=state.get("items"),
+            **more,
         )
+
+    def _is_strange(self, scope: Scope) -> bool:
+        """Whether a request was let in without a key, where there are some."""
+        return not (self._runtime.keys.is_open or scope["path"].startswith(_GUARDED))
+
+
+def _noting(receive: Receive, state: dict[str, Any]) -> Receive:
+    """Return what gives a body as it arrives, and notes that it was cut off."""
+
+    async def give() -> Message:
+        try:
+            return await receive()
+        except CutOffError:
+            state["is_cut_off"] = True
+            raise
+
+    return give
+
+
+def _no_caller(is_sent: bool) -> ApiError:
+    challenge = {"WWW-Authenticate": "Bearer"}
+    if is_sent:
+        told = "this key is not one of the server's: it was mistyped, or taken back"
+        return ApiError(401, "wrong-key", told, headers=challenge)
+    told = "send a key: Authorization: Bearer KEY"
+    return ApiError(401, "unauthorized", told, headers=challenge)
 
 
 def _told(headers: dict[bytes, bytes], name: bytes) -> str | None:

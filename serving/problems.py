@@ -36,6 +36,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; what is away is seldom back sooner
 _EMPTIED = 60  # and a disk is seldom emptied sooner
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_OF_THE_DISK = ("disk-full", "jobs-away", "milvus-refused")  # or may be
 _SHOWN = 20  # places that do not fit
 _KINDS = {"str", "int", "float", "bool", "Range", "date"}  # as pydantic names them
 
@@ -174,6 +175,8 @@ def install(app: FastAPI) -> None:
         if found.status == HTTPStatus.METHOD_NOT_ALLOWED:
             found.headers["Allow"] = _allowed(request)
         request_id = getattr(request.state, "request_id", None)
+        if found.kind in _OF_THE_DISK:
+            request.app.state.runtime.room.doubt(is_full=found.kind == "disk-full")
         if found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             expected = found.status != HTTPStatus.INTERNAL_SERVER_ERROR
             _log.error(
@@ -259,6 +262,7 @@ _TITLES = {
     "too-large": "The request is too large",
     "not-json": "The body must be JSON",
     "unauthorized": "A key is needed",
+    "wrong-key": "The key is wrong",
     "forbidden": "The key does not allow this",
     "too-many-calls": "Too many calls",
     "busy": "Too many calls are waiting",

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.adapt import adapt
-from pipelines.cli.encoders import tune
+from pipelines.cli.answers import ask
+from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
 from pipelines.cli.labels import classify, evaluate
@@ -37,11 +38,13 @@ for job in (
     reindex,
     tune,
     adapt,
+    compress,
     similar,
     classify,
     evaluate,
     forecast,
     backtest,
+    ask,
     run,
     monitor,
 ):

@@ -1,4 +1,4 @@
-"""The verb ``likewise tune``."""
+"""The verbs ``likewise tune`` and ``likewise compress``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -98,3 +98,48 @@ def tune(
         typer.echo("nothing is better than the encoder as it is: nothing was written")
         raise typer.Exit(1)
     typer.echo(f"tuned encoder written to {done.out}/: use it with encoder.name, then reindex")
+
+
+@verb
+def compress(
+    items: Annotated[
+        Path | None,
+        typer.Argument(metavar="ITEMS", help="Items with the texts to fit it to."),
+    ] = None,
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="static|int8", help="A table of tokens, or whole numbers."),
+    ] = "static",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder of the new encoder.")
+    ] = Path("encoder"),
+    encoder: Annotated[
+        str | None, typer.Option("--encoder", metavar="NAME", help="Else encoder.name.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Draws the texts that judge.")] = 0,
+    config: ConfigOption = None,
+    id_col: IdOption = None,
+    text_cols: TextOption = None,
+    label_col: LabelOption = None,
+    *,
+    bad_rows: BadRowsOptions,
+    written: TableOptions,
+) -> None:
+    """Write the encoder in a faster form, fitted to the texts of items; tell how close it is."""
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.compress import compress_job, in_words
+
+    settings = settings_of(
+        config,
+        items={"id": id_col, "text": text_cols, "label": label_col},
+        encoder={"name": encoder},
+        tables=written.section,
+        bad_rows=bad_rows.section,
+    )
+    bad = Quarantine.of(settings, "compress", out.parent)
+    done = compress_job(
+        settings, settings.items.at(items), to=to, out=out, seed=seed, quarantine=bad
+    )
+    typer.echo(in_words(done))
+    show_quarantine(bad)
+    typer.echo(f"written to {out}/: use it with encoder.name, then reindex")

@@ -44,6 +44,7 @@ from pipelines.tables.sql import DatabaseTable
 from retrieval import (
     NOT_A_DATE,
     InputError,
+    PictureSources,
     parse_date,
 )
 
@@ -119,6 +120,8 @@ def _part_of(section: Section, kind: type[_Part]) -> _Part:
 class ItemsSettings(TableSection):
     """The items table and the meaning of its columns.
 
+    `image`: columns of pictures, by path or address; see `PicturesSettings`.
+
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
     stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
@@ -129,6 +132,7 @@ class ItemsSettings(TableSection):
     name = "items"
     id: str = "item_id"
     text: Names = ()
+    image: Names = ()
     label: str | None = None
     launch_date: str | None = None
     label_separator: Annotated[str, Field(min_length=1)] | None = None
@@ -137,6 +141,17 @@ class ItemsSettings(TableSection):
     delist_date: str | None = Columns.delist_date
     elsewhere: str | None = Columns.elsewhere
     group: str | None = Columns.group
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_pictures(cls, values: Any) -> Any:
+        """Count pictures among the columns of an item's content, after its texts."""
+        if not isinstance(values, dict) or not values.get("image"):
+            return values
+        text, image = (split(values.get(one) or ()) for one in ("text", "image"))
+        if not (isinstance(text, list | tuple) and isinstance(image, list | tuple)):
+            return values
+        return {**values, "text": list(dict.fromkeys([*text, *image]))}
 
     @model_validator(mode="after")
     def _of_attributes(self) -> Self:
@@ -149,6 +164,23 @@ class ItemsSettings(TableSection):
     def cells(self) -> CellFormat:
         """How cells are written that are text."""
         return replace(super().cells, label_separator=self.label_separator)
+
+
+class PicturesSettings(Section):
+    """Where the pictures of tables may come from.
+
+    `folder`: where paths begin; null: the folder of the table. `hosts`: those that may be asked.
+    """
+
+    folder: Path | None = None
+    hosts: Names = ()
+    most_bytes: PositiveInt = PictureSources.most_bytes
+
+    def of(self, table: object) -> PictureSources:
+        """Return what may be read for a table; one that is no file begins in the work folder."""
+        path = getattr(table, "path", table)
+        beside = path.parent if isinstance(path, Path) else Path()
+        return PictureSources(self.folder or beside, self.hosts, self.most_bytes)
 
 
 class SalesSettings(TableSection):

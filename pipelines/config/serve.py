@@ -1,6 +1,7 @@
 """The section ``serve`` of the settings: the HTTP API."""
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -50,8 +51,9 @@ class ServeSettings(_Section):
     `rate`, `item_rate`: calls and items a second of a key. `cap`: items a call; `job_cap`: items a
     job; `jobs_mb`: disk for what jobs ask and come to, of which a tenant has half where there are
     several. `queue`: calls that may wait for each engine. `linger_ms`: how long a batch waits for
-    those it expects. `timeout`: seconds a call may take. `follow_seconds`: how often to look for
-    what others wrote to a Milvus server; null: never.
+    those it expects. `timeout`: seconds a call may take. `address_connections`: connections of one
+    address at a time; `proxies`: addresses and networks that speak for many, and are not counted.
+    `follow_seconds`: how often to look for what others wrote to a Milvus server; null: never.
     """
 
     data_dir: Path = Path("likewise-data")
@@ -74,6 +76,8 @@ class ServeSettings(_Section):
     linger_ms: NonNegativeFloat = 5.0
     queue: PositiveInt = 256
     timeout: PositiveFloat = 30.0
+    address_connections: PositiveInt = 200
+    proxies: Annotated[tuple[str, ...], BeforeValidator(_split)] = ("127.0.0.0/8", "::1")
     milvus_timeout: PositiveFloat = 10.0
     watch_seconds: PositiveFloat = 1.0
     follow_seconds: PositiveFloat | None = 60.0
@@ -89,6 +93,8 @@ class ServeSettings(_Section):
     def _whole(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together")
+        for one in self.proxies:
+            ip_network(one, strict=False)  # says itself what it is not
         for what in ("name", "sha256"):
             values = [getattr(key, what) for key in self.keys]
             if len(set(values)) < len(values):

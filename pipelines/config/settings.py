@@ -10,9 +10,9 @@ comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; `
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
 This holds for the ``path`` of tables, ``encoder.cache_dir``, ``classify.labels``, ``run.out``,
-``bad_rows.folder``, the files and folders of ``serve``, an ``index.uri`` that is a Milvus Lite
-file, also where nobody names it and it is the default, an ``encoder.name`` that begins with a dot,
-and the file of a ``sqlite:///`` URL.
+``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and folders of ``serve``, an
+``index.uri`` that is a Milvus Lite file, also where nobody names it and it is the default, an
+``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
 
 What ``tables`` says of encoding, delimiter, marks, dates and sheet holds for every table whose own
 section says nothing else; a flag holds for all of them.
@@ -29,6 +29,7 @@ import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from pipelines.config.answers import AskSettings
 from pipelines.config.monitor import MonitorSettings
 from pipelines.config.sections import (
     BacktestSettings,
@@ -43,6 +44,7 @@ from pipelines.config.sections import (
     ItemsSettings,
     NewItemsSettings,
     OrderSettings,
+    PicturesSettings,
     RunSettings,
     SalesSettings,
     SinkSettings,
@@ -59,8 +61,9 @@ _MOST_NODES = 100_000  # keys of the API and labels in words included
 _SQLITE = "sqlite:///"
 _TABLE_PATHS = ("path", "url", "labels", "out", "folder")
 _INDEX_PATHS = ("cache_dir", "uri", "name")
+_ANSWER_PATHS = ("ranker", "forecasts")
 _SERVE_PATHS = ("data_dir", "model_labels", "forecaster", "tls_cert", "tls_key")
-_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_SERVE_PATHS)
+_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_ANSWER_PATHS, *_SERVE_PATHS)
 
 
 class ConfigError(InputError):
@@ -93,12 +96,14 @@ class Settings(BaseSettings):
     new_items: NewItemsSettings = NewItemsSettings()
     index: IndexSettings = IndexSettings()
     encoder: EncoderSettings = EncoderSettings()
+    pictures: PicturesSettings = PicturesSettings()
     classify: ClassifySettings = ClassifySettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     tune: TuneSettings = TuneSettings()
     forecast: ForecastSettings = ForecastSettings()
     orders: OrderSettings = OrderSettings()
     backtest: BacktestSettings = BacktestSettings()
+    ask: AskSettings = AskSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()
     bad_rows: BadRowsSettings = BadRowsSettings()

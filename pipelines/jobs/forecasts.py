@@ -23,6 +23,7 @@ from forecasting import (
     ForecastWarning,
     LaunchForecaster,
     backtest,
+    in_short,
     named_index,
     telling,
 )
@@ -142,6 +143,8 @@ def forecast_launches(
             curves, totals = predict(
                 coming, observed=seen, observed_until=observed_until, future=plan
             )
+            for line in in_short(totals):
+                warnings.warn(line, ForecastWarning, stacklevel=2)
             terms, orders = settings.orders.asked, None
             if terms:
                 orders = forecaster.order_quantity(coming, future=plan, **terms)

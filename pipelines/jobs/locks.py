@@ -105,8 +105,8 @@ def _place(uri: str) -> str:
     """Where a Milvus is, in one of the ways of writing it."""
     if "://" not in uri:
         return str(Path(uri).resolve())
-    address = urlsplit(uri)
-    host = address.netloc.rpartition("@")[2].lower()
+    address = urlsplit(re.sub(r"(?s)://.*@", "://", uri))  # a password may hold slashes
+    host = address.netloc.lower()
     host = re.sub(r"^localhost(?=:|$)", "127.0.0.1", host)
     if not re.search(r":\d+$", host):
         host += ":443" if address.scheme == "https" else ":19530"

@@ -34,7 +34,7 @@ from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
 from pipelines.reports.words import counted, date
 from pipelines.tables.output import write_json, write_table
-from retrieval import first_few, replacing_files
+from retrieval import first_few, masked_values, replacing_files
 
 _DRAWS = 2000
 _FEWEST = 20  # launches a group needs for its scores to be called a loss
@@ -322,7 +322,7 @@ def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:
     return {
         **made_with(),
         "encoder": make_encoder(settings).identity.as_dict(),
-        "settings": settings.model_dump(mode="json", include=_SECTIONS),
+        "settings": masked_values(settings.model_dump(mode="json", include=_SECTIONS)),
         "cutoffs": [f"{cutoff:%Y-%m-%d}" for cutoff in result.items["cutoff"].unique()],
         "launches": len(result.items),
         "left_out": result.left_out["reason"].value_counts().to_dict(),

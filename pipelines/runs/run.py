@@ -46,7 +46,7 @@ from pipelines.runs.label_profiles import remember_labels
 from pipelines.runs.manifest import FOLDER as MANIFESTS
 from pipelines.runs.steps import Outcome, Step, run_step
 from pipelines.tables.output import write_table
-from retrieval import leftovers, remove_leftovers
+from retrieval import leftovers, masked_values, remove_leftovers
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -315,7 +315,8 @@ class _Run:
         if "classify" in sections:  # what was removed shows in the collection
             dumped.get("index", {}).pop("prune", None)
         dumped["bad_rows"] = {"action": self._settings.bad_rows.action}
-        return dumped
+        masked: dict[str, Any] = masked_values(dumped)
+        return masked
 
     def _lacking(self, sections: Sequence[str], items: Sequence[str] = ()) -> str | None:
         """Why a step is not asked for; None where all it needs is named."""

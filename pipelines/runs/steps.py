@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from pipelines.runs.manifest import Basis, Manifest
+from retrieval import masked
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -95,7 +96,7 @@ def _do(step: Step, folder: Path, basis: Basis) -> Outcome:
     try:
         counts = step.work()
     except Exception as error:
-        failure = f"{type(error).__name__}: {error}"
+        failure = masked(f"{type(error).__name__}: {error}")
         seconds = round(perf_counter() - begun, 2)
         Manifest(step.name, "failed", basis, started=started, seconds=seconds, error=failure).write(
             folder

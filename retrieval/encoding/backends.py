@@ -23,6 +23,8 @@ import numpy.typing as npt
 
 from retrieval.encoding.devices import Precision, halving, import_openvino
 from retrieval.encoding.packaged.folder import is_multilingual
+from retrieval.encoding.pictures.multimodal import TextAndPictures
+from retrieval.encoding.pictures.packaged import PictureModel, is_packaged
 from retrieval.encoding.reading import Reading
 from retrieval.encoding.static import StaticModel
 from retrieval.encoding.tokens import (
@@ -114,7 +116,13 @@ def load_backend(
     if identity.backend == "static":
         static = StaticModel.load(weights)
         return Backend(lambda texts: static.read(texts).vectors, unmeasured, read=static.read)
+    if is_packaged(weights):
+        pictures = PictureModel(weights, identity.backend, precision)
+        return Backend(lambda one: pictures.read(one).vectors, unmeasured, read=pictures.read)
     model = _load_model(weights, device, identity.max_length)
+    if kind_of(weights) == "multimodal":
+        both = TextAndPictures(model)
+        return Backend(lambda one: both.read(one).vectors, unmeasured, read=both.read)
     if leave_out:
         del model[-leave_out:]
     measured = functools.partial(measure, model, roles_of(model))

@@ -112,6 +112,10 @@ def resolve_backend(
         if backend == "openvino":
             raise InputError("a static encoder has an engine of its own; leave backend out")
         return "torch" if backend == "torch" else "static"
+    if kind == "multimodal":
+        if backend == "openvino":
+            raise InputError("a model of text and pictures runs on torch; leave backend out")
+        return "torch"
     if kind == "int8" and (backend == "torch" or device != "cpu"):
         raise InputError(
             "an encoder in whole numbers runs on OpenVINO and on the processor alone; leave "

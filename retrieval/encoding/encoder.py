@@ -39,6 +39,8 @@ from retrieval.encoding.endpoint import (
     refuse_local_options,
     require_same_model,
 )
+from retrieval.encoding.pictures.fused import fused_backend, fused_identity, fused_parts
+from retrieval.encoding.pictures.packaged import picture_encoders
 from retrieval.encoding.prompts import Prompts, Side, resolve_prompts
 from retrieval.encoding.reading import Reading
 from retrieval.encoding.tokens import Measures, unmeasured
@@ -55,6 +57,7 @@ from retrieval.encoding.weights import (
 from retrieval.errors import InputError
 from retrieval.files import default_cache_dir
 from retrieval.guarding import Guard, Lock, guarded, unguarded
+from retrieval.pictures.content import has_picture, text_of
 
 DEFAULT_ENCODER = "all-MiniLM-L6-v2"
 
@@ -66,6 +69,7 @@ _ROWS = 64  # in one forward pass on a processor, and in one call of an endpoint
 
 # Vectors reach the cache in chunks, so that a killed run loses little work.
 _CHUNK = 2_048
+_SHOTS = 256  # of pictures
 
 
 class Encoder:
@@ -154,7 +158,12 @@ class Encoder:
         self._map: LinearMap | None = None
         self._base: EncoderIdentity | None = None
         self._prompts = Prompts()
-        if endpoint is None:
+        self._parts: tuple[Encoder, Encoder] | None = None
+        if endpoint is None and (parts := fused_parts(name)) is not None:
+            options = {"backend": backend, "precision": precision, "device": device}
+            whole = self._join(parts, {**options, "cache_dir": cache_dir, "cache_mb": cache_mb})
+            keep_vectors = False  # the parts do
+        elif endpoint is None:
             whole = self._find(name, backend, precision, device, max_length)
         else:
             refuse_local_options(backend, precision, device, max_length)
@@ -196,11 +205,14 @@ class Encoder:
         self._files = file_digests(self._weights)
         record = read_record(self._weights, self._files)
         kind = kind_of(self._weights)
-        on = resolve_device(device, backend) if kind == "transformer" else require_processor(device)
+        self.reads_pictures = kind in ("pictures", "multimodal")
+        is_anywhere = kind in ("transformer", "multimodal")
+        on = resolve_device(device, backend) if is_anywhere else require_processor(device)
         chosen = resolve_backend(backend, on, kind)
         self.device = on
-        # What is not in whole numbers of an int8 model is as far off in bfloat16 as all else is.
-        asked = "float32" if kind == "int8" else precision
+        # What is not in whole numbers of an int8 model is as far off in bfloat16 as all else is; of
+        # pictures' vectors the cosine would be .99.
+        asked = "float32" if kind in ("int8", "pictures") else precision
         self.precision: Precision = resolve_precision(asked, chosen, on)
         whole = identify(known_as, self._weights, chosen, self._files)
         length = resolve_length(max_length, self._weights, name)
@@ -212,6 +224,14 @@ class Encoder:
         # The vectors of a mapped encoder are made of its base's, which are what the cache has.
         self._map = read_map(self._weights, record, whole)
         return whole
+
+    def _join(self, parts: tuple[str, str, float], options: dict[str, Any]) -> EncoderIdentity:
+        text, picture = Encoder(parts[0], **options), Encoder(parts[1], **options)
+        if not picture.reads_pictures:
+            raise InputError(f"encoder {self.name!r}: {picture.name!r} reads no pictures")
+        self._parts, self._weight, self.reads_pictures = (text, picture), parts[2], True
+        self.device, self.precision = text.device, text.precision
+        return fused_identity(self.name, text.identity, picture.identity, parts[2])
 
     def _connect(self, name: str, endpoint: str | Endpoint) -> EncoderIdentity:
         there = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint)
@@ -286,6 +306,12 @@ class Encoder:
     def _read(self, texts: Sequence[str], progress: bool | None, side: Side) -> Reading:
         prompt = self._prompts.of(side)
         unique, inverse = deduplicate(texts)
+        if not self.reads_pictures and any(map(has_picture, unique)):
+            raise InputError(
+                f"encoder {self.name!r} reads no pictures; one that does is a model of text and "
+                f"pictures, such as clip-ViT-B-32, {' or '.join(picture_encoders())}, or two at "
+                f"once: '{DEFAULT_ENCODER} + {picture_encoders()[-1]}'"
+            )
         vectors = np.empty((len(unique), self._run.dim), dtype=np.float32)
         marks = np.full(len(unique), UNMARKED, dtype=np.uint8)
         missing = self._cache.fill(unique, prompt, vectors, marks)
@@ -323,10 +349,7 @@ class Encoder:
     ) -> None:
         backend = self._backend()
         if backend.read is not None:
-            reading = backend.read([prompt + unique[one] for one in missing])
-            bare = backend.read([unique[one] for one in missing]) if prompt else reading
-            vectors[missing] = reading.vectors
-            marks[missing] = ~bare.readable * _UNREAD
+            self._embed_whole(unique, prompt, missing, vectors, marks, progress=progress)
             return
         measures = self._measured(backend, [unique[one] for one in missing], prompt)
         tokens = dict(zip(missing, measures.lengths.tolist(), strict=True))
@@ -348,6 +371,34 @@ class Encoder:
                 some = [unique[position] for position in chunk]
                 self._cache.keep(some, prompt, vectors[chunk], marks[chunk])
 
+    def _embed_whole(
+        self,
+        unique: list[str],
+        prompt: str,
+        missing: list[int],
+        vectors: npt.NDArray[np.float32],
+        marks: npt.NDArray[np.uint8],
+        *,
+        progress: bool | None,
+    ) -> None:
+        """Embed with an engine that takes contents as they are."""
+        read = self._backend().read
+        assert read is not None
+        size, long = (_SHOTS, _SHOTS) if self.reads_pictures else (_CHUNK, _LONG_WORK)
+        # What only shows something has no text that a prompt could stand before.
+        sent = [prompt + one if text_of(one).strip() else one for one in unique]
+        with progress_bar(len(missing), "encode", "item", progress, long=long) as bar:
+            for start in range(0, len(missing), size):
+                chunk = missing[start : start + size]
+                with self._lock:
+                    reading = read([sent[one] for one in chunk])
+                    bare = read([unique[one] for one in chunk]) if prompt else reading
+                vectors[chunk] = reading.vectors
+                marks[chunk] = ~bare.readable * _UNREAD + reading.cut * _CUT
+                some = [unique[one] for one in chunk]
+                self._cache.keep(some, prompt, vectors[chunk], marks[chunk])
+                bar.update(len(chunk))
+
     def _rows(self, tokens: int) -> int:
         """Return how many texts of so many tokens make a batch."""
         if self._client is not None:
@@ -356,6 +407,10 @@ class Encoder:
 
     def _backend(self) -> Backend:
         with self._lock:
+            if self._loaded is None and self._parts is not None:
+                text, picture = self._parts
+                dims = (text.dim, picture.dim)
+                self._loaded = fused_backend(text.read, picture.read, dims, self._weight)
             if self._loaded is None and self._client is not None:
                 ask = self._client.embed
                 self._loaded = Backend(lambda texts: unit(ask(texts)), unmeasured)

@@ -12,6 +12,13 @@ from typing import Any, Literal
 
 from retrieval.arguments import require_count
 from retrieval.encoding.packaged.folder import MODULE, MULTILINGUAL, multilingual_folder
+from retrieval.encoding.pictures.multimodal import reads_pictures, shared_dimension
+from retrieval.encoding.pictures.packaged import (
+    DIMENSION,
+    find_packaged,
+    is_packaged,
+    picture_encoders,
+)
 from retrieval.encoding.static import static_dimension
 from retrieval.errors import InputError
 from retrieval.files import default_cache_dir
@@ -129,6 +136,8 @@ def find_weights(name: str) -> Path:
         return Path(name)
     if name == MULTILINGUAL:
         return multilingual_folder(default_cache_dir())
+    if (pictures := find_packaged(name)) is not None:
+        return pictures
     package = _PACKAGED.get(name.removeprefix("sentence-transformers/"))
     if package and (spec := importlib.util.find_spec(package)) and spec.origin:
         return Path(spec.origin).parent / "model"
@@ -145,7 +154,8 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError) as error:
         raise InputError(
             f"no encoder {name!r}: neither a folder, nor a packaged model "
-            f"({', '.join([*_PACKAGED, MULTILINGUAL])}), nor one that can be downloaded "
+            f"({', '.join([*_PACKAGED, MULTILINGUAL, *picture_encoders()])}), nor one that can be "
+            f"downloaded "
             f"({type(error).__name__})"
         ) from error
 
@@ -166,6 +176,8 @@ def identify(
     name: str, weights: Path, backend: str, digests: Mapping[str, bytes]
 ) -> EncoderIdentity:
     """Identify a model by its files' hashes and read its dimension, without loading it."""
+    if is_packaged(weights):
+        return EncoderIdentity(name, revision_of(digests), backend, DIMENSION)
     if not (weights / "modules.json").is_file():
         raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
     return EncoderIdentity(name, revision_of(digests), backend, _dimension(weights))
@@ -180,12 +192,14 @@ def revision_of(digests: Mapping[str, bytes]) -> str:
     return digest.hexdigest()[:16]
 
 
-def kind_of(weights: Path) -> Literal["static", "int8", "transformer"]:
+def kind_of(weights: Path) -> Literal["static", "int8", "transformer", "pictures", "multimodal"]:
     """Tell what a model's folder holds, by its files.
 
     Raises:
         InputError: It is none of sentence-transformers, or brings code with it.
     """
+    if is_packaged(weights):
+        return "pictures"
     if not (weights / "modules.json").is_file():
         raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
     try:
@@ -200,7 +214,9 @@ def kind_of(weights: Path) -> Literal["static", "int8", "transformer"]:
         )
     if modules and str(modules[0].get("type", "")).endswith(".StaticEmbedding"):
         return "static"
-    return "int8" if (weights / INT8).is_dir() else "transformer"
+    if (weights / INT8).is_dir():
+        return "int8"
+    return "multimodal" if reads_pictures(weights) else "transformer"
 
 
 def _is_known(module: str) -> bool:
@@ -221,6 +237,8 @@ def resolve_length(asked: int | None, weights: Path, name: str) -> int | None:
     if asked is None:
         return None
     require_count(asked, "max_length", least=8)
+    if kind_of(weights) == "pictures":
+        raise InputError(f"{name!r} reads pictures, which have no tokens; leave max_length out")
     if kind_of(weights) == "static":
         raise InputError(f"{name!r} is static and reads all of a text; leave max_length out")
     first = weights / str(json.loads((weights / "modules.json").read_text())[0]["path"])
@@ -254,7 +272,10 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _dimension(weights: Path) -> int:
     """Read the output dimension: the last dense layer's, else the transformer's hidden size."""
-    dimension = static_dimension(weights) if kind_of(weights) == "static" else None
+    kind = kind_of(weights)
+    dimension = static_dimension(weights) if kind == "static" else None
+    if kind == "multimodal":
+        dimension = shared_dimension(weights)
     for module in json.loads((weights / "modules.json").read_text()):
         config = weights / module["path"] / "config.json"
         if config.is_file():

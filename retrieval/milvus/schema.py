@@ -17,6 +17,7 @@ from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import EncoderMismatchError, InputError, Offense, StoreError, TableError
 from retrieval.filters import MISSING_NUMBER, MISSING_STRING
+from retrieval.pictures.content import cut
 from retrieval.values.attributes import Kind
 from retrieval.values.dates import parse_date
 
@@ -54,6 +55,7 @@ class Layout:
         store_text: Whether the joined text is kept beside the vector.
         tenants: Whether it is shared by tenants, none of whom sees another's items.
         index_params: Parameters of the vector index.
+        image: Those of the text columns that hold pictures.
     """
 
     encoder: EncoderIdentity
@@ -66,6 +68,7 @@ class Layout:
     store_text: bool
     tenants: bool = False
     index_params: Mapping[str, Any] | None = None
+    image: tuple[str, ...] = ()
 
     @property
     def fields(self) -> dict[str, str]:
@@ -78,6 +81,8 @@ class Layout:
     def to_json(self) -> str:
         """Write it as one line."""
         values = {"format": FORMAT, **asdict(self), "encoder": self.encoder.as_dict()}
+        if not self.image:  # an earlier version reads it then
+            del values["image"]
         return json.dumps(values, ensure_ascii=False)
 
     @classmethod
@@ -95,7 +100,8 @@ class Layout:
                 "choose another name"
             )
         encoder = EncoderIdentity(**values.pop("encoder"))
-        return cls(encoder=encoder, text=tuple(values.pop("text")), **values)
+        text, image = tuple(values.pop("text")), tuple(values.pop("image", ()))
+        return cls(encoder=encoder, text=text, image=image, **values)
 
 
 def milvus_fields(layout: Layout) -> list[dict[str, Any]]:
@@ -173,7 +179,8 @@ def to_rows(
     names |= {"item_id": layout.item_id, "label": layout.label or "label"}
     if is_limited:
         _check_lengths(columns, names, source)
-    columns["text"] = [_cut(text) if layout.store_text else "" for text in texts]
+    # The vector is made from the whole content before.
+    columns["text"] = [cut(text, _TEXT_BYTES) if layout.store_text else "" for text in texts]
     rows = [
         dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)
     ]
@@ -225,13 +232,6 @@ def _check_lengths(columns: Mapping[str, list[Any]], names: Mapping[str, str], s
             )
 
 
-def _cut(text: str) -> str:
-    """Keep what Milvus can hold; the vector is made from the whole text before."""
-    if len(text) * 4 <= _TEXT_BYTES:
-        return text
-    return text.encode()[:_TEXT_BYTES].decode(errors="ignore")
-
-
 def _content_hash(row: Mapping[str, Any]) -> str:
     line = json.dumps(row, ensure_ascii=False, sort_keys=True)
     return hashlib.blake2b(line.encode(), digest_size=16).hexdigest()
@@ -265,7 +265,7 @@ def check_layout(
 
 def agreed(layout: Layout, wanted: Layout) -> Layout:
     """Refuse a table whose columns differ from those the collection holds."""
-    for name in ("item_id", "text", "label", "launch_date", "attributes"):
+    for name in ("item_id", "text", "image", "label", "launch_date", "attributes"):
         there, given = getattr(layout, name), getattr(wanted, name)
         if there != given:
             raise InputError(

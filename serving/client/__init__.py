@@ -1,5 +1,5 @@
 """Call the API with DataFrames."""
 
-from serving.client.client import Client, ProblemError
+from serving.client.client import Client, LaunchWarning, ProblemError
 
-__all__ = ["Client", "ProblemError"]
+__all__ = ["Client", "LaunchWarning", "ProblemError"]

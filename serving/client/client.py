@@ -9,13 +9,15 @@
         labels = client.classify(["frozen pizza 12 oz"])
 
 Calls that met a busy or a starting server are repeated after the time it asked for; all of them may
-be, because a write that is repeated changes nothing.
+be, because a write that is repeated changes nothing. A server that has answered before is waited
+for as long when it is away; one that never has is most likely elsewhere, which is soon told.
 """
 
 from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
@@ -36,13 +38,15 @@ from serving.client.rows import (
 
 try:
     import httpx
-    from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay
+    from tenacity import RetryCallState, Retrying, retry_if_exception_type
 except ImportError as missing:
     raise InputError(f"{missing.name} is missing: pip install 'likewise[client]'") from None
 
 _AGAIN = {429, 503}
 _LONGEST_PAUSE = 30.0
 _MOST_ITEMS = 256
+_SHOWN = 5  # things that are warned of
+_STRANGER = 4.0  # seconds for a server that has never answered
 
 
 class ProblemError(LikewiseError):
@@ -55,6 +59,10 @@ class ProblemError(LikewiseError):
             f"\n  {one['pointer']}: {one['detail']}" for one in problem.get("errors") or ()
         )
         super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail')}{places}")
+
+
+class LaunchWarning(UserWarning):
+    """The server forecast launches of which it did not know all."""
 
 
 class _TryAgainError(Exception):
@@ -71,7 +79,8 @@ class Client:
         url: Of the server.
         key: A key, if it asks for one.
         timeout: Seconds one attempt may take.
-        patience: Seconds to go on trying while the server is busy or away.
+        patience: Seconds to go on trying while the server is busy, or away though it has answered
+            before; one that never has is given up after 4 seconds.
         batch: Items in one call; tables with more are sent in several.
     """
 
@@ -85,7 +94,9 @@ class Client:
         batch: int = _MOST_ITEMS,
     ) -> None:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        limits = httpx.Timeout(timeout, connect=min(timeout, _STRANGER))
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=limits)
+        self._has_answered = False
         self._patience = patience
         self._batch = batch
 
@@ -95,7 +106,13 @@ class Client:
         *,
         text: Sequence[str] | str | None = None,
         item_id: str = "item_id",
-        **options: Any,
+        as_of: Any = None,
+        where: Mapping[str, Any] | None = None,
+        candidates: Sequence[str] | None = None,
+        neighbors: int = 5,
+        coverage: float | None = None,
+        confidence: float | None = None,
+        job: bool = False,
     ) -> pd.DataFrame:
         """Label items.
 
@@ -103,7 +120,13 @@ class Client:
             items: Texts, or a table.
             text: Text columns of the table; None: all but the id.
             item_id: Id column of the table, if it has one.
-            **options: `as_of`, `where`, `candidates`, `neighbors`, `coverage`, `confidence`.
+            as_of: A day: only items launched up to then are seen.
+            where: Attribute → a value, several, or a range, of the neighbors.
+            candidates: Only these labels come into question.
+            neighbors: How many of those that voted to list.
+            coverage: Share of label sets that hold the true label; None: as the server has it.
+            confidence: Probability that the label of a hierarchy must reach; None: likewise.
+            job: Send all at once, as a job of the server, and wait until it is done.
 
         Returns:
             The labels table, as `NeighborClassifier.classify` gives it.
@@ -112,7 +135,17 @@ class Client:
             ProblemError: The server refused.
         """
         rows = questions(items, text, item_id)
-        return pd.DataFrame(self._results("/v1/classify", rows, options_of(options)))
+        options = options_of(
+            as_of=as_of,
+            where=where,
+            candidates=None if candidates is None else list(candidates),
+            neighbors=neighbors,
+            coverage=coverage,
+            confidence=confidence,
+        )
+        if job:
+            return pd.DataFrame(self._job("classify", {"items": rows, **options}))
+        return pd.DataFrame(self._results("/v1/classify", rows, options))
 
     def similar(
         self,
@@ -121,19 +154,26 @@ class Client:
         *,
         text: Sequence[str] | str | None = None,
         item_id: str = "item_id",
-        **options: Any,
+        as_of: Any = None,
+        where: Mapping[str, Any] | None = None,
+        labeled: bool | None = None,
+        all: bool = False,
     ) -> pd.DataFrame:
         """Find like items: query (position), rank, item_id, similarity, label and count of each.
 
         Args:
-            items: As in `classify`; so text and item_id.
+            items: As in `classify`.
             k: How many.
-            text: Text columns.
+            text: As in `classify`, and so item_id, as_of and where.
             item_id: Id column.
-            **options: `as_of`, `where`, `labeled`, `all`.
+            as_of: A day.
+            where: Of the like items.
+            labeled: True: labeled items only; False: the others; None: both.
+            all: List items of one text and label each; False: once.
         """
         rows = questions(items, text, item_id)
-        found = self._results("/v1/similar", rows, {"k": k, **options_of(options)})
+        options = options_of(k=k, as_of=as_of, where=where, labeled=labeled, all=all)
+        found = self._results("/v1/similar", rows, options)
         return pd.DataFrame(
             [
                 {"query": query, "rank": rank, **near}
@@ -143,17 +183,67 @@ class Client:
             columns=["query", "rank", "item_id", "similarity", "label", "count"],
         )
 
-    def forecast(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    def forecast(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        observed: pd.DataFrame | None = None,
+        observed_until: Any = None,
+        future: pd.DataFrame | None = None,
+        strict: bool = False,
+        job: bool = False,
+    ) -> pd.DataFrame:
         """Forecast launches; arguments as in `forecasts`.
 
         Returns:
             The forecasts table of unique_id, cutoff, ds, age, mean and a column per quantile.
         """
-        return curve_table(self.forecasts(items, **options))
+        found = self.forecasts(
+            items,
+            text=text,
+            attributes=attributes,
+            item_id=item_id,
+            launch_date=launch_date,
+            observed=observed,
+            observed_until=observed_until,
+            future=future,
+            strict=strict,
+            job=job,
+        )
+        return curve_table(found)
 
-    def forecast_totals(self, items: pd.DataFrame, **options: Any) -> pd.DataFrame:
+    def forecast_totals(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        observed: pd.DataFrame | None = None,
+        observed_until: Any = None,
+        future: pd.DataFrame | None = None,
+        strict: bool = False,
+        job: bool = False,
+    ) -> pd.DataFrame:
         """Forecast totals over the horizon; arguments as in `forecasts`, columns as the library."""
-        return total_table(self.forecasts(items, **options))
+        found = self.forecasts(
+            items,
+            text=text,
+            attributes=attributes,
+            item_id=item_id,
+            launch_date=launch_date,
+            observed=observed,
+            observed_until=observed_until,
+            future=future,
+            strict=strict,
+            job=job,
+        )
+        return total_table(found)
 
     def forecasts(
         self,
@@ -166,6 +256,7 @@ class Client:
         observed: pd.DataFrame | None = None,
         observed_until: Any = None,
         future: pd.DataFrame | None = None,
+        strict: bool = False,
         job: bool = False,
     ) -> list[dict[str, Any]]:
         """Forecast launches; return curve and total of each, as the server sends them.
@@ -179,15 +270,24 @@ class Client:
             observed: Sales so far: item_id (or unique_id), ds, y.
             observed_until: A day in the last period observed; None: in that of the last row.
             future: Plans: item_id (or unique_id), ds and the covariates.
+            strict: Refuse launches of which not all is known: a category never seen, an attribute
+                missing or out of range, a launch too far ahead. False: a `LaunchWarning` tells.
             job: Send all at once, as a job of the server, and wait until it is done.
+
+        Raises:
+            ProblemError: The server refused.
         """
         rows = rows_of(items, text, item_id, None, launch_date, attributes)
         whole = launches_body(rows, observed, observed_until, future)
-        if job:
-            return self._job("forecast", whole)
+        if strict:
+            whole["strict"] = True
         found: list[dict[str, Any]] = []
-        for part in _parts(rows, self._batch):
-            found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+        if job:
+            found = self._job("forecast", whole)
+        else:
+            for part in _parts(rows, self._batch):
+                found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+        _warn(found)
         return found
 
     def order_quantity(
@@ -199,29 +299,59 @@ class Client:
         item_id: str = "item_id",
         launch_date: str = "launch_date",
         future: pd.DataFrame | None = None,
-        **terms: Any,
+        overage_cost: float | str | None = None,
+        underage_cost: float | str | None = None,
+        service_level: float | str | None = None,
+        lead_time: int | None = None,
+        pack_size: float | str | None = None,
+        minimum: float | str | None = None,
+        unit_cost: float | str | None = None,
+        budget: float | Mapping[str, float] | None = None,
+        by: str | None = None,
     ) -> pd.DataFrame:
-        """Say how much to order of launches; columns as in `LaunchForecaster.order_quantity`.
+        """Say how much to order of launches, as `LaunchForecaster.order_quantity` does.
+
+        Amounts are numbers, or names of columns of the items.
 
         Args:
             items: A row a launch.
-            text: As in `forecasts`, and so the others.
+            text: As in `forecasts`, and so attributes, item_id, launch_date and future.
             attributes: Attributes of the forecaster.
             item_id: Id column.
             launch_date: Column of launch dates.
             future: Plans.
-            **terms: `overage_cost`, `underage_cost`, `service_level`, `lead_time`, `pack_size`,
-                `minimum`, `unit_cost`, `budget` and `by`, as in `LaunchForecaster.order_quantity`:
-                amounts are numbers, or columns of the items.
+            overage_cost: Of a unit that is left over.
+            underage_cost: Of a unit that was missing.
+            service_level: In place of both costs: the probability to have enough.
+            lead_time: Periods that the order has to last; None: the whole horizon.
+            pack_size: Units of a pack; orders are whole packs.
+            minimum: The least that can be ordered, if anything is.
+            unit_cost: What a unit takes of the budget; needed with one.
+            budget: Money that all share, or that each group of `by` does.
+            by: Column of the groups.
+
+        Returns:
+            The orders table, as the library has it.
 
         Raises:
-            InputError: There is no such term, or no such column.
+            InputError: There is no such column.
             ProblemError: The server refused.
         """
         rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        terms = {
+            "overage_cost": overage_cost,
+            "underage_cost": underage_cost,
+            "service_level": service_level,
+            "lead_time": lead_time,
+            "pack_size": pack_size,
+            "minimum": minimum,
+            "unit_cost": unit_cost,
+            "budget": budget,
+            "by": by,
+        }
         whole = orders_body(launches_body(rows, None, None, future), items, terms)
         # Who shares a budget goes together.
-        size = self._batch if terms.get("budget") is None else max(len(rows), 1)
+        size = self._batch if budget is None else max(len(rows), 1)
         found: list[dict[str, Any]] = []
         for part in _parts(rows, size):
             found += self._call("POST", "/v1/orders", part_of(whole, part))["results"]
@@ -300,11 +430,6 @@ class Client:
             ]
         )
 
-    def classify_job(self, items: pd.DataFrame | Sequence[str], **columns: Any) -> pd.DataFrame:
-        """Label more items than a call may have: waits until the server's job is done."""
-        rows = questions(items, columns.pop("text", None), columns.pop("item_id", "item_id"))
-        return pd.DataFrame(self._job("classify", {"items": rows, **columns}))
-
     def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait for the server to be ready.
 
@@ -315,6 +440,7 @@ class Client:
         while time.monotonic() < deadline:
             try:
                 if self._http.get("/readyz").is_success:
+                    self._has_answered = True
                     return
             except httpx.TransportError:
                 pass
@@ -360,14 +486,14 @@ class Client:
         retrying = Retrying(
             retry=retry_if_exception_type(_TryAgainError),
             wait=_pause,
-            stop=stop_after_delay(self._patience),
+            stop=self._is_enough,
             reraise=True,
         )
         try:
             answer = retrying(self._once, method, path, body, params)
         except _TryAgainError as last:
             if last.answer is None:
-                raise LikewiseError(f"no server at {self._http.base_url}") from last.__cause__
+                raise LikewiseError(self._told_away(retrying, last)) from last.__cause__
             answer = last.answer
         if answer.is_success:
             return answer.json()
@@ -382,9 +508,35 @@ class Client:
             )
         except httpx.TransportError as error:
             raise _TryAgainError(None, None) from error
+        self._has_answered = True
         if answer.status_code in _AGAIN:
             raise _TryAgainError(answer, _seconds(answer.headers.get("Retry-After")))
         return answer
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        patience = self._patience if self._has_answered else min(self._patience, _STRANGER)
+        return (state.seconds_since_start or 0.0) + state.upcoming_sleep >= patience
+
+    def _told_away(self, retrying: Retrying, last: _TryAgainError) -> str:
+        tried = int(retrying.statistics["attempt_number"])
+        seconds = retrying.statistics["delay_since_first_attempt"]
+        attempts = f"{tried} attempt{'s' * (tried != 1)} in {seconds:.1f} s"
+        return f"no server answers at {self._http.base_url}: {attempts} ({last.__cause__})"
+
+
+def _warn(found: Sequence[Mapping[str, Any]]) -> None:
+    """Tell what was not known of launches: each thing once, with an example and how many more."""
+    said: dict[str, list[str]] = {}
+    for one in found:
+        for what in one["warnings"]:
+            said.setdefault(what, []).append(one["item_id"])
+    lines = [
+        f"{ids[0]}{f' and {len(ids) - 1:,} more' if len(ids) > 1 else ''}: {what}"
+        for what, ids in said.items()
+    ]
+    if lines:
+        more = [f"and {len(lines) - _SHOWN:,} more such"] if len(lines) > _SHOWN else []
+        warnings.warn("\n".join([*lines[:_SHOWN], *more]), LaunchWarning, stacklevel=4)
 
 
 def _pause(state: RetryCallState) -> float:

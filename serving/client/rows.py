@@ -69,12 +69,12 @@ def rows_of(
     return rows
 
 
-def options_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return options of a question, dates among them, as the API takes them."""
-    told = dict(options)
-    if told.get("as_of") is not None:
+def options_of(**options: Any) -> dict[str, Any]:
+    """Return options of a question as the API takes them, without those that are None."""
+    told = {name: value for name, value in options.items() if value is not None}
+    if "as_of" in told:
         told["as_of"] = _day(told["as_of"], "as_of")
-    if told.get("where") is not None:
+    if "where" in told:
         told["where"] = {
             column: [_value(one) for one in asked] if isinstance(asked, list) else _asked(asked)
             for column, asked in told["where"].items()
@@ -116,12 +116,8 @@ def orders_body(
         terms: By name.
 
     Raises:
-        InputError: There is no such term, or no such column.
+        InputError: There is no such column.
     """
-    unknown = [name for name in terms if name not in (*_AMOUNTS, *_SINGLE, "by")]
-    if unknown:
-        there = ", ".join((*_AMOUNTS, *_SINGLE, "by"))
-        raise InputError(f"orders: no term {unknown[0]!r}; there are: {there}")
     told = {name: value for name, value in terms.items() if value is not None}
     ids = [one["item_id"] for one in body["items"]]
 
@@ -193,6 +189,7 @@ def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
                 "mean": one["total"]["mean"],
                 **one["total"]["quantiles"],
                 **{name: one[name] for name in ("novelty", "novel", "method")},
+                "warnings": "; ".join(one["warnings"]),
                 **({} if one["planned"] is None else {"planned": one["planned"]}),
             }
             for one in found

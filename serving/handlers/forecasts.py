@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_float_dtype
 
-from forecasting import LaunchForecaster, plan_array, quantile_names, telling
+from forecasting import APART, LaunchForecaster, plan_array, quantile_names, telling
 from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
-from serving.problems import ApiError, unfit
+from serving.problems import ApiError, Violation, unfit
 from serving.runtime.tenants import Tenant
 from serving.schemas.forecasts import ExplainForecast, Forecast, Launch, Orders, Plan
 
@@ -78,6 +78,7 @@ class OrdersCall(_LaunchCall):
 
 
 _NAMES = ("unique_id", "group")
+_MOST_TOLD = 20
 _AMOUNTS = (
     "overage_cost",
     "underage_cost",
@@ -107,6 +108,8 @@ def check_launches(request: Forecast | ExplainForecast | Orders, tenant: Tenant)
         _check_own(request, "future")
         if request.observed is None and request.observed_until is not None:
             raise unfit("/observed_until", "goes with observed, be that empty")
+        if request.strict:
+            _refuse_doubts(request, forecaster)
     if isinstance(request, Orders):
         _check_own(request, "future")
         for name in (*_AMOUNTS, "groups"):
@@ -297,6 +300,15 @@ def _check_own(request: Forecast | Orders, name: str) -> None:
             raise unfit(f"/{name}/{row}/item_id", f"{one.item_id!r} is not among the items")
 
 
+def _refuse_doubts(request: Forecast, forecaster: LaunchForecaster) -> None:
+    table = _table(forecaster, request.items)
+    said = forecaster.reader.doubts_about(table, forecaster.history_)
+    places = [Violation(pointer=f"/items/{row}", detail=one) for row, one in enumerate(said) if one]
+    if places:
+        detail = f"strict: {len(places)} of {len(said)} launches have warnings"
+        raise ApiError(422, "invalid-request", detail, errors=places[:_MOST_TOLD])
+
+
 def _check_plans(request: Forecast | Orders, forecaster: LaunchForecaster) -> None:
     if not forecaster.columns.covariates:
         raise unfit("/future", "the forecaster was made without covariates")
@@ -335,6 +347,7 @@ def _forecasts(
             "novelty": plain(one["novelty"]),
             "novel": bool(one["novel"]),
             "method": one["method"],
+            "warnings": one["warnings"].split(APART) if one["warnings"] else [],
             "planned": one.get("planned"),
         }
         for row, one in enumerate(totals.to_dict("records"))

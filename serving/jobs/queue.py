@@ -59,7 +59,7 @@ class Jobs:
         self._uploads = Counter[str | None]()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-uploads")
         self._arrived = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Go on with what was accepted before."""
@@ -68,13 +68,20 @@ class Jobs:
             _log.warning("jobs of version 0.1 are left alone", jobs=len(former), folders=where)
         with suppress(JobsAwayError):  # of which more will be heard
             self._store.remove_leftovers()
-        self._task = asyncio.create_task(self._run())
+        self._tasks = [asyncio.create_task(one) for one in (self._run(), self._look())]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why jobs are not kept or done now; empty where they are."""
+        if any(one.done() for one in self._tasks):
+            return ["jobs are done no more; the log says why"]
+        return ["jobs cannot be kept; the log says why"] if self._store.is_away else []
 
     async def close(self) -> None:
         """Stop between two parts; the next start goes on."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for one in self._tasks:
+            one.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._pool.shutdown)
         await asyncio.to_thread(self._store.close)
 
@@ -174,7 +181,19 @@ class Jobs:
                 behind = 0
                 await self._remove_old()
             except JobsAwayError:  # which the store has logged
+                self._runtime.room.doubt()
                 await asyncio.sleep(_PAUSE)
+            except Exception as error:  # whatever it is, it is not the end of all jobs
+                _log.error("jobs cannot be done", exc_info=error)
+                await asyncio.sleep(_PAUSE)
+
+    async def _look(self) -> None:
+        """Find out when jobs can be kept again, though none is brought."""
+        while True:
+            await asyncio.sleep(_PAUSE)
+            if self._store.is_away:
+                with suppress(JobsAwayError):
+                    await asyncio.to_thread(self._store.look)
 
     async def _remove_old(self) -> None:
         oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
@@ -186,7 +205,7 @@ class Jobs:
             asked = await asyncio.to_thread(self._store.request, job.job_id)
             first = job.items_done
             while first < asked.items:
-                part = await asyncio.to_thread(asked.part, first, _CHUNK)
+                part = await asyncio.to_thread(self._store.part, asked, first, _CHUNK)
                 answer = await self._answer(job.tenant, job.task, part.job.request)
                 await asyncio.to_thread(self._keep, job, first, answer)
                 first += len(answer["results"])

@@ -23,7 +23,7 @@ from typing import Any
 import structlog
 
 from retrieval import leave_on_disk
-from serving.jobs.requests import JobRequest
+from serving.jobs.requests import JobRequest, Part
 from serving.keys import Caller
 from serving.problems import ApiError, Problem
 from serving.schemas.jobs import JobState
@@ -70,6 +70,7 @@ CREATE TABLE IF NOT EXISTS results (
 );
 COMMIT;
 """
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _STATE = ("job_id", "task", "status", "items", "items_done", "created", "problem")
 
 
@@ -198,9 +199,22 @@ class JobStore:
         return KeptJob(*found)
 
     def request(self, job_id: str) -> JobRequest:
-        """Return what a job asks."""
-        with self.told_away():
+        """Return what a job asks.
+
+        Raises:
+            ApiError: It is no longer there, or damaged.
+        """
+        with self.told_away(), _told_damaged():
             return JobRequest.read(self._request_file(job_id))
+
+    def part(self, request: JobRequest, first: int, size: int) -> Part:
+        """Return so many items of what a job asks, from one on.
+
+        Raises:
+            ApiError: It is no longer there, or damaged.
+        """
+        with self.told_away(), _told_damaged():
+            return request.part(first, size)
 
     def append(self, number: int, first: int, answers: Sequence[Any]) -> None:
         """Add the answers to a job's items from one on, for good."""
@@ -308,12 +322,26 @@ class JobStore:
         """One transaction, of one thread at a time."""
         with self._lock, self.told_away():
             if self._opened is None:
-                self._opened = _open(self._path)
+                self._opened = _opened_whole(self._path)
             with self._opened as database:
                 yield database
             if self._is_away:
                 _log.warning("jobs can be kept again")
             self._is_away = False
+
+    @property
+    def is_away(self) -> bool:
+        """Whether jobs could not be read or kept when that was last tried."""
+        return self._is_away
+
+    def look(self) -> None:
+        """Try whether jobs can be kept again.
+
+        Raises:
+            JobsAwayError: They cannot.
+        """
+        with self._connection() as database:
+            database.execute("PRAGMA user_version = 1")  # written whether it was so or not
 
     @contextmanager
     def told_away(self) -> Iterator[None]:
@@ -321,7 +349,7 @@ class JobStore:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            if not self._is_away:
+            if not self._is_away:  # once, until they are kept again
                 _log.error("jobs cannot be kept", path=str(self._path), reason=str(error))
             self._is_away = True
             raise JobsAwayError from error
@@ -388,6 +416,34 @@ def _insert(
         f"INSERT INTO jobs ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*values, caller.tenant, caller.name, request_id, size),
     )
+
+
+@contextmanager
+def _told_damaged() -> Iterator[None]:
+    """Let what a job asks, and can never be read again, be the end of that job."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, TypeError, ValueError) as error:
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # which is: no such table
+        if code not in (*_DAMAGED, sqlite3.SQLITE_ERROR):
+            raise
+        _log.error("what a job asks is damaged", reason=str(error))
+        raise ApiError(500, "defect", "what the job asks is damaged") from error
+
+
+def _opened_whole(path: Path) -> sqlite3.Connection:
+    """Open the database; one that is none any more is set aside, so that others may be kept."""
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in _DAMAGED:
+            raise
+        aside = path.with_name(f"{path.name}.unread-{secrets.token_hex(4)}")
+        for end in ("", "-wal", "-shm"):
+            if (part := Path(f"{path}{end}")).exists():
+                part.rename(f"{aside}{end}")
+        _log.error("the jobs cannot be read and are set aside", file=str(aside), reason=str(error))
+        return _open(path)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -21,6 +21,7 @@ from retrieval import append_whole
 _log = structlog.stdlib.get_logger(__name__)
 
 _NAME = "predictions"
+_MOST_TORN = 1_000_000  # bytes of a last line that is looked for
 
 
 class AuditLog:
@@ -72,7 +73,23 @@ class AuditLog:
             self._folder.mkdir(parents=True, exist_ok=True)
             self._remove_old()
             self._file = self._path.open("ab", buffering=0)
+            self._end_line(self._file)
         return self._file
+
+    def _end_line(self, file: FileIO) -> None:
+        """Set half a line aside that a kill has left: the next one would be glued to it."""
+        size = file.tell()
+        with self._path.open("rb") as former:
+            former.seek(max(0, size - _MOST_TORN))
+            torn = former.read().rpartition(b"\n")[2]
+        if not torn:
+            return
+        aside = self._folder / f"{_NAME}.unread"
+        with aside.open("ab", buffering=0) as unread:
+            append_whole(unread, torn + b"\n")
+        file.truncate(size - len(torn))
+        file.seek(0, 2)
+        _log.error("half a line of the audit log is set aside", file=str(aside))
 
     def _rotate(self) -> None:
         assert self._file is not None

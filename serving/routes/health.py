@@ -22,14 +22,14 @@ async def livez() -> Health:
     responses={503: {"model": Health, "description": "Not ready, and why."}},
 )
 async def readyz(request: Request, response: Response) -> Health:
-    """Tell whether encoder, Milvus and models answer."""
+    """Tell whether encoder, Milvus, models and the disk do what they are for."""
     runtime = request.app.state.runtime
-    reasons = runtime.reasons
+    reasons = [*runtime.reasons, *request.app.state.jobs.reasons]
     if not reasons:
         return Health(status="ok")
     response.status_code = 503
     response.headers["Retry-After"] = "2"
-    return Health(status="unavailable" if runtime.is_away else "starting", reasons=reasons)
+    return Health(status="starting" if runtime.is_starting else "unavailable", reasons=reasons)
 
 
 @measures.get(

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -30,6 +31,7 @@ from serving.observability.audit import AuditLog
 from serving.observability.metrics import Metrics
 from serving.problems import ApiError, not_ready
 from serving.runtime.lanes import Answer, Call, Lane, Limits
+from serving.runtime.room import Room
 from serving.runtime.shared_index import SharedEncoders
 from serving.runtime.tenants import Tenant, Tenants, load_tenant
 
@@ -70,6 +72,8 @@ class Runtime:
         self._tasks: list[asyncio.Task[None]] = []
         self._reloading: set[str | None] = set()
         options = settings.serve
+        lite = [] if "://" in settings.index.uri else [Path(settings.index.uri).parent]
+        self.room = Room([options.data_dir, *lite])
         self.audit: AuditLog | None = None
         if options.audit:
             folder = options.data_dir / "audit"
@@ -137,17 +141,18 @@ class Runtime:
             if self._is_refused:  # in what words is for the log: this anybody may read
                 away = ["Milvus refuses; the log says why"]
             return [*away, "encoder, items and models are being loaded"]
-        return ["Milvus does not answer"] if self._is_away else []
+        away = ["Milvus does not answer"] if self._is_away else []
+        return [*away, *(["the disk is full"] if self.room.is_full else [])]
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether all is well but for what is still being loaded."""
+        return not self._is_loaded and not self._is_away
 
     @property
     def is_loading(self) -> bool:
         """Whether a tenant is being loaded, in a thread that nothing can interrupt."""
         return self.tenants.is_loading
-
-    @property
-    def is_away(self) -> bool:
-        """Whether Milvus did not answer when it was last asked."""
-        return self._is_away
 
     def require_loaded(self) -> None:
         """Refuse questions before anything is loaded."""
@@ -237,6 +242,7 @@ class Runtime:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self.settings.serve.watch_seconds)
+            await loop.run_in_executor(self._watch_pool, self.room.look)
             tenants = self.tenants.all()
             if not self._is_loaded or not tenants:
                 continue

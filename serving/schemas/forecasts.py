@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
 from serving.schemas.items import (
@@ -92,6 +92,9 @@ class Forecast(Launches):
     future: Annotated[list[Plan], Sliced, Field(max_length=1_000_000)] | None = Field(
         None, description="Plans for these items."
     )
+    strict: StrictBool = Field(
+        False, description="true: refuse a launch of which there would be warnings."
+    )
 
 
 class Orders(Launches):
@@ -172,6 +175,10 @@ class LaunchForecast(Message):
     )
     novel: bool = Field(description="Too unlike anything known: the interval is wide.")
     method: str
+    warnings: list[str] = Field(
+        description="What was not known of it: a category never seen, an attribute missing or out "
+        "of range, a launch further ahead than was learned from."
+    )
     planned: bool | None = Field(
         description="Whether the item's plan moves its forecast; where it is not known, or a part "
         "of it, the forecast is one that knows no plans. Null: the forecaster learned of none."

@@ -29,7 +29,7 @@ def test_the_forecasts_table(grocery: Slice, either: LaunchForecaster) -> None:
 def test_the_table_of_totals(grocery: Slice, either: LaunchForecaster) -> None:
     table = either.predict_total(grocery.later)
     assert list(table.columns) == [
-        "unique_id", "cutoff", "mean", *LEVELS, "novelty", "novel", "method",
+        "unique_id", "cutoff", "mean", *LEVELS, "novelty", "novel", "method", "warnings",
     ]  # fmt: skip
     assert table["unique_id"].tolist() == grocery.later["item_id"].tolist()
     assert (table["cutoff"] == CUTOFF).all()

@@ -178,6 +178,15 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         ["tune", "o.csv", *FLAGS, "--label-col", "label", "--report", "o.csv"],
         "--report o.csv: is the items table",
     ),
+    "ask": (["ask", "Which?", *WITH, "--out", "i.csv"], "--out i.csv: is the "),
+    "ask: learn": (
+        ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
+        "--ranker i.csv: is the",
+    ),
+    "compress": (
+        ["compress", "parts", *FLAGS, "--out", "parts"],
+        "--out parts: is the items table",
+    ),
     "adapt: config": (["adapt", *WITH, "--out", "job.yaml"], "--out job.yaml: is the con"),
     "monitor: config": (["monitor", "run", "--config", "c.json", "--out", "c.json"], "is the con"),
 }
@@ -273,6 +282,7 @@ KNOWN = {
     ("forecast", "out_table"),
     ("forecast", "save"),
     ("forecast", "quarantine"),
+    ("ask", "out"),
     ("backtest", "out"),
     ("backtest", "quarantine"),
     ("run", "out"),
@@ -282,6 +292,8 @@ KNOWN = {
     ("tune", "out"),
     ("tune", "quarantine"),
     ("adapt", "out"),
+    ("compress", "out"),
+    ("compress", "quarantine"),
     ("demo", "out"),  # reads nothing but a package and what it left itself
 }
 

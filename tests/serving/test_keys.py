@@ -120,6 +120,10 @@ def test_every_route_asks_for_a_key_with_the_right_scope(store: Store, tmp_path:
                     writes = (method, path) in WRITES
                     assert (status(method, path, reader) == 403) is writes
                     assert (status(method, path, writer) == 403) is not writes
+        for told, kind in ((None, "unauthorized"), ("lw_wrong", "wrong-key")):
+            headers = {} if told is None else {"Authorization": f"Bearer {told}"}
+            refused = served.http.get("/v1/labels", headers=headers)
+            assert refused.json()["type"] == f"/problems/{kind}"
         assert status("PUT", "/v1/items", reader, ITEMS) == 403
         assert status("PUT", "/v1/items", writer, ITEMS) == 200
         assert status("POST", "/v1/similar", writer, ITEMS) == 403

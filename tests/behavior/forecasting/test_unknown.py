@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import Columns, ForecastWarning, LaunchForecaster, ModelOptions
+from forecasting import Columns, ForecastWarning, LaunchForecaster, ModelOptions, in_short
 from retrieval import Encoder
 from tests.forecasting.conftest import CUTOFF, HORIZON, Slice, new_forecaster
 
@@ -184,3 +184,25 @@ def test_a_column_in_which_nothing_is_known_is_of_the_kind_that_was_learned(
     ]
     found, expected = (blind.predict(one) for one in without)
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
+
+
+def test_what_was_not_known_of_a_launch_stands_beside_its_total(
+    priced: Slice, encoder: Encoder
+) -> None:
+    forecaster = new_forecaster(encoder, attributes=["brand", "price"])
+    forecaster.fit(priced.items, priced.sales, CUTOFF)
+    new = priced.later.head(4).assign(launch_date=pd.Timestamp(CUTOFF) + 2 * WEEK)
+    before = forecaster.predict_total(new)["warnings"].tolist()
+    new.loc[new.index[0], "brand"] = "a; b"
+    new.loc[new.index[1], "price"] = np.nan
+    new.loc[new.index[2], "price"] = 999.0
+    new.loc[new.index[3], "launch_date"] += 30 * WEEK
+    table = forecaster.predict_total(new)
+    pairs = zip(table["warnings"], before, strict=True)
+    said = [one.removeprefix(was).strip("; ") for one, was in pairs]
+    assert said[0] == "brand 'a, b' has not been seen"
+    assert said[1] == "price is not known, and that of past launches was"
+    assert said[2].startswith("price 999 lies beyond 1.")
+    assert said[3] == "launched further ahead than was learned from, max_lead 3"
+    assert forecaster.reader.doubts_about(new, forecaster.history_) == table["warnings"].tolist()
+    assert in_short(table.assign(warnings=["a; b", "a", "", ""]))[0].endswith(" and 1 more")

@@ -52,6 +52,7 @@ def test_totals_are_written_and_shown(job: Path, new: Path, tmp_path: Path) -> N
     assert done.exit_code == 0, done.stderr
     totals = pd.read_csv(out, dtype={"unique_id": "str"})
     columns = ["unique_id", "cutoff", "mean", "0.1", "0.5", "0.9", "novelty", "novel", "method"]
+    columns += ["warnings"]
     assert totals.columns.tolist() == columns
     first = totals.iloc[0]
     row = next(line for line in done.stdout.splitlines() if first["unique_id"] in line)

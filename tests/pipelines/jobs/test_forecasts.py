@@ -171,12 +171,14 @@ def test_without_launch_dates_the_message_says_where_to_name_them(shop: Shop) ->
 
 def test_totals_are_a_row_an_item(made: LaunchForecasts, shop: Shop) -> None:
     columns = ["unique_id", "cutoff", "mean", "0.1", "0.5", "0.9", "novelty", "novel", "method"]
+    columns += ["warnings"]
     assert made.totals.columns.tolist() == columns
     assert made.totals["unique_id"].tolist() == _coming(shop)["product_id"].tolist()
     summed = made.curves.groupby("unique_id", sort=False)["mean"].sum()
     np.testing.assert_allclose(made.totals["mean"], summed)
     assert made.totals["method"].eq("lightgbm").all()
-    assert made.remarks == ()
+    (remark,) = made.remarks
+    assert re.fullmatch(r"launched further ahead .*, max_lead 3: '\d+' and \d+ more", remark)
 
 
 def test_a_job_returns_both_tables(shop: Shop) -> None:

@@ -50,10 +50,10 @@ def test_what_would_lose_something_is_refused() -> None:
 
 def test_dates_of_a_question_are_iso() -> None:
     where = {"since": dt.date(2024, 3, 1), "code": [1, 2], "price": {"low": 1}}
-    assert options_of({"as_of": pd.Timestamp("2024-03-01"), "where": where, "k": 3}) == {
+    assert options_of(as_of=pd.Timestamp("2024-03-01"), where=where, k=3, labeled=None) == {
         "as_of": "2024-03-01",
         "where": {"since": "2024-03-01", "code": [1, 2], "price": {"low": 1}},
         "k": 3,
     }
     with pytest.raises(InputError, match="as_of: 20240301 is not a date"):
-        options_of({"as_of": 20240301})
+        options_of(as_of=20240301)

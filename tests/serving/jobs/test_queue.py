@@ -97,6 +97,7 @@ def test_the_sales_and_the_plans_count(asked: Asked) -> None:
     assert not model.predict_total(asked.items, future=asked.future).equals(totals)
 
 
+@pytest.mark.filterwarnings("ignore::serving.client.LaunchWarning")
 def test_a_job_and_a_call_forecast_as_the_library_does(
     asked: Asked, store: Store, tmp_path: Path
 ) -> None:

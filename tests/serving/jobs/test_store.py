@@ -206,11 +206,24 @@ def test_a_full_disk_is_told_and_loses_nothing(jobs: JobStore) -> None:
     assert jobs.next() is None
 
 
-def test_what_is_no_database_is_told(tmp_path: Path) -> None:
+def test_what_is_no_database_is_set_aside(tmp_path: Path) -> None:
     (tmp_path / "jobs.db").write_text("this is no database" * 100)
+    with closing(JobStore(tmp_path / "jobs.db")) as jobs:
+        assert jobs.next() is None
+        state = _add(jobs, "tea")
+        assert jobs.state(None, state.job_id) == state
+    (aside,) = tmp_path.glob("jobs.db.unread-*")
+    assert aside.read_text().startswith("this is no database")
+
+
+@pytest.mark.parametrize("damage", [b"", b"this is no database" * 400])
+def test_a_job_whose_request_is_damaged_ends(jobs: JobStore, tmp_path: Path, damage: bytes) -> None:
+    state = _add(jobs, "tea")
+    (tmp_path / "jobs" / f"{state.job_id}.db").write_bytes(damage)
     with pytest.raises(ApiError) as told:
-        JobStore(tmp_path / "jobs.db").next()
-    assert told.value.kind == "jobs-away"
+        jobs.request(state.job_id)
+    assert told.value.kind == "defect"
+    assert not jobs.is_away
 
 
 def test_the_oldest_results_of_a_tenant_go_for_its_newer_ones(tmp_path: Path) -> None:

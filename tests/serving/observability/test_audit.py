@@ -23,6 +23,16 @@ def test_a_full_disk_leaves_no_half_line(tmp_path: Path) -> None:
     assert [one["item_id"] for one in _lines(tmp_path / "predictions.jsonl")] == ["first", "last"]
 
 
+def test_half_a_line_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.jsonl"
+    path.write_bytes(b'{"item_id": "first"}\n{"item_')
+    log = AuditLog(tmp_path, megabytes=1, total_megabytes=9, days=1)
+    log.write([{"item_id": "last"}])
+    log.close()
+    assert [one["item_id"] for one in _lines(path)] == ["first", "last"]
+    assert (tmp_path / "predictions.unread").read_bytes() == b'{"item_\n'
+
+
 def test_old_files_are_begun_anew_and_removed(tmp_path: Path) -> None:
     log = AuditLog(tmp_path, megabytes=0.001, total_megabytes=9, days=1)
     for number in range(40):

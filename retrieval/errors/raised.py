@@ -16,30 +16,13 @@ A caller's mistake maps to exit code 2 on the command line and to a 4xx status o
 else to 1 and 5xx.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from retrieval.errors.masking import masked
+
 _Value = TypeVar("_Value")
-
-# In an address: all up to the last @ before its path, and up to the last @ anywhere where it begins
-# like user:password (a password may hold slashes; a port may not come before an @).
-_IN_ADDRESS = re.compile(r"""(://)(?:[^\s'"/]*|[^\s'"/:@]*:(?!\d+/)[^\s'"]*)@""")
-_NAMES = r"password|passwd|pwd|secret|token|api_?key|(?:account|access)_?key|signature|sig"
-_BY_NAME = re.compile(
-    rf"""(\w*(?:{_NAMES})(?:=|%3D))(?:(?!%3B|%26)[^\s'"&;,)])+""", re.IGNORECASE
-)  # also within the value of another one: odbc_connect=UID%3Dme%3BPWD%3D...
-_BEARER = re.compile(r"(\bbearer\s+)[\w.~+/-]{8,}=*", re.IGNORECASE)
-
-
-def masked(text: str) -> str:
-    """Return a text without the users, passwords and tokens of the addresses that stand in it."""
-    if "://" in text:
-        text = _IN_ADDRESS.sub(r"\1***@", text)
-    if "=" in text or "%3" in text:
-        text = _BY_NAME.sub(r"\1***", text)
-    return _BEARER.sub(r"\1***", text) if "earer" in text else text
 
 
 class LikewiseError(Exception):

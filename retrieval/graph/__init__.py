@@ -1,0 +1,1 @@
+"""Concepts and relations kept beside the items: what they are, and which items they are of."""
