@@ -28,7 +28,7 @@ class HistoriesSettings(TableSection):
     `quantity`: column of how much; null: 1 each.
     """
 
-    name = "histories"
+    section_name = "histories"
     customer: str = "customer_id"
     item: str = "item_id"
     time: str = "ds"
