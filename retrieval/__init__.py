@@ -15,6 +15,7 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.fusion import Fusion, weigh_pictures
 from retrieval.encoding.adaptation.gate import Gain as Gain
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
 from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
@@ -145,6 +146,7 @@ __all__ = [
     "EncoderMismatchError",
     "Endpoint",
     "EndpointError",
+    "Fusion",
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
@@ -166,4 +168,5 @@ __all__ = [
     "quantize",
     "read_pictures",
     "tune",
+    "weigh_pictures",
 ]
