@@ -23,7 +23,7 @@ from retrieval.encoding.adaptation.succession import (
     gain_over as gain_over,
     set_aside as set_aside,
 )
-from retrieval.encoding.cache import CacheWarning, default_cache_dir as default_cache_dir
+from retrieval.encoding.cache import CacheWarning
 from retrieval.encoding.encoder import (
     Encoder,
     MakeEncoder as MakeEncoder,
@@ -54,6 +54,7 @@ from retrieval.errors import (
 from retrieval.files import (
     append_json_lines as append_json_lines,
     append_whole as append_whole,
+    default_cache_dir as default_cache_dir,
     leave_on_disk as leave_on_disk,
     leftovers as leftovers,
     remove_leftovers as remove_leftovers,

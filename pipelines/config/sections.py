@@ -120,6 +120,7 @@ def _part_of(section: Section, kind: type[_Part]) -> _Part:
 class ItemsSettings(TableSection):
     """The items table and the meaning of its columns.
 
+    `name`: what people call an item, in pages and tables for them; null: its first text column.
     `image`: columns of pictures, by path or address; see `PicturesSettings`.
 
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
@@ -129,8 +130,9 @@ class ItemsSettings(TableSection):
     that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
 
-    name = "items"
+    section_name = "items"
     id: str = "item_id"
+    name: str | None = None
     text: Names = ()
     image: Names = ()
     label: str | None = None
@@ -186,7 +188,7 @@ class PicturesSettings(Section):
 class SalesSettings(TableSection):
     """The sales panel, the meaning of its columns, and what to do with awkward rows."""
 
-    name = "sales"
+    section_name = "sales"
     id: str = Columns.id_col
     time: str = Columns.time_col
     target: str = Columns.target_col
@@ -204,13 +206,13 @@ class SalesSettings(TableSection):
 class FutureSettings(TableSection):
     """The plans for the periods after a launch, in the id and time columns of the sales."""
 
-    name = "future"
+    section_name = "future"
 
 
 class NewItemsSettings(TableSection):
     """The new items that a run labels and forecasts, in the columns of the items."""
 
-    name = "new_items"
+    section_name = "new_items"
 
 
 class RunSettings(Section):

@@ -21,7 +21,6 @@ from retrieval.encoding.cache import (
     UNMARKED,
     SparingCache,
     VectorCache,
-    default_cache_dir,
 )
 from retrieval.encoding.devices import (
     Precision,
@@ -56,6 +55,7 @@ from retrieval.encoding.weights import (
     resolve_truncation,
 )
 from retrieval.errors import InputError
+from retrieval.files import default_cache_dir
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 from retrieval.pictures.content import has_picture, text_of
 

