@@ -15,6 +15,7 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.fusion import Fusion, weigh_pictures
 from retrieval.encoding.adaptation.gate import Gain as Gain
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
 from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
@@ -146,6 +147,7 @@ __all__ = [
     "EncoderMismatchError",
     "Endpoint",
     "EndpointError",
+    "Fusion",
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
@@ -167,4 +169,5 @@ __all__ = [
     "quantize",
     "read_pictures",
     "tune",
+    "weigh_pictures",
 ]
