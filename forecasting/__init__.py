@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from forecasting.data.sales import Sales as Sales
     from forecasting.decisions.cannibalization import Cannibalization
+    from forecasting.demand import past_demand
     from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
     from forecasting.evaluation.comparison import (
@@ -61,6 +62,7 @@ __all__ = [
     "ModelOptions",
     "SalesRules",
     "backtest",
+    "past_demand",
     "plot_analogues",
     "plot_forecast",
     "plot_importance",
@@ -107,6 +109,7 @@ _HOMES = {
     "interval_names": "forecasting.evaluation.metrics",
     "named_index": "forecasting.persistence.files",
     "paired_difference": "forecasting.evaluation.comparison",
+    "past_demand": "forecasting.demand",
     "period_name": "forecasting.evaluation.plots",
     "plan_array": "forecasting.data.plans",
     "plot_analogues": "forecasting.plotting.plots",

@@ -53,6 +53,9 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "Fusion",
+        "weigh_pictures",
+        "PictureSources",
         "read_pictures",
     },
     "classifiers": {
@@ -73,6 +76,7 @@ PUBLIC_NAMES = {
         "ModelOptions",
         "SalesRules",
         "backtest",
+        "past_demand",
         "plot_analogues",
         "plot_forecast",
         "plot_importance",

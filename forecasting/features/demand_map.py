@@ -164,8 +164,8 @@ def learn_map(
         described: (items, f) of its items.
         moment: The period.
     """
-    items, demand = _launch_demand(history, moment)
-    others, level = _incumbent_demand(history, moment)
+    items, demand = launch_demand(history, moment)
+    others, level = incumbent_demand(history, moment)
     if len(items) < FEWEST_TEACHERS:
         return None
     teachers = np.concatenate([items, others])
@@ -174,8 +174,13 @@ def learn_map(
     return DemandMap.learn(described[teachers], np.vstack([demand, level]), weight)
 
 
-def _launch_demand(history: History, moment: int) -> tuple[Ints, Floats]:
-    """Return launches seen long enough, and (n, 2) their level and shape, standardized."""
+def launch_demand(history: History, moment: int) -> tuple[Ints, Floats]:
+    """Return launches seen long enough, and (n, 2) their level and shape, standardized.
+
+    Args:
+        history: What items sold.
+        moment: The period up to which that had been seen.
+    """
     launch = history.panel.launch
     enough = min(history.windows.recent, history.horizon)
     items = np.flatnonzero(launch <= moment - enough + 1)  # no launch date is NEVER
@@ -199,8 +204,13 @@ def _launch_demand(history: History, moment: int) -> tuple[Ints, Floats]:
     return items, np.column_stack([_standard(level), _SHAPE * _standard(shape)])
 
 
-def _incumbent_demand(history: History, moment: int) -> tuple[Ints, Floats]:
-    """Return items without launch date, and (n, 2) their level, standardized; of no shape."""
+def incumbent_demand(history: History, moment: int) -> tuple[Ints, Floats]:
+    """Return items without launch date, and (n, 2) their level, standardized; of no shape.
+
+    Args:
+        history: What items sold.
+        moment: The period up to which that had been seen.
+    """
     panel = history.panel
     items = np.flatnonzero((panel.launch == NEVER) & (panel.visible <= moment))
     items = items[:: max(1, -(-len(items) // _MOST_TEACHERS))]

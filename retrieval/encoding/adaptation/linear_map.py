@@ -94,7 +94,7 @@ def fit_map(
     total = _steps(len(vectors))
     every = max(1, total // _CHECKS)
     long = _LONG * 100 // max(1, len(vectors))
-    with progress_bar(2 * total, "map", "step", progress, long=long) as bar, _repeatable():
+    with progress_bar(2 * total, "map", "step", progress, long=long) as bar, repeatable():
         best, losses = total, tuple[float, ...]()
         if (fold := _inner_fold(labels, groups, seed)) is not None:
             rows = fold.learned
@@ -124,7 +124,7 @@ def unit_of_work(dim: int, n_labels: int) -> float:
     vectors = lot.normal(size=(_BATCH, dim)).astype(np.float32) / dim**0.5
     labels = lot.integers(n_labels, size=_BATCH)
     anchors = lot.normal(size=(n_labels, dim)).astype(np.float32)
-    with _repeatable():
+    with repeatable():
         moments = [time.monotonic() for _ in _walk(vectors, labels, anchors, 4, 0, lambda _: None)]
     return float(np.diff(moments)[1:].mean())  # not the first, which loads what it needs
 
@@ -171,7 +171,7 @@ def _walk(
         rows = torch.randperm(n, generator=lot)[:_BATCH]
         noise = torch.randn((len(rows), dim), generator=lot) * (_BLUR / dim**0.5)
         blurred = normalize(texts[rows] + noise, dim=1)
-        loss = _contrast(normalize(blurred @ matrix.T, dim=1), kinds[rows], proxies @ matrix.T)
+        loss = label_loss(normalize(blurred @ matrix.T, dim=1), kinds[rows], proxies @ matrix.T)
         steer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         steer.step()
@@ -180,8 +180,14 @@ def _walk(
         yield matrix.detach().numpy().copy()
 
 
-def _contrast(vectors: Tensor, labels: Tensor, proxies: Tensor) -> Tensor:
-    """Return the log loss of labels by proxies, and of labels by the votes of the batch."""
+def label_loss(vectors: Tensor, labels: Tensor, proxies: Tensor) -> Tensor:
+    """Return the log loss of labels by proxies, and of labels by the votes of the batch.
+
+    Args:
+        vectors: (n, dim) unit vectors of a batch.
+        labels: (n,) number of each one's label.
+        proxies: (n_labels, dim).
+    """
     by_proxy = cross_entropy(vectors @ normalize(proxies, dim=1).T / _TEMPERATURE, labels)
     itself = torch.eye(len(labels), dtype=torch.bool)
     similarity = (vectors @ vectors.T / _TEMPERATURE).masked_fill(itself, _FAR)
@@ -194,7 +200,7 @@ def _contrast(vectors: Tensor, labels: Tensor, proxies: Tensor) -> Tensor:
 
 
 @contextmanager
-def _repeatable() -> Iterator[None]:
+def repeatable() -> Iterator[None]:
     """Compute on one thread: the same digits however many there are; small products gain little."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

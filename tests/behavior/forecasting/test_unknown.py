@@ -203,6 +203,6 @@ def test_what_was_not_known_of_a_launch_stands_beside_its_total(
     assert said[0] == "brand 'a, b' has not been seen"
     assert said[1] == "price is not known, and that of past launches was"
     assert said[2].startswith("price 999 lies beyond 1.")
-    assert said[3] == "launched further ahead than was learned from, max_lead 3"
+    assert said[3] == "launched over 3 periods ahead, further than was learned from (max_lead)"
     assert forecaster.reader.doubts_about(new, forecaster.history_) == table["warnings"].tolist()
     assert in_short(table.assign(warnings=["a; b", "a", "", ""]))[0].endswith(" and 1 more")

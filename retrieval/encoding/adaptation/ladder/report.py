@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from retrieval.encoding.adaptation.demand.demand_scores import DemandGain
 from retrieval.encoding.adaptation.gate import Gain
 from retrieval.encoding.weights import EncoderIdentity
 
@@ -32,6 +33,9 @@ class Rung:
         expected_seconds: What was announced before, with the training on all texts.
         memory: Bytes it was expected to take.
         note: More about it, in words.
+        demand_error: Mean squared error, in standard deviations of the level, of what the
+            neighbors of held-out items sold; None where demand was not learned.
+        demand_gain: By how much that is lower than of the rung below.
     """
 
     method: Method
@@ -44,6 +48,8 @@ class Rung:
     expected_seconds: float = 0.0
     memory: int = 0
     note: str = ""
+    demand_error: float | None = None
+    demand_gain: DemandGain | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class TuneReport:
         folds: How many parts were held out in turn.
         seed: Of folds and trainings.
         seconds: All of it took.
+        demand: How many of the texts are of items whose demand was known.
     """
 
     rungs: tuple[Rung, ...]
@@ -71,6 +78,7 @@ class TuneReport:
     folds: int
     seed: int
     seconds: float
+    demand: int = 0
 
     @property
     def is_tuned(self) -> bool:
@@ -79,7 +87,8 @@ class TuneReport:
 
     def table(self) -> pd.DataFrame:
         """Return a row a rung, as text: score, gain with its interval, time, memory, verdict."""
-        return pd.DataFrame([_row(rung) for rung in self.rungs]).set_index("rung")
+        rows = [_row(rung, has_demand=self.demand > 0) for rung in self.rungs]
+        return pd.DataFrame(rows).set_index("rung")
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it, JSON-ready."""
@@ -89,6 +98,7 @@ class TuneReport:
             "base": self.base.as_dict(),
             "texts": self.texts,
             "labels": self.labels,
+            "demand": self.demand,
             "folds": self.folds,
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
@@ -115,21 +125,28 @@ class TuneReport:
             revision=self.base.revision,
             how=_HOW[self.chosen],
             texts=f"{self.texts:,}",
-            labels=f"{self.labels:,}",
+            labels=f"{self.labels:,} labels" if self.labels else "no labels",
+            demand=_OF_DEMAND.format(n=f"{self.demand:,}") if self.demand else "",
             table=table,
             folds=self.folds,
             seed=self.seed,
         )
 
 
-def _row(rung: Rung) -> dict[str, str]:
-    gain = rung.gain
+def _row(rung: Rung, *, has_demand: bool) -> dict[str, str]:
+    gain, sold = rung.gain, rung.demand_gain
     shown = "" if gain is None else f"{100 * gain.accuracy:+.2f} [{_points(gain.interval)}]"
+    demand = {}
+    if has_demand:
+        fell = "" if sold is None else f"{100 * sold.error:+.2f} % [{_points(sold.interval)}]"
+        error = "" if rung.demand_error is None else f"{rung.demand_error:.3f}"
+        demand = {"demand error": error, "demand gained": fell}
     return {
         "rung": rung.method,
         "accuracy": "" if rung.accuracy is None else f"{100 * rung.accuracy:.2f} %",
         "log loss": "" if rung.log_loss is None else f"{rung.log_loss:.3f}",
         "points gained": shown,
+        **demand,
         "seconds": f"{rung.seconds:,.0f}",
         "memory": f"{rung.memory / 2**30:.1f} GiB" if rung.memory else "",
         "verdict": rung.verdict + (f" ({rung.note})" if rung.note else ""),
@@ -146,6 +163,10 @@ _HOW: Mapping[Method, str] = {
     "lora": "narrow additions to its weights were trained, and merged into them",
     "full": "its weights were trained",
 }
+_OF_DEMAND = """
+Of {n} texts it was known how their items had sold: texts of items that sold alike, relative to the
+market, were to become neighbors, too. It was kept because one of the tasks gains by it and neither
+loses."""
 _CARD = """---
 library_name: sentence-transformers
 pipeline_tag: sentence-similarity
@@ -159,7 +180,7 @@ as any other model: `SentenceTransformer("this folder")`.
 
 ## What it learned from
 
-{texts} texts of {labels} labels, none of which are in this folder. Texts of one label were to
+{texts} texts of {labels}, none of which are in this folder.{demand} Texts of one label were to
 become neighbors; names or descriptions of the labels told where each begins.
 
 ## How good it is

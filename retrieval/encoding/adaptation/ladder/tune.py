@@ -1,4 +1,4 @@
-"""Tune an encoder on labels: a ladder of ways, climbed while held-out texts say better."""
+"""Tune an encoder on labels or demand: a ladder, climbed while held-out texts say better."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from retrieval.arguments import require_choice, require_count, require_number
+from retrieval.encoding.adaptation.demand.known_demand import check_demand, demand_of
 from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
+    FloatArray,
     Fold,
     Positions,
     Scores,
@@ -43,13 +46,15 @@ _log = logging.getLogger(__name__)
 METHODS = ("auto", "map", "lora", "full")
 _LADDER: tuple[Method, ...] = ("map", "lora", "full")
 _FEWEST = 20  # texts to judge by
+_UNLABELED = "item"
 _PROBED = 128  # texts encoded to see how long all will take
 
 
 def tune(
     encoder: Encoder,
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str] | None = None,
+    demand: npt.ArrayLike | None = None,
     *,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
@@ -75,7 +80,12 @@ def tune(
     Args:
         encoder: The one to tune; it is not changed. May be a tuned one.
         texts: n texts.
-        labels: The label of each.
+        labels: The label of each; None: it learns from demand alone.
+        demand: How each text's item sold: (n,) levels, or (n, d) numbers with the level first, such
+            as the shape of its launch; NaN where it is not known. Texts that sold alike become
+            neighbors, beside those of one label, by one map; it is kept where held-out groups say
+            that one of the two gains and neither loses. Levels are to be relative to the market,
+            and as of a moment: `forecasting.past_demand` makes them. None: nothing is known.
         label_texts: Label → its name in words, or a description, for some or all labels: where it
             begins. A label without one begins at its own name.
         groups: (n,) of texts that belong together, such as variants of one product: they are held
@@ -95,13 +105,29 @@ def tune(
         InputError: There is one label only, the entries do not match, `out` holds something, the
             encoder is an endpoint or cuts its vectors, or the budget is too small for any rung.
     """
-    _check(texts, labels, groups, method, folds, budget)
+    has_labels = labels is not None
+    labels = [_UNLABELED] * len(texts) if labels is None else labels
+    sold = _check(texts, labels if has_labels else None, demand, groups, method, folds, budget)
     require_count(seed, "seed", least=0)
     check_tunable(encoder)
     place = Path(out)
     check_out(place, overwrite=overwrite)
     clock = _Clock(budget)
     examples = _examples(encoder, texts, labels, label_texts, groups, clock, progress)
+    if sold is not None:
+        from retrieval.encoding.adaptation.demand.tuning import tune_by_demand
+
+        return tune_by_demand(
+            encoder,
+            examples,
+            demand_of(examples, texts, labels, sold),
+            has_labels=has_labels,
+            folds=folds,
+            out=place,
+            clock=clock,
+            seed=seed,
+            progress=progress,
+        )
     parts = make_folds(examples.labels, examples.groups, folds, seed)
     climb = _Climb(examples, parts, clock, seed)
     wanted = _LADDER if method == "auto" else (method,)
@@ -253,12 +279,14 @@ class _Climb:
 
 def _check(
     texts: Sequence[str],
-    labels: Sequence[str],
+    labels: Sequence[str] | None,
+    demand: npt.ArrayLike | None,
     groups: Sequence[object] | None,
     method: str,
     folds: int,
     budget: float | None,
-) -> None:
+) -> FloatArray | None:
+    """Refuse what cannot be tuned on; return demand as an array."""
     require_choice(method, "method", METHODS)
     require_count(folds, "folds", least=2)
     if budget is not None:
@@ -266,6 +294,13 @@ def _check(
     for name, given in (("labels", labels), ("groups", groups)):
         if given is not None and len(given) != len(texts):
             raise InputError(f"there are {len(texts):,} texts and {len(given):,} {name}")
+    sold = None if demand is None else check_demand(demand, len(texts))
+    if sold is not None and method not in ("auto", "map"):
+        raise InputError(f"method={method!r}: demand teaches a map; take method='map'")
+    if labels is None:
+        if sold is None:
+            raise InputError("tune learns from labels, or from demand: give one of them")
+        return sold
     for row, label in enumerate(labels):
         if not isinstance(label, str) or not label.strip():
             raise InputError(f"label {row} is no text with letters: {label!r}")
@@ -275,6 +310,7 @@ def _check(
             if len(texts)
             else "there are no texts to tune on"
         )
+    return sold
 
 
 def _examples(
