@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.adapt import adapt
-from pipelines.cli.answers import ask
+from pipelines.cli.answers import ask, recommend
 from pipelines.cli.concepts import concepts
 from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
@@ -46,6 +46,7 @@ for job in (
     forecast,
     backtest,
     ask,
+    recommend,
     run,
     monitor,
 ):

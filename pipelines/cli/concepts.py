@@ -54,7 +54,7 @@ def load(
     index: IndexOptions,
 ) -> None:
     """Load concepts and relations; a second time does nothing."""
-    from pipelines.jobs.concepts import load_concepts_job
+    from pipelines.concepts.jobs import load_concepts_job
 
     settings = settings_of(config, index=index.section)
     done = load_concepts_job(
@@ -92,7 +92,7 @@ def link(
     out: OutOption = None,
 ) -> None:
     """Link items to the concept each is most like, or to none; only new and changed ones."""
-    from pipelines.jobs.concepts import link_job
+    from pipelines.concepts.jobs import link_job
 
     settings = settings_of(config, tables=written.section, index=index.section)
     check_table_out(settings, out, items=items)
@@ -121,7 +121,7 @@ def correct(
     written: TableOptions,
 ) -> None:
     """Say of which concept items are: it stays, and teaches later links."""
-    from pipelines.jobs.concepts import correct_job
+    from pipelines.concepts.jobs import correct_job
 
     settings = settings_of(config, tables=written.section, index=index.section)
     done = correct_job(settings, settings.tables.at(corrections))
@@ -145,8 +145,8 @@ def show(
     ] = None,
 ) -> None:
     """Show a concept: its path, names, relations and items."""
-    from pipelines.jobs.concepts import reading_graph, show_concept_job
-    from pipelines.reports.neighborhood import draw_neighborhood
+    from pipelines.concepts.jobs import reading_graph, show_concept_job
+    from pipelines.concepts.neighborhood import draw_neighborhood
     from pipelines.tables.output import write_json
 
     settings = settings_of(config, index=index.section)
@@ -180,7 +180,7 @@ def propose(
     index: IndexOptions,
 ) -> None:
     """Propose concepts out of the catalogue, for a person to accept and ``concepts load``."""
-    from pipelines.jobs.concepts import propose_job
+    from pipelines.concepts.jobs import propose_job
 
     settings = settings_of(config, index=index.section)
     check_table_out(settings, out)

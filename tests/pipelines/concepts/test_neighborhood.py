@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipelines.reports.neighborhood import draw_neighborhood, neighborhood
+from pipelines.concepts.neighborhood import draw_neighborhood, neighborhood
 from retrieval import ConceptGraph, Encoder, InputError, ItemIndex
 
 
