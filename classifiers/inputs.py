@@ -23,6 +23,7 @@ from retrieval import (
     first_few,
     item_texts,
     named_columns,
+    read_pictures,
     require_characters,
     validate_items,
 )
@@ -226,13 +227,16 @@ def stored_names(stored: str) -> list[str]:
     return names
 
 
-def as_queries(X: Texts, *, text: Sequence[str], item_id: str) -> pd.DataFrame | list[str]:
+def as_queries(
+    X: Texts, *, text: Sequence[str], item_id: str, image: Sequence[str] = ()
+) -> pd.DataFrame | list[str]:
     """Check the items to label, and bring them into a form that an index can search for.
 
     Args:
         X: n texts, or a table of items.
         text: Text columns of the index, wanted in a table.
         item_id: Id column of the index; a table without it is searched by its texts alone.
+        image: Those of the text columns that hold pictures.
 
     Raises:
         InputError: X is not made of texts, or a text column is missing.
@@ -242,6 +246,8 @@ def as_queries(X: Texts, *, text: Sequence[str], item_id: str) -> pd.DataFrame |
     X = named_columns(X, "X")
     if item_id in X.columns:
         return X
+    if image:
+        X = X.assign(**{name: read_pictures(X[name], source="X") for name in image if name in X})
     texts: list[str] = item_texts(_checked_table(X, list(text), item_id), text).tolist()
     return texts
 

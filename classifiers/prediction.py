@@ -75,7 +75,12 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     Raises:
         InputError: The question cannot be understood.
     """
-    queries = as_queries(question.X, text=index.layout.text, item_id=index.layout.item_id)
+    queries = as_queries(
+        question.X,
+        text=index.layout.text,
+        item_id=index.layout.item_id,
+        image=index.layout.image,
+    )
     n, names = len(queries), knowledge.names
     dates = _date_of_each(question.as_of, n)
     allowed = None

@@ -27,6 +27,7 @@ from retrieval import (
     InputError,
     ItemIndex,
     MakeEncoder,
+    PictureSources,
     check_replaceable,
     validate_items,
 )
@@ -239,6 +240,9 @@ def open_index(settings: Settings, *, to_read: bool = False) -> Iterator[ItemInd
         token=chosen.token.get_secret_value() if chosen.token else None,
         index=chosen.kind,
         index_params=chosen.params,
+        pictures=PictureSources(
+            settings.pictures.folder, settings.pictures.hosts, settings.pictures.most_bytes
+        ),
     ) as index:
         yield index
 

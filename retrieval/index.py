@@ -52,6 +52,7 @@ from retrieval.milvus.store import MOST_NEIGHBORS, Store
 from retrieval.neighbors.hits import Hits
 from retrieval.neighbors.neighbors import Kinds, Neighbors, Question
 from retrieval.pictures.content import data_address, shown
+from retrieval.pictures.sources import FROM_FILES, PictureSources
 from retrieval.queries import distinct, item_ids, to_days, to_vectors, unit_rows
 from retrieval.writing import UpsertCounts, wait_until_built, write_rows
 
@@ -87,6 +88,7 @@ class ItemIndex:
         timeout: Seconds a single call may take, time in which Milvus is away included.
         tenant: Whose items: of a collection that several share, none sees another's. The first
             upsert decides whether a collection is shared.
+        pictures: Where the pictures of tables may come from: files, hosts. Default: files.
 
     Raises:
         InputError: The URI or a parameter cannot be right, or the collection is shared by tenants
@@ -95,6 +97,7 @@ class ItemIndex:
         StoreError: Milvus cannot be reached or opened.
 
     Attributes:
+        pictures_from: Where pictures may come from.
         guard: Entered around `upsert`, `delete`, `read`, `neighbors` and `refresh`, to time them,
             or to let one thread in at a time.
     """
@@ -111,8 +114,10 @@ class ItemIndex:
         store_text: bool = True,
         timeout: float = 120.0,
         tenant: str | None = None,
+        pictures: PictureSources = FROM_FILES,
     ) -> None:
         check_tenant(tenant)
+        self.pictures_from = pictures
         self.tenant = tenant
         self.guard: Guard = unguarded
         self._lock = Lock()
@@ -239,6 +244,7 @@ class ItemIndex:
             attributes=attributes,
             kinds=None if self._layout is None else self._layout.attributes,
             image=images,
+            pictures=self.pictures_from,
             source=source,
         )
         wanted = Layout(
@@ -659,7 +665,9 @@ class ItemIndex:
         require_count(k, "k", most=MOST_NEIGHBORS - 1)
         if not isinstance(labeled, (bool, np.bool_, type(None))):
             raise InputError(f"labeled must be True, False or None, got {labeled!r}")
-        vectors, names = to_vectors(queries, ids, layout, self.encoder, side="query")
+        vectors, names = to_vectors(
+            queries, ids, layout, self.encoder, side="query", pictures=self.pictures_from
+        )
         days = to_days(as_of, len(vectors))
         parsed = parse_where({} if where is None else where, layout.attributes)
         # Items often read the same; what reads the same and stands at one date is searched once.

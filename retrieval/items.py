@@ -18,7 +18,8 @@ from pandera.errors import SchemaErrors
 
 from retrieval.arguments import HALF, has_half_character, require_characters
 from retrieval.errors import InputError, Offense, TableError, first_few
-from retrieval.pictures.column import read_pictures
+from retrieval.pictures.column import as_words
+from retrieval.pictures.sources import FROM_FILES, PictureSources
 from retrieval.values.attributes import Kind, as_attribute
 from retrieval.values.cells import LOST, as_label_list, cell_texts, lost
 from retrieval.values.dates import NOT_A_DATE, parse_dates
@@ -39,6 +40,7 @@ def validate_items(
     attributes: Sequence[str] = (),
     kinds: Mapping[str, Kind] | None = None,
     image: str | Sequence[str] = (),
+    pictures: PictureSources = FROM_FILES,
     source: str = "items",
 ) -> pd.DataFrame:
     """Check an item table and return a clean copy that holds the named columns only.
@@ -59,6 +61,7 @@ def validate_items(
         kinds: Attribute → what it is known to hold, for example by a collection that has it.
         image: Column or columns that show it: paths, bytes, ``data:`` addresses, or pictures as
             `read_pictures` returns them, which is what they become.
+        pictures: Where these may come from.
         source: What to call the table in messages, for example its file name.
 
     Returns:
@@ -84,7 +87,7 @@ def validate_items(
     for column in columns:
         _require_characters(clean[column], source)
     for column in images:
-        clean[column] = read_pictures(clean[column], source=source)
+        clean[column] = as_words(clean[column], pictures, source=source)
 
     clean[item_id] = _as_ids(clean[item_id], source)
     rules = {**dict.fromkeys([item_id, *texts], _TEXT), item_id: _ID}

@@ -18,6 +18,7 @@ from retrieval.encoding.reading import Reading
 from retrieval.errors import InputError
 from retrieval.items import item_texts, validate_items
 from retrieval.milvus.schema import EPOCH, Layout, day_number
+from retrieval.pictures.sources import FROM_FILES, PictureSources
 from retrieval.values.dates import NOT_A_DATE, parse_dates
 
 _SEVERAL = (list, tuple, pd.Series, pd.DataFrame, pd.Index, np.ndarray, ExtensionArray)
@@ -32,6 +33,7 @@ def to_vectors(
     layout: Layout,
     encoder: Encoder,
     side: Side = "item",
+    pictures: PictureSources = FROM_FILES,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.object_]]:
     """Turn queries of any kind into unit vectors (n, d) and the queries' own ids (n,).
 
@@ -42,7 +44,7 @@ def to_vectors(
     Raises:
         InputError: A query cannot be used; the message says which.
     """
-    reading, names = to_reading(queries, ids, layout, encoder, side)
+    reading, names = to_reading(queries, ids, layout, encoder, side, pictures)
     return reading.vectors, names
 
 
@@ -52,6 +54,7 @@ def to_reading(
     layout: Layout,
     encoder: Encoder,
     side: Side = "item",
+    pictures: PictureSources = FROM_FILES,
 ) -> tuple[Reading, npt.NDArray[np.object_]]:
     """Turn queries into vectors, with what could not be read, and the queries' own ids (n,).
 
@@ -76,6 +79,7 @@ def to_reading(
             item_id=layout.item_id,
             text=layout.text,
             image=layout.image,
+            pictures=pictures,
             source="queries",
         )
         texts = item_texts(clean, layout.text).tolist()

@@ -53,6 +53,9 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "Fusion",
+        "weigh_pictures",
+        "PictureSources",
         "read_pictures",
     },
     "classifiers": {

@@ -204,7 +204,12 @@ def to_targets(
 
 def to_rows(index: ItemIndex, X: Texts) -> tuple[Vectors, npt.NDArray[np.object_]]:
     """Return vectors (n, d) and ids (n,), None where there is none, of texts or items."""
-    queries = as_queries(X, text=index.layout.text, item_id=index.layout.item_id)
+    queries = as_queries(
+        X,
+        text=index.layout.text,
+        item_id=index.layout.item_id,
+        image=index.layout.image,
+    )
     return to_vectors(queries, None, index.layout, index.encoder)
 
 

@@ -27,7 +27,7 @@ def doubts(history: History, attributes: pd.DataFrame, lead: Ints, max_lead: int
         max_lead: The longest that was learned from.
     """
     said: list[list[str]] = [[] for _ in range(len(attributes))]
-    ahead = f"launched further ahead than was learned from, max_lead {max_lead}"
+    ahead = f"launched over {max_lead} periods ahead, further than was learned from (max_lead)"
     for row in np.flatnonzero(lead > max_lead).tolist():
         said[row].append(ahead)
     missing = lacking(history, attributes)

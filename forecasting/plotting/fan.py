@@ -105,6 +105,7 @@ def draw_forecast(
     )
     highest = max(highest, min(_draw_curves(ax, curves, dates), _HIGHER * highest))
     ax.set_ylim(0, 1.08 * highest if highest > 0 else 1)
+    _mark_higher(ax, curves, dates)
     since = dates.all[0] if len(curves) or len(seen) else mine["ds"].iloc[0]
     marked, labels = dates.ticks(since)
     ax.set_xticks(np.array(marked, dtype="datetime64[ns]"), labels)
@@ -183,6 +184,28 @@ def _draw_curves(ax: Axes, curves: Sequence[tuple[float, Floats]], dates: Launch
         )
         highest = max(highest, largest(ages))
     return highest
+
+
+def _mark_higher(ax: Axes, curves: Sequence[tuple[float, Floats]], dates: LaunchDates) -> None:
+    """Mark where launch curves leave the picture."""
+    top = ax.get_ylim()[1]
+    marked = False
+    for share, curve in curves:
+        ages = curve[dates.first : dates.first + len(dates.all)]
+        beyond = np.flatnonzero(ages > top)
+        if len(beyond):
+            ax.plot(
+                dates.all[beyond[:1]].to_numpy(),
+                [top],
+                "^",
+                color=GRAY,
+                alpha=0.4 + 0.6 * share,
+                markersize=6,
+                clip_on=False,
+                label=None if marked else "goes on higher",
+                zorder=2,
+            )
+            marked = True
 
 
 def _title(mine: pd.DataFrame, unit: str) -> str:

@@ -14,7 +14,6 @@ from pipelines.cli.options import (
     EngineOption,
     IdOption,
     LaunchOption,
-    OutOption,
     OutTableOption,
     TableOptions,
     TextOption,
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from pipelines.config.settings import Settings
+    from pipelines.reports.forecast import Judged
 
 _ItemsArgument = Annotated[
     Path | None, typer.Argument(metavar="ITEMS", help="Items table; else the config's.")
@@ -154,12 +154,27 @@ def forecast(
     engine: EngineOption = None,
     written: TableOptions,
     bad_rows: BadRowsOptions,
-    out: OutOption = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="Table (.csv, .parquet), or a folder: a page, and all tables.",
+        ),
+    ] = None,
     out_table: OutTableOption = None,
+    tested: Annotated[
+        bool,
+        typer.Option(
+            "--backtest/--no-backtest", help="Whether the page of a folder says how good they are."
+        ),
+    ] = True,
 ) -> None:
     """Forecast the launch curves of new items from their analogues' sales."""
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.forecasts import forecast_launches
+    from pipelines.reports.forecast import FILES as FORECAST_FILES, Judged, write_forecasts
     from pipelines.reports.terminal import make_console, show_forecasts, show_orders
 
     if model is not None:
@@ -177,7 +192,12 @@ def forecast(
     bad = Quarantine.of(settings, "forecast", out and out.parent)
     given = {"items": items, "sales": sales, "new_items": new, "future": future}
     more = {"observed": observed, "model": model, "save": save}
-    target = check_table_out(settings, out, out_table, **given, **more)
+    page = out if out is not None and _is_folder(out) else None
+    if page is not None:
+        check_folder(page)
+        check_out(settings, page, FORECAST_FILES, **given, **more)
+    table = out if page is None else None
+    target = check_table_out(settings, table, out_table, **given, **more)
     check_table_out(settings, ordering.orders, None, **given, **more)
     made = forecast_launches(
         settings,
@@ -191,16 +211,63 @@ def forecast(
         model=model,
         save=save,
         quarantine=bad,
+        background=page is not None,
     )
     show_forecasts(make_console(), made.curves, made.totals, made.remarks)
     if made.orders is not None:
         show_orders(make_console(), made.orders)
     show_quarantine(bad)
-    write_result(settings, made.totals if totals else made.curves, out, target)
+    write_result(settings, made.totals if totals else made.curves, table, target)
+    if page is not None:
+        judged = Judged.unknown("--no-backtest was given.")
+        if tested:
+            judged = _judged(settings, items, sales, future, model, page)
+        write_forecasts(made, page, judged, guard_csv=settings.sink.csv_guard)
+        typer.echo(f"written to {page}/: forecast.html, and tables with the items' names")
     if made.orders is not None:
         write_result(settings, made.orders, ordering.orders)
     if save is not None:
         typer.echo(f"forecaster saved to {save}/")
+
+
+_WINDOWS = 4  # cutoffs of the test that a page tells of, unless the settings say which
+
+
+def _is_folder(out: Path) -> bool:
+    return out.is_dir() or not out.suffix
+
+
+def _judged(
+    settings: "Settings",
+    items: Path | None,
+    sales: Path | None,
+    future: Path | None,
+    model: Path | None,
+    page: Path,
+) -> "Judged":
+    """Test the forecaster on past launches, as far as there are any."""
+    from pipelines.inputs.bad_rows import Quarantine
+    from pipelines.jobs.forecasts import backtest_job
+    from pipelines.reports.forecast import Judged
+    from retrieval import InputError
+
+    given = settings.backtest
+    windows = None if given.cutoffs else given.n_windows or _WINDOWS
+    if model is not None:
+        return Judged.unknown("it was read from a folder; `likewise backtest` tests it.")
+    try:
+        result = backtest_job(
+            settings,
+            settings.items.at(items),
+            settings.sales.at(sales),
+            future=settings.future.at(future),
+            n_windows=windows,
+            progress=sys.stderr.isatty(),
+            quarantine=Quarantine.of(settings, "backtest", page.parent),
+        )
+    except InputError as error:
+        return Judged.unknown(str(error))
+    return Judged.by(result)
 
 
 @verb

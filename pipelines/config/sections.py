@@ -44,6 +44,7 @@ from pipelines.tables.sql import DatabaseTable
 from retrieval import (
     NOT_A_DATE,
     InputError,
+    PictureSources,
     parse_date,
 )
 
@@ -119,6 +120,9 @@ def _part_of(section: Section, kind: type[_Part]) -> _Part:
 class ItemsSettings(TableSection):
     """The items table and the meaning of its columns.
 
+    `name`: what people call an item, in pages and tables for them; null: its first text column.
+    `image`: columns of pictures, by path or address; see `PicturesSettings`.
+
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
     stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
@@ -126,9 +130,11 @@ class ItemsSettings(TableSection):
     that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
 
-    name = "items"
+    section_name = "items"
     id: str = "item_id"
+    name: str | None = None
     text: Names = ()
+    image: Names = ()
     label: str | None = None
     launch_date: str | None = None
     label_separator: Annotated[str, Field(min_length=1)] | None = None
@@ -137,6 +143,17 @@ class ItemsSettings(TableSection):
     delist_date: str | None = Columns.delist_date
     elsewhere: str | None = Columns.elsewhere
     group: str | None = Columns.group
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_pictures(cls, values: Any) -> Any:
+        """Count pictures among the columns of an item's content, after its texts."""
+        if not isinstance(values, dict) or not values.get("image"):
+            return values
+        text, image = (split(values.get(one) or ()) for one in ("text", "image"))
+        if not (isinstance(text, list | tuple) and isinstance(image, list | tuple)):
+            return values
+        return {**values, "text": list(dict.fromkeys([*text, *image]))}
 
     @model_validator(mode="after")
     def _of_attributes(self) -> Self:
@@ -151,10 +168,27 @@ class ItemsSettings(TableSection):
         return replace(super().cells, label_separator=self.label_separator)
 
 
+class PicturesSettings(Section):
+    """Where the pictures of tables may come from.
+
+    `folder`: where paths begin; null: the folder of the table. `hosts`: those that may be asked.
+    """
+
+    folder: Path | None = None
+    hosts: Names = ()
+    most_bytes: PositiveInt = PictureSources.most_bytes
+
+    def of(self, table: object) -> PictureSources:
+        """Return what may be read for a table; one that is no file begins in the work folder."""
+        path = getattr(table, "path", table)
+        beside = path.parent if isinstance(path, Path) else Path()
+        return PictureSources(self.folder or beside, self.hosts, self.most_bytes)
+
+
 class SalesSettings(TableSection):
     """The sales panel, the meaning of its columns, and what to do with awkward rows."""
 
-    name = "sales"
+    section_name = "sales"
     id: str = Columns.id_col
     time: str = Columns.time_col
     target: str = Columns.target_col
@@ -172,13 +206,13 @@ class SalesSettings(TableSection):
 class FutureSettings(TableSection):
     """The plans for the periods after a launch, in the id and time columns of the sales."""
 
-    name = "future"
+    section_name = "future"
 
 
 class NewItemsSettings(TableSection):
     """The new items that a run labels and forecasts, in the columns of the items."""
 
-    name = "new_items"
+    section_name = "new_items"
 
 
 class RunSettings(Section):

@@ -104,7 +104,7 @@ class TableSection(Section):
     (days as it counts them), or a format of strptime. `sheet`: of a workbook.
     """
 
-    name: ClassVar[str]
+    section_name: ClassVar[str]
 
     path: Path | None = None
     csv: CsvSettings = CsvSettings()
@@ -133,7 +133,7 @@ class TableSection(Section):
     def cells(self) -> CellFormat:
         """How cells are written that are text."""
         numbers = NumberFormat(**self.numbers.model_dump())
-        return CellFormat(self.date_format, numbers, section=self.name)
+        return CellFormat(self.date_format, numbers, section=self.section_name)
 
     def at(self, path: Path | None) -> Path | TableFile | None:
         """Return a file in place of the section's own, which is read as the section says."""
@@ -172,7 +172,7 @@ class TableSection(Section):
 class _Other(TableSection):
     """A table that has no section of its own."""
 
-    name = "tables"
+    section_name = "tables"
 
     @property
     def cells(self) -> CellFormat:

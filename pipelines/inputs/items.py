@@ -8,6 +8,7 @@ same items the next time; items asked about are called ``row 1``, ``row 2`` and 
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,30 @@ import numpy.typing as npt
 import pandas as pd
 import structlog
 
-from pipelines.config.sections import ItemsSettings
+from pipelines.config.sections import ItemsSettings, PicturesSettings
 from pipelines.inputs.profile import as_read
 from pipelines.logs import timed
 from pipelines.tables.formats import TableFile
 from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
-from retrieval import InputError, ItemIndex, TableError, content_ids, item_texts, masked
+from retrieval import (
+    InputError,
+    ItemIndex,
+    PictureSources,
+    TableError,
+    as_words,
+    content_ids,
+    item_texts,
+    masked,
+)
 
 _log = structlog.stdlib.get_logger(__name__)
 
 TableInput = pd.DataFrame | Source
 """A table, or where it is."""
+
+NO_SETTINGS = PicturesSettings()
 
 _NAMED = (Path, str, TableFile, ParquetRows, SqlQuery, FetchedRows)
 
@@ -70,6 +82,7 @@ def read_items(
     kinds: Mapping[str, Kind] | None = None,
     *,
     skip: Collection[int] = (),
+    pictures: PicturesSettings = NO_SETTINGS,
 ) -> pd.DataFrame:
     """Read items to be indexed or learned from; ids are made if there are none.
 
@@ -78,11 +91,13 @@ def read_items(
         columns: The meaning of its columns.
         kinds: What they hold, in place of `item_kinds` of `columns`.
         skip: Positions of rows to leave out.
+        pictures: Where pictures may come from.
     """
     # An id column that was named must be there; the default's may be missing.
     optional = () if "id" in columns.model_fields_set else (columns.id,)
     kinds = item_kinds(columns, {}) if kinds is None else kinds
     table = read_input(items, kinds, columns.id, optional=optional, skip=skip)
+    table = with_pictures(table, columns.image, pictures.of(items), skip, name_of(items, "items"))
     if columns.id in table or not optional or not set(columns.text) <= set(table.columns):
         return table
     _log.warning("no id column: ids are made from the texts", column=columns.id)
@@ -107,6 +122,7 @@ def read_queries(
     """
     layout = index.layout
     kinds: dict[str, Kind] = dict.fromkeys(layout.text, "string")
+    kinds |= dict.fromkeys(layout.image, "any")
     kinds |= {layout.item_id: "name", **(more or {})}
     try:
         table = read_input(items, kinds, layout.item_id, optional=(layout.item_id,), skip=skip)
@@ -115,7 +131,40 @@ def read_queries(
             raise
         whose = f"the index {masked(index.uri)} / {index.collection}"
         raise TableError(f"{error}\nthe columns asked for are those of {whose}") from error
+    told = index.pictures_from
+    if told.folder is None:
+        told = replace(told, folder=PicturesSettings().of(items).folder)
+    table = with_pictures(table, layout.image, told, skip, name_of(items, "queries"))
     return named_by_row(table, layout.item_id, skip)
+
+
+def with_pictures(
+    table: pd.DataFrame,
+    image: Collection[str],
+    sources: PictureSources,
+    skipped: Collection[int],
+    name: str,
+) -> pd.DataFrame:
+    """Return a table whose pictures are read.
+
+    Args:
+        table: As it was read.
+        image: Its columns of pictures.
+        sources: Where they may come from.
+        skipped: Positions of rows that were left out of the table.
+        name: What it is called.
+
+    Raises:
+        TableError: With the rows as they lie in the whole table.
+    """
+    for column in image:
+        try:
+            table = table.assign(**{column: as_words(table[column], sources, source=name)})
+        except TableError as error:
+            rows = remaining(len(table) + len(skipped), skipped)
+            placed = [replace(one, rows=rows[list(one.rows)].tolist()) for one in error.offenses]
+            raise TableError(str(error), placed) from None
+    return table
 
 
 def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = ()) -> pd.DataFrame:
@@ -145,6 +194,7 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     categories = [name for name, kind in kinds.items() if kind == "string"]
     kinds |= dict.fromkeys([*columns.categories, *categories], "category")
     kinds |= {columns.id: "name", **dict.fromkeys(columns.text, "string")}
+    kinds |= dict.fromkeys(columns.image, "any")  # bytes, too
     if columns.label is not None:
         kinds[columns.label] = "label"
     if columns.launch_date is not None:
@@ -156,6 +206,7 @@ def column_arguments(columns: ItemsSettings) -> dict[str, Any]:
     """Return the columns of items as the arguments of `ItemIndex.upsert` and `validate_items`."""
     return {
         "text": columns.text,
+        "image": columns.image,
         "item_id": columns.id,
         "label": columns.label,
         "launch_date": columns.launch_date,

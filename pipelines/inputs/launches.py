@@ -49,12 +49,14 @@ class LaunchTables:
     Attributes:
         forecaster: It need not be fitted, unless a method says so.
         categories: Attributes that are categories, whatever they look like.
+        called: Column of what people call an item; None: there is none of its own.
         more: What the table of new items holds besides, for orders.
         are_named: Whether new items are a table of their own; else they are among the items.
     """
 
     forecaster: LaunchForecaster
     categories: Collection[str] = ()
+    called: str | None = None
     more: Mapping[str, Kind] = field(default_factory=dict)
     are_named: bool = False
 
@@ -139,6 +141,8 @@ class LaunchTables:
             kinds.setdefault(name, "name")
         if made.columns.delist_date is not None:
             kinds[made.columns.delist_date] = "date"
+        if self.called is not None:
+            kinds.setdefault(self.called, "string")
         for name, kind in more.items():
             kinds.setdefault(name, kind)
         return read_input(source, kinds, made.item_id, skip=skip)

@@ -110,7 +110,8 @@ def _read(settings: Settings, quarantine: Quarantine, items: TableInput) -> pd.D
     columns = settings.items.model_copy(update=nothing)
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-        return read_items(there, columns, item_kinds(columns, {}), skip=skip)
+        kinds = item_kinds(columns, {})
+        return read_items(there, columns, kinds, skip=skip, pictures=settings.pictures)
 
     def use(table: pd.DataFrame) -> pd.DataFrame:
         source = name_of(items, "items")

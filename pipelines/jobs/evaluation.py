@@ -269,7 +269,7 @@ def read_labeled(
     kinds = item_kinds(narrowed, {}) | _strings(group_col)
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-        return read_items(there, narrowed, kinds, skip=skip)
+        return read_items(there, narrowed, kinds, skip=skip, pictures=settings.pictures)
 
     def use(read: pd.DataFrame) -> LabeledRows:
         return _labeled(read, columns.id, columns.text, label, group_col, source)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import structlog
+from pandas.api.types import is_numeric_dtype
 
 from forecasting import (
     BacktestResult,
@@ -50,12 +51,37 @@ class LaunchForecasts:
             ``forecast.taken`` also taken, the units that others lose, NaN where not shown.
         remarks: What whoever reads them should know.
         orders: As `forecasting.LaunchForecaster.order_quantity` gives them, where asked for.
+        background: What they rest on, where asked for.
     """
 
     curves: pd.DataFrame
     totals: pd.DataFrame
     remarks: tuple[str, ...]
     orders: pd.DataFrame | None = None
+    background: Background | None = None
+
+
+@dataclass(frozen=True)
+class Background:
+    """What forecasts rest on, and what they add up to.
+
+    Attributes:
+        names: Item id → what people call it, of the launches and of the items learned from, as far
+            as they were read.
+        analogues: As `forecasting.LaunchForecaster.explain` gives them.
+        sums: As `forecasting.LaunchForecaster.predict_sum` gives them, of all launches; None where
+            their first sales are known already.
+        groups: The same by their first attribute that is no number; None where there is none.
+        by: That attribute.
+        freq: Of the periods.
+    """
+
+    names: dict[str, str]
+    analogues: pd.DataFrame
+    sums: pd.DataFrame | None
+    groups: pd.DataFrame | None
+    by: str | None
+    freq: str
 
 
 def forecast_launches(
@@ -71,6 +97,7 @@ def forecast_launches(
     model: Path | None = None,
     save: Path | None = None,
     quarantine: Quarantine | None = None,
+    background: bool = False,
 ) -> LaunchForecasts:
     """Forecasts new items, by age and in total, from what had sold until the cutoff.
 
@@ -89,6 +116,7 @@ def forecast_launches(
         save: Folder to save the fitted forecaster to.
         quarantine: What becomes of bad rows; None: as the settings say. A period that a bad row of
             sales was about counts as unknown.
+        background: Tell what the forecasts rest on, too.
 
     Raises:
         InputError: A table is missing or breaks its contract, nothing launches after the cutoff, or
@@ -107,6 +135,7 @@ def forecast_launches(
         tables = LaunchTables(
             forecaster,
             settings.items.categories,
+            settings.items.name,
             settings.orders.columns,
             are_named=new is not None,
         )
@@ -132,6 +161,8 @@ def forecast_launches(
             with named, timed(_log, "forecaster fitted"), _remarks() as remarks:
                 forecaster.fit(known, sold, cutoff=cutoff, future=plan)
         if save is not None:
+            if settings.forecast.taken:
+                forecaster.cannibalization()  # estimated once, and kept with the rest
             forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), _remarks() as more:
@@ -153,7 +184,40 @@ def forecast_launches(
                 warnings.warn(found.words, ForecastWarning, stacklevel=2)
                 share = found.share if found.is_shown else float("nan")
                 totals = totals.assign(taken=share * totals["mean"])
-        return LaunchForecasts(curves, totals, (*remarks, *more), orders)
+            told = None
+            if background:
+                told = _background(forecaster, coming, known, plan, seen is None, settings)
+        return LaunchForecasts(curves, totals, (*remarks, *more), orders, told)
+
+
+def _background(
+    forecaster: LaunchForecaster,
+    coming: pd.DataFrame,
+    known: pd.DataFrame | None,
+    plan: pd.DataFrame | None,
+    are_sums_of_all: bool,
+    settings: Settings,
+) -> Background:
+    text = forecaster.text if isinstance(forecaster.text, str) else forecaster.text[0]
+    called = settings.items.name or text
+    names: dict[str, str] = {}
+    for table in (known, coming):
+        if table is not None:
+            names |= dict(zip(table[forecaster.item_id], table[called].fillna(""), strict=True))
+    kinds = forecaster.history_.attributes.dtypes
+    by = next((name for name, kind in kinds.items() if not is_numeric_dtype(kind)), None)
+    sums = groups = None
+    if are_sums_of_all:
+        sums = forecaster.predict_sum(coming, future=plan)
+        groups = None if by is None else forecaster.predict_sum(coming, str(by), future=plan)
+    return Background(
+        {key: name for key, name in names.items() if name},
+        forecaster.explain(coming, future=plan),
+        sums,
+        groups,
+        None if by is None else str(by),
+        forecaster.freq,
+    )
 
 
 def backtest_job(

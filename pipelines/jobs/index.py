@@ -201,7 +201,7 @@ def index_job(
         gone = _to_prune(index, items, columns, confirmed=confirmed) if prune else []
 
         def read(source: TableInput, skip: Collection[int]) -> pd.DataFrame:
-            return read_items(source, columns, kinds, skip=skip)
+            return read_items(source, columns, kinds, skip=skip, pictures=settings.pictures)
 
         def fill(table: pd.DataFrame) -> dict[str, int]:
             return fill_collection(settings, index, table, name_of(items, "items"))
@@ -244,6 +244,7 @@ def _to_prune(
     index: ItemIndex, items: TableInput, columns: ItemsSettings, *, confirmed: bool
 ) -> list[str]:
     """Return the items of the collection that the table no longer has, not even in a bad row."""
-    narrowed = columns.model_copy(update={"label": None, "launch_date": None, "attributes": ()})
+    nothing = {"label": None, "launch_date": None, "attributes": (), "image": ()}
+    narrowed = columns.model_copy(update=nothing)
     ids = read_items(items, narrowed)[columns.id].dropna().astype(str)
     return ids_to_prune(index, set(ids), source=name_of(items, "items"), confirmed=confirmed)

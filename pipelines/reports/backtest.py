@@ -32,11 +32,12 @@ from pipelines.reports.order_costs import CostOfOrders
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.terminal import comparison_table
-from pipelines.reports.words import counted, date
+from pipelines.reports.words import counted, date, known
 from pipelines.tables.output import write_json, write_table
 from retrieval import first_few, masked_values, replacing_files
 
 _DRAWS = 2000
+_PLAIN_RULE = "category mean"  # what planners do without a forecaster
 _FEWEST = 20  # launches a group needs for its scores to be called a loss
 _LEFT_OUT_SHOWN = 50
 _CUTOFFS_SHOWN = 6
@@ -67,6 +68,8 @@ FILES = (
     "left_out.csv",
 )
 """What `write_backtest` leaves in a folder."""
+
+BETTER_THAN = "better than"
 
 _SECTIONS = {"items", "sales", "future", "forecast", "orders", "backtest"}
 
@@ -124,6 +127,7 @@ def write_backtest_report(
         "backtest.html.j2",
         Path(path),
         title=title,
+        verdict=verdict_in_words(result),
         headline=backtest_headline(result),
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
         faults=list(faults_in_words(result)),
@@ -160,6 +164,30 @@ def backtest_headline(result: BacktestResult) -> str:
         f"{counted(n, 'launch', 'es')} from {date(first.min())} to {date(first.max())}, each "
         f"forecast for {forecaster.horizon} {period}s with nothing but what was known at the "
         f"cutoff before it ({when}). None was left out for what it sold."
+    )
+
+
+def verdict_in_words(result: BacktestResult) -> str:
+    """Say whether to trust the forecasts, as a planner would ask: two sentences."""
+    compare = result.compare()
+    others = compare.drop(index=FORECASTER).index
+    rival = _PLAIN_RULE if _PLAIN_RULE in others else others[0]
+    row, ours = compare.loc[rival], compare.loc[FORECASTER]
+    low, high = row["low"] / row["wape_total"], row["high"] / row["wape_total"]
+    tested = f"Tested on {counted(len(result.items), 'past launch', 'es')}"
+    if not known(low):
+        return f"{tested}, which sold nothing: there is nothing to compare."
+    if row["verdict"] == WORSE:  # of the row's method
+        said = f"{BETTER_THAN} the {rival} by {low:.0%} to {high:.0%}"
+    elif row["verdict"] == BETTER:
+        said = f"worse than the {rival} by {-high:.0%} to {-low:.0%}"
+    else:
+        said = f"not shown to beat the {rival} ({low:+.0%} to {high:+.0%})"
+    coverage, _ = interval_names(result.quantiles)
+    nominal = result.quantiles[-1] - result.quantiles[0]
+    return (
+        f"{tested}, their totals are {said} (error of the median, 95 % interval). "
+        f"Of ten {nominal:.0%} intervals {10 * ours[coverage]:.1f} held what came."
     )
 
 

@@ -13,6 +13,8 @@ from pipelines.tables.csv_files import write_csv
 from pipelines.tables.formats import check_suffix, csv_suffix
 from retrieval import InputError, replacing
 
+_LONGEST_CELL = 32_767  # letters, as Excel has it
+
 
 def write_table(frame: pd.DataFrame, path: Path | str, *, guard_csv: bool = True) -> None:
     """Write a table as Parquet or CSV, by suffix; nested cells become JSON in CSV.
@@ -36,6 +38,38 @@ def write_table(frame: pd.DataFrame, path: Path | str, *, guard_csv: bool = True
             frame.rename(columns=str).to_parquet(temporary, index=False)
         else:
             write_csv(flat(frame), temporary, suffix, guard=guard_csv)
+
+
+def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
+    """Write tables as the sheets of one .xlsx file; texts stay texts, whatever they begin with.
+
+    Raises:
+        InputError: There is no openpyxl.
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        raise InputError("workbooks need openpyxl: pip install 'likewise[excel]'") from None
+    book = openpyxl.Workbook(write_only=True)
+    for name, table in tables.items():
+        sheet = book.create_sheet(name)
+        for row in [list(map(str, table.columns)), *flat(table).itertuples(index=False)]:
+            sheet.append([_cell(sheet, value) for value in row])
+    with replacing(path) as temporary:
+        book.save(temporary)
+
+
+def _cell(sheet: Any, value: Any) -> Any:
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+    if value is None or value is pd.NaT or value != value:
+        return None
+    if not isinstance(value, str):
+        return value.item() if isinstance(value, np.generic) else value
+    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub(" ", value)[:_LONGEST_CELL])
+    cell.data_type = "s"  # a text that begins with = would be a formula
+    return cell
 
 
 def write_json(value: object, path: Path | str) -> None:

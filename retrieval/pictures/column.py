@@ -57,11 +57,24 @@ def read_pictures(
         raise InputError("pictures is a single one; pass a list")
     column = pictures if isinstance(pictures, pd.Series) else _column(pictures)
     place = None if folder is None else Path(folder)
-    read = PictureSources(place, tuple(hosts), most_bytes)
+    return as_words(column, PictureSources(place, tuple(hosts), most_bytes), most_pixels, source)
+
+
+def as_words(
+    column: pd.Series,
+    sources: PictureSources,
+    most_pixels: int = MOST_PIXELS,
+    source: str = "items",
+) -> pd.Series:
+    """Return the words (n,) of a column of pictures, as `read_pictures` does.
+
+    Raises:
+        TableError: See there.
+    """
     words, problems = [], dict[int, str]()
     for row, cell in enumerate(column.tolist()):
         try:
-            words.append(_word(cell, read, most_pixels))
+            words.append(_word(cell, sources, most_pixels))
         except InputError as error:
             words.append("")
             problems[row] = str(error)

@@ -23,7 +23,8 @@ class PictureSources:
     """What may be read for a picture.
 
     Attributes:
-        folder: Where paths begin; None: no file is read at all.
+        folder: Where paths begin; None: no file is read at all. Whoever chooses paths chooses
+            files: ``..`` leads out of it.
         hosts: Hosts whose addresses may be fetched, such as ``"cdn.example.com"``, with ``:port``
             where it is not the usual one. Nothing else is, and no redirect is followed.
         most_bytes: Of a picture as it comes.
@@ -115,5 +116,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-ANYWHERE_BUT_FILES = PictureSources(folder=None)
+FROM_FILES = PictureSources()
+"""Of a table of one's own: files, by their paths from the working directory."""
+
+AS_SENT = PictureSources(folder=None)
 """Of what a stranger sends: pictures themselves, and nothing that has to be looked up."""

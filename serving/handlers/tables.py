@@ -12,9 +12,12 @@ import numpy as np
 import pandas as pd
 
 from pipelines import ItemsSettings
-from retrieval import Between, ItemIndex, Where
+from retrieval import Between, ItemIndex, TableError, Where, has_picture, read_pictures
 from serving.problems import ApiError, unfit
 from serving.schemas.items import Item, KnownItem, Range
+
+PICTURE = "data:image/"
+"""How the address begins by which a picture is sent where a text may stand."""
 
 # Ids of items that have none: of this process alone, and not to be written by anybody else.
 _NAMELESS = "\x1flikewise-"
@@ -85,7 +88,30 @@ def check_texts(items: Sequence[Any], text: Sequence[str], pointer: str = "/item
 def text_columns(items: Sequence[Any], text: Sequence[str]) -> dict[str, list[str | None]]:
     """Column → the texts of n items; a single text stands in the first column."""
     told = [{text[0]: one.text} if isinstance(one.text, str) else (one.text or {}) for one in items]
-    return {column: [each.get(column) for each in told] for column in text}
+    columns: dict[str, list[str | None]] = {
+        name: [each.get(name) for each in told] for name in text
+    }
+    return {name: _with_pictures(values, name) for name, values in columns.items()}
+
+
+def _with_pictures(values: list[str | None], column: str) -> list[str | None]:
+    """Return texts (n,) among which pictures, sent as ``data:`` addresses, are read.
+
+    Raises:
+        ApiError: One is no picture, damaged or too large.
+    """
+    told: list[str | None] = []
+    for row, value in enumerate(values):
+        if value is not None and value.startswith(PICTURE):
+            try:
+                value = str(read_pictures([value], folder=None, source=column).iloc[0])
+            except TableError as error:
+                problem = error.offenses[0].problem
+                raise unfit(f"/items/{row}/text/{column}", f"the picture {problem}") from None
+        elif value is not None and has_picture(value):
+            raise unfit(f"/items/{row}/text/{column}", f"send a picture as {PICTURE}...")
+        told.append(value)
+    return told
 
 
 def question_table(items: Sequence[Item], columns: Columns) -> pd.DataFrame | list[str]:

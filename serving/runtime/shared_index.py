@@ -13,7 +13,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from pipelines import Settings, make_encoder
-from retrieval import Encoder, EncoderIdentity, ItemIndex, MakeEncoder
+from retrieval import AS_SENT, Encoder, EncoderIdentity, ItemIndex, MakeEncoder
 from serving.observability.metrics import Metrics
 
 _OF_HELD = ("item_id", "content_hash", "label")
@@ -155,5 +155,6 @@ def open_shared_index(
         store_text=settings.serve.store_text,
         timeout=settings.serve.milvus_timeout,
         tenant=tenant,
+        pictures=AS_SENT,
     )
     return SharedIndex(index, metrics)

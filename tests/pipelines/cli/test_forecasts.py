@@ -1,17 +1,21 @@
 """The verbs ``likewise forecast`` and ``likewise backtest``, flag by flag."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from typer.testing import Result
 
 from forecasting.evaluation.backtest import FORECASTER
 from forecasting.evaluation.baselines import BASELINES
+from pipelines.reports.forecast import FILES
 from tests.pipelines.cli.test_app import run
 from tests.pipelines.conftest import CUTOFF, Shop
+from tests.pipelines.html_page import Page
 
 AT = ["--cutoff", CUTOFF]
 CONFIG = """\
@@ -61,6 +65,45 @@ def test_totals_are_written_and_shown(job: Path, new: Path, tmp_path: Path) -> N
     assert "80 % interval" in done.stdout
     assert "2 periods each; the analogues voted" in done.stdout
     assert (f"{totals['novel'].sum()} item" in done.stdout) == totals["novel"].any()
+
+
+def test_a_folder_gets_a_page_and_tables_with_names(job: Path, new: Path, tmp_path: Path) -> None:
+    config = tmp_path / "named.yaml"
+    config.write_text(CONFIG.replace("items:\n", "items:\n  name: title\n", 1))
+    known = pd.read_parquet(job.parent / "items.parquet")
+    known = known.assign(title=known["product_type"].str.lower())
+    known.to_parquet(tmp_path / "items.parquet")
+    table = pd.read_csv(new)
+    table = table.assign(title=[f"=<b>Bar {number}</b>" for number in range(len(table))])
+    table.to_csv(tmp_path / "new.csv", index=False)
+    out = tmp_path / "page"
+    tables = [tmp_path / "items.parquet", job.parent / "sales.parquet"]
+    asked = ["--new", tmp_path / "new.csv", *AT, "--no-backtest", "--out", out]
+    done = run("forecast", *tables, "--config", config, *asked)
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in out.iterdir()) == sorted(FILES)
+    page = Page((out / "forecast.html").read_text(encoding="utf-8"))
+    assert "=<b>Bar 0</b>" in page.text
+    assert not {"b", "script", "img", "link"} & set(page.tags)
+    assert "Nobody has tested this forecaster yet: --no-backtest was given." in page.text
+    totals = pd.read_excel(out / "forecast.xlsx", sheet_name="totals", dtype={"unique_id": "str"})
+    assert totals["name"].tolist() == table["title"].tolist()
+    written = pd.read_parquet(out / "totals.parquet")
+    np.testing.assert_allclose(totals["mean"], written["mean"])
+    like = pd.read_csv(out / "like_items.csv", dtype=str, keep_default_na=False)
+    assert set(like["analogue_name"]) <= set(known["title"]) | set("'" + table["title"])
+    assert not like["curve"].str.contains(r"[\[{]").any()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_is_not_written_over_what_it_is_made_of(
+    job: Path, new: Path, tmp_path: Path, name: str
+) -> None:
+    shutil.copy(new, tmp_path / name)
+    asked = ["--new", tmp_path / name, *AT, "--out", tmp_path]
+    done = run("forecast", "--config", job, *asked)
+    assert done.exit_code == 2
+    assert f"{name} is the" in done.stderr
 
 
 def test_orders_are_written_beside_the_forecasts(job: Path, new: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_unknown_key_names_file_line_and_path_and_lists_what_exists(tmp_path: Pa
     message = _refusal(tmp_path, "items:\n  id: sku\n  txt: [name]\n")
     assert f"{tmp_path / 'job.yaml'}:3: items.txt: unknown key 'txt'" in message
     assert "did you mean 'text'?" in message
-    assert "there are: path, csv, sheet, date_format, numbers, sql, url, id, text, " in message
+    assert "date_format, numbers, sql, url, id, name, text, " in message
 
 
 def test_unknown_section_lists_the_sections(tmp_path: Path) -> None:

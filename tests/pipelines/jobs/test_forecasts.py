@@ -178,7 +178,7 @@ def test_totals_are_a_row_an_item(made: LaunchForecasts, shop: Shop) -> None:
     np.testing.assert_allclose(made.totals["mean"], summed)
     assert made.totals["method"].eq("lightgbm").all()
     (remark,) = made.remarks
-    assert re.fullmatch(r"launched further ahead .*, max_lead 3: '\d+' and \d+ more", remark)
+    assert re.fullmatch(r"launched over 3 periods ahead, .*: '\d+' and \d+ more", remark)
 
 
 def test_a_job_returns_both_tables(shop: Shop) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from forecasting import BacktestResult
 from pipelines.reports import backtest
-from pipelines.reports.backtest import backtest_headline, write_backtest_report
+from pipelines.reports.backtest import backtest_headline, verdict_in_words, write_backtest_report
 from retrieval import InputError
 from tests.forecasting.evaluation.test_plots import N, result
 from tests.pipelines.html_page import Page
@@ -97,6 +97,17 @@ def test_orders_are_told_in_money(made: BacktestResult, tmp_path: Path, words: s
     for method, row in paid.iterrows():
         assert shown[method][2:4] == [f"{row['cost']:,.0f}", f"{row['naive_cost']:,.0f}"]
     assert f"{paid.loc['zeros', 'difference']:+,.0f} [" in shown["zeros"][5]
+
+
+def test_the_first_sentence_says_whether_to_trust_it(words: str, made: BacktestResult) -> None:
+    row = made.compare().loc["zeros"]
+    low, high = row["low"] / row["wape_total"], row["high"] / row["wape_total"]
+    said = f"Tested on 60 past launches, their totals are better than the zeros by {low:.0%} to"
+    assert f"{said} {high:.0%}" in words
+    assert words.index(said) < words.index(backtest_headline(made))
+    lost = verdict_in_words(result(**{OURS: 1.2, "good": 1.1}))
+    assert "their totals are worse than the good by" in lost
+    assert "not shown to beat the same" in verdict_in_words(result(**{OURS: 1.2, "same": 1.2}))
 
 
 def test_losses_come_first(words: str, made: BacktestResult) -> None:
