@@ -53,6 +53,8 @@ PUBLIC_NAMES = {
         "tune",
         "distill",
         "quantize",
+        "Fusion",
+        "weigh_pictures",
         "PictureSources",
         "read_pictures",
     },
