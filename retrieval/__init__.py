@@ -89,6 +89,7 @@ from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
 from retrieval.pictures.column import as_words as as_words, read_pictures
 from retrieval.pictures.content import (
+    data_address as data_address,
     has_picture as has_picture,
     shown as shown,
     text_of as text_of,
