@@ -15,6 +15,7 @@ from retrieval.artifact import (
 )
 from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
+from retrieval.encoding.adaptation.fusion import Fusion, weigh_pictures
 from retrieval.encoding.adaptation.gate import Gain as Gain
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
 from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
@@ -70,6 +71,8 @@ from retrieval.filters import (
 )
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
+from retrieval.graph.proposals import propose_concepts as propose_concepts
+from retrieval.graph.sources import CONCEPT_FILES as CONCEPT_FILES
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
@@ -100,6 +103,7 @@ from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
 from retrieval.pictures.column import as_words as as_words, read_pictures
 from retrieval.pictures.content import (
+    data_address as data_address,
     has_picture as has_picture,
     shown as shown,
     text_of as text_of,
@@ -158,6 +162,7 @@ __all__ = [
     "EncoderMismatchError",
     "Endpoint",
     "EndpointError",
+    "Fusion",
     "IndexReplacedError",
     "InputError",
     "ItemIndex",
@@ -182,4 +187,5 @@ __all__ = [
     "quantize",
     "read_pictures",
     "tune",
+    "weigh_pictures",
 ]

@@ -56,6 +56,8 @@ PUBLIC_NAMES = {
         "distill",
         "language_preference",
         "quantize",
+        "Fusion",
+        "weigh_pictures",
         "PictureSources",
         "read_pictures",
     },

@@ -15,6 +15,7 @@ from retrieval.encoding.packaged.folder import MODULE, MULTILINGUAL, multilingua
 from retrieval.encoding.pictures.multimodal import reads_pictures, shared_dimension
 from retrieval.encoding.pictures.packaged import (
     DIMENSION,
+    RECIPE,
     find_packaged,
     is_packaged,
     picture_encoders,
@@ -177,7 +178,8 @@ def identify(
 ) -> EncoderIdentity:
     """Identify a model by its files' hashes and read its dimension, without loading it."""
     if is_packaged(weights):
-        return EncoderIdentity(name, revision_of(digests), backend, DIMENSION)
+        revision = revision_of({**digests, "recipe": RECIPE})
+        return EncoderIdentity(name, revision, backend, DIMENSION)
     if not (weights / "modules.json").is_file():
         raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
     return EncoderIdentity(name, revision_of(digests), backend, _dimension(weights))
