@@ -71,6 +71,8 @@ from retrieval.filters import (
 )
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
+from retrieval.graph.proposals import propose_concepts as propose_concepts
+from retrieval.graph.sources import CONCEPT_FILES as CONCEPT_FILES
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
@@ -89,6 +91,7 @@ from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
 from retrieval.pictures.column import as_words as as_words, read_pictures
 from retrieval.pictures.content import (
+    data_address as data_address,
     has_picture as has_picture,
     shown as shown,
     text_of as text_of,

@@ -75,6 +75,10 @@ AdaptOption = Annotated[
         help="Labels in words alone learn from the items to be labeled, all of them together.",
     ),
 ]
+DemandOption = Annotated[
+    bool | None,
+    typer.Option("--demand/--no-demand", help="Learn from what the items sold, too."),
+]
 ModelOption = Annotated[
     Path | None,
     typer.Option("--model", metavar="FOLDER", help="A saved classifier, instead of fitting one."),

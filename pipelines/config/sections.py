@@ -459,10 +459,11 @@ class TuneSettings(Section):
     """How an encoder is tuned on labeled items; `retrieval.tune` says what each key means.
 
     `budget`: seconds, or such as 90s, 30m, 2h; none: any time. `group_col`: column of what is held
-    out together; null: `classify.groups`.
+    out together; null: `classify.groups`. `demand`: it learns from what the items sold, too.
     """
 
     method: Literal["auto", "map", "lora", "full"] = "auto"
+    demand: bool = False
     budget: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None
     folds: Annotated[int, Field(ge=2)] = 3
     group_col: str | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,16 @@ from pipelines.logs import timed
 from pipelines.overwriting import refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
 from pipelines.tables.reader import Kind
-from retrieval import InputError, Offense, TableError, as_label_list, validate_items
+from retrieval import (
+    InputError,
+    Offense,
+    TableError,
+    as_label_list,
+    data_address,
+    has_picture,
+    item_texts,
+    validate_items,
+)
 
 FILES = (
     "evaluation.html",
@@ -80,10 +89,13 @@ class EvaluationResult:
             answered), `described` (labels given in words), `adapted` (items that these have learned
             from), and what made them: `likewise`, `created`, `python`, `versions`, `encoder`,
             `classify`.
+        photos: Item id → its picture as a page shows it, of the surest mistakes; none without
+            pictures.
     """
 
     evaluation: Evaluation | ListEvaluation
     setup: dict[str, Any]
+    photos: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the single answers in JSON's types."""
@@ -146,8 +158,25 @@ def evaluate_job(
             items = items if items is not None else source_of(settings.items.source, "items")
             evaluation, more = _by_folds(settings, quarantine, items, outside, folds, **how)
         fields |= evaluation.counts
+    photos = more.pop("photos")
     setup = {**_provenance(settings), **more, **how, **quarantine.counted()}
-    return EvaluationResult(evaluation, setup)
+    return EvaluationResult(evaluation, setup, photos)
+
+
+def _photos(
+    evaluation: Evaluation | ListEvaluation, items: pd.DataFrame, item_id: str, text: Sequence[str]
+) -> dict[str, str]:
+    """Return the pictures of the items that were labeled wrongly with the most certainty."""
+    if isinstance(evaluation, ListEvaluation) or not any(
+        map(has_picture, items[text[-1]].dropna())
+    ):
+        return {}
+    answers = evaluation.answers
+    wrong = answers[~answers["correct"].astype(bool)].nlargest(_PHOTOS, "probability")
+    chosen = items[items[item_id].isin(wrong["item_id"])]
+    contents = zip(chosen[item_id], item_texts(chosen, list(text)), strict=True)
+    found = {one: data_address(content) for one, content in contents}
+    return {one: address for one, address in found.items() if address is not None}
 
 
 def _of_test_items(
@@ -184,6 +213,7 @@ def _of_test_items(
         indexed = table.items[layout.item_id].isin(list(known.example_ids))
         parameters = classifier.get_params(deep=False)
         return evaluation, {
+            "photos": _photos(evaluation, table.items, layout.item_id, layout.text),
             "method": "test items",
             "items": source,
             "outside": None if outside is None else name_of(outside, "a table"),
@@ -198,6 +228,8 @@ def _of_test_items(
         }
 
 
+# Shown on the page: mistakes, the surest first.
+_PHOTOS = 24
 # Of a cross-validation, unless told.
 _FOLDS = 5
 # Parameters of a classifier that are no numbers or names.
@@ -236,6 +268,7 @@ def _by_folds(
     n_folds = int(evaluation.answers["fold"].nunique())
     held = evaluation.counts["items"] if n_folds == 1 else 0
     return evaluation, {
+        "photos": _photos(evaluation, table.items, columns.id, columns.text),
         "method": "held-out sample" if held else "cross-validation",
         "items": source,
         "outside": None if outside is None else name_of(outside, "a table"),

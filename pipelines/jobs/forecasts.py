@@ -252,7 +252,7 @@ def backtest_job(
     Raises:
         InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
     """
-    when = _asked(settings.backtest, cutoffs, n_windows, step, last)
+    when = asked_cutoffs(settings.backtest, cutoffs, n_windows, step, last)
     quarantine = quarantine or Quarantine.of(settings, "backtest")
     given = {"items": items, "sales": sales, "future": future}
     refuse_overwriting(settings, quarantine.written, **given)
@@ -330,14 +330,25 @@ def _columns(settings: Settings) -> Columns:
     )
 
 
-def _asked(
+def asked_cutoffs(
     written: BacktestSettings,
-    cutoffs: Sequence[pd.Timestamp | str] | None,
-    n_windows: int | None,
-    step: int | None,
-    last: pd.Timestamp | str | None,
+    cutoffs: Sequence[pd.Timestamp | str] | None = None,
+    n_windows: int | None = None,
+    step: int | None = None,
+    last: pd.Timestamp | str | None = None,
 ) -> dict[str, Any]:
-    """From when to forecast, as `forecasting.backtest` takes it; arguments win over settings."""
+    """Return from when to forecast, as `forecasting.backtest` takes it; arguments win.
+
+    Args:
+        written: The settings.
+        cutoffs: In their place.
+        n_windows: In their place.
+        step: Periods between these.
+        last: Latest launch date to score.
+
+    Raises:
+        InputError: Neither says.
+    """
     if cutoffs is None and n_windows is None:
         days, n_windows = written.cutoffs, written.n_windows
         cutoffs = None if days is None else [pd.Timestamp(day) for day in days]

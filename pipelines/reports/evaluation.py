@@ -262,7 +262,11 @@ def _shown(value: float, kind: _Kind) -> str:
 
 
 def write_page(
-    evaluation: Evaluation, setup: dict[str, Any], pictures: Mapping[str, str], path: Path
+    evaluation: Evaluation,
+    setup: dict[str, Any],
+    pictures: Mapping[str, str],
+    path: Path,
+    photos: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -271,6 +275,7 @@ def write_page(
         setup: How they came about; see `pipelines.jobs.evaluation.EvaluationResult`.
         pictures: SVG elements `reliability`, `risk_coverage` and `confusions`.
         path: Where to.
+        photos: Item id → its picture, of mistakes to show.
     """
     fill_page(
         "evaluation.html.j2",
@@ -286,7 +291,17 @@ def write_page(
         n_confusions=len(evaluation.confusions),
         worst=worst_labels(evaluation).to_dict("records"),
         pictures={name: Markup(svg) for name, svg in pictures.items()},
+        mistakes=_mistakes(evaluation, photos or {}),
     )
+
+
+def _mistakes(evaluation: Evaluation, photos: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the rows of items whose pictures are shown, the surest first."""
+    answers = evaluation.answers
+    shown = answers[answers["item_id"].isin(list(photos))].drop_duplicates("item_id")
+    rows = shown.sort_values("probability", ascending=False)
+    columns = ["item_id", "label", "predicted", "probability"]
+    return [{**row, "photo": photos[row["item_id"]]} for row in rows[columns].to_dict("records")]
 
 
 def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool = True) -> None:
@@ -315,4 +330,5 @@ def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool 
             write_text(svg, made / f"{name}.svg")
         write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
         write_json(result.to_dict(), made / "evaluation.json")
-        write_page(evaluation, result.setup, pictures, made / "evaluation.html")
+        page = made / "evaluation.html"
+        write_page(evaluation, result.setup, pictures, page, result.photos)
