@@ -4,6 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pipelines.answers.ask import ask as ask
+    from pipelines.answers.catalog import Catalog as Catalog
+    from pipelines.answers.ranker import Ranker as Ranker
     from pipelines.cli.app import app as app
     from pipelines.cli.options import (
         ConfigOption as ConfigOption,
@@ -21,22 +24,31 @@ if TYPE_CHECKING:
     from pipelines.config.sections import ItemsSettings as ItemsSettings
     from pipelines.config.serve import KeySettings as KeySettings, Scope as Scope
     from pipelines.config.settings import Settings as Settings
+    from pipelines.jobs.answers import read_forecasts as read_forecasts
+    from pipelines.jobs.recommendations import read_histories as read_histories
     from pipelines.logs import timed as timed
+    from pipelines.recommendations.recommender import Recommender as Recommender
     from pipelines.tables.label_texts import read_label_texts as read_label_texts
 
 __all__: list[str] = []
 
 # Imported when asked for: the command line starts without what is heavy.
 _HOMES = {
+    "Catalog": "pipelines.answers.catalog",
     "ConfigOption": "pipelines.cli.options",
     "IndexOptions": "pipelines.cli.options",
     "ItemsSettings": "pipelines.config.sections",
     "KeySettings": "pipelines.config.serve",
+    "Ranker": "pipelines.answers.ranker",
+    "Recommender": "pipelines.recommendations.recommender",
     "Scope": "pipelines.config.serve",
     "Settings": "pipelines.config.settings",
     "app": "pipelines.cli.app",
+    "ask": "pipelines.answers.ask",
     "make_classifier": "pipelines.components",
     "make_encoder": "pipelines.components",
+    "read_forecasts": "pipelines.jobs.answers",
+    "read_histories": "pipelines.jobs.recommendations",
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",

@@ -21,7 +21,7 @@ from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.sql import DatabaseTable, FetchedRows, SqlQuery, sqlite_file
 from retrieval import InputError
 
-_TABLES = ("items", "sales", "future", "new_items")
+_TABLES = ("items", "sales", "future", "new_items", "histories")
 _OTHERS = {
     "model": "the saved model that this job reads",
     "save": "the model that this job saves",

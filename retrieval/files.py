@@ -15,6 +15,8 @@ from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 
+import platformdirs
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -158,3 +160,8 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def default_cache_dir() -> Path:
+    """``$LIKEWISE_CACHE_DIR``, else the user's cache directory."""
+    return Path(os.environ.get("LIKEWISE_CACHE_DIR") or platformdirs.user_cache_dir("likewise"))

@@ -18,85 +18,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_SOURCE = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
-#include <unistd.h>
-
-static long left = -1;   /* calls that still have room; -1: all have */
-static long asked = 0;
-void full_disk_arm(long n) { left = n; asked = 0; }
-long full_disk_asked(void) { return asked; }
-
-static int is_full(void) {
-    asked++;
-    if (left < 0) return 0;
-    if (left > 0) { left--; return 0; }
-    errno = ENOSPC;
-    return 1;
-}
-static int below(const char *path) {
-    const char *folder = getenv("FULL_DISK_FOLDER");
-    if (!folder || !path) return 0;
-    char whole[4096];
-    if (path[0] != '/') {
-        if (!getcwd(whole, 2000)) return 0;
-        strcat(whole, "/"); strncat(whole, path, 2000);
-    } else { strncpy(whole, path, 4095); whole[4095] = 0; }
-    return strncmp(whole, folder, strlen(folder)) == 0;
-}
-static int is_below(int fd) {
-    char link[64], path[4096];
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof path - 1);
-    if (n < 0) return 0;
-    path[n] = 0;
-    return below(path);
-}
-#define REAL(name) static __typeof__(name) *real; if (!real) real = dlsym(RTLD_NEXT, #name)
-
-ssize_t write(int fd, const void *data, size_t n)
-    { REAL(write); return is_below(fd) && is_full() ? -1 : real(fd, data, n); }
-ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
-    { REAL(pwrite); return is_below(fd) && is_full() ? -1 : real(fd, data, n, at); }
-ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
-    { REAL(pwrite64); return is_below(fd) && is_full() ? -1 : real(fd, data, n, at); }
-ssize_t writev(int fd, const struct iovec *data, int n)
-    { REAL(writev); return is_below(fd) && is_full() ? -1 : real(fd, data, n); }
-int fsync(int fd) { REAL(fsync); return is_below(fd) && is_full() ? -1 : real(fd); }
-int fdatasync(int fd) { REAL(fdatasync); return is_below(fd) && is_full() ? -1 : real(fd); }
-int rename(const char *a, const char *b)
-    { REAL(rename); return below(b) && is_full() ? -1 : real(a, b); }
-int renameat(int x, const char *a, int y, const char *b)
-    { REAL(renameat); return below(b) && is_full() ? -1 : real(x, a, y, b); }
-int mkdir(const char *path, mode_t mode)
-    { REAL(mkdir); return below(path) && is_full() ? -1 : real(path, mode); }
-int open(const char *path, int flags, ...) {
-    REAL(open); va_list more; va_start(more, flags); int mode = va_arg(more, int); va_end(more);
-    if ((flags & O_CREAT) && below(path) && access(path, F_OK) && is_full()) return -1;
-    return real(path, flags, mode);
-}
-int open64(const char *path, int flags, ...) {
-    REAL(open64); va_list more; va_start(more, flags); int mode = va_arg(more, int); va_end(more);
-    if ((flags & O_CREAT) && below(path) && access(path, F_OK) && is_full()) return -1;
-    return real(path, flags, mode);
-}
-"""
+from benchmarks.serving.api_writes import made_library
 
 Acknowledge = Callable[[str], None]
-
-
-def compiler() -> str | None:
-    """Return the C compiler, if there is one, and its library could be loaded before others."""
-    return shutil.which("cc") if sys.platform == "linux" else None
 
 
 def run_suite(name: str, folder: Path, *, step: int = 1) -> str:
@@ -105,20 +29,7 @@ def run_suite(name: str, folder: Path, *, step: int = 1) -> str:
     Raises:
         AssertionError: Something acknowledged was lost, or did not start again.
     """
-    library = folder / "full_disk.so"
-    made = [
-        compiler() or "cc",
-        "-shared",
-        "-fPIC",
-        "-O1",
-        "-x",
-        "c",
-        "-",
-        "-o",
-        str(library),
-        "-ldl",
-    ]
-    subprocess.run(made, input=_SOURCE, text=True, check=True, timeout=60)
+    library = made_library(folder)
     there = folder / "disk"
     there.mkdir()
     done = subprocess.run(

@@ -36,7 +36,7 @@ def full_disk(folder: Path, rounds: int) -> list[Finding]:
     with _disk(small) as reason:
         if reason is not None:
             return [Finding(name, f"skipped: {reason}", _PROMISE)]
-        tally = _Tally()
+        tally = Tally()
         config = _config(folder, small)
         for one in range(rounds):
             _round(config, small, one, tally)
@@ -44,7 +44,9 @@ def full_disk(folder: Path, rounds: int) -> list[Finding]:
 
 
 @dataclass
-class _Tally:
+class Tally:
+    """What was acknowledged, what was refused, and what was not there afterwards."""
+
     acknowledged: dict[str, set[str]] = field(
         default_factory=lambda: {"labels": set(), "items": set(), "jobs": set()}
     )
@@ -53,6 +55,7 @@ class _Tally:
     failed_starts: int = 0
 
     def words(self) -> str:
+        """Tell all of it."""
         kept = ", ".join(f"{len(ids)} {kind}" for kind, ids in self.acknowledged.items())
         told = ", ".join(f"{count} x {status}" for status, count in sorted(self.refused.items()))
         lost = f"{len(self.lost)} lost" + (f" ({sorted(self.lost)[:3]})" if self.lost else "")
@@ -60,7 +63,32 @@ class _Tally:
 
     @property
     def holds(self) -> bool:
+        """Whether all is as promised."""
         return not self.lost and not self.failed_starts and set(self.refused) <= {"503", "504"}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Asks a server, with a key or without."""
+
+    port: int
+    key: str | None = None
+
+    def call(self, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
+        """Return status and answer; 0 where the server is not there."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        if self.key is not None:
+            headers["Authorization"] = f"Bearer {self.key}"
+        url = f"http://127.0.0.1:{self.port}{path}"
+        request = urllib.request.Request(url, data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status, json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}")
+        except OSError:
+            return 0, {}
 
 
 @contextmanager
@@ -94,23 +122,23 @@ def _config(folder: Path, small: Path) -> Path:
     return config
 
 
-def _round(config: Path, small: Path, one: int, tally: _Tally) -> None:
+def _round(config: Path, small: Path, one: int, tally: Tally) -> None:
     ballast = small / "ballast"
     cache = {"LIKEWISE_CACHE_DIR": str(small / "cache")}
     try:
         with process(config, cache) as (_, port):
             if one == 0:
-                _write(port, "first", tally)  # what exists before any trouble
+                write_each(Caller(port), "first", tally)  # what exists before any trouble
             _fill(small, ballast, free=one)
             for again in range(3):
-                _write(port, f"{one}-{again}", tally)
+                write_each(Caller(port), f"{one}-{again}", tally)
     except RuntimeError:
         tally.failed_starts += 1
     finally:
         ballast.unlink(missing_ok=True)
     try:
         with process(config, cache) as (_, port):
-            _look(port, tally)
+            look(Caller(port), tally)
     except RuntimeError:
         tally.failed_starts += 1
 
@@ -126,7 +154,7 @@ def _fill(small: Path, ballast: Path, free: int) -> None:
         os.ftruncate(file.fileno(), max(0, file.tell() // _PAGE - free) * _PAGE)
 
 
-def _write(port: int, name: str, tally: _Tally) -> None:
+def write_each(caller: Caller, name: str, tally: Tally) -> None:
     """Write once by every route that keeps something."""
     words = f"{name} " * 200
     item = {"item_id": f"item {name}", "text": f"item {words}", "label": "new"}
@@ -140,37 +168,28 @@ def _write(port: int, name: str, tally: _Tally) -> None:
         ("jobs", "POST", "/v1/jobs", {"task": "classify", "request": asked}, None),
         ("asked", "POST", "/v1/classify", {"items": [{"text": f"tea {words}"}]}, ""),
     ):
-        status, answer = _call(port, method, path, body)
+        status, answer = caller.call(method, path, body)
         if status >= 300:
             tally.refused[str(status)] += 1
         elif kind in tally.acknowledged:
             tally.acknowledged[kind].add(str(known or answer["job_id"]))
 
 
-def _look(port: int, tally: _Tally) -> None:
+def look(caller: Caller, tally: Tally) -> None:
     """Find all that was ever acknowledged, and wait for the jobs."""
-    labels = {one["label"] for one in _call(port, "GET", "/v1/labels")[1]["labels"]}
+    until = time.perf_counter() + 60
+    while (told := caller.call("GET", "/v1/labels"))[0] != 200 and time.perf_counter() < until:
+        time.sleep(0.2)  # a tenant is loaded anew
+    labels = {one["label"] for one in told[1].get("labels", [])}
     tally.lost |= {f"label {one}" for one in tally.acknowledged["labels"] if one not in labels}
     for item in tally.acknowledged["items"]:
         query = urllib.parse.urlencode({"item_id": item})
-        if not _call(port, "GET", f"/v1/items?{query}")[1].get("items"):
+        if not caller.call("GET", f"/v1/items?{query}")[1].get("items"):
             tally.lost.add(item)
     until = time.perf_counter() + 60
     for job in tally.acknowledged["jobs"]:
-        while (state := _call(port, "GET", f"/v1/jobs/{job}")[1]).get("status") != "done":
+        while (state := caller.call("GET", f"/v1/jobs/{job}")[1]).get("status") != "done":
             if "items_done" not in state or time.perf_counter() > until:
                 tally.lost.add(f"job {job}: {state.get('status')}")
                 break
             time.sleep(0.2)
-
-
-def _call(port: int, method: str, path: str, body: object = None) -> tuple[int, dict[str, object]]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}{path}", data, {"Content-Type": "application/json"}, method=method
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.loads(answer.read() or b"{}")
-    except urllib.error.HTTPError as error:
-        return error.code, {}

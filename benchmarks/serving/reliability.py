@@ -27,12 +27,13 @@ from benchmarks.serving.api_fuzz import made_up_requests
 from benchmarks.serving.api_kill import kill_rounds
 from benchmarks.serving.api_load import Load, memory_of, process
 from benchmarks.serving.api_world import World, make_world
+from benchmarks.serving.api_writes import each_write
 
 _ENGINES = ["fastapi", "uvicorn", "pydantic", "openvino", "milvus-lite", "lightgbm", "schemathesis"]
 _CLIENTS = 20
 _ROUTES = ("/v1/classify", "/v1/forecast")
 _GROWTH = 50.0  # MiB that 9,000 more calls may take
-_WITHOUT_WORLD = ("kill", "disk")  # they make an index of their own
+_WITHOUT_WORLD = ("kill", "disk", "writes")  # they make an index of their own
 
 
 def main() -> int:
@@ -112,6 +113,10 @@ def _disk(world: World, quick: bool, _: int) -> list[Finding]:
     return full_disk(world.folder, 3 if quick else 24)
 
 
+def _writes(world: World, quick: bool, _: int) -> list[Finding]:
+    return each_write(world.folder, 6 if quick else 40, 1 if quick else 4)
+
+
 def _connections(world: World, quick: bool, _: int) -> list[Finding]:
     return slow_clients(world.config(), 100 if quick else 500, 3 if quick else 10)
 
@@ -130,6 +135,7 @@ _PARTS: dict[str, Callable[[World, bool, int], list[Finding]]] = {
     "memory": _memory,
     "kill": _kill,
     "disk": _disk,
+    "writes": _writes,
     "connections": _connections,
     "fuzz": _fuzz,
     "bodies": _bodies,

@@ -1,13 +1,15 @@
 """LightGBM's text of trees, checked before LightGBM, which believes every index, reads it.
 
 A forged text could otherwise end the process or never answer: children that lie elsewhere in
-memory, or lead in a circle; features that no row has. The format is that of LightGBM 4, its
-``GBDT::SaveModelToString``: a header, a block of ``name=values`` lines for each tree, the rest.
+memory, or lead in a circle; features that no row has; lines where none are expected. The format is
+that of LightGBM 4, its ``GBDT::SaveModelToString``: a header, a block of ``name=values`` lines for
+each tree, how often features were used, parameters. Nothing else may stand there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Set
 
 import lightgbm as lgb
 import numpy as np
@@ -20,7 +22,22 @@ _OF_SPLITS = ("split_feature", "threshold", "decision_type", "left_child", "righ
 _OF_SPLITS_AT_MOST = ("split_gain", "internal_value", "internal_weight", "internal_count")
 _OF_LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 _WHOLE = {"split_feature", "decision_type", "left_child", "right_child", "cat_boundaries"}
+_OF_TREES = {
+    *("num_leaves", "num_cat", "cat_boundaries", "cat_threshold", "is_linear", "shrinkage"),
+    *(*_OF_SPLITS, *_OF_SPLITS_AT_MOST, *_OF_LEAVES),
+}
+_OF_THE_HEADER = {
+    *("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx"),
+    *("objective", "feature_names", "feature_infos", "monotone_constraints", "tree_sizes"),
+}
+_AVERAGE = "average_output"  # of a forest: a line of the header without a value
 _CATEGORICAL = 1  # the bit of decision_type
+_MOST = 2**31  # of a whole number
+_REST = re.compile(
+    r"(\nfeature_importances:\n(?:[^\n]+=\d{1,9}\n)*)?"
+    r"(\nparameters:\n(?:\[\w+: [^\n]*\]\n)*\nend of parameters\n)?"
+    r"(\npandas_categorical:[^\n]*\n?)?\n*"
+)
 
 
 def read_booster(text: str) -> lgb.Booster:
@@ -34,42 +51,59 @@ def read_booster(text: str) -> lgb.Booster:
     header, *trees = body.split("\nTree=")
     if not ends:
         raise ValueError(f"no line {_END!r}")
-    head = _fields(header)
+    beginning, _, header = header.partition("\n")
+    plain = header.replace(f"\n{_AVERAGE}\n", "\n", 1)
+    flags = [_AVERAGE] if plain != header else []
+    head = _fields(plain, _OF_THE_HEADER)
+    if beginning != "tree" or not _REST.fullmatch(rest):
+        raise ValueError("lines that LightGBM does not write")
     if (head.get("num_class"), head.get("num_tree_per_iteration")) != ("1", "1"):
         raise ValueError("trees of several classes")
     n_features = int(head["max_feature_idx"]) + 1
     for name in ("feature_names", "feature_infos"):
         if len(head[name].split(" ")) != n_features:
             raise ValueError(f"{name} is not of {n_features} features")
-    for number, tree in enumerate(trees):
-        try:
-            _check_tree(_fields(tree), n_features)
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"tree {number}: {error}") from None
+    told = [_told(number, tree, n_features) for number, tree in enumerate(trees)]
     # Where each tree begins, LightGBM finds itself: sizes could point elsewhere.
-    lines = (line for line in header.split("\n") if not line.startswith("tree_sizes="))
-    return lgb.Booster(model_str="\nTree=".join(["\n".join(lines), *trees]) + ends + rest)
+    lines = [f"{name}={value}" for name, value in head.items() if name != "tree_sizes"]
+    return lgb.Booster(model_str="\n".join(["tree", *lines, *flags, "", *told, _END]) + "\n" + rest)
 
 
-def _fields(block: str) -> dict[str, str]:
-    return dict(_pairs(block))
+def _told(number: int, tree: str, n_features: int) -> str:
+    """Return a tree that was checked, written as LightGBM writes it."""
+    counted, _, block = tree.partition("\n")
+    try:
+        fields = _fields(block, _OF_TREES)
+        if counted != str(number):
+            raise ValueError("is not counted as such")
+        _check_tree(fields, n_features)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"tree {number}: {error}") from None
+    lines = (f"{name}={' '.join(value.split())}" for name, value in fields.items())
+    return "\n".join([f"Tree={number}", *lines, "\n"])
 
 
-def _pairs(block: str) -> Iterator[tuple[str, str]]:
+def _fields(block: str, known: Set[str]) -> dict[str, str]:
+    return dict(_pairs(block, known))
+
+
+def _pairs(block: str, known: Set[str]) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
-    for line in block.split("\n"):
+    for line in block.rstrip("\n").split("\n"):
         name, equals, value = line.partition("=")
-        if equals:
-            if name in seen:  # which of the two LightGBM takes is not said anywhere
-                raise ValueError(f"{name} stands there twice")
-            seen.add(name)
-            yield name, value
+        if not equals or name not in known:
+            raise ValueError("a line that LightGBM does not write")
+        if name in seen:  # which of the two LightGBM takes is not said anywhere
+            raise ValueError(f"{name} stands there twice")
+        seen.add(name)
+        yield name, value
 
 
 def _check_tree(tree: _Fields, n_features: int) -> None:
     n_leaves = int(tree["num_leaves"])
     if n_leaves < 1 or int(tree.get("is_linear", 0)) != 0:
         raise ValueError("a kind that this project does not write")
+    _numbers(tree, "shrinkage", 1)
     for name in _OF_LEAVES:
         _numbers(tree, name, n_leaves, or_none=name != "leaf_value")
     if n_leaves == 1:
@@ -118,6 +152,9 @@ def _numbers(
     if len(values) != count and not (or_none and not values):
         raise ValueError(f"{name} holds {len(values)} numbers, not {count}")
     numbers = np.array(values, dtype=np.float64)
-    if np.isnan(numbers).any() or (name in _WHOLE and (numbers % 1 != 0).any()):
+    is_kind = bool(np.isfinite(numbers).all())
+    if is_kind and name in _WHOLE:
+        is_kind = bool(((numbers % 1 == 0) & (np.abs(numbers) < _MOST)).all())
+    if not is_kind:
         raise ValueError(f"{name} holds something else than numbers of its kind")
     return numbers

@@ -96,3 +96,69 @@ def _lines(answer: dict[str, object]) -> list[str]:
     lines += [f"    {one['item_id']}  {one['field']}: {one['value']}" for one in sources]
     told = [*answer["conditions"], *answer["notes"]]  # type: ignore[misc]
     return [*lines, *(f"    {note}" for note in told)]
+
+
+@verb
+def recommend(
+    like: Annotated[
+        list[str] | None, typer.Option("--like", metavar="ITEM", help="Items like this one.")
+    ] = None,
+    customer: Annotated[
+        list[str] | None, typer.Option("--customer", metavar="ID", help="Items for this customer.")
+    ] = None,
+    buyers_of: Annotated[
+        list[str] | None,
+        typer.Option("--buyers-of", metavar="ITEM", help="Customers for this item, a launch too."),
+    ] = None,
+    histories: Annotated[
+        Path | None,
+        typer.Option("--histories", metavar="FILE", help="Who bought what, when: a table."),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="With --customer: items that nobody has bought yet.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="What was bought already may come again.")
+    ] = False,
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COL=VALUE", help="Also col=a,b or a price band col=1..3."),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="ITEM", help="Never this item.")
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="DATE", help="As it was known on that day.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", min=1, max=1_000, help="How many.")] = None,
+    diversity: Annotated[
+        float | None, typer.Option("--diversity", min=0, max=1, help="1: unlike one another.")
+    ] = None,
+    config: ConfigOption = None,
+    *,
+    index: IndexOptions,
+    out: OutOption = None,
+) -> None:
+    """Recommend items like others, items for customers, or customers for items."""
+    from pipelines.jobs.recommendations import Rules, recommend_job
+    from pipelines.reports.terminal import make_console, show_recommendations
+    from retrieval import InputError
+
+    given = {"like": like, "customers": customer, "buyers": buyers_of}
+    asked = [(about, ids) for about, ids in given.items() if ids]
+    if len(asked) != 1:
+        raise InputError("recommend: give one of --like, --customer and --buyers-of")
+    (about, ids), *_ = asked
+    settings = settings_of(config, index=index.section, recommend={"k": k, "diversity": diversity})
+    check_table_out(settings, out, histories=histories)
+    rules = Rules(
+        kind="new" if new else "known",
+        again=again,
+        where=where or (),
+        exclude=exclude or (),
+        as_of=parsed_date("--as-of", as_of),
+    )
+    source = settings.histories.at(histories)
+    found = recommend_job(settings, ids, about, rules, source)  # type: ignore[arg-type]
+    show_recommendations(make_console(), found)
+    write_result(settings, found, out)

@@ -13,7 +13,8 @@ from typing import Annotated
 import typer
 
 from pipelines.cli.adapt import adapt
-from pipelines.cli.answers import ask
+from pipelines.cli.answers import ask, recommend
+from pipelines.cli.concepts import concepts
 from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
@@ -45,10 +46,12 @@ for job in (
     forecast,
     backtest,
     ask,
+    recommend,
     run,
     monitor,
 ):
     app.command()(job)
+app.add_typer(concepts, name="concepts")
 
 
 def _print_version(asked: bool) -> None:

@@ -29,7 +29,7 @@ import yaml
 from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from pipelines.config.answers import AskSettings
+from pipelines.config.answers import AskSettings, HistoriesSettings, RecommendSettings
 from pipelines.config.monitor import MonitorSettings
 from pipelines.config.sections import (
     BacktestSettings,
@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     orders: OrderSettings = OrderSettings()
     backtest: BacktestSettings = BacktestSettings()
     ask: AskSettings = AskSettings()
+    histories: HistoriesSettings = HistoriesSettings()
+    recommend: RecommendSettings = RecommendSettings()
     serve: ServeSettings = ServeSettings()
     run: RunSettings = RunSettings()
     bad_rows: BadRowsSettings = BadRowsSettings()

@@ -161,6 +161,8 @@ def forecast_launches(
             with named, timed(_log, "forecaster fitted"), _remarks() as remarks:
                 forecaster.fit(known, sold, cutoff=cutoff, future=plan)
         if save is not None:
+            if settings.forecast.taken:
+                forecaster.cannibalization()  # estimated once, and kept with the rest
             forecaster.save(save, standalone=True)
         named = naming_tables(new_items=new, observed=observed, future=future)
         with named, timed(_log, "launches forecast", rows=len(coming)), _remarks() as more:
@@ -255,7 +257,7 @@ def backtest_job(
     Raises:
         InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
     """
-    when = _asked(settings.backtest, cutoffs, n_windows, step, last)
+    when = asked_cutoffs(settings.backtest, cutoffs, n_windows, step, last)
     quarantine = quarantine or Quarantine.of(settings, "backtest")
     given = {"items": items, "sales": sales, "future": future}
     refuse_overwriting(settings, quarantine.written, **given)
@@ -333,14 +335,25 @@ def _columns(settings: Settings) -> Columns:
     )
 
 
-def _asked(
+def asked_cutoffs(
     written: BacktestSettings,
-    cutoffs: Sequence[pd.Timestamp | str] | None,
-    n_windows: int | None,
-    step: int | None,
-    last: pd.Timestamp | str | None,
+    cutoffs: Sequence[pd.Timestamp | str] | None = None,
+    n_windows: int | None = None,
+    step: int | None = None,
+    last: pd.Timestamp | str | None = None,
 ) -> dict[str, Any]:
-    """From when to forecast, as `forecasting.backtest` takes it; arguments win over settings."""
+    """Return from when to forecast, as `forecasting.backtest` takes it; arguments win.
+
+    Args:
+        written: The settings.
+        cutoffs: In their place.
+        n_windows: In their place.
+        step: Periods between these.
+        last: Latest launch date to score.
+
+    Raises:
+        InputError: Neither says.
+    """
     if cutoffs is None and n_windows is None:
         days, n_windows = written.cutoffs, written.n_windows
         cutoffs = None if days is None else [pd.Timestamp(day) for day in days]

@@ -69,6 +69,26 @@ def show_neighbors(console: Console, near: pd.DataFrame, texts: Sequence[str]) -
     console.print(f"[bold]{len(near):,}[/] like items of {groups.ngroups:,} queries")
 
 
+def show_recommendations(console: Console, found: pd.DataFrame) -> None:
+    """Print the first recommendations, with the items they rest on.
+
+    Args:
+        console: Where to.
+        found: As `pipelines.jobs.recommendations.recommend_job` returns it.
+    """
+    groups = found.groupby("query", sort=False)
+    for query, rows in itertools.islice(groups, _ROWS):
+        table = _table(escape(short(str(query), _TEXT_WIDTH)), ["#", "id", "score", "because of"])
+        for row in rows.head(_ROWS).to_dict("records"):
+            reasons = [f"{one['item_id']} ({one['similarity']:.2f})" for one in row["because"]]
+            table.add_row(
+                *_cells([row["rank"], row["id"], f"{row['score']:.3f}", ", ".join(reasons)])
+            )
+        console.print(table)
+    _more(console, groups.ngroups, "queries")
+    console.print(f"[bold]{len(found):,}[/] recommendations for {groups.ngroups:,} queries")
+
+
 def _counted(near: Mapping[Any, Any]) -> str:
     """Name a neighbor, and how many it stands for."""
     others = int(near.get("count", 1)) - 1

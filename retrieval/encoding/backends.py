@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.encoding.devices import Precision, halving, import_openvino
+from retrieval.encoding.packaged.folder import is_multilingual
 from retrieval.encoding.pictures.multimodal import TextAndPictures
 from retrieval.encoding.pictures.packaged import PictureModel, is_packaged
 from retrieval.encoding.reading import Reading
@@ -208,7 +209,12 @@ def _load_model(
     # A bar for reading 103 tensors in 0.1 s and remarks about training are noise in a log.
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    model = SentenceTransformer(str(weights), device=device, trust_remote_code=False)
+    if is_multilingual(weights):
+        from retrieval.encoding.packaged.multilingual import modules_of
+
+        model = SentenceTransformer(modules=modules_of(weights), device=device)
+    else:
+        model = SentenceTransformer(str(weights), device=device, trust_remote_code=False)
     if max_length is not None:
         model.max_seq_length = max_length
     if _pads_to_multiples(model):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-import os
 import sqlite3
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 
 from retrieval.encoding.weights import EncoderIdentity
 from retrieval.errors import LikewiseError
@@ -25,11 +23,6 @@ _KEYS_PER_QUERY = 900
 _KEPT = 0.9  # of the ceiling, once it is reached: not a few vectors at every write
 UNMARKED = 255
 """The mark of a text about which nothing is kept but its vector."""
-
-
-def default_cache_dir() -> Path:
-    """``$LIKEWISE_CACHE_DIR``, else the user's cache directory."""
-    return Path(os.environ.get("LIKEWISE_CACHE_DIR") or platformdirs.user_cache_dir("likewise"))
 
 
 class CacheWarning(UserWarning):

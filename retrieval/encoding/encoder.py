@@ -21,7 +21,6 @@ from retrieval.encoding.cache import (
     UNMARKED,
     SparingCache,
     VectorCache,
-    default_cache_dir,
 )
 from retrieval.encoding.devices import (
     Precision,
@@ -56,6 +55,7 @@ from retrieval.encoding.weights import (
     resolve_truncation,
 )
 from retrieval.errors import InputError
+from retrieval.files import default_cache_dir
 from retrieval.guarding import Guard, Lock, guarded, unguarded
 from retrieval.pictures.content import has_picture, text_of
 
@@ -75,6 +75,8 @@ _SHOTS = 256  # of pictures
 class Encoder:
     """A model that turns texts into unit vectors: one of sentence-transformers, or an endpoint's.
 
+    Some read pictures, which stand among texts as `read_pictures` returns them.
+
     Texts are deduplicated, looked up in a content-hash cache on disk, and only the rest is
     embedded, in batches of texts of like length. A text's vector does not depend on the others: on
     OpenVINO to the last bit, on torch to the sixth digit, on an endpoint as that has it. An encoder
@@ -85,7 +87,9 @@ class Encoder:
         name: A sentence-transformers model name or the path of a model folder, such as
             `retrieval.distill`, `retrieval.quantize` or sentence-transformers write; with
             `endpoint` the model as the server calls it. The default ships as a Python package and
-            needs no network. Or the identity of an encoder, which is made again with its options.
+            needs no network. ``"TEXT + PICTURES"`` is two at once, side by side; a number before
+            the second is its weight. Or the identity of an encoder, which is made again with its
+            options.
         backend: ``"torch"``, ``"openvino"``, or ``"auto"``: OpenVINO where it is installed and
             `device` is the processor, else torch.
         precision: ``"float32"``, the same numbers on every processor to the fifth digit;
@@ -116,6 +120,8 @@ class Encoder:
         EndpointError: The endpoint does not answer.
 
     Attributes:
+        parts: The two that it is, where it reads text with the one and pictures with the other.
+        reads_pictures: Whether it does.
         precision: What it computes in: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
         device: Where it computes.
         identity: What must agree for vectors to be comparable: model, prompts, truncation, length.
@@ -158,7 +164,7 @@ class Encoder:
         self._map: LinearMap | None = None
         self._base: EncoderIdentity | None = None
         self._prompts = Prompts()
-        self._parts: tuple[Encoder, Encoder] | None = None
+        self.parts: tuple[Encoder, Encoder] | None = None
         if endpoint is None and (parts := fused_parts(name)) is not None:
             options = {"backend": backend, "precision": precision, "device": device}
             whole = self._join(parts, {**options, "cache_dir": cache_dir, "cache_mb": cache_mb})
@@ -229,7 +235,7 @@ class Encoder:
         text, picture = Encoder(parts[0], **options), Encoder(parts[1], **options)
         if not picture.reads_pictures:
             raise InputError(f"encoder {self.name!r}: {picture.name!r} reads no pictures")
-        self._parts, self._weight, self.reads_pictures = (text, picture), parts[2], True
+        self.parts, self._weight, self.reads_pictures = (text, picture), parts[2], True
         self.device, self.precision = text.device, text.precision
         return fused_identity(self.name, text.identity, picture.identity, parts[2])
 
@@ -407,10 +413,12 @@ class Encoder:
 
     def _backend(self) -> Backend:
         with self._lock:
-            if self._loaded is None and self._parts is not None:
-                text, picture = self._parts
+            if self._loaded is None and self.parts is not None:
+                text, picture = self.parts
                 dims = (text.dim, picture.dim)
-                self._loaded = fused_backend(text.read, picture.read, dims, self._weight)
+                self._loaded = fused_backend(
+                    text.read, picture.read, dims, self._weight, both_see=text.reads_pictures
+                )
             if self._loaded is None and self._client is not None:
                 ask = self._client.embed
                 self._loaded = Backend(lambda texts: unit(ask(texts)), unmeasured)

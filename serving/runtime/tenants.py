@@ -24,6 +24,7 @@ from retrieval import EncoderMismatchError, ItemIndex, MakeEncoder
 from serving.observability.metrics import Metrics
 from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
+from serving.runtime.live_catalog import LiveCatalog
 from serving.runtime.live_classifier import LiveClassifier
 from serving.runtime.shared_index import open_shared_index
 
@@ -42,6 +43,7 @@ class Tenant:
         shared: Its items, and what others do to them.
         index: The same, for whoever asks and writes.
         labeler: Its classifier.
+        answers: Its items, as questions and recommendations need them.
         forecaster: None where there is none.
         forecaster_version: Names it in answers.
         leases: How many requests use it.
@@ -64,6 +66,7 @@ class Tenant:
             journal = LabelJournal(tenant_folder(settings, name) / "labels.jsonl")
             model = _path_for(settings.serve.model_labels, name)
             self.labeler = LiveClassifier(settings, self.shared, journal, model)
+            self.answers = LiveCatalog(settings, self.shared, name)
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
                 self.forecaster = self._load_forecaster(forecaster, encoders)

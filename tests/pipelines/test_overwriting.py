@@ -179,6 +179,10 @@ ARGUMENTS: dict[str, tuple[list[str], str]] = {
         "--report o.csv: is the items table",
     ),
     "ask": (["ask", "Which?", *WITH, "--out", "i.csv"], "--out i.csv: is the "),
+    "recommend": (
+        ["recommend", "--customer", "1", "--histories", "i.csv", *WITH, "--out", "i.csv"],
+        "--out i.csv: is the ",
+    ),
     "ask: learn": (
         ["ask", "--learn", "i.csv", "--ranker", "i.csv"],
         "--ranker i.csv: is the",
@@ -283,6 +287,7 @@ KNOWN = {
     ("forecast", "save"),
     ("forecast", "quarantine"),
     ("ask", "out"),
+    ("recommend", "out"),
     ("backtest", "out"),
     ("backtest", "quarantine"),
     ("run", "out"),

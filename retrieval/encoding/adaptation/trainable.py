@@ -16,6 +16,7 @@ from torch.nn.functional import normalize
 from retrieval.encoding.adaptation.schedule import Rows
 from retrieval.encoding.backends import load_model
 from retrieval.encoding.encoder import Encoder
+from retrieval.encoding.packaged.folder import is_multilingual
 from retrieval.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,6 +52,11 @@ class TrainableModel:
             raise InputError(
                 f"encoder {encoder.name!r} has no weights here that could be tuned "
                 f"(it runs on {encoder.identity.backend}); learn a map, or tune its base"
+            )
+        if is_multilingual(encoder._weights):
+            raise InputError(
+                f"encoder {encoder.name!r} is two models whose weights are not trained; learn a "
+                "map (method='map')"
             )
         self._prompt = str(getattr(encoder.identity, "item_prompt", ""))
         self.model: SentenceTransformer = load_model(encoder._weights)

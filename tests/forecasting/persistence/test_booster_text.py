@@ -98,3 +98,22 @@ def _words(line: re.Match[str]) -> list[tuple[int, int]]:
         (line.start(1) + word.start(), line.start(1) + word.end())
         for word in re.finditer(r"\S+", line[1])
     ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_lines_where_none_are_expected_are_refused_or_answered(
+    text: str, rows: npt.NDArray[np.float64], data: st.DataObject
+) -> None:
+    """A line in another place once ended the process: LightGBM counts lines."""
+    lines = text.split("\n")
+    here, there = (data.draw(st.integers(0, len(lines) - 1)) for _ in range(2))
+    if data.draw(st.booleans()):
+        lines.insert(there, lines[here])
+    else:
+        lines[here], lines[there] = lines[there], lines[here]
+    try:
+        read = read_booster("\n".join(lines))
+    except (ValueError, lgb.basic.LightGBMError):
+        return
+    assert np.isfinite(read.predict(rows[:5])).all()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_both_engines_see_the_same_and_mirror_images_are_alike() -> None:
+def test_both_engines_see_the_same() -> None:
     pictures = read_pictures([photo(color) for color in COLORS])
     vectors = [
         Encoder("efficientnet-lite0", backend=one, cache_dir=False).encode(pictures)

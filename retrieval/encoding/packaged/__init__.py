@@ -1,0 +1,1 @@
+"""Encoders whose weights are the content of Python packages."""
