@@ -7,24 +7,40 @@ of a period, all that are forecast together (`SharedFate`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasting.data.launches import Launches
-from forecasting.data.panel import Floats, Grid, Ints
+from forecasting.data.panel import Bools, Floats, Grid, Ints
 from forecasting.forecasts import quantile_names
+from forecasting.models.fitted import FittedForecaster
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths
-from forecasting.models.shared_fate import SharedFate
+from forecasting.models.shared_fate import SharedFate, draw_together
 
 NO_GROUP = "(none)"
 
 _DRAWS = 2000
 _TREES = 2.0  # times the variance of a mean over the same launches; on made-up markets 2 to 5
 _BLOCK = 256  # launches whose draws are held in memory at once
+
+
+@dataclass(frozen=True)
+class Apart:
+    """Those of n launches that another model answers for, as plans are known of some only.
+
+    Attributes:
+        rows: (n,) whether it answers.
+        fate: What they have in common.
+        calibration: At which levels their totals are read.
+    """
+
+    rows: Bools
+    fate: SharedFate
+    calibration: Calibration
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,7 @@ class Sums:
         calibration: At which levels their totals are read.
         seed: Of the draws.
         kept: Draws of the share that is not taken from other items; None: all is told.
+        apart: Those for which fate and calibration are others; None: there are none.
     """
 
     paths: Paths
@@ -48,6 +65,32 @@ class Sums:
     calibration: Calibration
     seed: int
     kept: Floats | None = None
+    apart: Apart | None = None
+
+    @classmethod
+    def of(
+        cls,
+        engine: FittedForecaster,
+        paths: Paths,
+        rows: Launches,
+        seed: int,
+        kept: Floats | None = None,
+    ) -> Sums:
+        """Sum launches as those who answer for them know them; arguments as the attributes."""
+        lone, unplanned = engine.unplanned_among(rows), engine.unplanned
+        apart = None
+        if unplanned is not None and lone.any():
+            apart = Apart(lone, unplanned.model.fate, unplanned.model.calibration)
+        return cls(
+            paths,
+            rows,
+            engine.teacher(paths),
+            engine.fate_of(rows),
+            engine.calibration_of(rows),
+            seed,
+            kept=kept,
+            apart=apart,
+        )
 
     def table(
         self,
@@ -86,6 +129,32 @@ class Sums:
         """What the columns of quantiles are called."""
         return quantile_names(self.calibration.nominal.tolist())
 
+    @property
+    def _fates(self) -> list[SharedFate]:
+        return [self.fate, *([] if self.apart is None else [self.apart.fate])]
+
+    def _which(self, rows: Ints) -> Ints:
+        """Return the number of the model that answers for each of some launches."""
+        if self.apart is None:
+            return np.zeros(len(rows), dtype=np.int64)
+        return self.apart.rows[rows].astype(np.int64)
+
+    def _weather(self, which: Ints) -> SharedFate:
+        """Return the fate whose weather is that of some launches, on average of its variance."""
+        if self.apart is None or not which.any():
+            return self.fate
+        if which.all():
+            return self.apart.fate
+        square = np.array([fate.calendar**2 for fate in self._fates])[which].mean()
+        return replace(self.fate, calendar=float(np.sqrt(square)))
+
+    def _read_at(self, which: Ints, size: Floats, level: Floats) -> Floats:
+        """(draws, m) levels at which courses come out at the levels given."""
+        if self.apart is None:
+            return self.calibration.read_at(size, level)
+        parts = [one.read_at(size, level) for one in (self.calibration, self.apart.calibration)]
+        return np.where(which == 1, parts[1], parts[0])
+
     def _lean(self, rows: Ints) -> float:
         """How much of their luck forecasts have in common because they rest on the same launches.
 
@@ -105,14 +174,17 @@ class Sums:
         first = int(start.min())
         width = int(start.max()) - first + horizon if by_period else 1
         rng = np.random.default_rng([self.seed, number])
-        fate = self.fate.leaning(self._lean(rows))
-        level = fate.draw(_DRAWS, self.rows.period[rows], self.rows.group[rows], rng)
+        lean, which = self._lean(rows), self._which(rows)
+        fates = [fate.leaning(lean) for fate in self._fates]
+        launched, group = self.rows.period[rows], self.rows.group[rows]
+        level = draw_together(fates, which, _DRAWS, launched, group, rng)
         drawn, mean = np.zeros((_DRAWS, width)), np.zeros(width)
         for begin in range(0, len(rows), _BLOCK):
             block = slice(begin, begin + _BLOCK)
             paths = self.paths[rows[block]]
             expected = paths.mean()
-            courses = paths.at(self.calibration.read_at(expected.sum(axis=1), level[:, block]))
+            size = paths.size(expected.sum(axis=1))
+            courses = paths.at(self._read_at(which[block], size, level[:, block]))
             if not by_period:
                 drawn[:, 0] += courses.sum(axis=(1, 2))
                 mean[0] += expected.sum()
@@ -121,7 +193,7 @@ class Sums:
                 drawn[:, at : at + horizon] += courses[:, row]
                 mean[at : at + horizon] += expected[row]
         if by_period:
-            drawn *= self.fate.weather(_DRAWS, width, rng)
+            drawn *= self._weather(which).weather(_DRAWS, width, rng)
         drawn = drawn * _centered(drawn, mean, len(rows))
         if self.kept is not None:
             drawn *= rng.choice(self.kept, (_DRAWS, 1))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +14,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from forecasting.aggregation import Sums
-from forecasting.checks import check_choice, check_levels, check_whole, tell
+from forecasting.asking import Asking
+from forecasting.checks import tell
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
-from forecasting.data.panel import Ints
 from forecasting.data.plausibility import launch_doubts
 from forecasting.data.pools import Similarity
 from forecasting.data.sales import Sales
@@ -30,14 +31,19 @@ from forecasting.decisions.orders import order_table
 from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
-from forecasting.features.features import Description, FeatureMaker
+from forecasting.features.features import FeatureMaker
 from forecasting.features.similarity import with_similarity
-from forecasting.forecasts import Forecasts, curve_table, total_table
-from forecasting.models.fitted import FittedForecaster, chosen_model
+from forecasting.forecasts import Forecasts
+from forecasting.models.fitted import FittedForecaster, chosen_model, untrained_model
 from forecasting.models.launch_model import LaunchModel
 from forecasting.models.options import Method, ModelOptions
-from forecasting.models.sample_paths import Paths
-from forecasting.parameters import DEFAULTS, check_groups, refuse_former, refusing_strangers
+from forecasting.parameters import (
+    DEFAULTS,
+    check_parameters,
+    check_together,
+    refuse_former,
+    refusing_strangers,
+)
 from forecasting.persistence.files import (
     open_forecaster,
     read_fitted,
@@ -83,7 +89,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
     """
 
-    _cannibalization: Cannibalization | None
+    cannibalization_: Cannibalization | None
 
     @refusing_strangers
     def __init__(
@@ -211,7 +217,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             chosen_model(self._untrained(), self.method, self.history_),
         )
         if self.engine_.model is not None:
-            for said in self._missing_plans(self.training_, future):
+            for said in self._asking.missing_plans(self.training_, future):
                 tell(f"fit: {said}; what plans do is learned from the others", stacklevel=4)
         return self
 
@@ -323,25 +329,17 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """
         if observed is None and observed_until is not None:
             raise InputError("observed_until: give what was observed, too, if only an empty table")
-        described, paths, _ = self._paths(new_items, future, adjustments)
-        self._tell_of_plans(described.rows, future)
+        asked = self._asking.ask_planned(new_items, future, adjustments, further=2)
         if observed is None:
-            forecasts = self.engine_.read(paths, described.rows)
+            forecasts = asked.read()
         else:
             seen = self.reader.observed(
-                new_items, described.rows, observed, observed_until, self.panel_
+                new_items, asked.rows, observed, observed_until, self.panel_
             )
-            forecasts = seen.completed(self.engine_.read(seen.update(paths), described.rows))
-        curves, totals = self._tables(described.rows, forecasts)
-        novelty = self.engine_.novelty.of(described.pools.best_similarity)
-        more: dict[str, Any] = {
-            "novelty": novelty,
-            "novel": self.engine_.novelty.is_novel(novelty),
-            "method": self.engine_.method,
-            "warnings": self.reader.doubts(described.rows, self.history_),
-        }
-        if self.columns.covariates:
-            more["planned"] = self.engine_.planned(described.rows)
+            forecasts = seen.completed(replace(asked, paths=seen.update(asked.paths)).read())
+        curves, totals = self._tables(asked.rows, forecasts)
+        doubts = self.reader.doubts(asked.rows, self.history_)
+        more = asked.remarks(doubts, planned=bool(self.columns.covariates))
         return curves, totals.assign(**more)
 
     def predict_sum(
@@ -380,20 +378,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         if by is not None and by not in new_items.columns:
             there = ", ".join(map(str, new_items.columns))
             raise TableError(f"new_items: no column {by!r} to group by; there are: {there}")
-        described, paths, _ = self._paths(new_items, future, adjustments)
-        self._tell_of_plans(described.rows, future)
+        asked = self._asking.ask_planned(new_items, future, adjustments, further=1)
         groups = pd.Series("all", index=new_items.index) if by is None else new_items[by]
-        found = self._taken() if net else Cannibalization()
-        engine = self.engine_
-        sums = Sums(
-            paths,
-            described.rows,
-            engine.teacher(paths),
-            engine.fate_of(described.rows),
-            engine.calibration_of(described.rows),
-            self.seed,
-            kept=found.kept if net and found.is_shown else None,
-        )
+        found = self.cannibalization().told() if net else Cannibalization()
+        kept = found.kept if net and found.is_shown else None
+        sums = Sums.of(self.engine_, asked.paths, asked.rows, self.seed, kept)
         table = sums.table(
             groups.reset_index(drop=True),
             self.panel_.grid,
@@ -413,10 +402,10 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
         """
         check_is_fitted(self)
-        if self._cannibalization is None:
+        if self.cannibalization_ is None:
             analogues = self.engine_.describer.analogues
-            self._cannibalization = learn_cannibalization(self.history_, analogues, self.seed)
-        return self._cannibalization
+            self.cannibalization_ = learn_cannibalization(self.history_, analogues, self.seed)
+        return self.cannibalization_
 
     def order_quantity(
         self,
@@ -475,17 +464,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             budget=budget,
             by=by,
         )
-        if lead_time is not None and lead_time > self.horizon:
-            raise InputError(f"lead_time: {lead_time} is beyond the horizon of {self.horizon}")
-        described, paths, _ = self._paths(new_items, future, adjustments)
-        self._tell_of_plans(described.rows, future)
-        forecasts = self.engine_.read(paths, described.rows)
-        table = order_table(
-            terms, new_items, paths, forecasts, self.quantiles, lead_time or self.horizon
-        )
-        table.insert(0, "unique_id", pd.Series(described.rows.ids, dtype="str"))
-        table.insert(1, "cutoff", self.cutoff_)
-        return table
+        terms.check_horizon(self.horizon)
+        asked = self._asking.ask_planned(new_items, future, adjustments, further=1)
+        ordered = order_table(terms, new_items, asked.paths, asked.read(), self.quantiles)
+        named = pd.DataFrame({"unique_id": pd.Series(asked.rows.ids, dtype="str")})
+        return named.assign(cutoff=self.cutoff_).join(ordered)
 
     def adjust(
         self,
@@ -542,15 +525,19 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             TableError: As in `predict`.
         """
-        described, paths, origin = self._paths(new_items, future, adjustments)
-        model = self.engine_.model
-        vectors = None if model is None else model.trained.vectors
-        table = analogue_table(self.history_, described, self.options.pools, paths, origin, vectors)
+        asked = self._asking.ask(new_items, future, adjustments)
+        table = analogue_table(
+            self.history_,
+            asked.described,
+            self.options.pools,
+            asked.paths,
+            asked.origin,
+            self.engine_.vectors,
+        )
         if not taken:
             return table
-        total = self.engine_.read(paths, described.rows).mean.sum(axis=1)
-        expected = pd.Series(total, index=described.rows.ids)
-        return with_taken(table, self.history_, self._taken(), expected)
+        expected = pd.Series(asked.read().mean.sum(axis=1), index=asked.rows.ids)
+        return with_taken(table, self.history_, self.cannibalization().told(), expected)
 
     def contributions(
         self, new_items: pd.DataFrame, *, future: pd.DataFrame | None = None
@@ -569,7 +556,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             NotFittedError: `fit` has not been called.
             InputError: The forecast is a vote of analogues, without features.
         """
-        described, _, _ = self._paths(new_items, future, None)
+        described = self._asking.ask(new_items, future).described
         if self.engine_.model is None:
             raise InputError(
                 "method knn has no features that contribute; explain() shows its votes"
@@ -604,7 +591,8 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         """
         check_is_fitted(self)
         parameters = self.get_params(deep=False)
-        write_forecaster(Path(path), parameters, self.engine_, standalone=standalone)
+        learned = self.engine_, self.cannibalization_
+        write_forecaster(Path(path), parameters, *learned, standalone=standalone)
 
     @classmethod
     def load(
@@ -635,67 +623,20 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         forecaster.set_params(index=index, encoder=encoder).check()
         forecaster._remember(saved.seen.history)
         forecaster.engine_ = saved.over(index, encoder)
+        forecaster.cannibalization_ = saved.cannibalization
         return forecaster
 
     # --- answering -------------------------------------------------------------------------------
 
-    def _paths(
-        self,
-        new_items: pd.DataFrame,
-        future: pd.DataFrame | None,
-        adjustments: Adjustments | None,
-    ) -> tuple[Description, Paths, Ints]:
-        """Return the launches, their courses, and which launch of the panel each curve is of."""
+    @property
+    def _asking(self) -> Asking:
+        """Who reads and answers what is asked."""
         check_is_fitted(self)
-        engine = self.engine_
-        if adjustments is not None:
-            new_items = adjustments.changed(new_items, self.item_id)
-        rows = self._launches(new_items, future)
-        if adjustments is None:
-            described = engine.describer.describe(rows)
-            courses = engine.courses(described)
-            return described, courses, engine.origin(courses)
-        hand = adjustments.on(rows.ids, self.history_)
-        described = engine.describer.describe(rows, hand.edit)
-        courses, votes = engine.courses(described), engine.vote(described)
-        paths, origin = hand.paths(
-            courses,
-            votes,
-            engine.origin(courses),
-            engine.voters(votes),
-            voted=engine.model is None,
-        )
-        return described, paths, origin
+        return Asking(self.reader, self.engine_)
 
     def _launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
         """Validate new items and stand them at the cutoff."""
-        check_is_fitted(self)
-        encoder = self.engine_.describer.analogues.index.encoder
-        return self.reader.new_launches(new_items, self.history_, encoder, future)
-
-    def _taken(self) -> Cannibalization:
-        """Return what launches take, with a warning where it is not shown."""
-        found = self.cannibalization()
-        if not found.is_shown:
-            tell(found.words, stacklevel=4)
-        return found
-
-    def _tell_of_plans(self, rows: Launches, future: pd.DataFrame | None) -> None:
-        """Warn of launches whose plans did not arrive."""
-        if self.engine_.model is not None:
-            for said in self._missing_plans(rows, future):
-                tell(f"{said}; such a forecast is one that knows no plans", stacklevel=5)
-            if self.engine_.unplanned is not None:
-                known = self.engine_.unplanned.known
-                used = rows[np.flatnonzero(self.engine_.planned(rows))]
-                for said in known.beyond(used, self.columns.covariates):
-                    tell(said, stacklevel=5)
-        elif future is not None:
-            tell("future: plans do not move a vote of analogues", stacklevel=5)
-
-    def _missing_plans(self, rows: Launches, future: pd.DataFrame | None) -> list[str]:
-        used = self.engine_.planned(rows)
-        return self.reader.missing_plans(rows, used, self.panel_, future)
+        return self._asking.launches(new_items, future)
 
     def _forecast(self, rows: Launches) -> Forecasts:
         described = self.engine_.describer.describe(rows)
@@ -705,12 +646,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         return self.engine_.describer.find(rows)
 
     def _tables(self, rows: Launches, forecasts: Forecasts) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the forecasts table, by age, and that of the totals."""
-        grid, cutoff, levels = self.panel_.grid, self.cutoff_, self.quantiles
-        return (
-            curve_table(forecasts, rows.ids, rows.period, grid, cutoff, levels),
-            total_table(forecasts, rows.ids, cutoff, levels),
-        )
+        return self._asking.tables(rows, forecasts, self.quantiles)
 
     # --- preparing -------------------------------------------------------------------------------
 
@@ -720,27 +656,15 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         Raises:
             InputError: One cannot; the message says what it has to be.
         """
-        check_levels(self.quantiles)
-        check_whole("horizon", self.horizon, 1)
-        check_whole("k", self.k, 1)
-        check_choice("method", self.method, get_args(Method))
-        check_choice("similarity", self.similarity, get_args(Similarity))
-        check_groups(columns=self.columns, sales=self.sales, options=self.options)
+        parameters = self.get_params(deep=False)
+        check_parameters(parameters)
         self.reader.check()
-        known = [*self.attributes, *self.columns.covariates]
-        for name in self.options.monotone:
-            if name not in known:
-                there = ", ".join(known) or "none"
-                raise InputError(
-                    f"monotone: no attribute or covariate {name!r}; there are: {there}"
-                )
-        if self.index is not None and self.encoder not in (None, self.index.encoder):
-            raise InputError("index and encoder are both given; an index brings its own encoder")
+        check_together(parameters)
 
     def _remember(self, history: History) -> None:
         """Keep what had been seen at the cutoff."""
         self.history_, self.panel_ = history, history.panel
-        self._cannibalization = None
+        self.cannibalization_ = None
         self.cutoff_ = self.panel_.grid.dates(np.array([self.panel_.end]))[0]
 
     def _describer(self, analogues: AnalogueIndex) -> FeatureMaker:
@@ -755,21 +679,11 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         )
 
     def _untrained(self) -> LaunchModel:
-        return LaunchModel(
+        return untrained_model(
+            self.options,
             self.quantiles,
+            covariates=self.columns.covariates,
+            numbers=self.history_.attributes.select_dtypes("number").columns,
             seed=self.seed,
             n_jobs=self.n_jobs,
-            recency=self.options.recency,
-            calibrate=self.options.calibrate,
-            courses=self.options.courses,
-            monotone=self._monotone(),
-            elastic=[self.options.monotone.get(name, 0) for name in self.columns.covariates],
         )
-
-    def _monotone(self) -> dict[str, int]:
-        """Return the features that attributes are in, with the way in which they move demand."""
-        kinds = ("_rank", "_to_incumbent", "_to_launch", "")
-        numbers = self.history_.attributes.select_dtypes("number").columns
-        signs = self.options.monotone
-        chosen = [name for name in signs if name in numbers]
-        return {f"{name}{kind}": signs[name] for name in chosen for kind in kinds}

@@ -12,8 +12,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
-from typing import Any, ParamSpec
+from typing import Any, ParamSpec, get_args
 
+from forecasting.checks import check_choice, check_levels, check_whole
 from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.pools import Similarity
 from forecasting.models.options import Method, ModelOptions
@@ -80,6 +81,36 @@ def refuse_former(given: Mapping[str, Any]) -> None:
         for group, names in groups.items()
     ]
     raise InputError(f"{'; '.join(moved)}: LaunchForecaster({', '.join(written)})")
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that cannot be right on their own.
+
+    Raises:
+        InputError: One cannot; the message says what it has to be.
+    """
+    check_levels(parameters["quantiles"])
+    check_whole("horizon", parameters["horizon"], 1)
+    check_whole("k", parameters["k"], 1)
+    check_choice("method", parameters["method"], get_args(Method))
+    check_choice("similarity", parameters["similarity"], get_args(Similarity))
+    check_groups(**{name: parameters[name] for name in GROUPS})
+
+
+def check_together(parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters, each right on its own, that cannot be together.
+
+    Raises:
+        InputError: Some cannot; the message says which.
+    """
+    known = [*parameters["attributes"], *parameters["columns"].covariates]
+    for name in parameters["options"].monotone:
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise InputError(f"monotone: no attribute or covariate {name!r}; there are: {there}")
+    index, encoder = parameters["index"], parameters["encoder"]
+    if index is not None and encoder not in (None, index.encoder):
+        raise InputError("index and encoder are both given; an index brings its own encoder")
 
 
 def check_groups(**groups: object) -> None:

@@ -42,6 +42,15 @@ class Windows:
     year: int
     cycle: int
 
+    @property
+    def around(self) -> int:
+        """Periods on each side of one a year ago that tell its season, too.
+
+        A whole week of days, three weeks; a month speaks for itself, or December would be spread
+        over November and January.
+        """
+        return self.cycle // 2 if self.cycle > 1 else round(self.year / 52)
+
     @classmethod
     def of(cls, freq: str) -> Windows:
         """Return the windows of a pandas frequency."""
@@ -178,7 +187,7 @@ class History:
         base = (sold[stayed, before + 1] - sold[stayed, first]) / longer
         if not base.sum() > 0:
             return season
-        around = max(1, self.windows.cycle // 2)
+        around = self.windows.around
         units = np.diff(sold[stayed, seen : standing + 2].sum(axis=0))
         weather = _weather(units, self.windows.cycle)
         for period in range(before + 1, last):

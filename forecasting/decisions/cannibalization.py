@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from forecasting.checks import tell
 from forecasting.data.history import History, launched
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
@@ -80,6 +81,12 @@ class Cannibalization:
         """Return the units taken by launches, of whose sales so many are left; NaN if not shown."""
         kept = 1 - self.share
         return net * (self.share / kept if self.is_shown and kept > 0 else np.nan)
+
+    def told(self) -> Cannibalization:
+        """Return the same, with a warning where it is not shown."""
+        if not self.is_shown:
+            tell(self.words, stacklevel=4)
+        return self
 
     @property
     def words(self) -> str:

@@ -101,7 +101,6 @@ def order_table(
     paths: Paths,
     forecasts: Forecasts,
     levels: Sequence[float],
-    periods: int,
 ) -> pd.DataFrame:
     """Return the orders of n launches and what they cost, beside those of who orders the mean.
 
@@ -111,8 +110,8 @@ def order_table(
         paths: Their courses.
         forecasts: What was read from them.
         levels: Of its quantiles.
-        periods: That the orders have to last for.
     """
+    periods = terms.lead_time or forecasts.mean.shape[1]
     own, groups = terms.of(items), terms.groups(items)
     budgets = terms.budgets(groups)
     demand = Demand.of(paths, forecasts, np.asarray(levels, dtype=np.float64), periods)

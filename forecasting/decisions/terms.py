@@ -64,6 +64,15 @@ class OrderTerms:
         if isinstance(self.budget, Mapping) and self.by is None:
             raise InputError("budget: by groups; name their column with by")
 
+    def check_horizon(self, horizon: int) -> None:
+        """Refuse orders that have to last for longer than is forecast.
+
+        Raises:
+            InputError: They have to.
+        """
+        if self.lead_time is not None and self.lead_time > horizon:
+            raise InputError(f"lead_time: {self.lead_time} is beyond the horizon of {horizon}")
+
     def of(self, items: pd.DataFrame) -> Terms:
         """Return the terms of n items.
 

@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 
 from forecasting.data.launches import Launches
 from forecasting.data.panel import NEVER, Floats, Ints
-from forecasting.evaluation.past_launches import PastLaunches, chosen, typical_level
+from forecasting.evaluation.past_launches import PastLaunches, chosen, typical_launch, typical_level
 from forecasting.features.analogues import Pool
 from forecasting.features.features import own_features
 from forecasting.forecaster import LaunchForecaster
@@ -34,7 +34,6 @@ _SHARED = 20  # neighbors by attributes
 # Of softmax weights over similarity: the best of 0.05 to 1 on Complete Journey at the cutoffs
 # before the demo's. Sharper weights follow too few items.
 _TEMPERATURE = 0.3
-_FLOOR = 0.05  # of the mean level
 
 
 @dataclass(frozen=True)
@@ -220,29 +219,30 @@ def incumbents_rescaled(case: Case) -> Forecasts:
     geometric mean, times what past launches sold over theirs. Without enough past launches, as the
     incumbents' level.
     """
-    made, past = case.forecaster, case.past
+    past, history = case.past, case.forecaster.history_
     if not past.enough:
         return incumbents_level(case)
-    history = made.history_
     then, now = (
         typical_level(history, pool, rows.standing, _TEMPERATURE)
         for pool, rows in ((past.pools.incumbents, past.rows), (case.incumbents, case.rows))
     )
-    floor = _FLOOR * then.mean() or 1.0  # of levels that cannot be divided by
-    then, now = then + floor, now + floor
-    weights = np.broadcast_to(then, (1, len(then)))
+    return past.rescaled(then, now, case.forecaster.quantiles)
 
-    def spread(came: Floats) -> tuple[float, Floats]:
-        summed = weighted_summary((came / then)[None, :], weights, made.quantiles)
-        return float(came.sum() / then.sum()), summed[1][0]
 
-    ages = [spread(past.came[:, age]) for age in range(made.horizon)]
-    _, total = spread(past.totals)
-    return Forecasts(
-        now[:, None] * np.array([mean for mean, _ in ages]),
-        now[:, None, None] * np.stack([levels for _, levels in ages]),
-        now[:, None] * total,
+def embedding_rescaled(case: Case) -> Forecasts:
+    """Forecast like past launches, in units of what the most similar launches had then sold.
+
+    Their typical sales a period, as far as seen: a geometric mean by similarity. Without enough
+    past launches, as embedding kNN.
+    """
+    past, history = case.past, case.forecaster.history_
+    if not past.enough:
+        return embedding_knn(case)
+    then, now = (
+        typical_launch(pool.curves(history, rows.standing), pool.softmax(_TEMPERATURE))
+        for pool, rows in ((past.pools.launches, past.rows), (case.launches, case.rows))
     )
+    return past.rescaled(then, now, case.forecaster.quantiles)
 
 
 def without_neighbors(case: Case) -> Forecasts:
@@ -280,6 +280,7 @@ BASELINES: dict[str, Baseline] = {
     "category mean": category_mean,
     "attribute kNN": attribute_knn,
     "embedding kNN": embedding_knn,
+    "embedding kNN, rescaled": embedding_rescaled,
     "incumbents' level": incumbents_level,
     "incumbents, rescaled": incumbents_rescaled,
     "LightGBM without neighbors": without_neighbors,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from forecasting.checks import ForecastWarning
@@ -20,7 +22,7 @@ from forecasting.models.completion import lifted
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import ENOUGH, Novelty, few_widened
-from forecasting.models.options import Method
+from forecasting.models.options import Method, ModelOptions
 from forecasting.models.quantile_calibration import Calibration
 from forecasting.models.sample_paths import Paths, mixed
 from forecasting.models.shared_fate import GUESSED, SharedFate
@@ -149,6 +151,12 @@ class FittedForecaster:
             return np.full(len(rows), self.model is not None and rows.plan.shape[2] > 0)
         return self.unplanned.known.cover(rows.plan)
 
+    def unplanned_among(self, rows: Launches) -> Bools:
+        """(n,) whether a launch is forecast without a plan, beside others that have one."""
+        planned = self.planned(rows)
+        lone: Bools = ~planned & (self.unplanned is not None) & planned.any()
+        return lone
+
     def fate_of(self, rows: Launches) -> SharedFate:
         """Return what launches have in common beyond what is known of each."""
         return GUESSED if self.model is None else self._model_of(rows, self.model).fate
@@ -164,6 +172,11 @@ class FittedForecaster:
         if self.unplanned is None or self.planned(rows).any():
             return model
         return self.unplanned.model
+
+    @property
+    def vectors(self) -> npt.NDArray[np.float32] | None:
+        """(N, d) of the launches whose courses forecasts are drawn from; None of a vote."""
+        return None if self.model is None else self.model.trained.vectors
 
     @property
     def launches(self) -> int:
@@ -286,6 +299,39 @@ def make_lessons(
         vectors=rows.vectors,
         plan=rows.plan,
         counts=bool((sold[np.isfinite(sold)] % 1 == 0).all()),
+    )
+
+
+def untrained_model(
+    options: ModelOptions,
+    quantiles: Sequence[float],
+    *,
+    covariates: Sequence[str],
+    numbers: Collection[str],
+    seed: int,
+    n_jobs: int | None,
+) -> LaunchModel:
+    """Return the model that is asked for, not trained yet.
+
+    Args:
+        options: As asked for.
+        quantiles: Levels, ascending.
+        covariates: Of plans.
+        numbers: Attributes that are numbers.
+        seed: Of all sampling.
+        n_jobs: Threads.
+    """
+    kinds = ("_rank", "_to_incumbent", "_to_launch", "")  # of features that an attribute is in
+    chosen = {name: sign for name, sign in options.monotone.items() if name in numbers}
+    return LaunchModel(
+        quantiles,
+        seed=seed,
+        n_jobs=n_jobs,
+        recency=options.recency,
+        calibrate=options.calibrate,
+        courses=options.courses,
+        monotone={f"{name}{kind}": sign for name, sign in chosen.items() for kind in kinds},
+        elastic=[options.monotone.get(name, 0) for name in covariates],
     )
 
 

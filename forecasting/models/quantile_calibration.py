@@ -150,7 +150,8 @@ class Calibration:
 
     def _read(self, paths: Paths) -> tuple[Floats, Floats, Floats]:
         mean = paths.mean()
-        group: Ints = np.searchsorted(self.edges, mean.sum(axis=1), side="right")
+        size = paths.size(mean.sum(axis=1))
+        group: Ints = np.searchsorted(self.edges, size, side="right")
         totals = quantiles(paths.totals(), paths.weight, self.totals[group])
         by_age = [
             quantiles(paths.age(age), paths.weight, np.tile(levels, (len(paths), 1)))

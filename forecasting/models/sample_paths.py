@@ -32,6 +32,7 @@ class Paths:
         factor: (n, m) what each curve is multiplied by.
         scale: (n, horizon) the unit of the market that is expected at each age.
         counts: Whether what is sold is whole numbers.
+        hand: (n,) what somebody has multiplied each launch by; None for nothing.
     """
 
     curves: Floats
@@ -40,6 +41,7 @@ class Paths:
     factor: Floats
     scale: Floats
     counts: bool
+    hand: Floats | None = None
 
     def __len__(self) -> int:
         """Return the number of launches."""
@@ -53,12 +55,27 @@ class Paths:
             weight=self.weight[rows],
             factor=self.factor[rows],
             scale=self.scale[rows],
+            hand=None if self.hand is None else self.hand[rows],
         )
 
     def scaled(self, factor: Floats | float) -> Paths:
         """Return the same with all courses of a launch multiplied by (n,) numbers, or by one."""
         by_row = np.broadcast_to(np.asarray(factor, dtype=np.float64), (len(self),))
         return replace(self, factor=self.factor * by_row[:, None])
+
+    def by_hand(self, factor: Floats) -> Paths:
+        """Return the same multiplied by (n,) numbers, and read as launches of the size before.
+
+        Else what somebody doubles would be calibrated as launches twice as large, whose quantiles
+        lie elsewhere: one of them might fall.
+        """
+        return replace(self.scaled(factor), hand=factor)
+
+    def size(self, expected: Floats) -> Floats:
+        """(n,) expected totals by which launches are calibrated, of those that are expected."""
+        if self.hand is None:
+            return expected
+        return np.divide(expected, self.hand, out=expected.copy(), where=self.hand > 0)
 
     @property
     def block_size(self) -> int:

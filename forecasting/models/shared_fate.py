@@ -11,6 +11,7 @@ launch on its own stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -115,20 +116,46 @@ class SharedFate:
         self, draws: int, period: Ints, group: Ints, rng: np.random.Generator
     ) -> npt.NDArray[np.float64]:
         """(draws, n) levels between 0 and 1 at which n launches come out together."""
-        n = len(period)
-        own = max(1.0 - self.season - self.period - self.group, 0.0)
-        made = np.sqrt(own) * rng.standard_normal((draws, n))
-        made += np.sqrt(self.season) * rng.standard_normal((draws, 1))
-        for share, key in ((self.period, period), (self.group, group)):
-            if share > 0:
-                unique, at = np.unique(key, return_inverse=True)
-                made += np.sqrt(share) * rng.standard_normal((draws, len(unique)))[:, at]
-        levels: npt.NDArray[np.float64] = norm.cdf(made)
-        return levels
+        return draw_together(
+            (self,), np.zeros(len(period), dtype=np.int64), draws, period, group, rng
+        )
 
 
 # What is believed where nothing was held out to learn it from.
 GUESSED = SharedFate(season=0.05, period=0.05, group=0.4)
+
+
+def draw_together(
+    fates: Sequence[SharedFate],
+    which: Ints,
+    draws: int,
+    period: Ints,
+    group: Ints,
+    rng: np.random.Generator,
+) -> npt.NDArray[np.float64]:
+    """(draws, n) levels at which n launches come out together, each with a share as its fate says.
+
+    Args:
+        fates: What launches have in common.
+        which: (n,) the one of each launch.
+        draws: How many.
+        period: (n,) of launch.
+        group: (n,) the same number for members of one.
+        rng: Of the draws.
+    """
+    season, of_period, of_group = (
+        np.array([getattr(fate, name) for fate in fates])[which]
+        for name in ("season", "period", "group")
+    )
+    own = np.maximum(1.0 - season - of_period - of_group, 0.0)
+    made = np.sqrt(own) * rng.standard_normal((draws, len(period)))
+    made += np.sqrt(season) * rng.standard_normal((draws, 1))
+    for share, key in ((of_period, period), (of_group, group)):
+        if (share > 0).any():
+            unique, at = np.unique(key, return_inverse=True)
+            made += np.sqrt(share) * rng.standard_normal((draws, len(unique)))[:, at]
+    levels: npt.NDArray[np.float64] = norm.cdf(made)
+    return levels
 
 
 def ratio_variance(came: Floats, said: Floats, period: Ints, group: Ints) -> float:

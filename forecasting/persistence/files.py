@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.decisions.cannibalization import Cannibalization
 from forecasting.features.analogues import AnalogueIndex
 from forecasting.models.fitted import FittedForecaster
 from forecasting.parameters import GROUPS
@@ -38,6 +39,7 @@ _KIND = "LaunchForecaster"
 _WHAT = "forecaster"
 _DOCUMENT = f"{_WHAT}.json"
 _VECTORS = "vectors.npz"
+_TAKEN = "cannibalization.npz"
 _CARD = "README.md"
 _ENGINES = ("index", "encoder")
 
@@ -53,12 +55,14 @@ class SavedForecaster:
         engine: What it had learned.
         vectors: (items, d) of the items; None where an index of the caller's has them.
         place: `uri` and `collection` of that index; None where the items are here.
+        cannibalization: What launches take from others, where that had been estimated.
     """
 
     seen: SeenItems
     engine: SavedEngine
     vectors: npt.NDArray[np.float32] | None
     place: dict[str, str] | None
+    cannibalization: Cannibalization | None
 
     def over(self, index: ItemIndex | None, encoder: Encoder | None) -> FittedForecaster:
         """Return what it knew, ready to answer.
@@ -74,7 +78,12 @@ class SavedForecaster:
 
 
 def write_forecaster(
-    path: Path, parameters: Mapping[str, Any], engine: FittedForecaster, *, standalone: bool
+    path: Path,
+    parameters: Mapping[str, Any],
+    engine: FittedForecaster,
+    cannibalization: Cannibalization | None,
+    *,
+    standalone: bool,
 ) -> None:
     """Write a fitted forecaster, in place of the one that may be there.
 
@@ -84,6 +93,7 @@ def write_forecaster(
         path: The folder to write.
         parameters: Of the forecaster.
         engine: What it knows.
+        cannibalization: What launches take from others, where that has been estimated.
         standalone: Save the vectors in any case.
 
     Raises:
@@ -98,6 +108,10 @@ def write_forecaster(
         }
     }
     files: dict[str, Any] = {}
+    if cannibalization is not None:
+        numbers = asdict(cannibalization)
+        files[_TAKEN] = {name: np.asarray(value) for name, value in numbers.items()}
+        document["cannibalization"] = _TAKEN
     collection = None if standalone else analogues.collection
     if collection is None:
         files[_VECTORS] = {"vectors": _vectors(analogues)}
@@ -155,7 +169,18 @@ def read_fitted(artifact: Artifact) -> SavedForecaster:
         engine=read_engine(artifact, seen.history),
         vectors=None if place is not None else artifact.arrays(_VECTORS)["vectors"],
         place=place,
+        cannibalization=_read_cannibalization(artifact),
     )
+
+
+def _read_cannibalization(artifact: Artifact) -> Cannibalization | None:
+    if "cannibalization" not in artifact.json(_DOCUMENT):
+        return None
+    numbers = artifact.arrays(_TAKEN)
+    draws = np.asarray(numbers.pop("draws"), dtype=np.float64)
+    launches = int(numbers.pop("launches"))
+    shares = {name: float(value) for name, value in numbers.items()}
+    return Cannibalization(**shares, launches=launches, draws=draws)
 
 
 def named_index(path: Path) -> dict[str, str] | None:

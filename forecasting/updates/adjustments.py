@@ -33,7 +33,8 @@ class Adjustments:
             them gets as much weight among the courses as the heaviest.
         pin: The only analogues that count: their curves alone, in today's market, are the forecast.
         weights: Analogue → factor on its weight.
-        scale: Factor on the forecast, all quantiles included.
+        scale: Factor on the forecast: the mean exactly, and every quantile, up to whole units
+            where units are whole; a larger one lowers none.
         changes: Column → value to try in the item's row, such as price or launch date.
 
     Raises:
@@ -197,9 +198,9 @@ class Hand:
             np.prod([self.told.scale.get(key, 1.0) for key in (ALL, str(item))])
             for item in self.ids
         ]
-        mixed = _either(edited, replace(votes, factor=level), by_vote).scaled(
-            np.array(scale, dtype=np.float64)
-        )
+        mixed = _either(edited, replace(votes, factor=level), by_vote)
+        if self.told.scale:
+            mixed = mixed.by_hand(np.array(scale, dtype=np.float64))
         return mixed, np.concatenate([origin, voters]) if by_vote.any() else origin
 
     def _rows(self) -> range:

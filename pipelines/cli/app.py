@@ -14,6 +14,7 @@ import typer
 
 from pipelines.cli.adapt import adapt
 from pipelines.cli.answers import ask, recommend
+from pipelines.cli.concepts import concepts
 from pipelines.cli.encoders import compress, tune
 from pipelines.cli.forecasts import backtest, forecast
 from pipelines.cli.items import index, reindex, similar
@@ -50,6 +51,7 @@ for job in (
     monitor,
 ):
     app.command()(job)
+app.add_typer(concepts, name="concepts")
 
 
 def _print_version(asked: bool) -> None:

@@ -13,6 +13,7 @@ from pipelines.cli.options import (
     IdOption,
     IndexOptions,
     LabelOption,
+    LanguageOption,
     LaunchOption,
     OutOption,
     PruneOption,
@@ -43,6 +44,7 @@ def index(
     label_col: LabelOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
+    language: LanguageOption = None,
     *,
     where: IndexOptions,
     prune: PruneOption = None,
@@ -67,6 +69,7 @@ def index(
         "label": label_col,
         "launch_date": launch_date_col,
         "attributes": attribute_cols,
+        "language": language,
     }
     section = {**where.section, "prune": prune}
     settings = settings_of(
@@ -106,6 +109,12 @@ def similar(
             "--where", metavar="COL=VALUE", help="Also col=a,b or col=1..3; all must hold."
         ),
     ] = None,
+    concept: Annotated[
+        str | None,
+        typer.Option(
+            "--concept", metavar="NAME", help="Only items of this concept, or of one below it."
+        ),
+    ] = None,
     every_twin: Annotated[
         bool, typer.Option("--all", help="List items of one text and label each, not once.")
     ] = False,
@@ -127,7 +136,15 @@ def similar(
     asked = settings.new_items.at(items)
     queries = asked if asked is not None else list(text or ())
     when = parsed_date("--as-of", as_of)
-    near = similar_job(settings, queries, k=k, as_of=when, where=where or (), every_twin=every_twin)
+    near = similar_job(
+        settings,
+        queries,
+        k=k,
+        as_of=when,
+        where=where or (),
+        every_twin=every_twin,
+        concept=concept,
+    )
     show_neighbors(make_console(), near, text or ())
     write_result(settings, near, out)
 

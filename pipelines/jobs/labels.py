@@ -26,7 +26,7 @@ from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
 from pipelines.logs import timed
-from retrieval import InputError, masked, parse_conditions
+from retrieval import ConceptGraph, InputError, masked, parse_conditions, to_vectors
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -39,6 +39,7 @@ def similar_job(
     as_of: str | pd.Timestamp | None = None,
     where: Sequence[str] = (),
     every_twin: bool = False,
+    concept: str | None = None,
 ) -> pd.DataFrame:
     """Find the like items of new ones.
 
@@ -49,10 +50,11 @@ def similar_job(
         as_of: Only items launched until that day (inclusive) are seen.
         where: Conditions on attributes, as `retrieval.filters.parse_conditions` reads them.
         every_twin: Items of one text and label are neighbors each, not one with their number.
+        concept: Only items of this concept, or of one below it; its id, name, synonym or path.
 
     Returns:
         One row a neighbor: query (its id, or the text's position), rank, item_id, similarity,
-        label, count, text.
+        label, count, text; and, where the collection has concepts, concept: the path of the item's.
 
     Raises:
         InputError: The collection does not exist, or a table, date or condition is wrong.
@@ -63,10 +65,23 @@ def similar_job(
         asked = queries if isinstance(queries, list) else read_queries(queries, index)
         with naming("queries", queries), timed(_log, "neighbors found", queries=len(asked), k=k):
             twins: Literal["each", "once"] = "each" if every_twin else "once"
-            found = index.neighbors(asked, k, as_of=as_of, where=conditions, twins=twins)
+            graph = ConceptGraph(index)
+            if concept is None:
+                found = index.neighbors(asked, k, as_of=as_of, where=conditions, twins=twins)
+            else:
+                vectors, ids = to_vectors(asked, None, index.layout, index.encoder, side="query")
+                with graph.within(concept) as some:
+                    found = some.neighbors(
+                        vectors, k, as_of=as_of, where=conditions, twins=twins, ids=ids.tolist()
+                    )
         near = found.to_frame().assign(count=found.count[found.valid])
-        texts = index.get(near["item_id"].unique().tolist()).set_index("item_id")["text"]
-        return near.assign(text=near["item_id"].map(texts))
+        named = near["item_id"].unique().tolist()
+        texts = index.get(named).set_index("item_id")["text"]
+        near = near.assign(text=near["item_id"].map(texts))
+        if not graph.concepts:
+            return near
+        paths = graph.links(named).set_index("item_id")["path"]
+        return near.assign(concept=near["item_id"].map(paths))
 
 
 def classify_job(

@@ -30,6 +30,7 @@ from retrieval.values.dates import parse_date
 
 _SUFFIX = "_graph"
 _STATE, _CONCEPT, _RELATION = "s:", "c:", "r:"
+_OWN = ("item_id", "text", "label", "launch_date")
 LINK_COLUMNS = ("item_id", "concept_id", "name", "path", "similarity", "by")
 
 
@@ -271,6 +272,30 @@ class ConceptGraph:
             wanted |= set(self._concepts.below(next(iter(wanted))))
         kept = self._linker.kept(None)
         return sorted(item for item, link in kept.items() if link.concept in wanted)
+
+    def within(self, concept: str) -> ItemIndex:
+        """Return an index in memory that has the items of a concept, and of those below it, alone.
+
+        Args:
+            concept: Id, name, synonym or path.
+
+        Raises:
+            InputError: There is no such concept, or it has no items.
+        """
+        ids = self.items(concept)
+        items = self.index.get(ids)
+        if items.empty:
+            raise InputError(f"concept {concept!r} has no items; link the items first")
+        some = ItemIndex(":memory:", self.index.encoder, self.index.collection)
+        some.upsert(
+            items.assign(text=items["text"].where(items["text"] != "", items["item_id"])),
+            text="text",
+            label="label",
+            launch_date="launch_date",
+            attributes=[one for one in self.index.layout.attributes if one not in _OWN],
+            vectors=self.index.vectors(items["item_id"].tolist()),
+        )
+        return some
 
     # --- asking it -------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import pandas as pd
 from retrieval.arguments import require_kind
 from retrieval.graph.concepts import Concept
 from retrieval.graph.relations import Relation
-from retrieval.graph.skos import is_skos, read_skos
+from retrieval.graph.skos import FORMATS, is_skos, read_skos
 from retrieval.graph.tables import (
     concepts_of_paths,
     concepts_of_table,
@@ -18,6 +18,9 @@ from retrieval.graph.tables import (
     read_rows,
     relations_of_table,
 )
+
+CONCEPT_FILES = (".csv", ".tsv", ".parquet", ".txt", *FORMATS)
+"""Suffixes of what `ConceptGraph.load` reads itself."""
 
 
 def read_source(

@@ -26,6 +26,7 @@ _ALIASES = {
     "description": ("definition", "note"),
     "kind": ("type",),
 }
+_YES = ("yes", "y", "true", "1", "x", "accepted")
 _SEVERAL = re.compile(r"\s*[|;]\s*")
 _LINE = re.compile(r"\s*(\S+)\s+-\s+(.+?)\s*$")
 
@@ -69,6 +70,9 @@ def concepts_of_table(
     Raises:
         TableError: There is no column of names, an id is there twice, or a name is blank.
     """
+    if "accepted" in table.columns:  # proposals: what a person has said yes to
+        said = table["accepted"].astype("str").str.strip().str.casefold()
+        table = table[said.isin(_YES).to_numpy()].reset_index(drop=True)
     found = _columns(table, source, columns)
     texts = {name: _texts(table[column]) for name, column in found.items()}
     names = texts["name"]

@@ -33,6 +33,7 @@ from serving.client.rows import (
     part_of,
     questions,
     rows_of,
+    taken_table,
     total_table,
 )
 
@@ -356,6 +357,43 @@ class Client:
         for part in _parts(rows, size):
             found += self._call("POST", "/v1/orders", part_of(whole, part))["results"]
         return order_table(found, whole.get("groups"))
+
+    def cannibalization(
+        self,
+        items: pd.DataFrame,
+        *,
+        text: Sequence[str] | str,
+        attributes: Sequence[str] = (),
+        item_id: str = "item_id",
+        launch_date: str = "launch_date",
+        future: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Say what launches take from like items on sale.
+
+        Args:
+            items: A row a launch.
+            text: As in `forecasts`, and so the others.
+            attributes: Attributes of the forecaster.
+            item_id: Id column.
+            launch_date: Column of launch dates.
+            future: Plans.
+
+        Returns:
+            unique_id, cutoff, mean (units over the horizon, what is taken included), taken (units
+            of these that others lose; NaN where no loss is shown), siblings (dict, item id → units
+            it loses) and words (what past launches took, or why nothing is shown), in the order
+            given.
+
+        Raises:
+            ProblemError: The server refused; its forecaster was saved without an estimate.
+        """
+        rows = rows_of(items, text, item_id, None, launch_date, attributes)
+        whole = launches_body(rows, None, None, future)
+        answers = [
+            self._call("POST", "/v1/cannibalization", part_of(whole, part))
+            for part in _parts(rows, self._batch)
+        ]
+        return taken_table(answers)
 
     def upsert(
         self,

@@ -179,6 +179,27 @@ def order_table(
     return table.assign(cutoff=pd.to_datetime(table["cutoff"]))
 
 
+def taken_table(answers: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return what launches take, a row each."""
+    columns = ["unique_id", "cutoff", "mean", "taken", "siblings", "words"]
+    table = pd.DataFrame(
+        [
+            {
+                "unique_id": one["item_id"],
+                **{name: one[name] for name in ("cutoff", "mean", "taken")},
+                "siblings": {each["item_id"]: each["taken"] for each in one["siblings"]},
+                "words": answer["estimate"]["words"],
+            }
+            for answer in answers
+            for one in answer["results"]
+        ],
+        columns=columns,
+    )
+    return table.assign(
+        cutoff=pd.to_datetime(table["cutoff"]), taken=table["taken"].astype("float64")
+    )
+
+
 def total_table(found: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return the totals of forecasts as the library has them."""
     return pd.DataFrame(

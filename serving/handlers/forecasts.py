@@ -8,13 +8,24 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.api.types import is_float_dtype
 
-from forecasting import APART, LaunchForecaster, plan_array, quantile_names, telling
-from serving.handlers.tables import check_attributes, check_texts, launch_table, plain
-from serving.problems import ApiError, Violation, unfit
+from forecasting import APART, plan_array, quantile_names, telling
+from serving.handlers.launches import (
+    check_own,
+    check_plans,
+    forecaster_of,
+    future_of,
+    kinds_of,
+    observed_of,
+    refuse_doubts,
+    table_of,
+    text_of,
+    until_of,
+)
+from serving.handlers.tables import check_attributes, check_texts, plain
+from serving.problems import ApiError, unfit
 from serving.runtime.tenants import Tenant
-from serving.schemas.forecasts import ExplainForecast, Forecast, Launch, Orders, Plan
+from serving.schemas.forecasts import ExplainForecast, Forecast, Launch, Orders, Taken
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,18 @@ class ExplainForecastCall(_LaunchCall):
 
 
 @dataclass(frozen=True)
+class TakenCall(_LaunchCall):
+    """Launches of which is asked what they take from others."""
+
+    request: Taken
+
+    @property
+    def group(self) -> Hashable:
+        """The tenant, and whether there are plans."""
+        return TakenCall, id(self.tenant), self.request.future is not None
+
+
+@dataclass(frozen=True)
 class OrdersCall(_LaunchCall):
     """Launches to order."""
 
@@ -77,8 +100,6 @@ class OrdersCall(_LaunchCall):
         return OrdersCall, id(self)
 
 
-_NAMES = ("unique_id", "group")
-_MOST_TOLD = 20
 _AMOUNTS = (
     "overage_cost",
     "underage_cost",
@@ -89,36 +110,42 @@ _AMOUNTS = (
 )
 
 
-def check_launches(request: Forecast | ExplainForecast | Orders, tenant: Tenant) -> None:
+def check_launches(request: Forecast | ExplainForecast | Orders | Taken, tenant: Tenant) -> None:
     """Refuse, before they wait, launches that cannot be forecast.
 
     Raises:
-        ApiError: There is no forecaster, or a launch, sale or plan does not fit it.
+        ApiError: There is no forecaster, or a launch, sale or plan does not fit it; or what
+            launches take is asked, and the forecaster was saved without an estimate of it.
     """
-    forecaster = _forecaster(tenant)
-    check_texts(request.items, _text(forecaster))
+    forecaster = forecaster_of(tenant)
+    check_texts(request.items, text_of(forecaster))
     panel = forecaster.panel_
     begins = panel.grid.index(pd.DatetimeIndex([one.launch_date for one in request.items]))
     for row in np.flatnonzero(begins <= panel.end):
         detail = f"must lie after the cutoff's period, {forecaster.cutoff_:%Y-%m-%d}"
         raise unfit(f"/items/{row}/launch_date", detail)
-    check_attributes(request.items, _kinds(forecaster))
+    check_attributes(request.items, kinds_of(forecaster))
     if isinstance(request, Forecast):
-        _check_own(request, "observed")
-        _check_own(request, "future")
+        check_own(request, "observed")
         if request.observed is None and request.observed_until is not None:
             raise unfit("/observed_until", "goes with observed, be that empty")
         if request.strict:
-            _refuse_doubts(request, forecaster)
+            refuse_doubts(request, forecaster)
+    if not isinstance(request, ExplainForecast):
+        check_own(request, "future")
+    if isinstance(request, Taken) and forecaster.cannibalization_ is None:
+        detail = "save it after cannibalization(), as likewise forecast --taken --save does"
+        raise ApiError(
+            409, "nothing-learned", f"the forecaster knows nothing of what launches take: {detail}"
+        )
     if isinstance(request, Orders):
-        _check_own(request, "future")
         for name in (*_AMOUNTS, "groups"):
             told = getattr(request, name)
             for one in request.items if isinstance(told, dict) else ():
                 if one.item_id not in told:
                     raise unfit(f"/{name}", f"has none for {one.item_id!r}")
     if not isinstance(request, ExplainForecast) and request.future is not None:
-        _check_plans(request, forecaster)
+        check_plans(request, forecaster)
 
 
 def settled(request: Forecast, tenant: Tenant) -> Forecast:
@@ -130,10 +157,10 @@ def settled(request: Forecast, tenant: Tenant) -> Forecast:
     Raises:
         TableError: Sales or plans do not fit.
     """
-    forecaster = _forecaster(tenant)
+    forecaster = forecaster_of(tenant)
     if request.future is not None:
         plan_array(
-            _future(forecaster, request.future),
+            future_of(forecaster, request.future),
             np.empty(0, dtype=object),
             np.empty(0, dtype=np.int64),
             forecaster.panel_.grid,
@@ -142,27 +169,27 @@ def settled(request: Forecast, tenant: Tenant) -> Forecast:
             id_col=forecaster.columns.id_col,
             time_col=forecaster.columns.time_col,
         )
-    observed = _observed(forecaster, request)
+    observed = observed_of(forecaster, request)
     if observed is None or observed.empty:
         return request
-    items = _table(forecaster, request.items)
+    items = table_of(forecaster, request.items)
     sold = forecaster.reader.sales_so_far(items, observed, forecaster.panel_.grid)
-    last = sold.last_told(_until(request))
+    last = sold.last_told(until_of(request))
     assert last is not None
     return request.model_copy(update={"observed_until": last.date()})
 
 
 def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
     """Forecast the launches of several calls of one group."""
-    tenant, forecaster, first = calls[0].tenant, _forecaster(calls[0].tenant), calls[0].request
+    tenant, forecaster, first = calls[0].tenant, forecaster_of(calls[0].tenant), calls[0].request
     items: list[Launch] = [one for call in calls for one in call.request.items]
     plans = [one for call in calls for one in call.request.future or ()]
     with tenant.metrics.engine("forecast"), telling():
         curves, totals = forecaster.predict_both(
-            _table(forecaster, items),
-            observed=_observed(forecaster, first),
-            observed_until=_until(first),
-            future=None if first.future is None else _future(forecaster, plans),
+            table_of(forecaster, items),
+            observed=observed_of(forecaster, first),
+            observed_until=until_of(first),
+            future=None if first.future is None else future_of(forecaster, plans),
         )
     names = quantile_names(forecaster.quantiles)
     results = _forecasts(curves, totals, names, forecaster.horizon)
@@ -173,8 +200,8 @@ def forecast(calls: Sequence[ForecastCall]) -> list[dict[str, Any]]:
 def order(calls: Sequence[OrdersCall]) -> list[dict[str, Any]]:
     """Say how much to order of the launches of a call, which is alone in its group."""
     (call,) = calls
-    forecaster, request = _forecaster(call.tenant), call.request
-    table = _table(forecaster, request.items)
+    forecaster, request = forecaster_of(call.tenant), call.request
+    table = table_of(forecaster, request.items)
     ids = [one.item_id for one in request.items]
     terms: dict[str, Any] = {"budget": request.budget, "lead_time": request.lead_time}
     for name in _AMOUNTS:
@@ -186,7 +213,7 @@ def order(calls: Sequence[OrdersCall]) -> list[dict[str, Any]]:
     if request.groups is not None:
         terms["by"] = "group by item_id"
         table[terms["by"]] = [request.groups[one] for one in ids]
-    future = None if request.future is None else _future(forecaster, request.future)
+    future = None if request.future is None else future_of(forecaster, request.future)
     with call.tenant.metrics.engine("forecast"), telling():
         orders = forecaster.order_quantity(table, future=future, **terms)
     results = [
@@ -204,11 +231,42 @@ def order(calls: Sequence[OrdersCall]) -> list[dict[str, Any]]:
     return _shared_out(calls, results)
 
 
+def take(calls: Sequence[TakenCall]) -> list[dict[str, Any]]:
+    """Say what the launches of several calls of one group take from others."""
+    tenant, forecaster = calls[0].tenant, forecaster_of(calls[0].tenant)
+    items: list[Launch] = [one for call in calls for one in call.request.items]
+    plans = [one for call in calls for one in call.request.future or ()]
+    future = None if calls[0].request.future is None else future_of(forecaster, plans)
+    table = table_of(forecaster, items)
+    with tenant.metrics.engine("forecast"), telling():
+        found = forecaster.cannibalization()
+        totals = forecaster.predict_total(table, future=future)
+        near = forecaster.explain(table, future=future, taken=True).dropna(subset="taken")
+    losers = {str(name): part for name, part in near.groupby("unique_id")}
+    results = [
+        {
+            "item_id": name,
+            "cutoff": cutoff.date(),
+            "mean": mean,
+            "taken": found.share * mean if found.is_shown else None,
+            "siblings": [
+                {"item_id": one["analogue"], "taken": one["taken"]}
+                for one in losers.get(name, near.head(0)).to_dict("records")
+            ],
+        }
+        for name, cutoff, mean in totals[["unique_id", "cutoff", "mean"]].itertuples(index=False)
+    ]
+    numbers = ("share", "low", "high", "placebo", "placebo_low", "placebo_high")
+    estimate = {name: plain(getattr(found, name)) for name in numbers}
+    estimate |= {"launches": found.launches, "shown": found.is_shown, "words": found.words}
+    return [{**one, "estimate": estimate} for one in _shared_out(calls, results)]
+
+
 def explain(calls: Sequence[ExplainForecastCall]) -> list[dict[str, Any]]:
     """Explain the forecasts of several calls of one group."""
-    forecaster = _forecaster(calls[0].tenant)
+    forecaster = forecaster_of(calls[0].tenant)
     items: list[Launch] = [one for call in calls for one in call.request.items]
-    table = _table(forecaster, items)
+    table = table_of(forecaster, items)
     analogues = {str(key): part for key, part in forecaster.explain(table).groupby("unique_id")}
     influences: dict[str, pd.DataFrame] = {}
     if forecaster.engine_.model is not None:
@@ -223,109 +281,6 @@ def explain(calls: Sequence[ExplainForecastCall]) -> list[dict[str, Any]]:
         for one in items
     ]
     return _shared_out(calls, results)
-
-
-def _forecaster(tenant: Tenant) -> LaunchForecaster:
-    if tenant.forecaster is None:
-        raise ApiError(409, "nothing-learned", "there is no forecaster: serve with --forecaster")
-    return tenant.forecaster
-
-
-def _text(forecaster: LaunchForecaster) -> list[str]:
-    text = forecaster.text
-    return [text] if isinstance(text, str) else list(text)
-
-
-def _kinds(forecaster: LaunchForecaster) -> dict[str, str]:
-    """Attribute column → what it holds."""
-    held, text = forecaster.history_.attributes, _text(forecaster)
-    kinds = {
-        name: "number" if is_float_dtype(held[name]) else "string" for name in forecaster.attributes
-    }
-    for name in forecaster.columns.naming:
-        kinds[name] = "string"
-    return {name: kind for name, kind in kinds.items() if name not in text}
-
-
-def _table(forecaster: LaunchForecaster, items: Sequence[Launch]) -> pd.DataFrame:
-    table = launch_table(
-        items,
-        item_id=forecaster.item_id,
-        text=_text(forecaster),
-        launch_date=forecaster.launch_date,
-        kinds=_kinds(forecaster),
-    )
-    if forecaster.columns.delist_date is not None:
-        table[forecaster.columns.delist_date] = pd.NaT
-    return table
-
-
-def _observed(forecaster: LaunchForecaster, request: Forecast) -> pd.DataFrame | None:
-    if request.observed is None:
-        return None
-    table = pd.DataFrame(
-        {
-            forecaster.columns.id_col: [one.item_id for one in request.observed],
-            forecaster.columns.time_col: pd.to_datetime([one.ds for one in request.observed]),
-            forecaster.columns.target_col: [float(one.y) for one in request.observed],
-        }
-    )
-    if forecaster.columns.in_stock is not None:
-        table[forecaster.columns.in_stock] = True
-    return table
-
-
-def _until(request: Forecast) -> pd.Timestamp | None:
-    return None if request.observed_until is None else pd.Timestamp(request.observed_until)
-
-
-def _future(forecaster: LaunchForecaster, plans: Sequence[Plan]) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            forecaster.columns.id_col: [one.item_id for one in plans],
-            forecaster.columns.time_col: pd.to_datetime([one.ds for one in plans]),
-            **{
-                name: pd.Series([one.values.get(name) for one in plans], dtype="float64")
-                for name in forecaster.columns.covariates
-            },
-        }
-    )
-
-
-def _check_own(request: Forecast | Orders, name: str) -> None:
-    """Refuse sales and plans of items that are not asked about."""
-    asked = {one.item_id for one in request.items}
-    for row, one in enumerate(getattr(request, name) or ()):
-        if one.item_id not in asked:
-            raise unfit(f"/{name}/{row}/item_id", f"{one.item_id!r} is not among the items")
-
-
-def _refuse_doubts(request: Forecast, forecaster: LaunchForecaster) -> None:
-    table = _table(forecaster, request.items)
-    said = forecaster.reader.doubts_about(table, forecaster.history_)
-    places = [Violation(pointer=f"/items/{row}", detail=one) for row, one in enumerate(said) if one]
-    if places:
-        detail = f"strict: {len(places)} of {len(said)} launches have warnings"
-        raise ApiError(422, "invalid-request", detail, errors=places[:_MOST_TOLD])
-
-
-def _check_plans(request: Forecast | Orders, forecaster: LaunchForecaster) -> None:
-    if not forecaster.columns.covariates:
-        raise unfit("/future", "the forecaster was made without covariates")
-    for row, one in enumerate(request.future or ()):
-        if set(one.values) != set(forecaster.columns.covariates):
-            there = ", ".join(forecaster.columns.covariates)
-            raise unfit(f"/future/{row}/values", f"holds exactly: {there}")
-    grid, horizon = forecaster.panel_.grid, forecaster.horizon
-    begins = grid.index(pd.DatetimeIndex([one.launch_date for one in request.items]))
-    begin = dict(zip([one.item_id for one in request.items], begins.tolist(), strict=True))
-    periods = grid.index(pd.DatetimeIndex([one.ds for one in request.future or ()]))
-    for row, (one, period) in enumerate(zip(request.future or (), periods.tolist(), strict=True)):
-        first = begin[one.item_id]
-        if not first <= period < first + horizon:
-            days = grid.dates(np.array([first, first + horizon - 1]))
-            detail = f"must lie in the item's first {horizon} periods, {days[0]:%Y-%m-%d} to "
-            raise unfit(f"/future/{row}/ds", f"{detail}{days[1]:%Y-%m-%d}")
 
 
 def _forecasts(

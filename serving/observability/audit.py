@@ -133,6 +133,8 @@ def _audited(task: str, one: Mapping[str, Any]) -> dict[str, Any]:
         }
     if task == "orders":
         return {name: one[name] for name in ("item_id", "quantity", "mean", "cost")}
+    if task == "cannibalization":
+        return {name: one[name] for name in ("item_id", "mean", "taken")}
     near = [[each["item_id"], round(each["similarity"], 4)] for each in one["neighbors"]]
     kept = {name: one[name] for name in ("item_id", "label", "probability", "known")}
     return {**kept, "neighbors": near}

@@ -16,6 +16,8 @@ from serving.schemas.forecasts import (
     ForecastResult,
     Orders,
     OrdersResult,
+    Taken,
+    TakenResult,
 )
 from serving.session import Reading, bearer
 from serving.validation import ValidatedRoute
@@ -47,6 +49,23 @@ async def orders(session: Reading, request: Orders) -> Any:
         call = forecasts.OrdersCall(tenant, request)
         answer = await session.runtime.ask(FORECASTS, call, forecasts.order)
     session.audit("orders", answer)
+    return answer
+
+
+@router.post(
+    "/cannibalization",
+    operation_id="cannibalization",
+    response_model=TakenResult,
+    responses=_ASKING,
+)
+async def cannibalization(session: Reading, request: Taken) -> Any:
+    """Tell what launches take from like items on sale, where past launches show it."""
+    session.allow(request.items)
+    async with session.runtime.tenant(session.tenant) as tenant:
+        forecasts.check_launches(request, tenant)
+        call = forecasts.TakenCall(tenant, request)
+        answer = await session.runtime.ask(FORECASTS, call, forecasts.take)
+    session.audit("cannibalization", answer)
     return answer
 
 

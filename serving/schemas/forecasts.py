@@ -126,6 +126,55 @@ class Orders(Launches):
     )
 
 
+class Taken(Launches):
+    """Launches of which is asked what they take from others."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"items": [EXAMPLE_LAUNCH]}]})
+
+    future: Annotated[list[Plan], Sliced, Field(max_length=1_000_000)] | None = Field(
+        None, description="Plans for these items."
+    )
+
+
+class Sibling(Message):
+    """An item on sale from which a launch is expected to take."""
+
+    item_id: str
+    taken: float = Field(description="Units over the launch's horizon.")
+
+
+class TakenByLaunch(Message):
+    """What one launch is expected to take."""
+
+    item_id: str
+    cutoff: date = Field(description="First day of the last period seen.")
+    mean: float = Field(description="Expected units over the horizon, what it takes included.")
+    taken: float | None = Field(description="Units of these that others lose; null: not shown.")
+    siblings: list[Sibling] = Field(description="Its nearest items on sale, which lose them.")
+
+
+class TakenEstimate(Message):
+    """What past launches took: units lost by their siblings, by unit that they sold."""
+
+    share: float | None
+    low: float | None = Field(description="Of its 95 % interval.")
+    high: float | None
+    launches: int = Field(description="How many past launches it is of.")
+    placebo: float | None = Field(description="The same at made-up dates; near zero if all is well")
+    placebo_low: float | None
+    placebo_high: float | None
+    shown: bool = Field(description="Its interval is above zero, and made-up dates find nothing.")
+    words: str = Field(description="What was found, or why nothing is shown.")
+
+
+class TakenResult(Message):
+    """What launches take, in the order asked."""
+
+    results: list[TakenByLaunch]
+    estimate: TakenEstimate
+    model_version: str
+
+
 class Order(Message):
     """How much to order of one launch, and what is expected of that."""
 

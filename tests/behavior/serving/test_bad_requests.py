@@ -71,6 +71,8 @@ BAD: list[tuple[str, str, Any, int, str, str]] = [
     ("POST", "/v1/forecast", _items(LAUNCH, future=[]), 422, "invalid-request", "covariates"),
     ("POST", "/v1/orders", _items(LAUNCH), 422, "invalid-request", "give overage_cost"),
     ("POST", "/v1/orders", _items(LAUNCH, service_level={}), 422, "invalid-request", "has none"),
+    ("POST", "/v1/cannibalization", _items(LAUNCH), 409, "nothing-learned", "forecast --taken"),
+    ("POST", "/v1/cannibalization", _items(LAUNCH, future=[]), 409, "nothing-learned", "--taken"),
     ("POST", "/v1/forecast", _items(LAUNCH, observed=[{"item_id": "m", "ds": SEEN, "y": 1}]),
      422, "invalid-request", "/observed/0/item_id"),
     ("POST", "/v1/forecast", _items(LAUNCH, observed=[{"item_id": "n", "ds": SEEN, "y": -1}]),

@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from classifiers import NeighborClassifier
-from forecasting import LaunchForecaster
+from forecasting import Cannibalization, LaunchForecaster
 from tests.serving.conftest import CUTOFF, TEXT, Served, Store, running, together, wait_until
 
 LAUNCH = {"item_id": "n", "text": "tortilla chips", "launch_date": "2017-09-18"}
@@ -90,6 +91,35 @@ def test_orders_answer_as_the_library_does(served: Served, store: Store) -> None
     results = served.post("/v1/orders", {**asked, "budget": {"a": 6.0}})["results"]
     for name in ("quantity", "mean", "left", "missing", "cost", "naive_quantity", "naive_cost"):
         assert [one[name] for one in results] == pytest.approx(expected[name].tolist())
+
+
+SHOWN = {"share": 0.2, "low": 0.1, "high": 0.3, "launches": 50}
+SOUND = {"placebo": 0.01, "placebo_low": -0.1, "placebo_high": 0.1}
+
+
+def test_what_launches_take_is_told_where_it_is_shown(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tenant,) = served.app.state.runtime.tenants.all()
+    found = Cannibalization(**SHOWN, **SOUND, draws=np.full(10, 0.2))
+    monkeypatch.setattr(tenant.forecaster, "cannibalization_", found)
+    asked = {"items": [LAUNCH, {**LAUNCH, "item_id": "m", "text": "candy"}]}
+    answer = served.post("/v1/cannibalization", asked)
+    totals = [one["total"]["mean"] for one in served.post("/v1/forecast", asked)["results"]]
+    for one, mean in zip(answer["results"], totals, strict=True):
+        assert one["mean"] == pytest.approx(mean)
+        assert one["taken"] == pytest.approx(0.2 * mean)
+        assert 1 <= len(one["siblings"]) <= 10
+        lost = sum(each["taken"] for each in one["siblings"])
+        assert lost == pytest.approx(one["taken"])
+    assert answer["estimate"]["shown"]
+    assert {name: answer["estimate"][name] for name in (*SHOWN, *SOUND)} == {**SHOWN, **SOUND}
+    unsound = {**SOUND, "placebo_low": 0.005}
+    monkeypatch.setattr(tenant.forecaster, "cannibalization_", Cannibalization(**SHOWN, **unsound))
+    answer = served.post("/v1/cannibalization", asked)
+    assert [one["taken"] for one in answer["results"]] == [None, None]
+    assert not any(one["siblings"] for one in answer["results"])
+    assert "gain or lose at made-up dates" in answer["estimate"]["words"]
 
 
 def test_explanations_add_up(served: Served) -> None:

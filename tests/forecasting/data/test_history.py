@@ -167,6 +167,29 @@ def test_the_season_moves_as_the_year_before() -> None:
     np.testing.assert_allclose(found, expected)
 
 
+@pytest.mark.parametrize(
+    ("freq", "around"), [("D", 3), ("B", 2), ("W-MON", 1), ("2W-MON", 0), ("MS", 0), ("QS", 0)]
+)
+def test_a_season_is_told_by_about_as_many_days_whatever_a_period_is(
+    freq: str, around: int
+) -> None:
+    assert Windows.of(freq).around == around
+
+
+def test_a_month_moves_as_it_did_the_year_before() -> None:
+    """December is three times a usual month, and neither November nor January is."""
+    level = np.random.default_rng(0).uniform(100, 300, (40, 1))
+    units = np.tile(level, (1, 36))
+    units[:, 11::12] *= 3
+    made = history(units.round(), freq="MS", horizon=4)
+    standing = at(32)  # a September
+    found = made.outlook(standing, ahead(standing, 4))[0] / made.unit(standing)
+    np.testing.assert_allclose(found, [1, 1, 3, 1], rtol=0.02)
+    january = at(35)  # stands after a December, of which its unit is half
+    found = made.outlook(january, ahead(january, 2))[0] / made.unit(january)
+    np.testing.assert_allclose(found, [0.5, 0.5], rtol=0.02)
+
+
 def test_a_larger_market_moves_with_the_season_too() -> None:
     """More items, each selling as much, are no season; items that sell twice as much are one."""
     units = np.vstack([seasonal(20), np.tile(seasonal(20)[:1], (6, 1))])

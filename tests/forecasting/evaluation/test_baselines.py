@@ -4,6 +4,7 @@ import pytest
 from sklearn.base import clone
 
 from forecasting.evaluation.baselines import BASELINES, Case
+from forecasting.evaluation.past_launches import typical_launch
 from tests.forecasting.conftest import CUTOFF, HORIZON, new_forecaster
 
 
@@ -115,15 +116,28 @@ def test_past_launches_are_seen_as_before_their_starts(case):
     assert np.isfinite(past.came).all()
 
 
-def test_incumbents_rescaled_would_have_been_right_on_average(case):
+@pytest.mark.parametrize("name", ["incumbents, rescaled", "embedding kNN, rescaled"])
+def test_what_is_rescaled_would_have_been_right_on_average(case, name):
     """The level times what past launches sold over theirs: the same for all, but for the level."""
-    made = BASELINES["incumbents, rescaled"](case)
+    made = BASELINES[name](case)
     past = case.past
     shares = made.mean / made.mean.sum(axis=1, keepdims=True)
     sold = past.came.sum(axis=0) / past.came.sum()
     np.testing.assert_allclose(shares, np.tile(sold, (len(shares), 1)))
     ratio = made.total_quantiles[:, 2] / made.mean.sum(axis=1)
     np.testing.assert_allclose(ratio, ratio[0])
+
+
+def test_like_launches_speak_as_a_geometric_mean_of_what_they_had_shown_by_then(case):
+    curves = np.array([[[3.0, np.nan], [1.0, 1.0]], [[np.nan, np.nan], [7.0, 7.0]]])
+    made = typical_launch(curves, np.array([[0.5, 0.5], [0.9, 0.1]]))
+    np.testing.assert_allclose(made, [np.sqrt(4 * 2) - 1, 7])
+    past, history = case.past, case.forecaster.history_
+    then = past.pools.launches.curves(history, past.rows.standing)
+    shown = np.isfinite(then).sum(axis=2)
+    launch = history.panel.launch[np.maximum(past.pools.launches.position, 0)]
+    assert (shown <= np.maximum(past.rows.standing[:, None] - launch + 1, 0)).all()
+    assert (shown > 0).any()
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "zeros"])

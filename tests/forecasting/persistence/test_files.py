@@ -16,7 +16,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import retrieval.artifact
-from forecasting import Columns, LaunchForecaster, ModelOptions, SalesRules, backtest
+from forecasting import (
+    Cannibalization,
+    Columns,
+    LaunchForecaster,
+    ModelOptions,
+    SalesRules,
+    backtest,
+)
 from forecasting.persistence.files import named_index
 from forecasting.updates.adjustments import Adjustments
 from retrieval import ArtifactError, Encoder, EncoderMismatchError, InputError, ItemIndex
@@ -196,6 +203,20 @@ def test_what_was_loaded_is_saved_again(saved: Path, encoder: Encoder, tmp_path:
     files = read_artifact(saved, kind=KIND).contents
     again = read_artifact(tmp_path / "again", kind=KIND).contents
     assert {name for name in files if files[name] != again[name]} <= {"README.md"}  # its date
+
+
+def test_what_launches_take_is_kept_where_it_was_estimated(
+    voting: LaunchForecaster, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Cannibalization(0.2, 0.1, 0.3, 50, 0.0, -0.1, np.nan, draws=np.linspace(0.1, 0.3, 9))
+    monkeypatch.setattr(voting, "cannibalization_", found)
+    voting.save(tmp_path / "told")
+    loaded = LaunchForecaster.load(tmp_path / "told", encoder=encoder).cannibalization()
+    np.testing.assert_array_equal(loaded.draws, found.draws)
+    assert str(loaded) == str(found)  # in which no number equals none
+    monkeypatch.setattr(voting, "cannibalization_", None)
+    voting.save(tmp_path / "silent")
+    assert LaunchForecaster.load(tmp_path / "silent", encoder=encoder).cannibalization_ is None
 
 
 def test_an_index_that_is_shared_is_saved_with_its_own_items_only(

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from forecasting import LaunchForecaster
+from forecasting import Cannibalization, LaunchForecaster
 from retrieval import InputError, LikewiseError
 from serving.client import Client, LaunchWarning, ProblemError
 from tests.serving.conftest import CUTOFF, TEXT, Served, Store
@@ -86,6 +87,28 @@ def test_orders_come_as_the_library_gives_them(client: Client, store: Store) -> 
         pd.testing.assert_frame_equal(made, expected, check_dtype=False, rtol=1e-5)
     with pytest.raises(InputError, match="no column 'x'"):
         client.order_quantity(new, **columns, service_level=0.9, minimum="x")
+
+
+def test_what_launches_take_comes_as_the_library_gives_it(
+    client: Client, served: Served, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = store.items[pd.to_datetime(store.items["launch_date"]) > CUTOFF].head(50)
+    columns = {"text": TEXT, "attributes": ["brand"], "item_id": "product_id"}
+    with pytest.raises(ProblemError, match="knows nothing of what launches take"):
+        client.cannibalization(new, **columns)
+    found = Cannibalization(0.2, 0.1, 0.3, 50, 0.0, -0.1, 0.1, draws=np.full(10, 0.2))
+    (tenant,) = served.app.state.runtime.tenants.all()
+    monkeypatch.setattr(tenant.forecaster, "cannibalization_", found)
+    table = client.cannibalization(new, **columns)
+    assert table["unique_id"].tolist() == new["product_id"].tolist()
+    forecaster = LaunchForecaster.load(store.folder / "forecaster")
+    forecaster.cannibalization_ = found
+    near = forecaster.explain(new, taken=True).dropna(subset="taken")
+    expected = near.groupby("unique_id", sort=False)["taken"].sum()[table["unique_id"]]
+    np.testing.assert_allclose(table["taken"], expected, rtol=1e-5)
+    lost = {one["analogue"]: one["taken"] for one in near.head(10).to_dict("records")}
+    assert table["siblings"].iloc[0] == pytest.approx(lost, rel=1e-5)
+    assert table["words"].str.contains("20% of their sales").all()
 
 
 def test_items_and_labels_are_written(own: Served) -> None:

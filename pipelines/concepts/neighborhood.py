@@ -1,0 +1,101 @@
+"""Draw what is around an item or a concept in the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import networkx as nx
+from matplotlib.figure import Figure
+
+from retrieval import ConceptGraph, replacing
+
+_MOST = 12
+_COLORS = {"asked": "#c0392b", "concept": "#2c6fbb", "item": "#7f8c8d"}
+
+
+def neighborhood(graph: ConceptGraph, node: str, *, most: int = _MOST) -> nx.DiGraph:
+    """Return what is around an item or a concept: concepts above and below, relations, items.
+
+    Args:
+        graph: The graph.
+        node: An item's id; or the id, name or path of a concept.
+        most: Items, and children, to show at most.
+
+    Returns:
+        Nodes with `label` and `kind` (asked, concept, item), edges with `label`.
+
+    Raises:
+        InputError: There is no such item or concept.
+    """
+    drawn = nx.DiGraph()
+    linked = graph.links([node])
+    if len(linked) or graph.index.get([node]).shape[0]:
+        drawn.add_node(node, label=_text(graph, node), kind="asked")
+        concept = linked["concept_id"].iloc[0] if len(linked) else None
+        if isinstance(concept, str):
+            _add_concept(drawn, graph, concept, "concept")
+            drawn.add_edge(node, concept, label="is of")
+            siblings = [one for one in graph.items(concept, below=False) if one != node]
+            _add_items(drawn, graph, concept, siblings[:most])
+        _add_relations(drawn, graph, node, most)
+        return drawn
+    key = graph.concepts.one_named(node)
+    _add_concept(drawn, graph, key, "asked")
+    for child in sorted(graph.concepts.children.get(key, []))[:most]:
+        drawn.add_node(child, label=graph.concepts[child].name, kind="concept")
+        drawn.add_edge(child, key, label="")
+    _add_items(drawn, graph, key, graph.items(key, below=False)[:most])
+    _add_relations(drawn, graph, key, most)
+    return drawn
+
+
+def draw_neighborhood(graph: ConceptGraph, node: str, path: Path, *, most: int = _MOST) -> None:
+    """Draw `neighborhood` into a PNG file, which is replaced as a whole."""
+    drawn = neighborhood(graph, node, most=most)
+    figure = Figure(figsize=(9, 6), dpi=120, layout="constrained")
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.margins(0.15)
+    places = nx.spring_layout(drawn, seed=0, k=1.2)
+    colors = [_COLORS[kind] for _, kind in drawn.nodes(data="kind")]
+    nx.draw_networkx_nodes(drawn, places, ax=axes, node_color=colors, node_size=160)
+    nx.draw_networkx_edges(drawn, places, ax=axes, edge_color="#bbbbbb", arrowsize=8)
+    names = {one: str(label).replace("$", r"\$") for one, label in drawn.nodes(data="label")}
+    nx.draw_networkx_labels(drawn, places, names, ax=axes, font_size=8, verticalalignment="bottom")
+    said = {(a, b): label for a, b, label in drawn.edges(data="label") if label}
+    nx.draw_networkx_edge_labels(drawn, places, said, ax=axes, font_size=7)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _add_concept(drawn: nx.DiGraph, graph: ConceptGraph, concept: str, kind: str) -> None:
+    """Add a concept and the way up to its root."""
+    way = graph.concepts.paths[concept]
+    for above, one in zip((None, *way), way, strict=False):
+        name = graph.concepts[one].name
+        drawn.add_node(one, label=name, kind=kind if one == concept else "concept")
+        if above is not None:
+            drawn.add_edge(one, above, label="")
+
+
+def _add_items(drawn: nx.DiGraph, graph: ConceptGraph, concept: str, items: list[str]) -> None:
+    for item in items:
+        drawn.add_node(item, label=_text(graph, item), kind="item")
+        drawn.add_edge(item, concept, label="")
+
+
+def _add_relations(drawn: nx.DiGraph, graph: ConceptGraph, node: str, most: int) -> None:
+    said = graph.relations()
+    near = said[(said["source"] == node) | (said["target"] == node)].head(most)
+    for one in near.to_dict("records"):
+        for end in (str(one["source"]), str(one["target"])):
+            if end not in drawn:
+                is_concept = end in graph.concepts
+                label = graph.concepts[end].name if is_concept else _text(graph, end)
+                drawn.add_node(end, label=label, kind="concept" if is_concept else "item")
+        drawn.add_edge(one["source"], one["target"], label=str(one["relation"]))
+
+
+def _text(graph: ConceptGraph, item: str) -> str:
+    found = graph.index.get([item])["text"]
+    return (str(found.iloc[0])[:24] if len(found) else "") or item
