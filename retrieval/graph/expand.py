@@ -54,7 +54,7 @@ def levels(concepts: Concepts, linked: Mapping[str, str | None], depth: int) -> 
     """
     rows = []
     for item, concept in linked.items():
-        way = concepts.paths[concept] if concept in concepts else ()
+        way = concepts.paths[concept] if concept is not None and concept in concepts else ()
         names = [concepts[one].name for one in way]
         cells = [
             SEPARATOR.join(names[:level]) if level <= len(names) else None
