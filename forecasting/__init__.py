@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from forecasting.data.sales import Sales as Sales
     from forecasting.decisions.cannibalization import Cannibalization
     from forecasting.demand import past_demand
-    from forecasting.evaluation.backtest import FORECASTER as FORECASTER, BacktestResult, backtest
+    from forecasting.evaluation.backtest import (
+        FORECASTER as FORECASTER,
+        BacktestResult,
+        backtest,
+        first_cutoff as first_cutoff,
+    )
     from forecasting.evaluation.cohorts import SALES_UNKNOWN as SALES_UNKNOWN
     from forecasting.evaluation.comparison import (
         BETTER as BETTER,
@@ -105,6 +110,7 @@ _HOMES = {
     "backtest": "forecasting.evaluation.backtest",
     "check_freq": "forecasting.checks",
     "describe": "forecasting.models.empirical",
+    "first_cutoff": "forecasting.evaluation.backtest",
     "in_short": "forecasting.features.doubts",
     "interval_names": "forecasting.evaluation.metrics",
     "named_index": "forecasting.persistence.files",

@@ -43,6 +43,7 @@ def test_there_are_pictures() -> None:
     pictures = {path.stem: len(_pictures(nbformat.read(path, as_version=4))) for path in _EXAMPLES}
     assert pictures["classification"] >= 1
     assert pictures["forecasting"] >= 5
+    assert pictures["adaptation"] >= 2
 
 
 def _keep(notebook: nbformat.NotebookNode, path: Path) -> None:

@@ -179,6 +179,44 @@ class BacktestResult:
         return plot_result(self, FORECASTER, kind, ax)
 
 
+def first_cutoff(
+    forecaster: LaunchForecaster,
+    items: pd.DataFrame,
+    sales: pd.DataFrame | Sales,
+    *,
+    cutoffs: Sequence[pd.Timestamp | str] | None = None,
+    n_windows: int | None = None,
+    step: int | None = None,
+    last: pd.Timestamp | str | None = None,
+) -> pd.Timestamp:
+    """Return the earliest cutoff of a backtest: what was learned by then, all of it may judge.
+
+    Args:
+        forecaster: As in `backtest`, and so the others.
+        items: The items.
+        sales: What they sold.
+        cutoffs: The last periods seen.
+        n_windows: How many cutoffs to place, in place of `cutoffs`.
+        step: Periods between these.
+        last: Latest launch date to score.
+
+    Raises:
+        TableError: A table is not in order.
+        InputError: As in `backtest`.
+    """
+    reader = forecaster.reader
+    sold = reader.sales(reader.items(items), sales)
+    cohorts = make_cohorts(
+        sold.panel(),
+        forecaster.horizon,
+        cutoffs=cutoffs,
+        n_windows=n_windows,
+        step=forecaster.options.max_lead + 1 if step is None else step,
+        last=last,
+    )
+    return min(one.cutoff for one in cohorts)
+
+
 def backtest(
     forecaster: LaunchForecaster,
     items: pd.DataFrame,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.cli.options import ConfigOption, IndexOptions
+from pipelines.cli.options import ConfigOption, DemandOption, IndexOptions, TableOptions
 from pipelines.cli.runner import check_out, settings_of, verb
 from pipelines.jobs.acceptance import Acceptance
 
@@ -15,6 +15,7 @@ def adapt(
     config: ConfigOption = None,
     *,
     index: IndexOptions,
+    written: TableOptions,
     encoders: Annotated[
         Path,
         typer.Option("--encoders", metavar="FOLDER", help="Where the tuned encoders are kept."),
@@ -29,6 +30,7 @@ def adapt(
         str | None,
         typer.Option("--budget", metavar="TIME", help="Most that tuning may take, a round."),
     ] = None,
+    demand: DemandOption = None,
     min_recall: Annotated[
         float,
         typer.Option("--min-recall", min=0, max=1, help="Least recall@10 of the new version."),
@@ -51,7 +53,12 @@ def adapt(
     from pipelines.reports.terminal import make_console, show_adapting
     from pipelines.tables.output import write_json
 
-    settings = settings_of(config, index=index.section, tune={"method": method, "budget": budget})
+    settings = settings_of(
+        config,
+        index=index.section,
+        tables=written.section,
+        tune={"method": method, "budget": budget, "demand": demand},
+    )
     check_out(settings, out)
     done = adapt_job(
         settings,

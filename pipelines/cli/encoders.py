@@ -8,6 +8,7 @@ import typer
 from pipelines.cli.options import (
     BadRowsOptions,
     ConfigOption,
+    DemandOption,
     IdOption,
     LabelOption,
     LabelsOption,
@@ -46,6 +47,7 @@ def tune(
         str | None,
         typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
     ] = None,
+    demand: DemandOption = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Parts held out in turn.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of folds and trainings.")] = None,
     overwrite: Annotated[
@@ -77,6 +79,7 @@ def tune(
         tables=written.section,
         tune={
             "method": method,
+            "demand": demand,
             "budget": budget,
             "folds": folds,
             "seed": seed,

@@ -56,6 +56,14 @@ LabelOption = Annotated[
 LaunchOption = Annotated[
     str | None, typer.Option("--launch-date-col", help="Column of launch dates.", metavar="COL")
 ]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        help="Column of each item's language (de, en, ...); auto: it is told from the text.",
+        metavar="COL",
+    ),
+]
 AttributesOption = Annotated[
     str | None, typer.Option("--attribute-cols", help="Columns of attributes.", metavar="COL,COL")
 ]
@@ -74,6 +82,10 @@ AdaptOption = Annotated[
         "--adapt/--no-adapt",
         help="Labels in words alone learn from the items to be labeled, all of them together.",
     ),
+]
+DemandOption = Annotated[
+    bool | None,
+    typer.Option("--demand/--no-demand", help="Learn from what the items sold, too."),
 ]
 ModelOption = Annotated[
     Path | None,

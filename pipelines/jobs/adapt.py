@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
@@ -27,7 +27,9 @@ import structlog
 from forecasting import FORECASTER, WORSE, BacktestResult, paired_difference
 from pipelines.components import make_encoder, open_index
 from pipelines.config.settings import Settings
+from pipelines.inputs.bad_rows import Quarantine
 from pipelines.jobs.acceptance import Acceptance
+from pipelines.jobs.demand import demand_of_items
 from pipelines.jobs.forecasts import backtest_job
 from pipelines.jobs.locks import locked
 from pipelines.jobs.reindex import (
@@ -102,29 +104,38 @@ class _Labeled:
     """The labeled items of the live version.
 
     Attributes:
-        texts: n texts.
+        ids: Of the n items.
+        texts: The text of each.
         labels: The label of each.
         groups: The group of each; its text, where there are no groups.
         encoder: The live version's.
+        demand: (n, 2) how each sold; None where that is not learned from.
     """
 
+    ids: list[str]
     texts: list[str]
     labels: list[str]
     groups: list[str]
     encoder: Encoder
+    demand: npt.NDArray[np.float64] | None = None
 
     @property
-    def content(self) -> list[tuple[str, ...]]:
+    def content(self) -> list[tuple[object, ...]]:
         """What can be learned, in one order whatever the items are called."""
-        return sorted(zip(self.texts, self.labels, self.groups, strict=True))
+        told = zip(self.texts, self.labels, self.groups, strict=True)
+        if self.demand is None:
+            return sorted(told)
+        sold = (str(one) for one in self.demand.round(9).tolist())
+        return sorted((*one, demand) for one, demand in zip(told, sold, strict=True))
 
     def part(self, mask: npt.NDArray[np.bool_]) -> _Labeled:
         """Return some of the items."""
-        texts, labels, groups = (
+        ids, texts, labels, groups = (
             [one for one, chosen in zip(some, mask.tolist(), strict=True) if chosen]
-            for some in (self.texts, self.labels, self.groups)
+            for some in (self.ids, self.texts, self.labels, self.groups)
         )
-        return _Labeled(texts, labels, groups, self.encoder)
+        sold = None if self.demand is None else self.demand[mask]
+        return _Labeled(ids, texts, labels, groups, self.encoder, sold)
 
 
 @dataclass(frozen=True)
@@ -164,7 +175,8 @@ def adapt_job(
 
     Args:
         settings: `index` names the collection, `tune` says how to tune, `items` and `sales` have
-            the launches to forecast; `encoder` may not name one.
+            the launches to forecast; `encoder` may not name one. With `tune.demand` what items sold
+            teaches, too, as seen at the first cutoff of `backtest`: the launches after it examine.
         encoders: Folder in which each tuned encoder gets a folder. The index names the one it was
             made with: it must stay where it is.
         rounds: How often, at most; a round that comes to nothing is the last.
@@ -187,6 +199,8 @@ def adapt_job(
     finish_move(settings)
     with locked(job.encoders):
         known = _labeled(settings)
+        if settings.tune.demand:
+            known = _with_demand(job, known)
         asked = [known.content, settings.tune.model_dump(), vars(job.demands), with_sales]
         mark = _mark(*asked, rounds > 1)
         past = _past_rounds(job.note, mark)
@@ -227,7 +241,9 @@ def _round(job: _Job, known: _Labeled, encoder: Encoder) -> Round:
     report = None
     if not _is_whole(folder):
         asked = learned.texts, learned.labels, learned.groups
-        report = tune_on(job.settings, encoder, *asked, out=folder, overwrite=True)
+        report = tune_on(
+            job.settings, encoder, *asked, demand=learned.demand, out=folder, overwrite=True
+        )
     if report is not None and not report.is_tuned:
         return Round("kept", "nothing is better than the encoder as it is", tuning=report)
     gain = None
@@ -286,10 +302,21 @@ def _labeled(settings: Settings) -> _Labeled:
         rows = sorted(
             (row for page in pages for row in page if row["label"]), key=lambda row: row["item_id"]
         )
-        texts, labels, groups = (
-            [str(row[name]) for row in rows] for name in ("text", "label", group)
+        ids, texts, labels, groups = (
+            [str(row[name]) for row in rows] for name in ("item_id", "text", "label", group)
         )
-        return _Labeled(texts, labels, groups, index.encoder)
+        return _Labeled(ids, texts, labels, groups, index.encoder)
+
+
+def _with_demand(job: _Job, known: _Labeled) -> _Labeled:
+    """Add how the items sold: where launches examine what was learned, before the first of them."""
+    demand = demand_of_items(
+        job.settings,
+        known.ids,
+        quarantine=Quarantine.of(job.settings, "adapt"),
+        before_backtest=job.with_sales,
+    )
+    return replace(known, demand=demand)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import structlog
 
 from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, source_of
+from pipelines.jobs.demand import demand_of_items
 from pipelines.jobs.evaluation import read_labeled
 from pipelines.logs import timed
 from pipelines.overwriting import Write, refuse_overwriting
@@ -32,8 +35,10 @@ def tune_job(
 
     Args:
         settings: `items` maps the columns, `encoder` says what is tuned, `tune` how;
-            `classify.labels` has the labels in words, if any.
-        items: Labeled items; None: the table the settings name.
+            `classify.labels` has the labels in words, if any. With `tune.demand` it learns from
+            what the items sold, too (`sales`).
+        items: Labeled items, and others, whose texts are learned from where that helps; None: the
+            table the settings name.
         out: Folder of the tuned encoder; it appears whole, or not at all where nothing is better
             than the encoder as it is.
         overwrite: Whether a tuned encoder in `out` may be replaced.
@@ -51,10 +56,21 @@ def tune_job(
     if table.lists is not None:
         raise InputError("tune: each item has a list of labels; to tune takes one label an item")
     texts = item_texts(table.items, settings.items.text).tolist()
-    encoder = make_encoder(settings)
+    encoder, demand = make_encoder(settings), None
+    if options.demand:
+        ids = table.items[settings.items.id].astype(str).tolist()
+        demand = demand_of_items(settings, ids, items, quarantine=quarantine)
     with timed(_log, "encoder tuned", items=len(table.items), left_out=table.left_out) as fields:
         report = tune_on(
-            settings, encoder, texts, table.labels, table.groups, out=out, overwrite=overwrite
+            settings,
+            encoder,
+            texts,
+            table.labels,
+            table.groups,
+            demand=demand,
+            unlabeled=item_texts(table.unlabeled, settings.items.text).tolist(),
+            out=out,
+            overwrite=overwrite,
         )
         fields["chosen"] = report.chosen
     return report
@@ -67,6 +83,8 @@ def tune_on(
     labels: Sequence[str],
     groups: Sequence[object] | None,
     *,
+    demand: npt.NDArray[np.float64] | None = None,
+    unlabeled: Sequence[str] | None = None,
     out: Path,
     overwrite: bool,
 ) -> TuneReport:
@@ -77,8 +95,10 @@ def tune_on(
         encoder,
         texts,
         labels,
+        demand,
         label_texts={label: ". ".join(said) for label, said in described.items()},
         groups=groups,
+        unlabeled=unlabeled,
         method=options.method,
         out=out,
         budget=options.budget,

@@ -44,32 +44,50 @@ class Contents:
         return (weights @ members).tocsr()
 
 
-def likeness(
-    weights: sp.csr_matrix,
-    contents: Contents,
-    items: npt.NDArray[np.int64],
-    temperature: float = TEMPERATURE,
-) -> Floats:
-    """Return (people, items) how like each item is to what each person bought.
+@dataclass(frozen=True)
+class Asked:
+    """Some items, and how alike they and all distinct contents are: once for many people.
 
-    Args:
-        weights: (people, distinct) from `Contents.pooled`.
-        contents: Of the catalog.
-        items: (m,) positions of items.
-        temperature: How fast a vote fades with similarity.
+    Attributes:
+        back: (m,) which of the distinct ones among them each is.
+        cosines: (distinct of the catalog, distinct of these).
     """
-    asked, back = np.unique(contents.code[items], return_inverse=True)
-    held = np.unique(weights.indices)
-    alike = np.exp((contents.vectors[held] @ contents.vectors[asked].T - 1) / temperature)
-    return np.asarray(weights[:, held] @ alike, dtype=np.float32)[:, back]
 
+    back: npt.NDArray[np.int64]
+    cosines: Floats
 
-def nearest(weights: sp.csr_matrix, contents: Contents, items: npt.NDArray[np.int64]) -> Floats:
-    """Return (people, items) the cosine of each item and the most like one that was bought."""
-    asked, back = np.unique(contents.code[items], return_inverse=True)
-    found = np.zeros((weights.shape[0], len(asked)), dtype=np.float32)
-    for person in range(weights.shape[0]):
-        held = weights.indices[weights.indptr[person] : weights.indptr[person + 1]]
-        if len(held):
-            found[person] = (contents.vectors[held] @ contents.vectors[asked].T).max(axis=0)
-    return found[:, back]
+    @classmethod
+    def of(cls, contents: Contents, items: npt.NDArray[np.int64], weights: sp.csr_matrix) -> Asked:
+        """Compare items with what people hold; cosines with what nobody holds stay 0.
+
+        Args:
+            contents: Of the catalog.
+            items: (m,) positions.
+            weights: (people, distinct) from `Contents.pooled`.
+        """
+        asked, back = np.unique(contents.code[items], return_inverse=True)
+        held = np.unique(weights.indices)
+        cosines = np.zeros((len(contents.vectors), len(asked)), dtype=np.float32)
+        cosines[held] = contents.vectors[held] @ contents.vectors[asked].T
+        return cls(back.astype(np.int64), cosines)
+
+    def likeness(self, weights: sp.csr_matrix, temperature: float = TEMPERATURE) -> Floats:
+        """Return (people, m) how like each item is to what each person bought.
+
+        Args:
+            weights: (people, distinct).
+            temperature: How fast a vote fades with similarity.
+        """
+        held = np.unique(weights.indices)
+        alike = np.exp((self.cosines[held] - 1) / temperature)
+        votes = weights[:, held].astype(np.float32) @ alike
+        return np.asarray(votes, dtype=np.float32)[:, self.back]
+
+    def nearest(self, weights: sp.csr_matrix) -> Floats:
+        """Return (people, m) the cosine of each item and the most like one that was bought."""
+        found = np.zeros((weights.shape[0], self.cosines.shape[1]), dtype=np.float32)
+        for person in range(weights.shape[0]):
+            held = weights.indices[weights.indptr[person] : weights.indptr[person + 1]]
+            if len(held):
+                found[person] = self.cosines[held].max(axis=0)
+        return found[:, self.back]

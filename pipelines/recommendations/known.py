@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from pipelines.recommendations.kernel import Contents, likeness
+from pipelines.recommendations.kernel import Asked, Contents
 
 FACTORS = 64
 LATENT, NEIGHBORS, CONTENT, AGAIN = 1.0, 1.0, 0.3, 3.0
@@ -70,11 +70,14 @@ class KnownItems:
         """
         latent = self.people[people] @ self.factors
         score = LATENT * _scaled(latent) + NEIGHBORS * _scaled(self._neighbors(people))
-        alike = likeness(self.pooled[people], self.contents, self.items, _TEMPERATURE)
+        pooled = self.pooled[people]
+        alike = Asked.of(self.contents, self.items, pooled).likeness(pooled, _TEMPERATURE)
         score += CONTENT * _scaled(alike)
-        if again:
-            score += AGAIN * _scaled(self.weights[people].toarray())
-        return score
+        return score + self.bought_again(people) if again else score
+
+    def bought_again(self, people: npt.NDArray[np.int64]) -> Floats:
+        """Return (people, m) what is added where buying again counts."""
+        return AGAIN * _scaled(self.weights[people].toarray())
 
     def scores_of(self, column: int, *, again: bool) -> Floats:
         """Return (people,) how well one of the m items fits each person."""

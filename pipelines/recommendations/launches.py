@@ -16,7 +16,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from pipelines.recommendations.histories import HALF_LIFE, Histories
-from pipelines.recommendations.kernel import Contents, likeness, nearest
+from pipelines.recommendations.kernel import Asked, Contents
 
 WINDOW = 56  # days in which a launch finds its first buyers
 COHORTS = 2  # windows before the day, whose launches are learned from
@@ -78,13 +78,18 @@ class Profiles:
         grouped = {name: _by_group(counts, codes) for name, codes in shelf.groups.items()}
         return cls(day, shelf, shelf.contents.pooled(weights), grouped, _habits(known, shelf, day))
 
-    def features(self, people: Positions, items: Positions) -> Floats:
-        """Return (people, items, features)."""
+    def features(self, people: Positions, items: Positions, asked: Asked | None = None) -> Floats:
+        """Return (people, items, features).
+
+        Args:
+            people: Positions of people.
+            items: Positions of items.
+            asked: The items as compared with what these people hold, where that is at hand.
+        """
         pooled = self.pooled[people]
-        columns = [
-            np.log1p(likeness(pooled, self.shelf.contents, items)),
-            nearest(pooled, self.shelf.contents, items),
-        ]
+        if asked is None:
+            asked = Asked.of(self.shelf.contents, items, pooled)
+        columns = [np.log1p(asked.likeness(pooled)), asked.nearest(pooled)]
         for name, table in self.grouped.items():
             codes = self.shelf.groups[name][items]
             columns.append(np.where(codes >= 0, table[people][:, np.maximum(codes, 0)], 0.0))
@@ -97,9 +102,10 @@ class Profiles:
     def blocks(self, items: Positions) -> Iterator[tuple[Positions, Floats]]:
         """Yield people, some at a time, with their features."""
         everyone = np.arange(len(self.habits))
+        asked = Asked.of(self.shelf.contents, items, self.pooled)
         for start in range(0, len(everyone), _PEOPLE):
             people = everyone[start : start + _PEOPLE]
-            yield people, self.features(people, items)
+            yield people, self.features(people, items, asked)
 
 
 @dataclass(frozen=True)

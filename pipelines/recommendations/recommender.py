@@ -372,6 +372,14 @@ def _diverse(
     diversity: float,
 ) -> list[int]:
     rows = np.flatnonzero(allowed)
-    pool = k if diversity == 0 else max(_POOL * k, _LEAST_POOL)
-    best = rows[np.lexsort((rows, -scores[rows]))[:pool]]
+    order = rows[np.lexsort((rows, -scores[rows]))]
+    if diversity == 0:
+        return [int(one) for one in order[:k]]
+    # Items that are described alike differ in nothing that could be chosen by: one stands for all.
+    distinct: dict[bytes, int] = {}
+    for one in order.tolist():
+        distinct.setdefault(vectors[one].tobytes(), one)
+        if len(distinct) >= max(_POOL * k, _LEAST_POOL):
+            break
+    best = np.array(list(distinct.values()), dtype=np.int64)
     return [int(best[one]) for one in choose_diverse(scores[best], vectors[best], k, diversity)]

@@ -11,8 +11,10 @@ import pytest
 
 from pipelines.config.settings import load_settings
 from pipelines.inputs.bad_rows import Quarantine
+from pipelines.jobs.evaluation import evaluate_job
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import classify_job, similar_job
+from pipelines.reports.evaluation import write_evaluation
 from retrieval import ItemIndex, TableError
 from serving.handlers.tables import Columns, question_table
 from serving.problems import ApiError
@@ -59,6 +61,19 @@ def test_photos_are_indexed_labeled_and_found(shop: Path, tmp_path: Path) -> Non
     assert np.mean(labels["label"].to_numpy() == truth.to_numpy()) >= 0.9
     near = similar_job(settings, ["red shirt"], k=2)
     assert set(near["label"]) == {"red"} and set(near["text"]) == {"[picture]"}
+
+
+def test_the_page_of_an_evaluation_shows_the_surest_mistakes(shop: Path, tmp_path: Path) -> None:
+    settings = settings_of(shop, tmp_path)
+    table = pd.read_csv(shop / "items.csv")
+    table.loc[0, "label"] = "blue"  # it is red
+    table.to_csv(shop / "mistaken.csv", index=False)
+    result = evaluate_job(settings, shop / "mistaken.csv", folds=4)
+    assert "i0" in result.photos
+    write_evaluation(result, tmp_path / "page")
+    page = (tmp_path / "page" / "evaluation.html").read_text()
+    assert "taken for something else" in page
+    assert page.count("data:image/jpeg;base64,") == len(result.photos)
 
 
 def test_a_bad_photo_is_refused_by_row_or_goes_into_quarantine(shop: Path, tmp_path: Path) -> None:

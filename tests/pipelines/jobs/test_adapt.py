@@ -3,10 +3,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +19,9 @@ from pipelines.jobs.acceptance import Acceptance
 from pipelines.jobs.adapt import adapt_job
 from pipelines.jobs.index import index_job
 from pipelines.jobs.reindex import rollback_job
-from retrieval import Encoder, InputError, Versions
+from retrieval import Encoder, InputError, LikewiseError, Versions
 from serving.command_line import app
+from tests.encoders import small_vocabulary_encoder
 from tests.milvus_places import Place, Places
 
 SIZES = {"little": "small sample size", "plenty": "large family size"}
@@ -135,23 +134,114 @@ def test_what_cannot_work_is_told_before_any_work(place: Place, tmp_path: Path) 
         adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
 
 
+def test_a_budget_for_nothing_and_a_touched_encoder(place: Place, tmp_path: Path) -> None:
+    settings, encoders = _settings(tmp_path), tmp_path / "encoders"
+    hurried = settings.tune.model_copy(update={"budget": 1e-3})
+    with pytest.raises(InputError, match="too small"):
+        adapt_job(settings.model_copy(update={"tune": hurried}), encoders=encoders)
+    (kept,) = adapt_job(settings, encoders=encoders, demands=Acceptance(recall=1.1))
+    assert kept.verdict == "refused" and kept.encoder is not None
+    weights = next(kept.encoder.rglob("*_Dense/model.safetensors"))
+    told = bytearray(weights.read_bytes())
+    told[-1] ^= 1
+    weights.write_bytes(bytes(told))  # somebody touched it: it is tuned anew, and is as it was
+    (done,) = adapt_job(settings, encoders=encoders)
+    assert (done.verdict, done.tuning is None) == ("live", False)
+    # What the live version was made with was touched: nothing is opened with other vectors.
+    weights.write_bytes(bytes(told))
+    with pytest.raises(LikewiseError, match="was changed"):
+        adapt_job(settings, encoders=encoders)
+    with Versions(place.uri, place.collection, token=place.token) as versions:
+        assert versions.live == f"{place.collection}_v2"
+
+
+def test_all_weights_of_an_encoder_are_tuned_and_all_is_encoded(
+    milvus: Places, encoder: Encoder, tmp_path: Path
+) -> None:
+    place, folder = milvus(), tmp_path / "small"
+    small_vocabulary_encoder(encoder, folder, tokens=12_000)
+    rows = itertools.product(HOW, WHAT[:6], SIZES.items())
+    told = [(f"{how} {what}, {words}", size) for how, what, (size, words) in rows]
+    table = pd.DataFrame(told, columns=["name", "size"]).rename_axis("item_id").reset_index()
+    table.to_csv(tmp_path / "items.csv", index=False)
+    config = CONFIG.format(items=tmp_path / "items.csv") + place.yaml()
+    config = config.replace("method: map", "method: full\n  folds: 2")
+    (tmp_path / "job.yaml").write_text(config + f"encoder:\n  name: {folder}\n")
+    index_job(_settings(tmp_path))
+    (tmp_path / "job.yaml").write_text(config)
+    (done,) = adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
+    assert done.tuning is not None
+    assert (done.verdict, done.tuning.chosen) == ("live", "full"), str(done.tuning)
+    made = Encoder(str(done.encoder))
+    vectors = _vectors(tmp_path)
+    expected = made.encode([table.set_index("item_id")["name"][int(one)] for one in vectors])
+    np.testing.assert_allclose(np.array(list(vectors.values())), expected, atol=1e-3)
+
+
+SALES = """\
+items: {{path: {folder}/items.csv, id: item_id, text: name, label: size, launch_date: launch}}
+sales: {{path: {folder}/{sales}.csv}}
+forecast: {{horizon: 4, method: knn, n_jobs: 1}}
+backtest: {{cutoffs: 2024-07-15, last: 2024-09-02, baselines: [zeros]}}
+tune: {{method: map, folds: 2, demand: true}}
+"""
+
+
+def test_launches_examine_what_was_learned_before_them(milvus: Places, tmp_path: Path) -> None:
+    place, lot = milvus(), np.random.default_rng(0)
+    rows = itertools.product(WHAT, (*HOW, "dark", "soft", "fine"), SIZES.items())
+    told = [(f"{how} {what}, {words}", size) for what, how, (size, words) in rows]
+    items = pd.DataFrame(told, columns=["name", "size"]).sample(frac=1, random_state=0)
+    items = items.reset_index(drop=True).rename_axis("item_id").reset_index()
+    begin, weeks = pd.Timestamp("2024-01-01"), pd.to_timedelta(7 * (items.index // 5), unit="D")
+    items["launch"] = begin + weeks
+    items.to_csv(tmp_path / "items.csv", index=False)
+    sales = items[["item_id", "size", "launch"]].merge(pd.DataFrame({"age": range(8)}), "cross")
+    sales["ds"] = sales["launch"] + pd.to_timedelta(7 * sales["age"], unit="D")
+    sales["y"] = lot.poisson(sales["size"].map({"little": 2.0, "plenty": 12.0}))
+    sales = sales.rename(columns={"item_id": "unique_id"})[["unique_id", "ds", "y"]]
+    later = sales["ds"] > "2024-07-15"
+    noise = sales["y"].where(~later, lot.integers(0, 99, len(sales)))
+    sales.to_csv(tmp_path / "sales.csv", index=False)
+    sales.assign(y=noise).to_csv(tmp_path / "noise.csv", index=False)
+    for name in ("noise", "sales"):
+        config = SALES.format(folder=tmp_path, sales=name) + place.yaml()
+        (tmp_path / f"{name}.yaml").write_text(config, encoding="utf-8")
+    settings, noisy = (load_settings(tmp_path / f"{one}.yaml", {}) for one in ("sales", "noise"))
+    index_job(settings)
+    # Sales after the first cutoff teach nothing.
+    known, asked = adapt._labeled(settings), (Path("encoders"), 1, Acceptance(), True)
+    first, other = (
+        adapt._with_demand(adapt._Job(one, *asked), known).demand for one in (settings, noisy)
+    )
+    np.testing.assert_array_equal(first, other)
+    (done,) = adapt_job(settings, encoders=tmp_path / "encoders")
+    assert done.tuning is not None and 100 < done.tuning.demand < len(items)
+    assert done.verdict == "live", str(done.tuning)
+    assert done.launches["launches"] > 20 and done.launches["verdict"] != "worse"
+
+
 def test_killed_at_any_moment_nothing_is_lost(place: Place, tmp_path: Path) -> None:
-    before, moments, killed = _vectors(tmp_path), random.Random(3), 0
+    before, kills = _vectors(tmp_path), int(os.environ.get("LIKEWISE_TEST_KILLS", "1"))
     command = [
         *(sys.executable, "-m", "serving", "adapt", "--config", str(tmp_path / "job.yaml")),
         *("--encoders", str(tmp_path / "encoders")),
     ]
-    took = 8.0
-    for _ in range(int(os.environ.get("LIKEWISE_TEST_KILLS", "1"))):
-        began = time.monotonic()
+    took, killed = float(os.environ.get("LIKEWISE_TEST_KILL_SECONDS", "6")), 0
+    for kill in range(kills):  # evenly spread over a whole run, each after the last one's remains
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             try:
-                process.wait(timeout=moments.uniform(0.3, 1.1) * took)
-                took = min(took, time.monotonic() - began)
+                process.wait(timeout=(kill + 0.6) / kills * took)
             except subprocess.TimeoutExpired:
                 process.kill()
                 killed += 1
-        assert _vectors(tmp_path).keys() == before.keys()
+        # Who reads finds all items, as the former encoder made them or as the new one does.
+        with open_index(_settings(tmp_path), to_read=True) as index:
+            ids = index.ids()
+            texts = index.get(ids).set_index("item_id").loc[ids, "text"].tolist()
+            assert set(ids) == before.keys()
+            np.testing.assert_allclose(index.vectors(ids), index.encoder.encode(texts), atol=1e-2)
+    print(f"killed {killed} of {kills}")
     assert subprocess.run(command, check=False).returncode == 0
     with open_index(_settings(tmp_path)) as index:
         assert index.encoder.name.startswith(str(tmp_path / "encoders"))

@@ -9,7 +9,7 @@ from pipelines import app
 from pipelines.answers.catalog import Catalog
 from pipelines.recommendations.diversity import choose_diverse
 from pipelines.recommendations.histories import Histories
-from pipelines.recommendations.kernel import Contents, likeness
+from pipelines.recommendations.kernel import Asked, Contents
 from pipelines.recommendations.recommender import Recommender
 from pipelines.recommendations.tastes import find_tastes
 from retrieval import Between, Encoder, InputError, ItemIndex
@@ -146,7 +146,7 @@ def test_likeness_is_a_sum_of_votes() -> None:
         ["x", "y", "z"],
     )
     weights = contents.pooled(histories.bought())
-    votes = likeness(weights, contents, np.arange(3), temperature=0.5)
+    votes = Asked.of(contents, np.arange(3), weights).likeness(weights, temperature=0.5)
     assert votes[0] == pytest.approx([2, 2 * np.exp(-2), 2])
 
 
