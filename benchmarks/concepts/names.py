@@ -1,6 +1,6 @@
 """What should be said of a concept that is a label in words: name, path, children?
 
-    python -m benchmarks.labels.concept_names      # under a minute
+    python -m benchmarks.concepts.names      # under a minute
 
 The graph is Complete Journey's own, department > category > type; the items are the product types
 that nobody was shown, the labels their categories, without a single example. A type that is asked
