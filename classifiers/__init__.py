@@ -1,5 +1,6 @@
 """What is this item? Labels for new items, from the like items already labeled."""
 
+from classifiers.evaluation.by_language import scores_by_language as scores_by_language
 from classifiers.evaluation.cross_validation import cross_evaluate as cross_evaluate
 from classifiers.evaluation.evaluation import (
     TAIL_EXAMPLES as TAIL_EXAMPLES,

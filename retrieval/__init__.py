@@ -83,6 +83,18 @@ from retrieval.items import (
     named_columns as named_columns,
     validate_items as validate_items,
 )
+from retrieval.languages.codes import (
+    UNDETERMINED as UNDETERMINED,
+    language_code as language_code,
+    language_codes as language_codes,
+)
+from retrieval.languages.detection import detect_languages
+from retrieval.languages.preference import LanguagePreference, language_preference
+from retrieval.languages.recorded import (
+    DETECTED as DETECTED,
+    language_column as language_column,
+    record_languages as record_languages,
+)
 from retrieval.memory.search import StoredItems
 from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
@@ -155,6 +167,7 @@ __all__ = [
     "InputError",
     "ItemIndex",
     "LabelsMoveError",
+    "LanguagePreference",
     "LikewiseError",
     "Neighbors",
     "PictureSources",
@@ -168,7 +181,9 @@ __all__ = [
     "TuneReport",
     "UnreadTextWarning",
     "UpsertCounts",
+    "detect_languages",
     "distill",
+    "language_preference",
     "quantize",
     "read_pictures",
     "tune",

@@ -35,6 +35,7 @@ from retrieval.items import (
     optional_name,
     validate_items,
 )
+from retrieval.languages.recorded import language_column, record_languages
 from retrieval.memory.search import Snapshot, StoredItems
 from retrieval.memory.store import IN_MEMORY, MemoryStore
 from retrieval.milvus.index_kinds import milvus_index, most_found, search_params
@@ -197,6 +198,7 @@ class ItemIndex:
         label: str | None = None,
         launch_date: str | None = None,
         attributes: Sequence[str] = (),
+        language: str | None = None,
         vectors: npt.NDArray[Any] | None = None,
         source: str = "items",
         progress: bool | None = None,
@@ -218,6 +220,9 @@ class ItemIndex:
             launch_date: Column of dates; missing means "has always been there".
             attributes: Columns that `where` may filter by: numbers, or anything else as strings; a
                 collection that exists knows which.
+            language: Column of the language of each item, as a code (``de``, ``de-AT``, ``deu``);
+                where it is missing, the text is asked. ``"auto"``: all texts are, and the column
+                is called `language`. It is kept as an attribute, two letters or ``und``.
             vectors: (n, d), one for each row of `items`, already made from its text by this
                 encoder; used in place of encoding.
             source: What to call the table in error messages.
@@ -235,6 +240,10 @@ class ItemIndex:
         attributes = column_names(attributes, "attributes")
         item_id, label = column_name(item_id, "item_id"), optional_name(label, "label")
         launch_date = optional_name(launch_date, "launch_date")
+        if language is not None:
+            words = [one for one in texts if one not in images]
+            items = record_languages(items, language, words, source)
+            attributes = list(dict.fromkeys([*attributes, str(language_column(language))]))
         clean = validate_items(
             items,
             item_id=item_id,

@@ -13,6 +13,7 @@ from pipelines.cli.options import (
     IdOption,
     IndexOptions,
     LabelOption,
+    LanguageOption,
     LaunchOption,
     OutOption,
     PruneOption,
@@ -43,6 +44,7 @@ def index(
     label_col: LabelOption = None,
     launch_date_col: LaunchOption = None,
     attribute_cols: AttributesOption = None,
+    language: LanguageOption = None,
     *,
     where: IndexOptions,
     prune: PruneOption = None,
@@ -67,6 +69,7 @@ def index(
         "label": label_col,
         "launch_date": launch_date_col,
         "attributes": attribute_cols,
+        "language": language,
     }
     section = {**where.section, "prune": prune}
     settings = settings_of(

@@ -15,6 +15,7 @@ from pipelines.cli.options import (
     IndexOptions,
     LabelOption,
     LabelsOption,
+    LanguageOption,
     ModelOption,
     OutOption,
     OutTableOption,
@@ -119,6 +120,7 @@ def evaluate(
     id_col: IdOption = None,
     text_cols: TextOption = None,
     label_col: LabelOption = None,
+    language: LanguageOption = None,
     *,
     index: IndexOptions,
     written: TableOptions,
@@ -135,7 +137,7 @@ def evaluate(
     from pipelines.reports.terminal import make_console
 
     check_folder(out)
-    columns = {"id": id_col, "text": text_cols, "label": label_col}
+    columns = {"id": id_col, "text": text_cols, "label": label_col, "language": language}
     settings = settings_of(
         config,
         tables=written.section,

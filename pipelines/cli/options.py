@@ -56,6 +56,14 @@ LabelOption = Annotated[
 LaunchOption = Annotated[
     str | None, typer.Option("--launch-date-col", help="Column of launch dates.", metavar="COL")
 ]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        help="Column of each item's language (de, en, ...); auto: it is told from the text.",
+        metavar="COL",
+    ),
+]
 AttributesOption = Annotated[
     str | None, typer.Option("--attribute-cols", help="Columns of attributes.", metavar="COL,COL")
 ]

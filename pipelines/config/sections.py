@@ -45,6 +45,7 @@ from retrieval import (
     NOT_A_DATE,
     InputError,
     PictureSources,
+    language_column,
     parse_date,
 )
 
@@ -126,6 +127,9 @@ class ItemsSettings(TableSection):
     `categories`: attributes that are no numbers, whatever they look like. `label_separator`: what
     stands between the labels of one item; null: an item has one label, or a list as JSON has it.
 
+    `language`: column of each item's language, as a code; "auto": it is told from the text. It is
+    recorded as an attribute.
+
     Forecasts alone read `delist_date`, last days on sale, `elsewhere`, which names the product
     that an item is in one store or channel, and `group`, which names what it is a variant of.
     """
@@ -140,9 +144,16 @@ class ItemsSettings(TableSection):
     label_separator: Annotated[str, Field(min_length=1)] | None = None
     attributes: Names = ()
     categories: Names = ()
+    language: str | None = None
     delist_date: str | None = Columns.delist_date
     elsewhere: str | None = Columns.elsewhere
     group: str | None = Columns.group
+
+    @property
+    def recorded(self) -> tuple[str, ...]:
+        """The columns that are kept as attributes, the one of languages among them."""
+        language = language_column(self.language)
+        return tuple(dict.fromkeys([*self.attributes, *([language] if language else [])]))
 
     @model_validator(mode="before")
     @classmethod

@@ -105,7 +105,7 @@ def upsert_on_ray(
     _refuse_lite(index)
     clean = validate_items(items, source=source, **column_arguments(settings.items))
     # Of a few rows it could not be told again what the whole column is.
-    attributes = [name for name in settings.items.attributes if name not in settings.items.text]
+    attributes = [name for name in settings.items.recorded if name not in settings.items.text]
     categories = [name for name in attributes if clean[name].dtype != "float64"]
     clean = clean.astype(dict.fromkeys(categories, "category"))
     # The first row makes the collection, so that workers need not agree on who does.

@@ -25,6 +25,7 @@ from pipelines.tables.parquet import ParquetRows
 from pipelines.tables.reader import Kind, Source, read_table
 from pipelines.tables.sql import FetchedRows, SqlQuery
 from retrieval import (
+    DETECTED,
     InputError,
     ItemIndex,
     PictureSources,
@@ -33,6 +34,7 @@ from retrieval import (
     content_ids,
     item_texts,
     masked,
+    record_languages,
 )
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -98,6 +100,7 @@ def read_items(
     kinds = item_kinds(columns, {}) if kinds is None else kinds
     table = read_input(items, kinds, columns.id, optional=optional, skip=skip)
     table = with_pictures(table, columns.image, pictures.of(items), skip, name_of(items, "items"))
+    table = with_languages(table, columns, skip, name_of(items, "items"))
     if columns.id in table or not optional or not set(columns.text) <= set(table.columns):
         return table
     _log.warning("no id column: ids are made from the texts", column=columns.id)
@@ -167,6 +170,28 @@ def with_pictures(
     return table
 
 
+def with_languages(
+    table: pd.DataFrame, columns: ItemsSettings, skipped: Collection[int], name: str
+) -> pd.DataFrame:
+    """Return a table with the language of each item, if the settings ask for it.
+
+    Args:
+        table: As it was read.
+        columns: The meaning of its columns.
+        skipped: Positions of rows that were left out of the table.
+        name: What it is called.
+
+    Raises:
+        TableError: With the rows as they lie in the whole table.
+    """
+    try:
+        return record_languages(table, columns.language, columns.text, name)
+    except TableError as error:
+        rows = remaining(len(table) + len(skipped), skipped)
+        placed = [replace(one, rows=rows[list(one.rows)].tolist()) for one in error.offenses]
+        raise TableError(str(error), placed) from None
+
+
 def named_by_row(table: pd.DataFrame, item_id: str, skipped: Collection[int] = ()) -> pd.DataFrame:
     """Call items without ids ``row 1``, ``row 2`` and so on, as messages do.
 
@@ -194,6 +219,8 @@ def item_kinds(columns: ItemsSettings, known: Mapping[str, Kind]) -> dict[str, K
     categories = [name for name, kind in kinds.items() if kind == "string"]
     kinds |= dict.fromkeys([*columns.categories, *categories], "category")
     kinds |= {columns.id: "name", **dict.fromkeys(columns.text, "string")}
+    if columns.language is not None and columns.language != DETECTED:
+        kinds[columns.language] = "string"
     kinds |= dict.fromkeys(columns.image, "any")  # bytes, too
     if columns.label is not None:
         kinds[columns.label] = "label"
@@ -210,7 +237,7 @@ def column_arguments(columns: ItemsSettings) -> dict[str, Any]:
         "item_id": columns.id,
         "label": columns.label,
         "launch_date": columns.launch_date,
-        "attributes": columns.attributes,
+        "attributes": columns.recorded,
     }
 
 

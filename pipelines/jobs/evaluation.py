@@ -24,6 +24,7 @@ from classifiers import (
     cross_evaluate_lists,
     evaluate,
     evaluate_lists,
+    scores_by_language,
 )
 from pipelines.components import (
     adapted_to,
@@ -52,6 +53,7 @@ from pipelines.overwriting import refuse_overwriting
 from pipelines.tables.label_texts import read_label_texts
 from pipelines.tables.reader import Kind
 from retrieval import (
+    DETECTED,
     InputError,
     Offense,
     TableError,
@@ -59,6 +61,8 @@ from retrieval import (
     data_address,
     has_picture,
     item_texts,
+    language_column,
+    record_languages,
     validate_items,
 )
 
@@ -84,11 +88,12 @@ class EvaluationResult:
         setup: `method` ("cross-validation", "held-out sample" or "test items"), `items` and
             `outside` (the tables), `model` (folder of the saved classifier), `folds` (1 of a
             sample), `sample` (its size, asked for), `group_col`, `seed`, `coverage`,
-            `left_out` (items without a label), `indexed` (test items that are examples, too),
-            `quarantined` (bad rows, where they are not refused), `examples` (labeled items that
-            answered), `described` (labels given in words), `adapted` (items that these have learned
-            from), and what made them: `likewise`, `created`, `python`, `versions`, `encoder`,
-            `classify`.
+            `left_out` (items without a label), `by_language` (records of
+            `classifiers.scores_by_language`; None where no language is asked for),
+            `indexed` (test items that are examples, too), `quarantined` (bad rows, where they are
+            not refused), `examples` (labeled items that answered), `described` (labels given in
+            words), `adapted` (items that these have learned from), and what made them: `likewise`,
+            `created`, `python`, `versions`, `encoder`, `classify`.
         photos: Item id → its picture as a page shows it, of the surest mistakes; none without
             pictures.
     """
@@ -197,11 +202,13 @@ def _of_test_items(
             raise InputError(_NO_LABEL)
 
         def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
-            kinds: dict[str, Kind] = {**_strings(group_col), label: "label"}
+            more = _strings(group_col, _asked_for(settings.items.language))
+            kinds: dict[str, Kind] = {**more, label: "label"}
             return read_queries(there, classifier.index_, kinds, skip=skip)
 
         def use(read: pd.DataFrame) -> LabeledRows:
-            return _labeled(read, layout.item_id, layout.text, label, group_col, source)
+            language = settings.items.language
+            return _labeled(read, layout.item_id, layout.text, label, group_col, source, language)
 
         table = quarantine.screen("test", test, read, use, id_col=layout.item_id).result
         strangers = None
@@ -223,6 +230,7 @@ def _of_test_items(
             "adapted": adapted,
             "indexed": int(indexed.sum()),
             "left_out": table.left_out,
+            "by_language": _by_language(evaluation, table, layout.item_id, seed),
             "encoder": classifier.index_.encoder.identity.as_dict(),
             "classify": {key: parameters[key] for key in parameters if key not in _ENGINES},
         }
@@ -279,6 +287,7 @@ def _by_folds(
         "described": len(described or {}),
         "adapted": 0,
         "left_out": table.left_out,
+        "by_language": _by_language(evaluation, table, columns.id, seed),
     }
 
 
@@ -298,14 +307,15 @@ def read_labeled(
     label = columns.label
     if label is None:
         raise InputError(_NO_LABEL)
-    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None})
-    kinds = item_kinds(narrowed, {}) | _strings(group_col)
+    narrowed = columns.model_copy(update={"attributes": (), "launch_date": None, "language": None})
+    kinds = item_kinds(narrowed, {}) | _strings(group_col, _asked_for(columns.language))
 
     def read(there: TableInput, skip: Collection[int]) -> pd.DataFrame:
         return read_items(there, narrowed, kinds, skip=skip, pictures=settings.pictures)
 
     def use(read: pd.DataFrame) -> LabeledRows:
-        return _labeled(read, columns.id, columns.text, label, group_col, source)
+        text, language = columns.text, columns.language
+        return _labeled(read, columns.id, text, label, group_col, source, language)
 
     return quarantine.screen("items", items, read, use, id_col=columns.id).result
 
@@ -383,14 +393,21 @@ class LabeledRows:
         labels: The label of each.
         lists: The labels of each, where items have lists of labels.
         groups: What each belongs to, if that was asked for.
-        left_out: How many rows have no label.
+        languages: The language of each, if that was asked for.
+        unlabeled: The id and text columns of the rows that have none.
     """
 
     items: pd.DataFrame
     labels: list[str]
     lists: list[list[str]] | None
     groups: list[str] | None
-    left_out: int
+    languages: list[str] | None
+    unlabeled: pd.DataFrame
+
+    @property
+    def left_out(self) -> int:
+        """How many rows have no label."""
+        return len(self.unlabeled)
 
 
 def _labeled(
@@ -400,6 +417,7 @@ def _labeled(
     label: str,
     group_col: str | None,
     source: str,
+    language: str | None = None,
 ) -> LabeledRows:
     more = [] if group_col is None else [group_col]
     clean = validate_items(
@@ -428,8 +446,42 @@ def _labeled(
         labels=labels,
         lists=[json.loads(one) for one in labels] if are_lists else None,
         groups=None if group_col is None else known[group_col].astype(str).tolist(),
-        left_out=int((~has_label).sum()),
+        languages=_languages(table, language, text, has_label, source),
+        unlabeled=clean.loc[~has_label, [item_id, *text]].reset_index(drop=True),
     )
+
+
+def _languages(
+    table: pd.DataFrame,
+    language: str | None,
+    text: Sequence[str],
+    has_label: pd.Series,
+    source: str,
+) -> list[str] | None:
+    """Return the language of each row that has a label; None where nobody asks."""
+    if language is None:
+        return None
+    recorded = record_languages(table, language, text, source)
+    return [str(one) for one in recorded[language_column(language)].to_numpy()[has_label]]
+
+
+def _by_language(
+    evaluation: Evaluation | ListEvaluation, table: LabeledRows, id_col: str, seed: int
+) -> list[dict[str, Any]] | None:
+    """Return the scores by language, as records; None of lists, or where nobody asks."""
+    if table.languages is None or isinstance(evaluation, ListEvaluation):
+        return None
+    of = dict(zip(table.items[id_col].astype(str), table.languages, strict=True))
+    answers = evaluation.answers
+    languages = answers["item_id"].astype(str).map(of).tolist()
+    scores = scores_by_language(answers["correct"].tolist(), languages, seed=seed)
+    records: list[dict[str, Any]] = json.loads(scores.to_json(orient="records"))
+    return records
+
+
+def _asked_for(language: str | None) -> str | None:
+    """Return the column of languages that is to be read; None where there is none."""
+    return None if language == DETECTED else language
 
 
 def _strings(*columns: str | None) -> dict[str, Kind]:

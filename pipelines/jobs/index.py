@@ -62,6 +62,8 @@ def fill_by_parts(
         return None
     if settings.classify.normalize_labels and settings.items.label is not None:
         return None  # which spelling is the most frequent is known of the whole
+    if settings.items.language is not None:
+        return None  # the language of a short text is told by the others
     if settings.items.id not in parquet_schema(path).names:  # ids are made of all rows
         return None
     rows = ParquetRows(path, 0, count_rows(path))

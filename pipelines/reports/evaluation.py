@@ -160,7 +160,18 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
     if counts["outside"]:
         strangers = counted(counts["outside"], "item")
         lines.append(f"{strangers} of no known label make what is said of strangers.")
-    return lines
+    return [*lines, *_fallen_off(setup)]
+
+
+def _fallen_off(setup: dict[str, Any]) -> list[str]:
+    """Return a line for each language whose items are labeled worse than the others."""
+    return [
+        f"{counted(row['items'], 'item')} in the language {row['language']!r} are right in "
+        f"{row['accuracy']:.0%}, those in other languages in {row['others']:.0%}: it falls off; "
+        "take an encoder that knows it, or give examples in it."
+        for row in setup.get("by_language") or []
+        if row["falls_off"]
+    ]
 
 
 def automatic_shares(curve: pd.DataFrame, targets: tuple[float, ...] = (0.9, 0.95, 0.99)) -> str:
@@ -197,6 +208,7 @@ def show_evaluation(
         worst.add_row(escape(str(label["label"])), f"{label['n']:,}", examples, *shares)
     console.print(worst)
     _show_confusions(console, evaluation.confusions)
+    _show_languages(console, setup.get("by_language") or [])
     console.print(f"{automatic_shares(evaluation.risk_coverage)}")
     for line in remarks(evaluation, setup):
         console.print(f"[yellow]![/] {line}")
@@ -209,6 +221,17 @@ def _show_scores(console: Console, rows: list[Score]) -> None:
     for row in rows:
         cells = [row.name, f"[bold]{row.value}[/]", row.interval, row.baseline]
         table.add_row(*cells, *([f"[dim]{row.meaning}[/]"] if is_wide else []))
+    console.print(table)
+
+
+def _show_languages(console: Console, rows: list[dict[str, Any]]) -> None:
+    if len(rows) < 2:
+        return
+    table = _table("By language", ["language", "items", "accuracy", "95 % interval"])
+    for row in rows:
+        ends = f"{row['low']:.1%} to {row['high']:.1%}"
+        name, share = escape(row["language"]), f"{row['accuracy']:.1%}"
+        table.add_row(name, f"{row['items']:,}", share, ends)
     console.print(table)
 
 
@@ -300,8 +323,9 @@ def _mistakes(evaluation: Evaluation, photos: Mapping[str, str]) -> list[dict[st
     answers = evaluation.answers
     shown = answers[answers["item_id"].isin(list(photos))].drop_duplicates("item_id")
     rows = shown.sort_values("probability", ascending=False)
-    columns = ["item_id", "label", "predicted", "probability"]
-    return [{**row, "photo": photos[row["item_id"]]} for row in rows[columns].to_dict("records")]
+    rows = rows[["item_id", "label", "predicted", "probability"]]
+    told = rows.assign(photo=[photos[one] for one in rows["item_id"]])
+    return [{str(name): cell for name, cell in row.items()} for row in told.to_dict("records")]
 
 
 def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool = True) -> None:

@@ -1,0 +1,1 @@
+"""The language of a text: its code, how it is found out, and whether neighbors go by it."""
