@@ -62,11 +62,11 @@ def make(seed: int = 0, n: int = 400) -> tuple[pd.DataFrame, pd.DataFrame, pd.Da
     return products[:n], receipts, products[n:]
 
 
-def export(folder: Path, seed: int = 0) -> None:
+def export(folder: Path, seed: int = 0, n: int = 400) -> None:
     """Write the three files."""
     folder.mkdir(parents=True, exist_ok=True)
     names = ("Artikel.csv", "Umsatz.csv", "Neuheiten.csv")
-    for name, table in zip(names, make(seed), strict=True):
+    for name, table in zip(names, make(seed, n), strict=True):
         table.to_csv(
             folder / name,
             sep=";",
