@@ -110,6 +110,8 @@ class Requests:
                 "forbidden",
                 "without keys only this machine is answered, as localhost or 127.0.0.1",
             )
+        if keys.is_open and scope["path"].startswith(_GUARDED) and _is_of_another_page(headers):
+            raise ApiError(403, "forbidden", "without keys no page of another site is answered")
         if keys.is_open or not scope["path"].startswith(_GUARDED):
             return LOCAL
         scheme, _, key = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
@@ -204,6 +206,11 @@ def _no_caller(is_sent: bool) -> ApiError:
         return ApiError(401, "wrong-key", told, headers=challenge)
     told = "send a key: Authorization: Bearer KEY"
     return ApiError(401, "unauthorized", told, headers=challenge)
+
+
+def _is_of_another_page(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that a page of another site asks: a picture, a form, a link of it."""
+    return headers.get(b"sec-fetch-site", b"").strip().lower() == b"cross-site"
 
 
 def _told(headers: dict[bytes, bytes], name: bytes) -> str | None:

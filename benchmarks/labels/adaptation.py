@@ -7,7 +7,9 @@ DATA_DIR holds train.csv and test.csv (see `banking77.py`); nothing is downloade
 stays with ``--on train``. `tune` sees the examples alone: what it chooses is chosen on parts of
 these, and where it refuses, the encoder stays as it is. Seeds draw the examples, the labels that
 are cut, and what `tune` draws. "points over frozen" is paired by item and seed, with a 95 %
-bootstrap interval over the items judged. ``--method`` limits the ladder to one rung.
+bootstrap interval over the items judged. ``--method`` limits the ladder to one rung;
+``--unlabeled`` gives `tune` the texts of four fifths of train.csv that were not drawn, without
+their labels.
 """
 
 from __future__ import annotations
@@ -55,11 +57,13 @@ class Trial:
         method: As of `tune`.
         shots: Examples a label.
         ways: How the encoder is used, of `WAYS`.
+        unlabeled: Whether `tune` gets the texts of the labeled pool that were not drawn.
     """
 
     method: str
     shots: tuple[int, ...]
     ways: tuple[str, ...]
+    unlabeled: bool = False
 
 
 def few(setting: Setting, trial: Trial) -> None:
@@ -100,7 +104,7 @@ def _show(
         truth = task.test["label"].to_numpy(dtype=object)
         sizes = task.train["label"].value_counts()
         kinds.append(sizes.index[sizes <= FEW].tolist() if rare else task.labels)
-        for name, encoder in _encoders(task, seed, trial.method):
+        for name, encoder in _encoders(task, seed, trial):
             for way in trial.ways:
                 answers = _answers(replace(task, encoder=encoder), seed, WAYS[way])
                 said.setdefault((way, name), []).append(answers)
@@ -120,7 +124,7 @@ def _show(
     show(title, pd.DataFrame.from_dict(rows, orient="index").fillna(""))
 
 
-def _encoders(task: Task, seed: int, method: str) -> Iterator[tuple[str, Encoder]]:
+def _encoders(task: Task, seed: int, trial: Trial) -> Iterator[tuple[str, Encoder]]:
     frozen = Encoder()
     yield FROZEN, frozen
     with tempfile.TemporaryDirectory() as folder:
@@ -128,7 +132,8 @@ def _encoders(task: Task, seed: int, method: str) -> Iterator[tuple[str, Encoder
             frozen,
             task.train["text"].tolist(),
             task.train["label"].tolist(),
-            method=method,  # type: ignore[arg-type]
+            unlabeled=task.unlabeled if trial.unlabeled else None,
+            method=trial.method,  # type: ignore[arg-type]
             out=Path(folder) / "encoder",
             seed=seed,
         )
@@ -173,9 +178,12 @@ def main() -> None:
         "--shots", type=int, nargs="+", default=list(SHOTS), help="examples a label"
     )
     parser.add_argument("--votes-alone", action="store_true", help="no names, prototypes, head")
+    parser.add_argument(
+        "--unlabeled", action="store_true", help="tune on the other texts of the pool, too"
+    )
     given = parser.parse_args()
     ways = (VOTES,) if given.votes_alone else tuple(WAYS)
-    trial = Trial(given.method, tuple(given.shots), ways)
+    trial = Trial(given.method, tuple(given.shots), ways, given.unlabeled)
     print(machine_and_versions(ENGINES))
     print(f"judged on {given.on}; seeds {', '.join(map(str, given.seeds))}", flush=True)
     for part in given.part:

@@ -264,7 +264,8 @@ def period_rules(columns: Columns, rules: SalesRules, freq: str, hint: str = "")
                 _off_grid,
                 show,
                 hint=f"{time} is the first day of its period, or in all rows the last one; {hint}"
-                'repeats="sum" puts each date into the period that holds it, and adds up',
+                'repeats="sum" (in settings sales.repeats: sum) puts each date into the period '
+                "that holds it, and adds up",
             ),
             Rule(
                 f"({item}, {time}) repeats",

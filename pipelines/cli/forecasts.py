@@ -113,7 +113,9 @@ def forecast(
     new: Annotated[
         Path | None,
         typer.Option(
-            "--new", metavar="PATH", help="Items to forecast; else those after the cutoff."
+            "--new",
+            metavar="PATH",
+            help="Items to forecast; else the config's new_items, else those after the cutoff.",
         ),
     ] = None,
     cutoff: Annotated[
@@ -203,7 +205,7 @@ def forecast(
         settings,
         settings.items.at(items),
         settings.sales.at(sales),
-        new=settings.new_items.at(new),
+        new=settings.new_items.source if new is None else settings.new_items.at(new),
         cutoff=parsed_date("--cutoff", cutoff),
         future=settings.future.at(future),
         observed=settings.sales.at(observed),
@@ -213,7 +215,7 @@ def forecast(
         quarantine=bad,
         background=page is not None,
     )
-    show_forecasts(make_console(), made.curves, made.totals, made.remarks)
+    show_forecasts(make_console(), made.curves, made.totals, made.remarks, made.names)
     if made.orders is not None:
         show_orders(make_console(), made.orders)
     show_quarantine(bad)

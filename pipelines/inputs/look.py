@@ -111,6 +111,12 @@ def draft(looks: Sequence[Look], config: Path) -> dict[str, Any]:
             continue
         where = os.path.relpath(look.file.path.resolve(), config.resolve().parent)
         sections[section] = {"path": where, **roles, **_otherwise(look, sections["tables"])}
+        if section == "sales" and look.columns[roles["time"]].rhythm == "month":
+            sections.setdefault("forecast", {})["freq"] = "MS"
+    items = sections.get("items", {})
+    if "sales" in sections and "label" in items:  # what an item is tells how it sells, too
+        attributes = [items["label"], *items.get("attributes", ())]
+        sections["forecast"] = {**sections.pop("forecast", {}), "attributes": attributes}
     return {name: keys for name, keys in sections.items() if keys}
 
 
@@ -183,7 +189,10 @@ def _roles(look: Look) -> tuple[str, dict[str, Any]]:
     target = next((name for name in numbers if _TARGET.search(name)), None)
     repeats = item_id is not None and columns[item_id].differ < columns[item_id].known
     if item_id is not None and dates and (repeats or target) and (target or len(numbers) == 1):
-        return "sales", {"id": item_id, "time": dates[0], "target": target or numbers[0]}
+        roles = {"id": item_id, "time": dates[0], "target": target or numbers[0]}
+        if columns[dates[0]].rhythm == "day":
+            roles["repeats"] = "sum"  # receipts, to be added up by period
+        return "sales", roles
     return "items", _item_roles(columns, item_id, dates)
 
 

@@ -23,6 +23,8 @@ COMMA, POINT = "decimal comma", "decimal point"
 Kind = Literal["numbers", "dates", "truth values", "text", "nothing"]
 """What a column was read as."""
 
+Rhythm = Literal["week", "month", "day"]
+
 _EXAMPLES = 3
 _LONGEST = 40  # characters of an example
 _SLIPS = 3  # that are listed
@@ -50,6 +52,7 @@ class ColumnProfile:
         examples: Some of them.
         slips: What is likely to be wrong, each with its rows.
         mean_length: Characters of a cell.
+        rhythm: Of dates: all on one weekday, all first or all last of a month, or neither.
     """
 
     name: str
@@ -61,6 +64,7 @@ class ColumnProfile:
     examples: tuple[str, ...] = ()
     slips: tuple[str, ...] = ()
     mean_length: float = 0.0
+    rhythm: Rhythm | None = None
 
     @property
     def differ(self) -> int:
@@ -115,6 +119,7 @@ def profile_of(
         examples=tuple(_short(one) for one in values[:_EXAMPLES]),
         slips=tuple(slips),
         mean_length=float(known.str.len().mean()) if len(known) else 0.0,
+        rhythm=_rhythm(cells, form) if kind == "dates" else None,
     )
 
 
@@ -183,6 +188,13 @@ def _dates(
     if date_format is None and best == "dayfirst" and fits[1] == fits[2] and _slashed(texts):
         return "day or month first: both fit, declare tables.date_format", found
     return best, found
+
+
+def _rhythm(cells: pd.Series, form: str) -> Rhythm:
+    days = parse_dates(cells, form if form in _FORMS else ISO).dropna()
+    if days.day_of_week.nunique() <= 1:
+        return "week"
+    return "month" if (days.day == 1).all() or days.is_month_end.all() else "day"
 
 
 def _slashed(texts: pd.Series) -> bool:

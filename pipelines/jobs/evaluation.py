@@ -394,7 +394,7 @@ class LabeledRows:
         lists: The labels of each, where items have lists of labels.
         groups: What each belongs to, if that was asked for.
         languages: The language of each, if that was asked for.
-        left_out: How many rows have no label.
+        unlabeled: The id and text columns of the rows that have none.
     """
 
     items: pd.DataFrame
@@ -402,7 +402,12 @@ class LabeledRows:
     lists: list[list[str]] | None
     groups: list[str] | None
     languages: list[str] | None
-    left_out: int
+    unlabeled: pd.DataFrame
+
+    @property
+    def left_out(self) -> int:
+        """How many rows have no label."""
+        return len(self.unlabeled)
 
 
 def _labeled(
@@ -442,7 +447,7 @@ def _labeled(
         lists=[json.loads(one) for one in labels] if are_lists else None,
         groups=None if group_col is None else known[group_col].astype(str).tolist(),
         languages=_languages(table, language, text, has_label, source),
-        left_out=int((~has_label).sum()),
+        unlabeled=clean.loc[~has_label, [item_id, *text]].reset_index(drop=True),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class LaunchForecasts:
         remarks: What whoever reads them should know.
         orders: As `forecasting.LaunchForecaster.order_quantity` gives them, where asked for.
         background: What they rest on, where asked for.
+        names: Item id → what people call it, of the launches and of the items learned from, as far
+            as they were read.
     """
 
     curves: pd.DataFrame
@@ -59,6 +61,7 @@ class LaunchForecasts:
     remarks: tuple[str, ...]
     orders: pd.DataFrame | None = None
     background: Background | None = None
+    names: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,6 @@ class Background:
     """What forecasts rest on, and what they add up to.
 
     Attributes:
-        names: Item id → what people call it, of the launches and of the items learned from, as far
-            as they were read.
         analogues: As `forecasting.LaunchForecaster.explain` gives them.
         sums: As `forecasting.LaunchForecaster.predict_sum` gives them, of all launches; None where
             their first sales are known already.
@@ -76,7 +77,6 @@ class Background:
         freq: Of the periods.
     """
 
-    names: dict[str, str]
     analogues: pd.DataFrame
     sums: pd.DataFrame | None
     groups: pd.DataFrame | None
@@ -186,24 +186,30 @@ def forecast_launches(
                 totals = totals.assign(taken=share * totals["mean"])
             told = None
             if background:
-                told = _background(forecaster, coming, known, plan, seen is None, settings)
-        return LaunchForecasts(curves, totals, (*remarks, *more), orders, told)
+                told = _background(forecaster, coming, plan, seen is None)
+            names = _names(forecaster, settings.items.name, known, coming)
+        return LaunchForecasts(curves, totals, (*remarks, *more), orders, told, names)
+
+
+def _names(
+    forecaster: LaunchForecaster, called: str | None, *tables: pd.DataFrame | None
+) -> dict[str, str]:
+    """Item id → what people call it: a column of its own, else the first text column."""
+    text = forecaster.text if isinstance(forecaster.text, str) else forecaster.text[0]
+    names: dict[str, str] = {}
+    for table in tables:
+        if table is not None:
+            said = table[called or text].fillna("")
+            names |= dict(zip(table[forecaster.item_id], said, strict=True))
+    return {key: name for key, name in names.items() if name}
 
 
 def _background(
     forecaster: LaunchForecaster,
     coming: pd.DataFrame,
-    known: pd.DataFrame | None,
     plan: pd.DataFrame | None,
     are_sums_of_all: bool,
-    settings: Settings,
 ) -> Background:
-    text = forecaster.text if isinstance(forecaster.text, str) else forecaster.text[0]
-    called = settings.items.name or text
-    names: dict[str, str] = {}
-    for table in (known, coming):
-        if table is not None:
-            names |= dict(zip(table[forecaster.item_id], table[called].fillna(""), strict=True))
     kinds = forecaster.history_.attributes.dtypes
     by = next((name for name, kind in kinds.items() if not is_numeric_dtype(kind)), None)
     sums = groups = None
@@ -211,7 +217,6 @@ def _background(
         sums = forecaster.predict_sum(coming, future=plan)
         groups = None if by is None else forecaster.predict_sum(coming, str(by), future=plan)
     return Background(
-        {key: name for key, name in names.items() if name},
         forecaster.explain(coming, future=plan),
         sums,
         groups,

@@ -37,7 +37,8 @@ def tune_job(
         settings: `items` maps the columns, `encoder` says what is tuned, `tune` how;
             `classify.labels` has the labels in words, if any. With `tune.demand` it learns from
             what the items sold, too (`sales`).
-        items: Labeled items; None: the table the settings name.
+        items: Labeled items, and others, whose texts are learned from where that helps; None: the
+            table the settings name.
         out: Folder of the tuned encoder; it appears whole, or not at all where nothing is better
             than the encoder as it is.
         overwrite: Whether a tuned encoder in `out` may be replaced.
@@ -60,8 +61,17 @@ def tune_job(
         ids = table.items[settings.items.id].astype(str).tolist()
         demand = demand_of_items(settings, ids, items, quarantine=quarantine)
     with timed(_log, "encoder tuned", items=len(table.items), left_out=table.left_out) as fields:
-        asked = texts, table.labels, table.groups
-        report = tune_on(settings, encoder, *asked, demand=demand, out=out, overwrite=overwrite)
+        report = tune_on(
+            settings,
+            encoder,
+            texts,
+            table.labels,
+            table.groups,
+            demand=demand,
+            unlabeled=item_texts(table.unlabeled, settings.items.text).tolist(),
+            out=out,
+            overwrite=overwrite,
+        )
         fields["chosen"] = report.chosen
     return report
 
@@ -74,6 +84,7 @@ def tune_on(
     groups: Sequence[object] | None,
     *,
     demand: npt.NDArray[np.float64] | None = None,
+    unlabeled: Sequence[str] | None = None,
     out: Path,
     overwrite: bool,
 ) -> TuneReport:
@@ -87,6 +98,7 @@ def tune_on(
         demand,
         label_texts={label: ". ".join(said) for label, said in described.items()},
         groups=groups,
+        unlabeled=unlabeled,
         method=options.method,
         out=out,
         budget=options.budget,

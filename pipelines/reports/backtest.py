@@ -172,7 +172,8 @@ def verdict_in_words(result: BacktestResult) -> str:
     compare = result.compare()
     others = compare.drop(index=FORECASTER).index
     rival = _PLAIN_RULE if _PLAIN_RULE in others else others[0]
-    row, ours = compare.loc[rival], compare.loc[FORECASTER]
+    row: Any = compare.loc[rival]
+    ours: Any = compare.loc[FORECASTER]
     low, high = row["low"] / row["wape_total"], row["high"] / row["wape_total"]
     tested = f"Tested on {counted(len(result.items), 'past launch', 'es')}"
     if not known(low):

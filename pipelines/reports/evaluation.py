@@ -323,8 +323,9 @@ def _mistakes(evaluation: Evaluation, photos: Mapping[str, str]) -> list[dict[st
     answers = evaluation.answers
     shown = answers[answers["item_id"].isin(list(photos))].drop_duplicates("item_id")
     rows = shown.sort_values("probability", ascending=False)
-    columns = ["item_id", "label", "predicted", "probability"]
-    return [{**row, "photo": photos[row["item_id"]]} for row in rows[columns].to_dict("records")]
+    rows = rows[["item_id", "label", "predicted", "probability"]]
+    told = rows.assign(photo=[photos[one] for one in rows["item_id"]])
+    return [{str(name): cell for name, cell in row.items()} for row in told.to_dict("records")]
 
 
 def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool = True) -> None:

@@ -94,7 +94,7 @@ def write_forecasts(
 
 def _tables(made: LaunchForecasts, background: Background) -> dict[str, pd.DataFrame]:
     """Return the tables by name, each with the items' names."""
-    names = background.names
+    names = made.names
     like = background.analogues[background.analogues["pool"] != "outcome"]
     like = like.assign(curve=like["curve"].map(_plain_curve))
     tables = {
@@ -131,7 +131,7 @@ def _write_page(made: LaunchForecasts, background: Background, path: Path, judge
     orders = None if made.orders is None else made.orders.set_index("unique_id")["quantity"]
     totals = totals.assign(warnings=_own_warnings(totals["warnings"]))
     rows = [
-        _row(total, background, launched[total["unique_id"]], levels, orders)
+        _row(total, made, background, launched[total["unique_id"]], levels, orders)
         for total in totals.head(_ROWS).to_dict("records")
     ]
     horizon = int(made.curves.groupby("unique_id").size().max())
@@ -176,6 +176,7 @@ def _headline(made: LaunchForecasts, background: Background, horizon: int) -> st
 
 def _row(
     total: Mapping[Any, Any],
+    made: LaunchForecasts,
     background: Background,
     launch: pd.Timestamp,
     levels: Sequence[str],
@@ -184,13 +185,13 @@ def _row(
     name = str(total["unique_id"])
     return {
         "id": name,
-        "name": short(background.names.get(name, name), _NAME),
+        "name": short(made.names.get(name, name), _NAME),
         "launch": date(launch),
         "mean": f"{total['mean']:,.1f}",
         "low": f"{total[levels[0]]:,.0f}",
         "high": f"{total[levels[-1]]:,.0f}",
         "order": "" if orders is None else f"{orders[name]:,.0f}",
-        "like": _like(background, name),
+        "like": _like(background, made.names, name),
         "novel": bool(total["novel"]),
         "warnings": total["warnings"],
     }
@@ -204,7 +205,7 @@ def _own_warnings(warnings: pd.Series) -> pd.Series:
     return said.map(lambda each: APART.join(one for one in each if one not in common))
 
 
-def _like(background: Background, item: str) -> list[dict[str, Any]]:
+def _like(background: Background, names: Mapping[str, str], item: str) -> list[dict[str, Any]]:
     """Return the items that a forecast leans on most, each once."""
     analogues = background.analogues
     mine = analogues[(analogues["unique_id"] == item) & (analogues["pool"] != "outcome")]
@@ -214,7 +215,7 @@ def _like(background: Background, item: str) -> list[dict[str, Any]]:
         curve = one["curve"] if isinstance(one["curve"], list | tuple) else None
         found.append(
             {
-                "name": short(background.names.get(one["analogue"], one["analogue"]), _NAME),
+                "name": short(names.get(one["analogue"], one["analogue"]), _NAME),
                 "similarity": "" if pd.isna(one["similarity"]) else f"{one['similarity']:.0%}",
                 "sold": _sold(curve, one["level"], period_name(background.freq)),
             }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 _ROWS = 10
+_CALLED = 28  # letters of a name beside its id
 _NEIGHBORS = 3
 _MOST = 5
 _TEXT_WIDTH = 60
@@ -73,7 +74,7 @@ def show_recommendations(console: Console, found: pd.DataFrame) -> None:
 
     Args:
         console: Where to.
-        found: As `pipelines.jobs.recommendations.recommend_job` returns it.
+        found: As `pipelines.jobs.answers.recommend_job` returns it.
     """
     groups = found.groupby("query", sort=False)
     for query, rows in itertools.islice(groups, _ROWS):
@@ -168,7 +169,11 @@ def _most(probability: Any) -> float:
 
 
 def show_forecasts(
-    console: Console, curves: pd.DataFrame, totals: pd.DataFrame, remarks: Sequence[str] = ()
+    console: Console,
+    curves: pd.DataFrame,
+    totals: pd.DataFrame,
+    remarks: Sequence[str] = (),
+    names: Mapping[str, str] | None = None,
 ) -> None:
     """Print the first launches: their totals with interval, and the course of the mean.
 
@@ -177,6 +182,7 @@ def show_forecasts(
         curves: The forecasts table.
         totals: As `forecasting.LaunchForecaster.predict_total` gives them, of the same items.
         remarks: What to say below.
+        names: Item id → what people call it.
     """
     items = curves.groupby("unique_id", sort=False)
     low, high = _outer_levels(totals)
@@ -187,7 +193,7 @@ def show_forecasts(
     for name, rows in itertools.islice(items, _ROWS):
         curve, total = rows.sort_values("age"), by_item.loc[name]
         cells = [
-            name,
+            _called(str(name), names or {}),
             pd.Timestamp(curve["ds"].iloc[0]).date(),
             f"{total['0.5']:,.1f}",
             f"{total[low]:,.1f} to {total[high]:,.1f}",
@@ -207,6 +213,10 @@ def show_forecasts(
         )
     for remark in remarks:
         console.print(f"[yellow]![/] {escape(remark)}")
+
+
+def _called(item: str, names: Mapping[str, str]) -> str:
+    return f"{item} {short(names[item], _CALLED)}" if item in names else item
 
 
 def show_orders(console: Console, orders: pd.DataFrame) -> None:

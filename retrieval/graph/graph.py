@@ -10,9 +10,10 @@ from typing import Any, Self
 
 import pandas as pd
 
-from retrieval.arguments import require_kind, require_number
+from retrieval.arguments import require_choice, require_count, require_kind, require_number
 from retrieval.errors import InputError, first_few
 from retrieval.graph.concepts import SEPARATOR, Concept, Concepts
+from retrieval.graph.expand import ENRICHMENTS, Enrichment, label_texts, levels
 from retrieval.graph.ledger import Ledger
 from retrieval.graph.linking import PERSON, TABLE, By, Link, Linker
 from retrieval.graph.links import FALSE_ALARM_RATE
@@ -296,6 +297,47 @@ class ConceptGraph:
             vectors=self.index.vectors(items["item_id"].tolist()),
         )
         return some
+
+    def labels(
+        self,
+        *,
+        words: Sequence[Enrichment] = ("name", "synonyms", "children"),
+        below: str | None = None,
+    ) -> dict[str, list[str]]:
+        """Return the concepts as labels in words, for ``NeighborClassifier.fit(labels=...)``.
+
+        A label is a path, so that a classifier with ``hierarchy=" > "`` answers as deep as it is
+        sure.
+
+        Args:
+            words: What is said of each: ``name``, ``path``, ``synonyms``, ``children``; what a
+                path adds has been measured and was nothing.
+            below: Only concepts below this one; its id, name, synonym or path.
+
+        Raises:
+            InputError: There is no such concept, or no such word.
+        """
+        for word in words:
+            require_choice(word, "words", ENRICHMENTS)
+        only = None if below is None else self._concepts.below(self._concepts.one_named(below))
+        return label_texts(self._concepts, words, only=only)
+
+    def levels(self, item_ids: Sequence[str] | None = None, *, depth: int = 3) -> pd.DataFrame:
+        """Return the concepts of items as columns, a level each, for a forecaster to learn from.
+
+        Named as `attributes` of a `LaunchForecaster`, each level tells how earlier launches of the
+        concept sold, as far as that had been seen.
+
+        Args:
+            item_ids: Of linked items; None: all.
+            depth: How many levels, from the roots down.
+
+        Returns:
+            Columns item_id, concept_1 to concept_`depth`: paths, missing below an item's concept.
+        """
+        require_count(depth, "depth")
+        linked = {item: link.concept for item, link in self._linker.kept(item_ids).items()}
+        return levels(self._concepts, linked, depth)
 
     # --- asking it -------------------------------------------------------------------------------
 

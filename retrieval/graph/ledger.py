@@ -38,16 +38,14 @@ class Ledger:
 
     def read(self) -> dict[str, Any]:
         """Return all values by their key."""
-        if not self._is_made:
-            self._is_made = self._store.exists()
-        if not self._is_made:
+        if not self._exists():
             return {}
         pages = self._store.pages(["item_id", "value"])
         return {row["item_id"]: json.loads(row["value"]) for page in pages for row in page}
 
     def get(self, keys: Sequence[str]) -> dict[str, Any]:
         """Return the values of those keys that exist."""
-        if not self._is_made:
+        if not self._exists():
             return {}
         rows = self._store.get(list(keys), ["item_id", "value"])
         return {row["item_id"]: json.loads(row["value"]) for row in rows}
@@ -71,7 +69,7 @@ class Ledger:
             _check_length(str(row["value"]), _VALUE_BYTES, f"what is kept of {row['item_id']!r}")
         if not rows:
             return
-        if not self._is_made:
+        if not self._exists():
             self._store.create(self._fields(), _INDEX, FORMAT)
             self._is_made = True
         self._store.upsert(rows)
@@ -79,7 +77,12 @@ class Ledger:
 
     def delete(self, keys: Iterable[str]) -> int:
         """Remove values; return how many there were."""
-        return self._store.delete(list(keys)) if self._is_made else 0
+        return self._store.delete(list(keys)) if self._exists() else 0
+
+    def _exists(self) -> bool:
+        """Whether there is a collection by now; another process may have made it."""
+        self._is_made = self._is_made or self._store.exists()
+        return self._is_made
 
     def _fields(self) -> list[dict[str, Any]]:
         fields: list[dict[str, Any]] = [

@@ -84,6 +84,7 @@ class Names:
         if not self._index.exists or not position:
             empty = np.empty((0, self._items.encoder.dim), dtype=np.float32)
             return NameVectors((), empty, np.empty(0, dtype=np.intp), np.empty(0, dtype=bool))
+        self._index.refresh()
         stored = self._index.read()
         of = np.array([position.get(_concept(one), -1) for one in stored.ids], dtype=np.intp)
         order = np.argsort(of, kind="stable")

@@ -12,7 +12,6 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
-import faiss
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -21,7 +20,8 @@ from retrieval.filters import MISSING_STRING, ParsedWhere, to_mask
 from retrieval.memory.store import MemoryStore
 from retrieval.milvus.schema import Layout
 from retrieval.milvus.store import Store
-from retrieval.neighbors.hits import Hits, group_by_day, tie_runs
+from retrieval.neighbors.exact import search_exactly
+from retrieval.neighbors.hits import Hits, group_by_day
 
 
 @dataclass(frozen=True)
@@ -120,14 +120,9 @@ class Snapshot:
             k = min(limit, visible)
             if k == 0:
                 continue
-            similarity, found = faiss.knn(
-                vectors[queries], pool.vectors[:visible], k, metric=faiss.METRIC_INNER_PRODUCT
-            )
-            similarity = np.minimum(similarity, 1.0)
-            order = np.lexsort((found, tie_runs(similarity)), axis=1)
-            found = np.take_along_axis(found, order, axis=1)
+            similarity, found = search_exactly(vectors[queries], pool.vectors[:visible], k)
             rank = np.ix_(queries, np.arange(k))
-            hits.similarity[rank] = np.take_along_axis(similarity, order, axis=1)
+            hits.similarity[rank] = similarity
             hits.ids[rank] = pool.ids[found]
             hits.labels[rank] = pool.labels[found]
         return hits

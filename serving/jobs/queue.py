@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect
 
 from pipelines import Settings
 from retrieval import StoreError
+from serving.connections import Repeats
 from serving.handlers import forecasts, labels
 from serving.jobs.requests import JobRequest, Part, write_request
 from serving.jobs.store import JobsAwayError, JobStore, KeptJob
@@ -33,10 +34,10 @@ from serving.schemas.jobs import ForecastJob, JobState
 
 _log = structlog.stdlib.get_logger(__name__)
 _CHUNK = 64
-_CHECKED = 1_000  # items that are checked at once before a job is accepted
+_CHECKED = 250  # items that are checked at once before a job is accepted
 _UPLOADS, _OWN_UPLOADS = 8, 2  # that may be under way, in all and of a tenant
 _PLACE = re.compile(r"/(items|observed|future)/(\d+)(.*)")
-_LOOK_AGAIN = 600.0  # seconds after which, without a new job, old ones are looked for
+_LOOK_AGAIN = 600.0  # seconds, at most, after which old jobs are looked for without a new one
 _PAUSE = 1.0  # seconds between attempts while Milvus is away or the disk is full
 
 
@@ -56,6 +57,7 @@ class Jobs:
             most_bytes=most_bytes,
             own_bytes=share_of(runtime.keys, most_bytes),
         )
+        self._repeats = Repeats()
         self._uploads = Counter[str | None]()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="likewise-uploads")
         self._arrived = asyncio.Event()
@@ -174,7 +176,7 @@ class Jobs:
                 if job is None:
                     await self._remove_old()
                     with suppress(TimeoutError):
-                        await asyncio.wait_for(self._arrived.wait(), _LOOK_AGAIN)
+                        await asyncio.wait_for(self._arrived.wait(), self._rest)
                     continue
                 behind = job.number  # one that finds no room lets others have their turn
                 await self._do(job)
@@ -194,6 +196,12 @@ class Jobs:
             if self._store.is_away:
                 with suppress(JobsAwayError):
                     await asyncio.to_thread(self._store.look)
+
+    @property
+    def _rest(self) -> float:
+        """Seconds without a new job after which old ones are looked for."""
+        kept = timedelta(days=self._settings.serve.job_days).total_seconds()
+        return min(_LOOK_AGAIN, max(_PAUSE, kept))
 
     async def _remove_old(self) -> None:
         oldest = datetime.now(UTC) - timedelta(days=self._settings.serve.job_days)
@@ -224,7 +232,8 @@ class Jobs:
             try:
                 self._runtime.audit.write(entries)
             except OSError as error:
-                _log.error("the audit log cannot be written", reason=str(error))
+                if self._repeats.held_back("audit") is not None:  # it is tried once a second
+                    _log.error("the audit log cannot be written", reason=str(error))
                 raise JobsAwayError from error
         self._store.append(job.number, first, answer["results"])
 

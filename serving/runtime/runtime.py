@@ -31,6 +31,7 @@ from serving.observability.audit import AuditLog
 from serving.observability.metrics import Metrics
 from serving.problems import ApiError, not_ready
 from serving.runtime.lanes import Answer, Call, Lane, Limits
+from serving.runtime.private_files import close_to_others
 from serving.runtime.room import Room
 from serving.runtime.shared_index import SharedEncoders
 from serving.runtime.tenants import Tenant, Tenants, load_tenant
@@ -89,6 +90,7 @@ class Runtime:
     def start(self) -> None:
         """Begin to load, and to watch."""
         options = self.settings.serve
+        close_to_others(options.data_dir)
         limits = Limits(
             rows=options.max_batch,
             calls=options.queue,

@@ -24,7 +24,7 @@ from retrieval.encoding.tuned import write_record
 from retrieval.errors import InputError
 from retrieval.files import replacing_folder
 
-_RECIPE = 1  # changes with whatever changes what a training makes of the same texts
+_RECIPE = 2  # changes with whatever changes what a training makes of the same texts
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def fine_tune(
     out: Path,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
+    guessed: Mapping[str, str] | None = None,
     seed: int = 0,
     epochs: int | None = None,
     budget_s: float | None = None,
@@ -78,6 +79,8 @@ def fine_tune(
         label_texts: Label → its name in words, or its description: where its anchor begins. None,
             and for labels that it lacks: the label itself.
         groups: Of texts that belong together, such as variants: held out together. None: none do.
+        guessed: Text → label, of texts whose label is not known for sure: they are learned from as
+            the others are, and never held out. Labels are among those of the others.
         seed: Draws what is held out, and the batches.
         epochs: Passes over all texts, none held out. None: a tenth is held out, and tells when to
             stop and which weights are the best.
@@ -99,6 +102,10 @@ def fine_tune(
     held = np.zeros(len(texts), dtype=bool)
     if epochs is None:
         held = hold_out(numbers, groups, seed)
+    if guessed:
+        texts, labels = [*texts, *guessed], [*labels, *guessed.values()]
+        numbers = np.r_[numbers, np.searchsorted(kinds, np.array([*guessed.values()]))]
+        held = np.r_[held, np.zeros(len(guessed), dtype=bool)]
     names = [_words(one, label_texts) for one in kinds.tolist()]
     vectors, anchors = encoder.encode(texts), encoder.encode(names)
     model = TrainableModel(encoder, method, seed)

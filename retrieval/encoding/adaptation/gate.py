@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from retrieval.neighbors.exact import search_exactly
+
 Vectors = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
 NEIGHBORS = 20
 _TEMPERATURES = (0.02, 0.03, 0.05, 0.08, 0.12, 0.2)
+_TYPICAL = 0.05
 _DOUBT = 0.02  # of a vote for all labels alike, so that no label is impossible
-_BLOCK = 1_024
 _DRAWS = 1_000
 _EDGES = (0.025, 0.975)
 _CLEAR = 0.02  # of the log loss, less of which is not worth another encoder
@@ -111,20 +113,6 @@ def make_folds(labels: Positions, groups: Positions, n: int, seed: int) -> list[
     return [one for one in folds if len(one.judged)]
 
 
-def similarities(vectors: Vectors, others: Vectors, k: int) -> tuple[Vectors, Positions]:
-    """Return the k most like of others for each, nearest first: similarities, positions (n, k)."""
-    near = np.empty((len(vectors), k), dtype=np.float32)
-    which = np.empty((len(vectors), k), dtype=np.int64)
-    for start in range(0, len(vectors), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        said = vectors[part] @ others.T
-        found = np.argpartition(-said, k - 1, axis=1)[:, :k]
-        order = np.argsort(-np.take_along_axis(said, found, axis=1), axis=1, kind="stable")
-        which[part] = np.take_along_axis(found, order, axis=1)
-        near[part] = np.take_along_axis(said, which[part], axis=1)
-    return near, which
-
-
 @dataclass(frozen=True)
 class Nearest:
     """The neighbors of held-out items.
@@ -150,7 +138,7 @@ def nearest(fold: Fold, judged: Vectors, learned: Vectors, labels: Positions) ->
         labels: Number of the label of all items, (n_items,).
     """
     k = min(NEIGHBORS, len(learned))
-    near, which = similarities(judged, learned, k)
+    near, which = search_exactly(judged, learned, k)
     similarity = np.full((len(judged), NEIGHBORS), -np.inf)
     voters = np.full((len(judged), NEIGHBORS), -1, dtype=np.int64)
     similarity[:, :k], voters[:, :k] = near, labels[fold.learned][which]
@@ -173,6 +161,19 @@ def scores(found: Sequence[Nearest], labels: Positions) -> Scores:
         for temperature in _TEMPERATURES
     ]
     return min(options, key=lambda one: one.loss)
+
+
+def votes_of(asked: Vectors, learned: Vectors, labels: Positions) -> FloatArray:
+    """Return how the neighbors of texts label them, (n, n_labels), rows sum to 1.
+
+    Args:
+        asked: (n, dim) unit vectors of the texts.
+        learned: (m, dim) unit vectors of labeled ones.
+        labels: (m,) number of the label of each of these.
+    """
+    k = min(NEIGHBORS, len(learned))
+    near, which = search_exactly(asked, learned, k)
+    return _votes(near.astype(np.float64), labels[which], _TYPICAL, int(labels.max()) + 1)
 
 
 def _votes(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import normalize
 
 from retrieval.encoding.adaptation.schedule import Rows
@@ -81,7 +83,9 @@ class TrainableModel:
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Embed texts, (n, dim) of length 1, with gradients."""
-        return normalize(self.model(self._features(texts))["sentence_embedding"].float(), dim=1)
+        with _precise_enough():
+            found = self.model(self._features(texts))["sentence_embedding"]
+        return normalize(found.float(), dim=1)
 
     def save(self, folder: Path) -> None:
         """Write the model, changes merged, as a sentence-transformers folder."""
@@ -111,6 +115,27 @@ class TrainableModel:
             torch.manual_seed(seed)
             config = LoraConfig(r=_RANK, lora_alpha=2 * _RANK, target_modules="all-linear")
             return get_peft_model(first.auto_model, config)  # changes the layers in their places
+
+
+@contextmanager
+def _precise_enough() -> Iterator[None]:
+    """Multiply in bfloat16 where the processor does; weights, moments and losses stay in float32.
+
+    A step of 64 texts of 14 tokens takes .21 s then and .51 s in float32 (MiniLM, one core with
+    AMX). The fused attention is the slowest part of its way back in bfloat16, .37 of .46 s: the
+    attention written out takes its place.
+    """
+    if not has_bfloat16():
+        yield
+        return
+    with torch.autocast("cpu", dtype=torch.bfloat16), sdpa_kernel(SDPBackend.MATH):
+        yield
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16; elsewhere this is slower than float32."""
+    known = torch.cpu.get_capabilities()
+    return bool(known.get("amx_bf16") or known.get("avx512_bf16"))
 
 
 def require_peft() -> None:

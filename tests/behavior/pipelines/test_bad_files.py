@@ -373,7 +373,8 @@ ANSWERS: dict[str, Case] = {
             "sales.csv: ds is not on the grid of 'W-MON'\n"
             "  row 4: unique_id='32456', ds=2017-01-05, y=1.0\n"
             "  ds is the first day of its period, or in all rows the last one; "
-            'repeats="sum" puts each date into the period that holds it, and adds up'
+            'repeats="sum" (in settings sales.repeats: sum) puts each date into the period '
+            "that holds it, and adds up"
         ),
     ),
     "sold before it was launched": Case(
@@ -403,7 +404,7 @@ ANSWERS: dict[str, Case] = {
         INDEX,
         (
             "job.yaml:4: items.texts: unknown key 'texts'; did you mean 'text'? (there "
-            "are: path, csv, sheet, date_format, numbers, sql, url, id, text, label, "
+            "are: path, csv, sheet, date_format, numbers, sql, url, id, name, text, image, label, "
             "launch_date, label_separator, attributes, categories, delist_date, elsewhere, group)"
         ),
     ),

@@ -178,6 +178,16 @@ def test_without_keys_pages_of_others_are_not_answered(
     assert served.http.get(path, headers=own).status_code == 200
 
 
+def test_without_keys_pictures_and_links_of_other_pages_are_not_answered(served: Served) -> None:
+    for path, site, status in (
+        ("/v1/labels", "cross-site", 403),
+        ("/v1/labels", "same-origin", 200),
+        ("/docs", "cross-site", 200),
+    ):
+        answer = served.http.get(path, headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == status
+
+
 def test_all_methods_of_a_path_are_told(served: Served) -> None:
     answer = served.http.patch("/v1/items")
     assert answer.headers["Allow"] == "DELETE, GET, PUT"

@@ -13,7 +13,7 @@ from pipelines.config.settings import load_settings
 from pipelines.config.tables import TablesSettings
 from pipelines.inputs.dialect import delimiter_of, encoding_of
 from pipelines.inputs.items import read_input, read_items
-from pipelines.inputs.look import Look, look_at
+from pipelines.inputs.look import Look, look_at, write_draft
 from pipelines.inputs.profile import profile_of
 from pipelines.tables.reader import read_table
 from retrieval import NumberFormat, TableError
@@ -73,6 +73,8 @@ def test_the_settings_that_are_written_read_the_tables(export: Path, tmp_path: P
     assert (items.id, items.text, items.label) == ("ArtNr", ("Bezeichnung",), "Warengruppe")
     assert (items.launch_date, items.attributes) == ("Einführung", ("VK-Preis",))
     assert (sales.id, sales.time, sales.target) == ("ArtNr", "Woche", "Menge")
+    assert sales.repeats == "refuse"  # each date is a week
+    assert settings.forecast.attributes == ("Warengruppe", "VK-Preis")
     assert sales.csv.model_fields_set == {"encoding", "delimiter"}  # inherited, none of its own
     assert items.source is not None
     with pytest.raises(TableError, match=r"row 4 \(ArtNr '103'\): VK-Preis: 'auf Anfrage'"):
@@ -84,6 +86,26 @@ def test_the_settings_that_are_written_read_the_tables(export: Path, tmp_path: P
     again = CliRunner().invoke(app, command)
     assert again.exit_code == 2
     assert "is there already" in again.output
+
+
+@pytest.mark.parametrize(
+    ("days", "repeats", "freq"),
+    [
+        (("01.04.2024", "08.04.2024", "15.04.2024"), "refuse", "W-MON"),
+        (("01.04.2024", "02.04.2024", "04.04.2024"), "sum", "W-MON"),
+        (("01.04.2024", "01.05.2024", "01.06.2024"), "refuse", "MS"),
+        (("30.04.2024", "31.05.2024", "30.06.2024"), "refuse", "MS"),
+    ],
+)
+def test_receipts_are_added_up_and_months_are_months(
+    export: Path, tmp_path: Path, days: tuple[str, ...], repeats: str, freq: str
+) -> None:
+    rows = [f"{100 + n};{day};{n + 1}" for n in range(0, 30, 3) for day in days]
+    (tmp_path / "absatz.csv").write_text("ArtNr;Tag;Menge\n" + "\n".join(rows) + "\n")
+    job = tmp_path / "job.yaml"
+    write_draft([looked(export), looked(tmp_path / "absatz.csv")], job)
+    settings = load_settings(job)
+    assert (settings.sales.repeats, settings.forecast.freq) == (repeats, freq)
 
 
 def test_what_is_said_is_not_guessed(export: Path) -> None:

@@ -55,6 +55,14 @@ def test_an_encoder_is_tuned_on_a_table(items: Path, table: pd.DataFrame, tmp_pa
     assert (again.exit_code, "overwrite" in again.stderr) == (2, True)
 
 
+def test_items_without_a_label_teach_too(table: pd.DataFrame, tmp_path: Path) -> None:
+    more = pd.DataFrame({"name": [f"{one} {place}" for one in table["name"] for place in "ab"]})
+    pd.concat([table, more.head(150)]).to_csv(tmp_path / "items.csv", index=False)
+    done = _run(tmp_path / "items.csv", *COLUMNS, "--out", tmp_path / "encoder")
+    assert done.exit_code == 0, done.stderr
+    assert "tuning by map, unlabeled: about" in done.stderr.replace("\\", "")
+
+
 def test_what_is_not_better_is_refused(items: Path, tmp_path: Path) -> None:
     out = tmp_path / "encoder"
     done = _run(

@@ -197,6 +197,19 @@ def test_tenants_see_their_own_concepts_and_links(encoder: Encoder, milvus: Plac
         assert other.links().empty
 
 
+def test_concepts_are_labels_in_words_and_levels_for_launches(graph: ConceptGraph) -> None:
+    labels = graph.labels(words=["name", "synonyms"], below="Food")
+    assert labels["Food > Fruit > Apples"] == ["Apples", "pippins", "Granny Smith"]
+    assert set(labels) == {"Food > Fruit", "Food > Fruit > Apples", "Food > Cheese"}
+    assert "Fruit: Apples" in graph.labels(words=["children"])["Food > Fruit"]
+    with pytest.raises(InputError, match="words"):
+        graph.labels(words=["poem"])  # type: ignore[list-item]
+    graph.link()
+    levels = graph.levels(depth=2).set_index("item_id")
+    assert levels.loc["a"].tolist() == ["Food", "Food > Fruit"]
+    assert levels.loc["e"].isna().all()
+
+
 def test_a_graph_of_an_index_in_memory_goes_with_it(encoder: Encoder) -> None:
     index = ItemIndex(":memory:", encoder)
     index.upsert(ITEMS, text="text")

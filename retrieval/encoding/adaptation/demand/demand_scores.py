@@ -14,8 +14,8 @@ from retrieval.encoding.adaptation.gate import (
     Fold,
     Positions,
     Vectors,
-    similarities,
 )
+from retrieval.neighbors.exact import search_exactly
 
 SHAPE = 0.25  # of a squared difference in what is not the level, beside one in level
 _TEMPERATURES = (0.02, 0.05, 0.1, 0.2, 0.5)
@@ -91,7 +91,7 @@ def told(fold: Fold, judged: Vectors, learned: Vectors, demand: FloatArray) -> T
     known = np.isfinite(demand[:, 0])
     asked, teachers = known[fold.judged], known[fold.learned]
     k = min(NEIGHBORS, int(teachers.sum()))
-    near, which = similarities(judged[asked], learned[teachers], k)
+    near, which = search_exactly(judged[asked], learned[teachers], k)
     sold = demand[fold.learned[teachers]][which]
     weights = [np.exp((near - near[:, :1]) / one) for one in _TEMPERATURES]
     said = [

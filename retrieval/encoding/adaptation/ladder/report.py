@@ -13,7 +13,9 @@ from retrieval.encoding.adaptation.demand.demand_scores import DemandGain
 from retrieval.encoding.adaptation.gate import Gain
 from retrieval.encoding.weights import EncoderIdentity
 
-Method = Literal["frozen", "map", "lora", "full"]
+Method = Literal[
+    "frozen", "map", "lora", "full", "map, unlabeled", "lora, unlabeled", "full, unlabeled"
+]
 Verdict = Literal["start", "better", "not better", "not tried"]
 
 
@@ -24,7 +26,8 @@ class Rung:
     Attributes:
         method: Its name.
         verdict: ``"start"``: the encoder as it is; ``"better"`` than the rung below, or
-            ``"not better"``; ``"not tried"``: what is left of the budget does not suffice.
+            ``"not better"``; ``"not tried"``: what is left of the budget, or of
+            memory, does not suffice.
         accuracy: Share of held-out texts that the votes of their neighbors labeled rightly.
         log_loss: Of these votes, the mean.
         judged: How many texts were held out.
@@ -162,6 +165,10 @@ _HOW: Mapping[Method, str] = {
     "map": "a linear map was put behind it; its own weights are as they were",
     "lora": "narrow additions to its weights were trained, and merged into them",
     "full": "its weights were trained",
+    "map, unlabeled": "a linear map was put behind it, taught by texts without a label, too",
+    "lora, unlabeled": "narrow additions to its weights were trained and merged into them, "
+    "taught by texts without a label, too",
+    "full, unlabeled": "its weights were trained, taught by texts without a label, too",
 }
 _OF_DEMAND = """
 Of {n} texts it was known how their items had sold: texts of items that sold alike, relative to the

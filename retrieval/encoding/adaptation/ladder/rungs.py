@@ -6,7 +6,7 @@ What they learn with takes seconds to load, so that it is imported where it is u
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from retrieval.encoding.adaptation.folder import CARD, write_mapped
-from retrieval.encoding.adaptation.gate import Fold, Positions, Vectors
+from retrieval.encoding.adaptation.gate import Positions, Vectors
 from retrieval.encoding.adaptation.ladder.report import Method
 from retrieval.encoding.encoder import Encoder
 from retrieval.files import replacing
@@ -24,6 +24,27 @@ if TYPE_CHECKING:
     from retrieval.encoding.adaptation.linear_map import FittedMap
 
 _MANY = 3_000  # texts of which one fold is enough to judge by
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts with the vectors that the encoder as it is makes of them.
+
+    Attributes:
+        texts: n texts.
+        vectors: (n, dim) unit vectors.
+    """
+
+    texts: list[str]
+    vectors: Vectors
+
+    def of(self, rows: Positions) -> Texts:
+        """Return some of them."""
+        return Texts([self.texts[one] for one in rows.tolist()], self.vectors[rows])
+
+    def __add__(self, other: Texts) -> Texts:
+        """Return these and others."""
+        return Texts(self.texts + other.texts, np.concatenate([self.vectors, other.vectors]))
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,7 @@ class Examples:
         described: Label → its name in words, or its description.
         vectors: (n, dim) unit vectors of the texts.
         anchors: (n_labels, dim) unit vectors of the labels in words.
+        unlabeled: Texts without a label, none of them among `texts`; may be none.
     """
 
     texts: list[str]
@@ -47,14 +69,37 @@ class Examples:
     described: Mapping[str, str]
     vectors: Vectors
     anchors: Vectors
+    unlabeled: Texts
+
+    def of(self, rows: Positions) -> Texts:
+        """Return some of the labeled texts."""
+        return Texts(self.texts, self.vectors).of(rows)
+
+    @property
+    def all_rows(self) -> Positions:
+        """The positions of all labeled texts."""
+        return np.arange(len(self.texts))
 
     def labels_of(self, rows: Positions) -> list[str]:
-        """Return the labels of some texts, by name."""
-        return [self.names[one] for one in self.labels[rows].tolist()]
+        """Return the labels of some of them, by name."""
+        return self.named(self.labels[rows])
 
-    def texts_of(self, rows: Positions) -> list[str]:
-        """Return some texts."""
-        return [self.texts[one] for one in rows.tolist()]
+    def named(self, numbers: Positions) -> list[str]:
+        """Return labels by name."""
+        return [self.names[one] for one in numbers.tolist()]
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """Texts without a label, as a tuned encoder labels them.
+
+    Attributes:
+        texts: m of them, those it is sure of.
+        labels: (m,) number of the label it gives each.
+    """
+
+    texts: Texts
+    labels: Positions
 
 
 @dataclass(frozen=True)
@@ -70,6 +115,10 @@ class Costs:
     memory: int
 
 
+Embed = Callable[[Texts], Vectors]
+"""A tuned encoder: makes unit vectors (n, dim) of n texts."""
+
+
 class Way(Protocol):
     """A way to tune."""
 
@@ -83,8 +132,8 @@ class Way(Protocol):
         """Measure what a training takes, by a small part of it."""
         ...
 
-    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
-        """Train on what a fold learns from; return vectors of the judged and of the learned."""
+    def tuned(self, rows: Positions) -> Embed:
+        """Train on some of the examples."""
         ...
 
     def write(self, out: Path, card: str, budget_s: float | None) -> None:
@@ -97,12 +146,9 @@ class AsItIs:
 
     method: Method = "frozen"
 
-    def __init__(self, examples: Examples) -> None:
-        self._examples = examples
-
-    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
-        """Return its vectors."""
-        return self._examples.vectors[fold.judged], self._examples.vectors[fold.learned]
+    def tuned(self, rows: Positions) -> Embed:
+        """Return the vectors that are there."""
+        return lambda texts: texts.vectors
 
 
 class ByMap:
@@ -120,37 +166,40 @@ class ByMap:
         """Return None: in all."""
         return None
 
-    def costs(self) -> Costs:
+    def costs(self, n_guessed: int = 0) -> Costs:
         """Time a few steps."""
         from retrieval.encoding.adaptation.linear_map import map_work, unit_of_work
 
         n, dim = self._examples.vectors.shape
+        n += n_guessed
         unit = unit_of_work(dim, len(self._examples.names))
         return Costs(unit * map_work(n), 4 * (4 * n * dim + 40 * dim * dim))
 
-    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
-        """Fit a map and return what it makes of the vectors."""
+    def tuned(self, rows: Positions, guessed: Guessed | None = None) -> Embed:
+        """Fit a map to some of the examples, and to guesses."""
         from retrieval.encoding.adaptation.linear_map import apply
 
-        matrix, vectors = self._fit(fold.learned).matrix, self._examples.vectors
-        return apply(matrix, vectors[fold.judged]), apply(matrix, vectors[fold.learned])
+        matrix = self._fit(rows, guessed).matrix
+        return lambda texts: apply(matrix, texts.vectors)
 
-    def write(self, out: Path, card: str, budget_s: float | None) -> None:
+    def write(
+        self, out: Path, card: str, budget_s: float | None, guessed: Guessed | None = None
+    ) -> None:
         """Fit it to all, and put it behind the encoder."""
-        fitted = self._fit(np.arange(len(self._examples.texts)))
+        fitted = self._fit(self._examples.all_rows, guessed)
         write_mapped(out, self._encoder, fitted.matrix, card)
 
-    def _fit(self, rows: Positions) -> FittedMap:
+    def _fit(self, rows: Positions, guessed: Guessed | None) -> FittedMap:
         from retrieval.encoding.adaptation.linear_map import fit_map
 
         held = self._examples
+        vectors, labels, groups = held.vectors[rows], held.labels[rows], held.groups[rows]
+        if guessed is not None:
+            alone = held.groups.max() + 1 + np.arange(len(guessed.labels))
+            vectors = np.concatenate([vectors, guessed.texts.vectors])
+            labels, groups = np.r_[labels, guessed.labels], np.r_[groups, alone]
         return fit_map(
-            held.vectors[rows],
-            held.labels[rows],
-            held.anchors,
-            held.groups[rows],
-            seed=self._seed,
-            progress=self._progress,
+            vectors, labels, held.anchors, groups, seed=self._seed, progress=self._progress
         )
 
 
@@ -180,40 +229,48 @@ class ByWeights:
         """Return one where a fold alone holds enough to judge by: a training takes minutes."""
         return None if len(self._examples.texts) < _MANY else 1
 
-    def costs(self) -> Costs:
+    def costs(self, n_guessed: int = 0) -> Costs:
         """Time a few steps."""
         from retrieval.encoding.adaptation.cost import probe
 
-        cost = probe(self._encoder, self._examples.texts, self._how)
+        more = self._examples.unlabeled.texts[:n_guessed]
+        cost = probe(self._encoder, self._examples.texts + more, self._how)
         return Costs(cost.seconds, cost.memory_bytes)
 
-    def held_out(self, fold: Fold) -> tuple[Vectors, Vectors]:
-        """Train on what a fold learns from, and encode both parts."""
-        place = self._work / sha256(fold.learned.tobytes()).hexdigest()[:16]
+    def tuned(self, rows: Positions, guessed: Guessed | None = None) -> Embed:
+        """Train on some of the examples, and on guesses."""
+        told = rows.tobytes() + b"".join(_told(guessed))
+        place = self._work / sha256(told).hexdigest()[:16]
         if not place.exists():
-            self._train(fold.learned, place, None)
-        tuned = _encoder_at(place, self._encoder)
-        judged, learned = map(self._examples.texts_of, (fold.judged, fold.learned))
-        return tuned.encode(judged), tuned.encode(learned)
+            self._train(rows, guessed, place, None)
+        encoder = _encoder_at(place, self._encoder)
+        return lambda texts: encoder.encode(texts.texts)
 
-    def write(self, out: Path, card: str, budget_s: float | None) -> None:
+    def write(
+        self, out: Path, card: str, budget_s: float | None, guessed: Guessed | None = None
+    ) -> None:
         """Train on all."""
-        self._train(np.arange(len(self._examples.texts)), out, budget_s)
+        self._train(self._examples.all_rows, guessed, out, budget_s)
         with replacing(out / CARD) as path:
             path.write_text(card, encoding="utf-8")
 
-    def _train(self, rows: Positions, out: Path, budget_s: float | None) -> None:
+    def _train(
+        self, rows: Positions, guessed: Guessed | None, out: Path, budget_s: float | None
+    ) -> None:
         from retrieval.encoding.adaptation.fine_tuning import fine_tune
 
         held = self._examples
         fine_tune(
             self._encoder,
-            held.texts_of(rows),
+            held.of(rows).texts,
             held.labels_of(rows),
             method=self._how,
             out=out,
             label_texts=held.described,
             groups=held.groups[rows].tolist(),
+            guessed=None
+            if guessed is None
+            else dict(zip(guessed.texts.texts, held.named(guessed.labels), strict=True)),
             seed=self._seed,
             budget_s=budget_s,
             checkpoint=self._work / f"{out.name}.checkpoint",
@@ -221,12 +278,18 @@ class ByWeights:
         )
 
 
+def _told(guessed: Guessed | None) -> list[bytes]:
+    if guessed is None:
+        return []
+    return [json.dumps(guessed.texts.texts).encode(), guessed.labels.tobytes()]
+
+
 def _mark(encoder: Encoder, examples: Examples, seed: int) -> str:
     """Return what tells trainings of other examples apart."""
     told = [
         encoder.identity.as_dict(),
         examples.texts,
-        examples.labels_of(np.arange(len(examples.texts))),
+        examples.labels_of(examples.all_rows),
         examples.groups.tolist(),
         dict(examples.described),
         seed,

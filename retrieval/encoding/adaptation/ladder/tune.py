@@ -1,12 +1,12 @@
-"""Tune an encoder on labels or demand: a ladder, climbed while held-out texts say better."""
+"""Tune an encoder on labels or demand: a ladder, climbed where held-out texts say better."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,24 +19,19 @@ from retrieval.encoding.adaptation.demand.known_demand import check_demand, dema
 from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
     FloatArray,
-    Fold,
     Positions,
-    Scores,
-    Vectors,
-    compare,
     make_folds,
-    nearest,
-    scores,
 )
-from retrieval.encoding.adaptation.ladder.report import Method, Rung, TuneReport
+from retrieval.encoding.adaptation.ladder.climb import Climb, Clock
+from retrieval.encoding.adaptation.ladder.report import TuneReport
 from retrieval.encoding.adaptation.ladder.rungs import (
-    AsItIs,
     ByMap,
     ByWeights,
-    Costs,
     Examples,
+    Texts,
     Way,
 )
+from retrieval.encoding.adaptation.ladder.self_training import FEWEST, SelfTrained
 from retrieval.encoding.encoder import Encoder
 from retrieval.encoding.reading import ReadingCounts
 from retrieval.errors import InputError
@@ -44,8 +39,7 @@ from retrieval.errors import InputError
 _log = logging.getLogger(__name__)
 
 METHODS = ("auto", "map", "lora", "full")
-_LADDER: tuple[Method, ...] = ("map", "lora", "full")
-_FEWEST = 20  # texts to judge by
+_LADDER: tuple[Literal["map", "lora", "full"], ...] = ("map", "lora", "full")
 _UNLABELED = "item"
 _PROBED = 128  # texts encoded to see how long all will take
 
@@ -58,6 +52,7 @@ def tune(
     *,
     label_texts: Mapping[str, str] | None = None,
     groups: Sequence[object] | None = None,
+    unlabeled: Sequence[str] | None = None,
     method: Literal["auto", "map", "lora", "full"] = "auto",
     out: str | Path = "encoder",
     budget: float | None = None,
@@ -71,9 +66,10 @@ def tune(
     The ways to tune are the rungs of a ladder: the encoder as it is; a linear map behind it, which
     is learned from vectors that are there, so that nothing has to be encoded; narrow additions to
     its weights (LoRA); all its weights. Each is tried on texts that were held out, which the votes
-    of their neighbors label; the ladder is climbed while a rung is better than the one below for
-    sure (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and
-    the log loss is lower by 2 % for sure). What each rung will take is logged before it starts.
+    of their neighbors label; a rung is climbed where it is better than the best one below for sure
+    (the 95 % interval of a paired bootstrap over groups lies above 0, or as many are right and the
+    log loss is lower by 2 % for sure); above one that is not, the next is tried all the same. What
+    each rung will take is logged before it starts.
     Killed and called again alike, trainings of weights go on where they were: until the end they
     are kept beside `out`, in a folder whose name begins with a dot.
 
@@ -90,8 +86,11 @@ def tune(
             begins. A label without one begins at its own name.
         groups: (n,) of texts that belong together, such as variants of one product: they are held
             out together. None: each stands alone. Equal texts always belong together.
+        unlabeled: Texts without a label, a hundred or more, such as will be asked about. Above the
+            map and above all weights stands a rung then that learns from those, too, whose label
+            the rung below is sure of. Where demand is learned, they are not used.
         method: ``"auto"``: the whole ladder. ``"map"``, ``"lora"``, ``"full"``: this rung alone,
-            against the encoder as it is.
+            against the encoder as it is, and with the unlabeled texts, if any.
         out: Folder of the tuned encoder, a plain sentence-transformers one: it appears whole, or
             not at all where nothing is better than the encoder as it is.
         budget: Seconds that all of it may take; a rung that would take more is not tried. None: any
@@ -112,8 +111,10 @@ def tune(
     check_tunable(encoder)
     place = Path(out)
     check_out(place, overwrite=overwrite)
-    clock = _Clock(budget)
-    examples = _examples(encoder, texts, labels, label_texts, groups, clock, progress)
+    clock = Clock(budget)
+    table = _table(texts, labels, groups)
+    others = [] if sold is not None else sorted(set(unlabeled or ()) - set(table["text"]))
+    examples = _examples(encoder, table, others, label_texts, clock, progress)
     if sold is not None:
         from retrieval.encoding.adaptation.demand.tuning import tune_by_demand
 
@@ -129,11 +130,10 @@ def tune(
             progress=progress,
         )
     parts = make_folds(examples.labels, examples.groups, folds, seed)
-    climb = _Climb(examples, parts, clock, seed)
-    wanted = _LADDER if method == "auto" else (method,)
+    climb = Climb(examples, parts, clock, seed)
     work = place.absolute().with_name(f".{place.absolute().name}.tuning")
-    ways = [_way(one, encoder, examples, seed, progress, work) for one in wanted]
-    chosen = climb.through(ways)
+    ways = _ways(method, encoder, examples, seed, progress, work)
+    chosen = climb.through(ways, is_auto=method == "auto")
     report = TuneReport(
         rungs=tuple(climb.rungs),
         chosen="frozen" if chosen is None else chosen.method,
@@ -152,129 +152,29 @@ def tune(
     return replace(report, seconds=clock.spent)
 
 
-def _way(
-    method: Method,
+def _ways(
+    method: Literal["auto", "map", "lora", "full"],
     encoder: Encoder,
     examples: Examples,
     seed: int,
     progress: bool | None,
     work: Path,
-) -> Way:
-    if method in ("lora", "full"):
-        return ByWeights(method, encoder, examples, seed, progress, work)
-    return ByMap(encoder, examples, seed, progress)
-
-
-HeldOut = Callable[[Fold], tuple[Vectors, Vectors]]
-
-
-class _Clock:
-    """What was spent of a budget, in seconds."""
-
-    def __init__(self, budget: float | None) -> None:
-        self._start, self.budget = time.monotonic(), budget
-
-    @property
-    def spent(self) -> float:
-        return time.monotonic() - self._start
-
-    @property
-    def left(self) -> float | None:
-        return None if self.budget is None else self.budget - self.spent
-
-    def has(self, seconds: float) -> bool:
-        return self.left is None or seconds <= self.left
-
-
-@dataclass
-class _Best:
-    """The rung that stands."""
-
-    scores: Scores
-    way: Way | None = None
-
-
-class _Climb:
-    """A way up the ladder: `rungs` tells what was tried."""
-
-    def __init__(self, examples: Examples, folds: list[Fold], clock: _Clock, seed: int) -> None:
-        self._examples, self._folds, self._clock, self._seed = examples, folds, clock, seed
-        self.rungs: list[Rung] = []
-
-    def through(self, ways: list[Way]) -> Way | None:
-        """Climb; return the best way, None where that is the encoder as it is."""
-        judged = sum(len(fold.judged) for fold in self._folds)
-        if judged < _FEWEST:
-            note = f"{judged} texts can be held out, of labels that have others; {_FEWEST} are due"
-            self.rungs.append(Rung("frozen", "start", judged=judged, note=note))
-            _log.warning("the encoder stays as it is: %s", note)
-            return None
-        best = _Best(self._scored(AsItIs(self._examples).held_out, self._folds))
-        self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
-        for way in ways:
-            costs = self._costs(way, is_only=len(ways) == 1)
-            if costs is not None and not self._is_better(way, costs, best):
-                break
-        return best.way
-
-    def _costs(self, way: Way, *, is_only: bool) -> Costs | None:
-        """Measure what a rung takes; None where it cannot be had here and another may."""
-        try:
-            return way.costs()
-        except InputError as error:  # a package that is missing, an encoder without weights here
-            if is_only:
-                raise
-            self.rungs.append(Rung(way.method, "not tried", note=str(error)))
-            _log.warning("tuning by %s is left out: %s", way.method, error)
-            return None
-
-    def _is_better(self, way: Way, costs: Costs, best: _Best) -> bool:
-        """Try a rung; let it be the best if it is."""
-        folds = self._folds[: way.turns()]
-        expected = costs.seconds * (len(folds) + 1)
-        left = self._clock.left
-        of = "" if left is None else f" of the {left:,.0f} s left"
-        told = f"about {expected:,.0f} s{of}, {costs.memory / 2**30:.1f} GiB"
-        _log.info("tuning by %s: %s", way.method, told)
-        if not self._clock.has(expected):
-            if not any(rung.gain for rung in self.rungs):
-                raise InputError(
-                    f"budget={self._clock.budget:g} s is too small: {way.method}, the first way to "
-                    f"tune, takes about {expected + self._clock.spent:,.0f} s in all"
-                )
-            rung = Rung(way.method, "not tried", expected_seconds=expected, memory=costs.memory)
-            self.rungs.append(replace(rung, note=f"takes {told}"))
-            return False
-        start = time.monotonic()
-        made = self._scored(way.held_out, folds)
-        gain = compare(made, best.scores, self._examples.groups, self._seed)
-        rung = Rung(
-            way.method,
-            "better" if gain.is_better else "not better",
-            made.accuracy,
-            made.loss,
-            len(made.items),
-            gain,
-            time.monotonic() - start,
-            expected,
-            costs.memory,
-        )
-        self.rungs.append(rung)
-        _log.info(
-            "%s: %.2f %% of %d held-out texts right, %+.2f points [%+.2f, %+.2f]: %s",
-            way.method,
-            100 * made.accuracy,
-            rung.judged,
-            *(100 * one for one in (gain.accuracy, *gain.interval)),
-            rung.verdict,
-        )
-        if gain.is_better:
-            best.scores, best.way = made, way
-        return gain.is_better
-
-    def _scored(self, held_out: HeldOut, folds: Sequence[Fold]) -> Scores:
-        labels = self._examples.labels
-        return scores([nearest(fold, *held_out(fold), labels) for fold in folds], labels)
+) -> list[Way]:
+    """Return what is tried, from the lowest rung upwards."""
+    ways: list[Way] = []
+    for one in _LADDER:
+        if method not in ("auto", one):
+            continue
+        way: ByMap | ByWeights
+        if one == "map":
+            way = ByMap(encoder, examples, seed, progress)
+        else:
+            way = ByWeights(one, encoder, examples, seed, progress, work)
+        ways.append(way)
+        is_taught = method != "auto" or one != "lora"
+        if is_taught and len(examples.unlabeled.texts) >= FEWEST:
+            ways.append(SelfTrained(way, examples))
+    return ways
 
 
 def _check(
@@ -313,37 +213,43 @@ def _check(
     return sold
 
 
-def _examples(
-    encoder: Encoder,
-    texts: Sequence[str],
-    labels: Sequence[str],
-    label_texts: Mapping[str, str] | None,
-    groups: Sequence[object] | None,
-    clock: _Clock,
-    progress: bool | None,
-) -> Examples:
-    """Encode what is tuned on, each pair of text and label once."""
+def _table(
+    texts: Sequence[str], labels: Sequence[str], groups: Sequence[object] | None
+) -> pd.DataFrame:
+    """Return each pair of text and label once, with the number of its group."""
     table = pd.DataFrame({"text": list(texts), "label": list(labels)})
     table["group"] = _joined(table["text"], groups)
-    table = table.drop_duplicates(["text", "label"], ignore_index=True)
+    return table.drop_duplicates(["text", "label"], ignore_index=True)
+
+
+def _examples(
+    encoder: Encoder,
+    table: pd.DataFrame,
+    unlabeled: list[str],
+    label_texts: Mapping[str, str] | None,
+    clock: Clock,
+    progress: bool | None,
+) -> Examples:
+    """Encode what is tuned on."""
     numbers, names = pd.factorize(table["label"], sort=True)
     described = {name: _in_words(name, label_texts) for name in names}
-    some = table["text"].drop_duplicates().tolist()
-    _check_budget(encoder, some, clock)
-    reading = encoder.read(table["text"].tolist(), progress=progress)
-    ReadingCounts.of(table["text"].tolist(), reading).warn("texts to tune on", stacklevel=4)
+    texts = table["text"].tolist()
+    _check_budget(encoder, table["text"].drop_duplicates().tolist() + unlabeled, clock)
+    reading = encoder.read(texts + unlabeled, progress=progress)
+    ReadingCounts.of(texts + unlabeled, reading).warn("texts to tune on", stacklevel=4)
     return Examples(
-        texts=table["text"].tolist(),
+        texts=texts,
         names=list(names),
         labels=numbers.astype(np.int64),
         groups=table["group"].to_numpy(dtype=np.int64),
         described=described,
-        vectors=reading.vectors,
+        vectors=reading.vectors[: len(texts)],
         anchors=encoder.encode(list(described.values())),
+        unlabeled=Texts(unlabeled, reading.vectors[len(texts) :]),
     )
 
 
-def _check_budget(encoder: Encoder, texts: list[str], clock: _Clock) -> None:
+def _check_budget(encoder: Encoder, texts: list[str], clock: Clock) -> None:
     """Refuse, before the work, a budget that encoding alone would use up."""
     if clock.budget is None or len(texts) <= 2 * _PROBED:
         return

@@ -13,6 +13,7 @@ from sentence_transformers import SentenceTransformer
 from classifiers import NeighborClassifier
 from retrieval import Encoder, InputError, TuneReport, UnreadTextWarning, tune
 from retrieval.encoding.adaptation.gate import compare
+from retrieval.encoding.adaptation.ladder.climb import memory_free
 
 Examples = tuple[list[str], list[str]]
 
@@ -115,7 +116,7 @@ def test_the_weights_are_rungs_of_the_ladder(tiny: Path, tmp_path: Path, method:
     small = Encoder(str(tiny), backend="torch", cache_dir=False)
     report = tune(small, texts, labels, method=method, out=tmp_path / "encoder", folds=2)
     tried = [rung.method for rung in report.rungs]
-    assert tried[:2] == ["frozen", "map" if method == "auto" else method]
+    assert tried == ["frozen", *(("map", "lora", "full") if method == "auto" else (method,))]
     for rung in report.rungs[1:]:
         assert rung.gain is not None
         assert rung.memory > 0
@@ -140,7 +141,7 @@ def test_a_turn_that_was_finished_is_not_trained_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("retrieval.encoding.adaptation.ladder.tune.compare", stopped)
+        patched.setattr("retrieval.encoding.adaptation.ladder.climb.compare", stopped)
         with pytest.raises(KeyboardInterrupt):
             tune(small, texts, labels, **arguments)
     assert [one.name for one in tmp_path.iterdir()] == [".encoder.tuning"]
@@ -151,7 +152,7 @@ def test_a_turn_that_was_finished_is_not_trained_again(
         assert {one: one.stat().st_mtime_ns for one in kept} == kept
         return compare(*given)
 
-    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.tune.compare", looked)
+    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.climb.compare", looked)
     report = tune(small, texts, labels, **arguments)
     assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
 
@@ -224,3 +225,39 @@ def test_costs_are_told_before_each_rung(
     assert "of the" in told[0]
     assert report.rungs[1].expected_seconds > 0
     assert report.rungs[1].memory > 0
+
+
+@pytest.mark.parametrize("method", ["map", "full"])
+def test_texts_without_a_label_teach_where_that_helps(
+    tiny: Path, tmp_path: Path, method: Any
+) -> None:
+    texts = [f"the {one} of a {kind} {other}" for kind in KINDS for one, other in PAIRS]
+    labels = [kind for kind in KINDS for _ in PAIRS]
+    others = [f"a {kind} {one} {two}" for kind in KINDS for one in "abcde" for two in "fghij"]
+    small = Encoder(str(tiny), backend="torch", cache_dir=False)
+    report = tune(
+        small,
+        texts,
+        labels,
+        unlabeled=[*others, *texts],
+        method=method,
+        out=tmp_path / "encoder",
+        folds=2,
+    )
+    assert [rung.method for rung in report.rungs] == ["frozen", method, f"{method}, unlabeled"]
+    taught = report.rungs[2]
+    assert taught.gain is not None
+    assert taught.expected_seconds > report.rungs[1].expected_seconds
+    assert report.is_tuned == any(rung.verdict == "better" for rung in report.rungs)
+    assert [one.name for one in tmp_path.iterdir()] == ["encoder"] * report.is_tuned
+
+
+def test_what_does_not_fit_in_memory_is_not_tried(
+    encoder: Encoder, examples: Examples, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert memory_free() is None or 1e6 < (memory_free() or 0) < 1e15
+    monkeypatch.setattr("retrieval.encoding.adaptation.ladder.climb.memory_free", lambda: 1_000_000)
+    report = tune(encoder, *examples, method="map", out=tmp_path / "encoder")
+    assert report.rungs[1].verdict == "not tried"
+    assert "of 0.0 GiB that are free" in report.rungs[1].note
+    assert list(tmp_path.iterdir()) == []
