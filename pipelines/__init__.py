@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pipelines.config.sections import ItemsSettings as ItemsSettings
     from pipelines.config.serve import KeySettings as KeySettings, Scope as Scope
     from pipelines.config.settings import Settings as Settings
-    from pipelines.jobs.answers import read_forecasts as read_forecasts
-    from pipelines.jobs.recommendations import read_histories as read_histories
+    from pipelines.jobs.answers import (
+        read_forecasts as read_forecasts,
+        read_histories as read_histories,
+    )
     from pipelines.logs import timed as timed
     from pipelines.recommendations.recommender import Recommender as Recommender
     from pipelines.tables.label_texts import read_label_texts as read_label_texts
@@ -48,7 +50,7 @@ _HOMES = {
     "make_classifier": "pipelines.components",
     "make_encoder": "pipelines.components",
     "read_forecasts": "pipelines.jobs.answers",
-    "read_histories": "pipelines.jobs.recommendations",
+    "read_histories": "pipelines.jobs.answers",
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",

@@ -89,6 +89,7 @@ from retrieval.languages.codes import (
     language_codes as language_codes,
 )
 from retrieval.languages.detection import detect_languages
+from retrieval.languages.neutral import Neutralized as Neutralized, neutralize_languages
 from retrieval.languages.preference import LanguagePreference, language_preference
 from retrieval.languages.recorded import (
     DETECTED as DETECTED,
@@ -184,6 +185,7 @@ __all__ = [
     "detect_languages",
     "distill",
     "language_preference",
+    "neutralize_languages",
     "quantize",
     "read_pictures",
     "tune",

@@ -55,6 +55,7 @@ PUBLIC_NAMES = {
         "detect_languages",
         "distill",
         "language_preference",
+        "neutralize_languages",
         "quantize",
         "Fusion",
         "weigh_pictures",

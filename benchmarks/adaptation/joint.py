@@ -24,10 +24,15 @@ from benchmarks.measuring.own_process import peak_memory
 from forecasting import LaunchForecaster, past_demand
 from pipelines.demo.complete_journey import LABEL, TEXT, load_complete_journey
 from retrieval import Encoder, item_texts
-from retrieval.encoding.adaptation.demand.demand_scores import compare_demand, demand_scores, told
+from retrieval.encoding.adaptation.demand.demand_scores import (
+    DemandScores,
+    compare_demand,
+    demand_scores,
+    told,
+)
 from retrieval.encoding.adaptation.demand.joint_map import Tasks, fit_joint_map
 from retrieval.encoding.adaptation.demand.known_demand import check_demand
-from retrieval.encoding.adaptation.gate import Fold, Vectors, compare, nearest, scores
+from retrieval.encoding.adaptation.gate import Fold, Scores, Vectors, compare, nearest, scores
 from retrieval.encoding.adaptation.linear_map import apply, fit_map
 
 CUTOFFS = {"dev": ("2017-05-29", "2017-08-21"), "test": ("2017-08-21", None)}
@@ -122,7 +127,7 @@ def learned(data: Data, name: str, seed: int) -> Vectors:
     return fit_joint_map(tasks, seed=seed, progress=False)
 
 
-def judged(data: Data, matrix: Vectors) -> tuple:
+def judged(data: Data, matrix: Vectors) -> tuple[Scores, DemandScores]:
     """Score labels and demand of what came later."""
     tasks, fold = data.tasks, data.fold
     new, old = (apply(matrix, tasks.vectors[rows]) for rows in (fold.judged, fold.learned))

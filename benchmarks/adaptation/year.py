@@ -82,6 +82,7 @@ def year(items: pd.DataFrame, folder: Path, months: int, seed: int) -> list[dict
             "verdict": done.verdict,
             "held out": "" if gain is None else shown(gain.accuracy, gain.interval),
             "seconds": f"{seconds:.0f}",
+            "why": done.reason if done.verdict == "refused" else "",
         }
         if after is not None:
             row |= next_month(items, month, after, first, live)

@@ -140,7 +140,7 @@ def recommend(
     out: OutOption = None,
 ) -> None:
     """Recommend items like others, items for customers, or customers for items."""
-    from pipelines.jobs.recommendations import Rules, recommend_job
+    from pipelines.jobs.answers import Rules, recommend_job
     from pipelines.reports.terminal import make_console, show_recommendations
     from retrieval import InputError
 

@@ -29,7 +29,6 @@ from pipelines.components import make_encoder, open_index
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.jobs.acceptance import Acceptance
-from pipelines.jobs.demand import demand_of_items
 from pipelines.jobs.forecasts import backtest_job
 from pipelines.jobs.locks import locked
 from pipelines.jobs.reindex import (
@@ -39,7 +38,7 @@ from pipelines.jobs.reindex import (
     finish_move,
     reindex_job,
 )
-from pipelines.jobs.tune import tune_on
+from pipelines.jobs.tune import demand_of_items, tune_on
 from pipelines.logs import timed
 from retrieval import (
     ArtifactError,

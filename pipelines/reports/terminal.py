@@ -74,7 +74,7 @@ def show_recommendations(console: Console, found: pd.DataFrame) -> None:
 
     Args:
         console: Where to.
-        found: As `pipelines.jobs.recommendations.recommend_job` returns it.
+        found: As `pipelines.jobs.answers.recommend_job` returns it.
     """
     groups = found.groupby("query", sort=False)
     for query, rows in itertools.islice(groups, _ROWS):

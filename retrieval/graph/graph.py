@@ -301,7 +301,7 @@ class ConceptGraph:
     def labels(
         self,
         *,
-        words: Sequence[Enrichment] = ("name", "path", "synonyms"),
+        words: Sequence[Enrichment] = ("name", "synonyms", "children"),
         below: str | None = None,
     ) -> dict[str, list[str]]:
         """Return the concepts as labels in words, for ``NeighborClassifier.fit(labels=...)``.
@@ -310,7 +310,8 @@ class ConceptGraph:
         sure.
 
         Args:
-            words: What is said of each: ``name``, ``path``, ``synonyms``, ``children``.
+            words: What is said of each: ``name``, ``path``, ``synonyms``, ``children``; what a
+                path adds has been measured and was nothing.
             below: Only concepts below this one; its id, name, synonym or path.
 
         Raises:

@@ -29,5 +29,5 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, name: str, step: int) -> N
 
 
 def test_a_server_on_a_disk_that_fills_loses_nothing_and_says_so(tmp_path: Path) -> None:
-    (found,) = each_write(tmp_path, turns=6, restarts=1)
+    (found,) = each_write(tmp_path, turns=3, restarts=0)
     assert found.holds, found.measured

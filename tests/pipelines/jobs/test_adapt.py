@@ -27,6 +27,9 @@ from tests.milvus_places import Place, Places
 SIZES = {"little": "small sample size", "plenty": "large family size"}
 WHAT = ("chips", "candy", "tea", "soap", "bread", "milk", "rice", "paper", "juice", "cheese")
 HOW = ("red", "green", "salted", "organic", "classic", "new")
+# Read before the environment is cleared: how often to kill, over how long a run.
+KILLS = int(os.environ.get("LIKEWISE_TEST_KILLS", "1"))
+WHOLE_RUN = float(os.environ.get("LIKEWISE_TEST_KILL_SECONDS", "6"))
 CONFIG = (
     "items:\n  path: {items}\n  id: item_id\n  text: name\n  label: size\ntune:\n  method: map\n"
 )
@@ -222,16 +225,15 @@ def test_launches_examine_what_was_learned_before_them(milvus: Places, tmp_path:
 
 
 def test_killed_at_any_moment_nothing_is_lost(place: Place, tmp_path: Path) -> None:
-    before, kills = _vectors(tmp_path), int(os.environ.get("LIKEWISE_TEST_KILLS", "1"))
+    before, killed = _vectors(tmp_path), 0
     command = [
         *(sys.executable, "-m", "serving", "adapt", "--config", str(tmp_path / "job.yaml")),
         *("--encoders", str(tmp_path / "encoders")),
     ]
-    took, killed = float(os.environ.get("LIKEWISE_TEST_KILL_SECONDS", "6")), 0
-    for kill in range(kills):  # evenly spread over a whole run, each after the last one's remains
+    for kill in range(KILLS):  # evenly spread over a whole run, each after the last one's remains
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             try:
-                process.wait(timeout=(kill + 0.6) / kills * took)
+                process.wait(timeout=(kill + 0.6) / KILLS * WHOLE_RUN)
             except subprocess.TimeoutExpired:
                 process.kill()
                 killed += 1
@@ -241,7 +243,8 @@ def test_killed_at_any_moment_nothing_is_lost(place: Place, tmp_path: Path) -> N
             texts = index.get(ids).set_index("item_id").loc[ids, "text"].tolist()
             assert set(ids) == before.keys()
             np.testing.assert_allclose(index.vectors(ids), index.encoder.encode(texts), atol=1e-2)
-    print(f"killed {killed} of {kills}")
+        version = Path(index.encoder.name).name
+        print(f"{(kill + 0.6) / KILLS * WHOLE_RUN:.1f} s: killed {killed}, read with {version}")
     assert subprocess.run(command, check=False).returncode == 0
     with open_index(_settings(tmp_path)) as index:
         assert index.encoder.name.startswith(str(tmp_path / "encoders"))
