@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
 	@$(BIN)/python -m pip install -qq -c constraints.txt --build-constraint constraints.txt \
-		--editable '.[client,demo,dev,excel,images,multilingual,openvino,postgresql,ray,serve,telemetry,tune]'
+		--editable '.[client,demo,dev,excel,graph,images,multilingual,openvino,postgresql,ray,serve,telemetry,tune]'
 	@touch $@
 	@echo "likewise: installed"
 
