@@ -1,5 +1,6 @@
 """Call the API with DataFrames."""
 
-from serving.client.client import Client, LaunchWarning, ProblemError
+from serving.client.client import Client, LaunchWarning
+from serving.client.connection import ProblemError
 
 __all__ = ["Client", "LaunchWarning", "ProblemError"]

@@ -15,15 +15,13 @@ for as long when it is away; one that never has is most likely elsewhere, which 
 
 from __future__ import annotations
 
-import json
-import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import pandas as pd
 
-from retrieval import InputError, LikewiseError
+from serving.client.connection import Connection
 from serving.client.rows import (
     curve_table,
     launches_body,
@@ -37,40 +35,12 @@ from serving.client.rows import (
     total_table,
 )
 
-try:
-    import httpx
-    from tenacity import RetryCallState, Retrying, retry_if_exception_type
-except ImportError as missing:
-    raise InputError(f"{missing.name} is missing: pip install 'likewise[client]'") from None
-
-_AGAIN = {429, 503}
-_LONGEST_PAUSE = 30.0
 _MOST_ITEMS = 256
 _SHOWN = 5  # things that are warned of
-_STRANGER = 4.0  # seconds for a server that has never answered
-
-
-class ProblemError(LikewiseError):
-    """The server refused; `problem` is what it said (RFC 9457), `status` the status of HTTP."""
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status = status
-        self.problem = dict(problem)
-        places = "".join(
-            f"\n  {one['pointer']}: {one['detail']}" for one in problem.get("errors") or ()
-        )
-        super().__init__(f"{status} {problem.get('title', '')}: {problem.get('detail')}{places}")
 
 
 class LaunchWarning(UserWarning):
     """The server forecast launches of which it did not know all."""
-
-
-class _TryAgainError(Exception):
-    def __init__(self, answer: httpx.Response | None, pause: float | None) -> None:
-        super().__init__()
-        self.answer = answer
-        self.pause = pause
 
 
 class Client:
@@ -94,11 +64,7 @@ class Client:
         patience: float = 60.0,
         batch: int = _MOST_ITEMS,
     ) -> None:
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        limits = httpx.Timeout(timeout, connect=min(timeout, _STRANGER))
-        self._http = httpx.Client(base_url=url, headers=headers, timeout=limits)
-        self._has_answered = False
-        self._patience = patience
+        self._server = Connection(url, key, timeout=timeout, patience=patience)
         self._batch = batch
 
     def classify(
@@ -145,7 +111,7 @@ class Client:
             confidence=confidence,
         )
         if job:
-            return pd.DataFrame(self._job("classify", {"items": rows, **options}))
+            return pd.DataFrame(self._server.job("classify", {"items": rows, **options}))
         return pd.DataFrame(self._results("/v1/classify", rows, options))
 
     def similar(
@@ -284,10 +250,10 @@ class Client:
             whole["strict"] = True
         found: list[dict[str, Any]] = []
         if job:
-            found = self._job("forecast", whole)
+            found = self._server.job("forecast", whole)
         else:
             for part in _parts(rows, self._batch):
-                found += self._call("POST", "/v1/forecast", part_of(whole, part))["results"]
+                found += self._server.call("POST", "/v1/forecast", part_of(whole, part))["results"]
         _warn(found)
         return found
 
@@ -355,7 +321,7 @@ class Client:
         size = self._batch if budget is None else max(len(rows), 1)
         found: list[dict[str, Any]] = []
         for part in _parts(rows, size):
-            found += self._call("POST", "/v1/orders", part_of(whole, part))["results"]
+            found += self._server.call("POST", "/v1/orders", part_of(whole, part))["results"]
         return order_table(found, whole.get("groups"))
 
     def cannibalization(
@@ -390,7 +356,7 @@ class Client:
         rows = rows_of(items, text, item_id, None, launch_date, attributes)
         whole = launches_body(rows, None, None, future)
         answers = [
-            self._call("POST", "/v1/cannibalization", part_of(whole, part))
+            self._server.call("POST", "/v1/cannibalization", part_of(whole, part))
             for part in _parts(rows, self._batch)
         ]
         return taken_table(answers)
@@ -409,14 +375,14 @@ class Client:
         total = {"new": 0, "changed": 0, "unchanged": 0}
         rows = rows_of(items, text, item_id, label, launch_date, attributes)
         for part in _parts(rows, self._batch):
-            counts = self._call("PUT", "/v1/items", {"items": part})
+            counts = self._server.call("PUT", "/v1/items", {"items": part})
             total = {name: total[name] + counts[name] for name in total}
         return total
 
     def delete(self, ids: Sequence[str]) -> int:
         """Remove items; return how many of the ids there were."""
         return sum(
-            int(self._call("DELETE", "/v1/items", params={"item_id": part})["deleted"])
+            int(self._server.call("DELETE", "/v1/items", params={"item_id": part})["deleted"])
             for part in _parts([str(one) for one in ids], self._batch)
         )
 
@@ -444,7 +410,7 @@ class Client:
             for one, label in labels.items()
         ]
         for part in _parts(told, self._batch):
-            self._call("POST", "/v1/feedback", {"corrections": part})
+            self._server.call("POST", "/v1/feedback", {"corrections": part})
 
     def ask(
         self,
@@ -472,7 +438,9 @@ class Client:
         options = options_of(
             item_id=item_id, where=where, as_of=as_of, k=k, threshold=threshold, **days
         )
-        answer: dict[str, Any] = self._call("POST", "/v1/ask", {"question": question, **options})
+        answer: dict[str, Any] = self._server.call(
+            "POST", "/v1/ask", {"question": question, **options}
+        )
         return answer
 
     def recommend(
@@ -512,18 +480,20 @@ class Client:
             diversity=diversity,
         )
         body = {**options, "k": k, "kind": kind, "again": again, "exclude": list(exclude)}
-        found = self._call("POST", "/v1/recommend", body)["recommendations"]
+        found = self._server.call("POST", "/v1/recommend", body)["recommendations"]
         rows = [{"rank": rank, **one} for rank, one in enumerate(found, start=1)]
         return pd.DataFrame(rows, columns=["rank", "id", "score", "because"])
 
     def labels(self) -> pd.DataFrame:
         """Return the labels: label, examples, described."""
-        found = self._call("GET", "/v1/labels")["labels"]
+        found = self._server.call("GET", "/v1/labels")["labels"]
         return pd.DataFrame(found, columns=["label", "examples", "described"])
 
     def add_label(self, label: str, descriptions: Sequence[str] = ()) -> None:
         """Let a label be named by its description."""
-        self._call("POST", "/v1/labels", {"label": label, "descriptions": list(descriptions)})
+        self._server.call(
+            "POST", "/v1/labels", {"label": label, "descriptions": list(descriptions)}
+        )
 
     def explain(self, items: pd.DataFrame | Sequence[str], labels: int = 3) -> pd.DataFrame:
         """Tell what the most probable labels rest on: a row an item, label and part."""
@@ -544,20 +514,11 @@ class Client:
         Raises:
             TimeoutError: It was not, in all that time.
         """
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            try:
-                if self._http.get("/readyz").is_success:
-                    self._has_answered = True
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.2)
-        raise TimeoutError(f"the server was not ready after {seconds:g} seconds")
+        self._server.wait_until_ready(seconds)
 
     def close(self) -> None:
         """Disconnect."""
-        self._http.close()
+        self._server.close()
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -574,62 +535,8 @@ class Client:
     ) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for part in _parts(rows, self._batch):
-            found += self._call("POST", path, {"items": part, **options})["results"]
+            found += self._server.call("POST", path, {"items": part, **options})["results"]
         return found
-
-    def _job(self, task: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-        state = self._call("POST", "/v1/jobs", {"task": task, "request": request})
-        path = f"/v1/jobs/{state['job_id']}"
-        while state["status"] in ("queued", "running"):
-            time.sleep(0.5)
-            state = self._call("GET", path)
-        if state["status"] == "failed":
-            raise ProblemError(state["problem"]["status"], state["problem"])
-        found: list[dict[str, Any]] = self._call("GET", f"{path}/result")["results"]
-        return found
-
-    def _call(
-        self, method: str, path: str, body: Any = None, params: Mapping[str, Any] | None = None
-    ) -> Any:
-        retrying = Retrying(
-            retry=retry_if_exception_type(_TryAgainError),
-            wait=_pause,
-            stop=self._is_enough,
-            reraise=True,
-        )
-        try:
-            answer = retrying(self._once, method, path, body, params)
-        except _TryAgainError as last:
-            if last.answer is None:
-                raise LikewiseError(self._told_away(retrying, last)) from last.__cause__
-            answer = last.answer
-        if answer.is_success:
-            return answer.json()
-        raise ProblemError(answer.status_code, _problem_of(answer))
-
-    def _once(self, method: str, path: str, body: Any, params: Any) -> httpx.Response:
-        try:
-            content = None if body is None else json.dumps(body, default=str).encode()
-            headers = {} if body is None else {"Content-Type": "application/json"}
-            answer = self._http.request(
-                method, path, content=content, params=params, headers=headers
-            )
-        except httpx.TransportError as error:
-            raise _TryAgainError(None, None) from error
-        self._has_answered = True
-        if answer.status_code in _AGAIN:
-            raise _TryAgainError(answer, _seconds(answer.headers.get("Retry-After")))
-        return answer
-
-    def _is_enough(self, state: RetryCallState) -> bool:
-        patience = self._patience if self._has_answered else min(self._patience, _STRANGER)
-        return (state.seconds_since_start or 0.0) + state.upcoming_sleep >= patience
-
-    def _told_away(self, retrying: Retrying, last: _TryAgainError) -> str:
-        tried = int(retrying.statistics["attempt_number"])
-        seconds = retrying.statistics["delay_since_first_attempt"]
-        attempts = f"{tried} attempt{'s' * (tried != 1)} in {seconds:.1f} s"
-        return f"no server answers at {self._http.base_url}: {attempts} ({last.__cause__})"
 
 
 def _warn(found: Sequence[Mapping[str, Any]]) -> None:
@@ -645,25 +552,6 @@ def _warn(found: Sequence[Mapping[str, Any]]) -> None:
     if lines:
         more = [f"and {len(lines) - _SHOWN:,} more such"] if len(lines) > _SHOWN else []
         warnings.warn("\n".join([*lines[:_SHOWN], *more]), LaunchWarning, stacklevel=4)
-
-
-def _pause(state: RetryCallState) -> float:
-    """As long as the server asked for; else longer from time to time."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.pause if isinstance(error, _TryAgainError) else None
-    return min(0.2 * 2**state.attempt_number if asked is None else asked, _LONGEST_PAUSE)
-
-
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header is not None and header.isdigit() else None
-
-
-def _problem_of(answer: httpx.Response) -> dict[str, Any]:
-    try:
-        problem: dict[str, Any] = answer.json()
-    except ValueError:
-        return {"title": answer.reason_phrase, "detail": answer.text[:200]}
-    return problem
 
 
 def _parts(rows: Sequence[Any], size: int) -> Iterator[Any]:
