@@ -242,6 +242,7 @@ class Encoder:
     def _connect(self, name: str, endpoint: str | Endpoint) -> EncoderIdentity:
         there = endpoint if isinstance(endpoint, Endpoint) else Endpoint(endpoint)
         self._client = EndpointClient(there, name, self.batch_size)
+        self.reads_pictures = False
         self.device, self.precision = "cpu", "float32"
         self._probe = self._client.probe()
         return identify_endpoint(self._client, self._probe)

@@ -405,7 +405,8 @@ ANSWERS: dict[str, Case] = {
         (
             "job.yaml:4: items.texts: unknown key 'texts'; did you mean 'text'? (there "
             "are: path, csv, sheet, date_format, numbers, sql, url, id, name, text, image, label, "
-            "launch_date, label_separator, attributes, categories, delist_date, elsewhere, group)"
+            "launch_date, label_separator, attributes, categories, language, delist_date, "
+            "elsewhere, group)"
         ),
     ),
     "a key twice": Case(

@@ -17,8 +17,8 @@ from pipelines.config.sections import BacktestSettings
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.forecasts import (
     LaunchForecasts,
-    _asked,
     _remarks,
+    asked_cutoffs,
     backtest_job,
     forecast_launches,
     make_forecaster,
@@ -389,23 +389,23 @@ def test_contradictions_are_refused(shop: Shop, tmp_path: Path) -> None:
 def test_arguments_win_over_what_is_written() -> None:
     days = BacktestSettings(cutoffs=(date(2017, 5, 1),), last=date(2017, 9, 1))
     windows = BacktestSettings(n_windows=3, step=2)
-    assert _asked(days, None, None, None, None) == {
+    assert asked_cutoffs(days, None, None, None, None) == {
         "cutoffs": [pd.Timestamp("2017-05-01")],
         "n_windows": None,
         "step": None,
         "last": pd.Timestamp("2017-09-01"),
     }
-    assert _asked(days, None, 4, None, "2017-10-01") == {
+    assert asked_cutoffs(days, None, 4, None, "2017-10-01") == {
         "cutoffs": None,
         "n_windows": 4,
         "step": None,
         "last": "2017-10-01",
     }
-    assert _asked(windows, None, None, 1, None)["step"] == 1
-    assert _asked(windows, None, 1, None, None)["step"] == 2
-    assert _asked(windows, ["2017-05-01"], None, None, None)["step"] is None
+    assert asked_cutoffs(windows, None, None, 1, None)["step"] == 1
+    assert asked_cutoffs(windows, None, 1, None, None)["step"] == 2
+    assert asked_cutoffs(windows, ["2017-05-01"], None, None, None)["step"] is None
     with pytest.raises(InputError, match=r"give the cutoffs.*or set backtest\.cutoffs"):
-        _asked(BacktestSettings(), None, None, None, None)
+        asked_cutoffs(BacktestSettings(), None, None, None, None)
 
 
 @pytest.fixture(scope="module")
