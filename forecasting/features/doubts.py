@@ -49,7 +49,6 @@ def doubts(history: History, attributes: pd.DataFrame, lead: Ints, max_lead: int
             shown = f"{value:g}" if is_numeric_dtype(values) else repr(value)
             said[row].append(f"{name} {shown} {rule}")
     return [APART.join(one.replace(APART, ", ") for one in each) for each in said]
-    return said
 
 
 def in_short(totals: pd.DataFrame) -> list[str]:

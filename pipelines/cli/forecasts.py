@@ -178,6 +178,7 @@ def forecast(
     from pipelines.jobs.forecasts import forecast_launches
     from pipelines.reports.forecast import FILES as FORECAST_FILES, Judged, write_forecasts
     from pipelines.reports.terminal import make_console, show_forecasts, show_orders
+    from pipelines.tables.output import check_workbooks
 
     if model is not None:
         _refuse_flags({**forecaster.columns, **forecaster.section})
@@ -196,6 +197,7 @@ def forecast(
     more = {"observed": observed, "model": model, "save": save}
     page = out if out is not None and _is_folder(out) else None
     if page is not None:
+        check_workbooks()
         check_folder(page)
         check_out(settings, page, FORECAST_FILES, **given, **more)
     table = out if page is None else None

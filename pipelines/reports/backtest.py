@@ -69,8 +69,6 @@ FILES = (
 )
 """What `write_backtest` leaves in a folder."""
 
-BETTER_THAN = "better than"
-
 _SECTIONS = {"items", "sales", "future", "forecast", "orders", "backtest"}
 
 # Columns of a terminal from which on WQL and verdict stand in the table.
@@ -127,7 +125,7 @@ def write_backtest_report(
         "backtest.html.j2",
         Path(path),
         title=title,
-        verdict=verdict_in_words(result),
+        verdict=verdict_in_words(result, compare),
         headline=backtest_headline(result),
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
         faults=list(faults_in_words(result)),
@@ -167,11 +165,15 @@ def backtest_headline(result: BacktestResult) -> str:
     )
 
 
-def verdict_in_words(result: BacktestResult) -> str:
-    """Say whether to trust the forecasts, as a planner would ask: two sentences."""
-    compare = result.compare()
+def plain_rule(compare: pd.DataFrame) -> str:
+    """Return the method of a comparison that stands for planning without a forecaster."""
     others = compare.drop(index=FORECASTER).index
-    rival = _PLAIN_RULE if _PLAIN_RULE in others else others[0]
+    return _PLAIN_RULE if _PLAIN_RULE in others else str(others[0])
+
+
+def verdict_in_words(result: BacktestResult, compare: pd.DataFrame) -> str:
+    """Say whether to trust the forecasts, as a planner would ask: two sentences."""
+    rival = plain_rule(compare)
     row: Any = compare.loc[rival]
     ours: Any = compare.loc[FORECASTER]
     low, high = row["low"] / row["wape_total"], row["high"] / row["wape_total"]
@@ -179,7 +181,7 @@ def verdict_in_words(result: BacktestResult) -> str:
     if not known(low):
         return f"{tested}, which sold nothing: there is nothing to compare."
     if row["verdict"] == WORSE:  # of the row's method
-        said = f"{BETTER_THAN} the {rival} by {low:.0%} to {high:.0%}"
+        said = f"better than the {rival} by {low:.0%} to {high:.0%}"
     elif row["verdict"] == BETTER:
         said = f"worse than the {rival} by {-high:.0%} to {-low:.0%}"
     else:

@@ -11,10 +11,10 @@ import pandas as pd
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from forecasting import APART, BacktestResult, period_name, plot_forecast
+from forecasting import APART, WORSE, BacktestResult, period_name, plot_forecast
 from pipelines.fingerprint import made_with
 from pipelines.jobs.forecasts import Background, LaunchForecasts
-from pipelines.reports.backtest import BETTER_THAN, faults_in_words, verdict_in_words
+from pipelines.reports.backtest import faults_in_words, plain_rule, verdict_in_words
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
 from pipelines.reports.words import counted, date, short
@@ -36,8 +36,10 @@ FILES = (
     "curves.parquet",
     "like_items.csv",
     "forecast.xlsx",
+    "orders.csv",
+    "sums.csv",
 )
-"""What `write_forecasts` leaves in a folder; orders.csv and sums.csv too, where there are any."""
+"""What `write_forecasts` leaves in a folder; the last two where there are orders and groups."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,10 @@ class Judged:
     @classmethod
     def by(cls, result: BacktestResult) -> Judged:
         """Return the verdict of a backtest."""
-        words = verdict_in_words(result)
-        return cls(words, tuple(faults_in_words(result)), BETTER_THAN in words)
+        compare = result.compare()
+        is_good = compare.loc[plain_rule(compare), "verdict"] == WORSE  # of the row's method
+        words = verdict_in_words(result, compare)
+        return cls(words, tuple(faults_in_words(result)), bool(is_good))
 
     @classmethod
     def unknown(cls, reason: str) -> Judged:
@@ -130,8 +134,13 @@ def _write_page(made: LaunchForecasts, background: Background, path: Path, judge
     launched = made.curves.groupby("unique_id")["ds"].min()
     orders = None if made.orders is None else made.orders.set_index("unique_id")["quantity"]
     totals = totals.assign(warnings=_own_warnings(totals["warnings"]))
+    analogues = background.analogues[background.analogues["pool"] != "outcome"]
+    like = {str(item): mine for item, mine in analogues.groupby("unique_id")}
     rows = [
-        _row(total, made, background, launched[total["unique_id"]], levels, orders)
+        {
+            **_row(total, made.names, launched[total["unique_id"]], levels, orders),
+            "like": _like(like.get(str(total["unique_id"])), made.names, background.freq),
+        }
         for total in totals.head(_ROWS).to_dict("records")
     ]
     horizon = int(made.curves.groupby("unique_id").size().max())
@@ -146,8 +155,7 @@ def _write_page(made: LaunchForecasts, background: Background, path: Path, judge
         n=len(totals),
         has_orders=orders is not None,
         drawn=[
-            {**row, "picture": Markup(_fan(made, background, row["id"], horizon))}
-            for row in rows[:_DRAWN]
+            {**row, "picture": Markup(_fan(made, background, row["id"]))} for row in rows[:_DRAWN]
         ],
         by=background.by,
         groups=_group_rows(background.groups, levels),
@@ -176,8 +184,7 @@ def _headline(made: LaunchForecasts, background: Background, horizon: int) -> st
 
 def _row(
     total: Mapping[Any, Any],
-    made: LaunchForecasts,
-    background: Background,
+    names: Mapping[str, str],
     launch: pd.Timestamp,
     levels: Sequence[str],
     orders: pd.Series | None,
@@ -185,13 +192,12 @@ def _row(
     name = str(total["unique_id"])
     return {
         "id": name,
-        "name": short(made.names.get(name, name), _NAME),
+        "name": short(names.get(name, name), _NAME),
         "launch": date(launch),
         "mean": f"{total['mean']:,.1f}",
         "low": f"{total[levels[0]]:,.0f}",
         "high": f"{total[levels[-1]]:,.0f}",
         "order": "" if orders is None else f"{orders[name]:,.0f}",
-        "like": _like(background, made.names, name),
         "novel": bool(total["novel"]),
         "warnings": total["warnings"],
     }
@@ -205,10 +211,10 @@ def _own_warnings(warnings: pd.Series) -> pd.Series:
     return said.map(lambda each: APART.join(one for one in each if one not in common))
 
 
-def _like(background: Background, names: Mapping[str, str], item: str) -> list[dict[str, Any]]:
+def _like(mine: pd.DataFrame | None, names: Mapping[str, str], freq: str) -> list[dict[str, Any]]:
     """Return the items that a forecast leans on most, each once."""
-    analogues = background.analogues
-    mine = analogues[(analogues["unique_id"] == item) & (analogues["pool"] != "outcome")]
+    if mine is None:
+        return []
     mine = mine.sort_values("weight", ascending=False, kind="stable")
     found = []
     for one in mine.drop_duplicates("analogue").head(_LIKE).to_dict("records"):
@@ -217,7 +223,7 @@ def _like(background: Background, names: Mapping[str, str], item: str) -> list[d
             {
                 "name": short(names.get(one["analogue"], one["analogue"]), _NAME),
                 "similarity": "" if pd.isna(one["similarity"]) else f"{one['similarity']:.0%}",
-                "sold": _sold(curve, one["level"], period_name(background.freq)),
+                "sold": _sold(curve, one["level"], period_name(freq)),
             }
         )
     return found
@@ -230,7 +236,7 @@ def _sold(curve: Sequence[float] | None, level: float, period: str) -> str:
     return "" if pd.isna(level) else f"{level:,.1f} a {period} of late"
 
 
-def _fan(made: LaunchForecasts, background: Background, item: str, horizon: int) -> str:
+def _fan(made: LaunchForecasts, background: Background, item: str) -> str:
     figure = Figure(figsize=_SIZE, layout="constrained")
     axis = plot_forecast(made.curves, item, analogues=background.analogues, ax=figure.subplots())
     axis.set_title("", loc="left")  # the item's name stands above

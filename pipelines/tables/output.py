@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,9 @@ def write_table(frame: pd.DataFrame, path: Path | str, *, guard_csv: bool = True
 
 
 def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
-    """Write tables as the sheets of one .xlsx file; texts stay texts, whatever they begin with.
+    """Write tables as the sheets of one .xlsx file; texts stay texts, whatever they begin with."""
+    import openpyxl
 
-    Raises:
-        InputError: There is no openpyxl.
-    """
-    try:
-        import openpyxl
-    except ImportError:
-        raise InputError("workbooks need openpyxl: pip install 'likewise[excel]'") from None
     book = openpyxl.Workbook(write_only=True)
     for name, table in tables.items():
         sheet = book.create_sheet(name)
@@ -57,6 +52,12 @@ def write_workbook(tables: Mapping[str, pd.DataFrame], path: Path) -> None:
             sheet.append([_cell(sheet, value) for value in row])
     with replacing(path) as temporary:
         book.save(temporary)
+
+
+def check_workbooks() -> None:
+    """Refuse, before the work, to write workbooks where there is no openpyxl."""
+    if find_spec("openpyxl") is None:
+        raise InputError("workbooks need openpyxl: pip install 'likewise[excel]'")
 
 
 def _cell(sheet: Any, value: Any) -> Any:
