@@ -29,7 +29,10 @@ if TYPE_CHECKING:
         read_histories as read_histories,
     )
     from pipelines.logs import timed as timed
-    from pipelines.recommendations.recommender import Recommender as Recommender
+    from pipelines.recommendations.recommender import (
+        LIKE_DIVERSITY as LIKE_DIVERSITY,
+        Recommender as Recommender,
+    )
     from pipelines.tables.label_texts import read_label_texts as read_label_texts
 
 __all__: list[str] = []
@@ -42,6 +45,7 @@ _HOMES = {
     "ItemsSettings": "pipelines.config.sections",
     "KeySettings": "pipelines.config.serve",
     "Ranker": "pipelines.answers.ranker",
+    "LIKE_DIVERSITY": "pipelines.recommendations.recommender",
     "Recommender": "pipelines.recommendations.recommender",
     "Scope": "pipelines.config.serve",
     "Settings": "pipelines.config.settings",

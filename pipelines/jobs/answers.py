@@ -20,6 +20,7 @@ from pipelines.inputs.items import TableInput, read_input, source_of
 from pipelines.logs import timed
 from pipelines.recommendations.histories import Histories
 from pipelines.recommendations.recommender import (
+    LIKE_DIVERSITY,
     Kind as RecommendedKind,
     Recommendation,
     Recommender,
@@ -30,7 +31,6 @@ from retrieval import InputError, masked, parse_conditions
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_DIVERSITY = 0.3  # of like items, which else are one product in many sizes
 QUESTION_COLUMNS = ("question", "item_id", "field", "value", "is_answer")
 
 
@@ -176,7 +176,7 @@ def recommend_job(
 
     def answer(one: str) -> list[Recommendation]:
         if about == "like":
-            diversity = _DIVERSITY if options.diversity is None else options.diversity
+            diversity = LIKE_DIVERSITY if options.diversity is None else options.diversity
             return maker.like(
                 one,
                 options.k,

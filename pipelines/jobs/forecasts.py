@@ -198,7 +198,7 @@ def _names(
     text = forecaster.text if isinstance(forecaster.text, str) else forecaster.text[0]
     names: dict[str, str] = {}
     for table in tables:
-        if table is not None:
+        if table is not None and (called or text) in table:
             said = table[called or text].fillna("")
             names |= dict(zip(table[forecaster.item_id], said, strict=True))
     return {key: name for key, name in names.items() if name}

@@ -20,6 +20,7 @@ from pipelines.recommendations.tastes import Tastes, find_tastes
 from retrieval import InputError, Where, parse_date, parse_where, to_mask
 
 MOST = 1_000  # recommendations of one call
+LIKE_DIVERSITY = 0.3  # of like items, which else are one product in many sizes
 _REASONS = 3
 _POOL = 5  # times as many candidates as are asked for, among which the diverse are chosen
 _LEAST_POOL = 50

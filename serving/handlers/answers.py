@@ -6,12 +6,10 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipelines import ask as ask_catalog
+from pipelines import LIKE_DIVERSITY, ask as ask_catalog
 from serving.handlers.tables import where_of
 from serving.runtime.tenants import Tenant
 from serving.schemas.answers import Ask, Recommend
-
-_DIVERSITY = 0.3  # of like items, as the command line has it
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def _recommend(call: RecommendCall) -> list[dict[str, Any]]:
             where=where_of(request.where),
             exclude=request.exclude,
             as_of=request.as_of,
-            diversity=_DIVERSITY if diversity is None else diversity,
+            diversity=LIKE_DIVERSITY if diversity is None else diversity,
         )
     elif request.buyers_of is not None:
         found = maker.for_item(

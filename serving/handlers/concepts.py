@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
-from retrieval import ConceptGraph, ItemIndex
+from retrieval import ConceptGraph
 from serving.handlers.tables import plain
 from serving.runtime.tenants import Tenant
 
 _MOST = 100
-_graphs: WeakKeyDictionary[ItemIndex, ConceptGraph] = WeakKeyDictionary()
-_lock = threading.Lock()
 
 
 def known_concepts(tenant: Tenant, names: Sequence[str], item_ids: Sequence[str]) -> dict[str, Any]:
@@ -21,8 +17,7 @@ def known_concepts(tenant: Tenant, names: Sequence[str], item_ids: Sequence[str]
 
     Without a name and an item: the roots, at most 100.
     """
-    with _lock:
-        graph = _graph(tenant.index)
+    with tenant.concepts.reading() as graph:
         concepts = graph.concepts
         if names or item_ids:
             found = [one for name in names for one in concepts.named(name)]
@@ -32,14 +27,6 @@ def known_concepts(tenant: Tenant, names: Sequence[str], item_ids: Sequence[str]
         links = graph.links(list(dict.fromkeys(item_ids))).to_dict("records") if item_ids else []
     told = [{key: plain(value) for key, value in link.items()} for link in links]
     return {"concepts": shown, "links": told}
-
-
-def _graph(index: ItemIndex) -> ConceptGraph:
-    """Return the graph of an index as it is now; it is read once, and again after a change."""
-    if index not in _graphs:
-        _graphs[index] = ConceptGraph(index)
-        return _graphs[index]
-    return _graphs[index].refresh()
 
 
 def _shown(graph: ConceptGraph, concept: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
 from serving.runtime.live_catalog import LiveCatalog
 from serving.runtime.live_classifier import LiveClassifier
+from serving.runtime.live_graph import LiveGraph
 from serving.runtime.shared_index import open_shared_index
 
 _log = structlog.stdlib.get_logger(__name__)
@@ -44,6 +45,7 @@ class Tenant:
         index: The same, for whoever asks and writes.
         labeler: Its classifier.
         answers: Its items, as questions and recommendations need them.
+        concepts: What is known beside its items.
         forecaster: None where there is none.
         forecaster_version: Names it in answers.
         leases: How many requests use it.
@@ -67,6 +69,7 @@ class Tenant:
             model = _path_for(settings.serve.model_labels, name)
             self.labeler = LiveClassifier(settings, self.shared, journal, model)
             self.answers = LiveCatalog(settings, self.shared, name)
+            self.concepts = LiveGraph(self.index)
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
                 self.forecaster = self._load_forecaster(forecaster, encoders)
