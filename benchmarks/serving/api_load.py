@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+
+from benchmarks.serving.ports import free_port
 
 _WORDS = ["organic", "frozen", "chocolate", "salted", "family", "light", "green", "crunchy"]
 _KINDS = ["pizza", "chips", "tea", "soup", "yogurt", "cookies", "shampoo", "bread", "coffee"]
@@ -110,9 +111,7 @@ def process(
         environment: Variables that it has besides those of this process.
         prefix: What starts it, and then is it: ``prlimit`` with its options.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     likewise = Path(sys.executable).with_name("likewise")
     command = [*prefix, likewise, "serve", "--config", config, "--port", str(port)]
     log, variables = config.with_suffix(".log"), {**os.environ, **(environment or {})}

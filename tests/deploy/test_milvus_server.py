@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from pymilvus import MilvusClient
 
+from benchmarks.serving.ports import free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "deploy" / "milvus_server.py"
 ENVIRONMENT = ROOT / ".milvus" / "venv"
@@ -43,12 +45,6 @@ def home(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "venv").symlink_to(ENVIRONMENT, target_is_directory=True)
     yield tmp_path
     call(tmp_path, "stop", "--drop-data")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def is_alive(pid: int) -> bool:

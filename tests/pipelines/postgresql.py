@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from benchmarks.serving.ports import free_port
 
 _SYSTEM_USER = "postgres"
 
@@ -32,7 +33,7 @@ def postgresql(folder: Path) -> Iterator[str]:
     subprocess.run(
         [*become, programs / "initdb", "-D", data, *how], check=True, capture_output=True
     )
-    port = _free_port()
+    port = free_port()
     only_here = ["-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(
@@ -69,12 +70,6 @@ def _become(folder: Path) -> list[str]:
         if outside.stat().st_uid == 0 and "pytest" in str(outside):
             outside.chmod(outside.stat().st_mode | 0o111)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait(port: int, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -122,14 +122,13 @@ def own(store: Store, tmp_path: Path) -> Iterator[Served]:
 @contextmanager
 def running(settings: Settings, *, ready: bool = True) -> Iterator[Served]:
     """Serve on a free port of loopback, in a thread."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     app = create_app(settings)
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
-    thread = threading.Thread(target=server.run, daemon=True)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    listening = socket.create_server(("127.0.0.1", 0), backlog=2_048)
+    port = listening.getsockname()[1]
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
+    with listening, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
         try:
             if ready:
                 wait_until(lambda: _is_ready(http))

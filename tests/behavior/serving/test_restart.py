@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import yaml
 
+from benchmarks.serving.ports import free_port
 from tests.serving.conftest import TEXT, Store, wait_until
 
 _SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])  # with which a server of HTTP/2 begins to talk
@@ -150,9 +151,7 @@ def _likewise() -> str:
 def _process(
     config: Path, *, ready: bool = True
 ) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     log = (config.parent / "serve.log").open("ab")
     command = [_likewise(), "serve", "--config", str(config), "--port", str(port)]
     limits = httpx.Limits(max_connections=50)
