@@ -141,11 +141,8 @@ class Tenants:
     @asynccontextmanager
     async def lease(self, name: str | None) -> AsyncIterator[Tenant]:
         """Use a tenant; it stays open until that is over."""
-        tenant = self._loaded.get(name) or await self.load(name)
-        with self._lock:
-            if name in self._loaded:
-                self._loaded.move_to_end(name)
-            tenant.leases += 1
+        while (tenant := self._taken(name)) is None:
+            await self.load(name)
         try:
             yield tenant
         finally:
@@ -154,6 +151,15 @@ class Tenants:
                 ends = tenant.is_retired and tenant.leases == 0
             if ends:
                 self._pool.submit(tenant.close)
+
+    def _taken(self, name: str | None) -> Tenant | None:
+        """Return the tenant that answers now, which is not closed before it is given back."""
+        with self._lock:  # looked up and counted at once: between the two it could be closed
+            tenant = self._loaded.get(name)
+            if tenant is not None:
+                self._loaded.move_to_end(name)
+                tenant.leases += 1
+            return tenant
 
     async def load(self, name: str | None) -> Tenant:
         """Load a tenant, once, however many ask for it."""

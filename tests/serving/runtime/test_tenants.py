@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -16,7 +21,7 @@ from forecasting import LaunchForecaster
 from pipelines.config.settings import load_settings
 from retrieval import Encoder
 from serving.keys import make_key
-from serving.runtime.tenants import _path_for, tenant_folder
+from serving.runtime.tenants import Tenants, _path_for, tenant_folder
 from tests.serving.conftest import (
     CUTOFF,
     TEXT,
@@ -208,3 +213,43 @@ def test_jobs_are_seen_by_their_owner_alone(pair: tuple[Tenant, Tenant]) -> None
     assert "SNACKS" in str(acme("GET", f"/v1/jobs/{job}/result"))
     assert east.status("GET", f"/v1/jobs/{job}") == 404
     assert east.status("GET", f"/v1/jobs/{job}/result") == 404
+
+
+class Replaced(OrderedDict[str | None, Any]):
+    """Tenants one of which is replaced by somebody else just when it is looked up."""
+
+    by: Thread | None = None
+
+    def get(self, name: str | None, default: Any = None) -> Any:
+        found = super().get(name, default)
+        if self.by is not None:
+            replacing, self.by = self.by, None
+            replacing.start()
+            replacing.join(0.2)
+        return found
+
+
+def test_a_tenant_that_is_used_is_not_closed_however_close_its_replacement() -> None:
+    @dataclass
+    class Plain:
+        name: str | None
+        leases = 0
+        is_retired = False
+        is_closed = False
+
+        def close(self) -> None:
+            self.is_closed = True
+
+    async def use(tenants: Tenants) -> tuple[bool, bool]:
+        async with tenants.lease(None) as used:
+            await asyncio.to_thread(replacing.join)
+            await asyncio.to_thread(pool.submit(lambda: None).result)  # after what waits there
+            return used.is_closed, used is tenants.loaded(None)
+
+    with ThreadPoolExecutor(1) as pool:
+        tenants = Tenants(Plain, pool, most=2)  # type: ignore[arg-type]
+        tenants.put(Plain(None))  # type: ignore[arg-type]
+        replacing = Thread(target=tenants.put, args=(Plain(None),))
+        tenants._loaded = Replaced(tenants._loaded)
+        tenants._loaded.by = replacing
+        assert asyncio.run(use(tenants)) == (False, False)
