@@ -12,11 +12,13 @@ import logging
 import os
 import shutil
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 _log = logging.getLogger(__name__)
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
 
 Encode = Callable[[list[str]], npt.NDArray[np.float32]]
 """A batch of texts in, unit vectors (n, dim) out."""
@@ -87,6 +92,65 @@ _LEAST_COSINE_INT8 = 0.9
 # was the most, over 2,000 texts); in bfloat16 they are up to 0.002 apart from these.
 CLOSE = 1e-5
 _GRAPH = "model.xml"
+
+
+def shared_backend(
+    identity: EncoderIdentity,
+    weights: Path,
+    cache_dir: Path | None,
+    precision: Precision,
+    *,
+    device: str = "cpu",
+    leave_out: int = 0,
+) -> Backend:
+    """Return the model that an encoder of this process has loaded already, else load it.
+
+    A model takes a second to load and 200 MB to keep, and jobs, tenants and notebooks make many
+    encoders of one. They use it one at a time.
+
+    Args:
+        identity: As in `load_backend`, and so the others.
+        weights: The model's folder.
+        cache_dir: Where to keep what OpenVINO made of it.
+        precision: What to compute in.
+        device: Where torch computes.
+        leave_out: How many of the folder's last modules to leave out.
+    """
+    threads = os.environ.get("OMP_NUM_THREADS")
+    key = (identity, weights, cache_dir, precision, device, leave_out, threads)
+    with _LOADING:
+        there = _LOADED.get(key)
+        if there is None:
+            alone = load_backend(
+                identity, weights, cache_dir, precision, device=device, leave_out=leave_out
+            )
+            there = _LOADED[key] = _one_at_a_time(alone)
+        return there
+
+
+_LOADING = threading.Lock()
+_LOADED: WeakValueDictionary[tuple[Any, ...], Backend] = WeakValueDictionary()
+
+
+def _one_at_a_time(backend: Backend) -> Backend:
+    """Let threads wait for each other: neither tokenizers nor compiled models may be shared."""
+    lock = threading.RLock()
+
+    def waiting(use: Callable[_Given, _Made]) -> Callable[_Given, _Made]:
+        @functools.wraps(use)
+        def used(*given: _Given.args, **named: _Given.kwargs) -> _Made:
+            with lock:
+                return use(*given, **named)
+
+        return used
+
+    return replace(
+        backend,
+        encode=waiting(backend.encode),
+        measure=waiting(backend.measure),
+        run=None if backend.run is None else waiting(backend.run),
+        read=None if backend.read is None else waiting(backend.read),
+    )
 
 
 def load_backend(

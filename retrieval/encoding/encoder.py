@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from retrieval.arguments import require_count
-from retrieval.encoding.backends import Backend, load_backend, unit
+from retrieval.encoding.backends import Backend, shared_backend, unit
 from retrieval.encoding.batches import (
     batches,
     deduplicate,
@@ -424,7 +424,7 @@ class Encoder:
                 ask = self._client.embed
                 self._loaded = Backend(lambda texts: unit(ask(texts)), unmeasured)
             if self._loaded is None:
-                self._loaded = load_backend(
+                self._loaded = shared_backend(
                     self._run,
                     self._weights,
                     self._cache_dir,

@@ -52,12 +52,12 @@ def test_what_the_base_has_encoded_costs_nothing(
     mapped = Encoder(str(folder), backend=engine, cache_dir=tmp_path)
     before = base.encode(TEXTS)
     with monkeypatch.context() as patched:
-        patched.delattr(encoder_module, "load_backend")  # no forward pass, no tokenizer either
+        patched.delattr(encoder_module, "shared_backend")  # no forward pass, no tokenizer either
         after = mapped.encode(TEXTS)
     np.testing.assert_allclose(after, _unit(before @ _matrix().T), rtol=0, atol=1e-6)
     # And what the mapped one encodes is there for its base.
     mapped.encode(OTHERS)
-    monkeypatch.delattr(encoder_module, "load_backend")
+    monkeypatch.delattr(encoder_module, "shared_backend")
     again = Encoder(backend=engine, cache_dir=tmp_path).encode(OTHERS)
     np.testing.assert_allclose(mapped.encode(OTHERS), _unit(again @ _matrix().T), atol=1e-6)
 
