@@ -1,8 +1,8 @@
-"""SetFit on the examples that `adaptation.py` draws: a peer of the same encoder.
+"""SetFit on the examples that `benchmarks/labels/adaptation.py` draws: a peer of the same encoder.
 
-    python -m benchmarks.labels.peers_setfit DATA_DIR PYTHON --shots 10 --seeds 0 --on test
+    python -m benchmarks.adaptation.peers_setfit DATA_DIR PYTHON --shots 10 --seeds 0 --on test
 
-PYTHON is that of an environment with SetFit, see `setfit_contestant.py`, which has its settings,
+PYTHON is that of an environment with SetFit, see `benchmarks/labels/setfit_contestant.py`, which has its settings,
 too. Beside it stands the encoder as it is, with names, prototypes and head: what both are over it
 can be compared.
 """
