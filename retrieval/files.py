@@ -40,9 +40,7 @@ def leave_on_disk(made: Path, path: Path) -> None:
 
 
 @contextmanager
-def replacing_files(
-    folder: Path, names: Collection[str] = (), *, mark: str = ""
-) -> Iterator[Path]:
+def replacing_files(folder: Path, names: Collection[str] = (), *, mark: str = "") -> Iterator[Path]:
     """Give a temporary folder whose files move into `folder` if the block succeeds.
 
     What else is in `folder` stays. Where the block fails, nothing has changed.

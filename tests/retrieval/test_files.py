@@ -27,9 +27,7 @@ def test_files_take_the_place_of_those_before_and_others_stay(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("marked", [True, False])
-def test_what_is_not_made_again_goes_where_it_was_made_before(
-    tmp_path: Path, marked: bool
-) -> None:
+def test_what_is_not_made_again_goes_where_it_was_made_before(tmp_path: Path, marked: bool) -> None:
     (tmp_path / "orders.csv").write_text("of an earlier run, or somebody's own")
     (tmp_path / "mine.txt").write_text("mine")
     if marked:
