@@ -2,9 +2,8 @@
 
     python -m benchmarks.adaptation.peers_setfit DATA_DIR PYTHON --shots 10 --seeds 0 --on test
 
-PYTHON is that of an environment with SetFit, see `benchmarks/labels/setfit_contestant.py`, which has its settings,
-too. Beside it stands the encoder as it is, with names, prototypes and head: what both are over it
-can be compared.
+PYTHON is that of an environment with SetFit, see `benchmarks/labels/setfit_contestant.py`, which
+has its settings, too. Beside it stands the encoder as it is, with names, prototypes and head.
 """
 
 from __future__ import annotations
