@@ -69,7 +69,7 @@ async def similar(session: Reading, request: Similar) -> Any:
         return await session.runtime.ask(LABELS, call, label_calls.similar)
 
 
-@router.get("/labels", operation_id="list_labels", responses=documented())
+@router.get("/labels", operation_id="list_labels", responses=documented(422))
 async def list_labels(
     session: Reading,
     search: Annotated[str, Query(max_length=1_000, description="Letters of its name.")] = "",

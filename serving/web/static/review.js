@@ -43,11 +43,19 @@
     if (event.target.id !== "search") isBusy = false;
   });
 
-  document.addEventListener("htmx:afterSettle", (event) => {
+  document.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "work") return;
     document.querySelector("h1.focus")?.focus({ preventScroll: true });
     window.scrollTo(0, 0);
   });
+
+  document.addEventListener(
+    "htmx:load",
+    () => {
+      document.documentElement.dataset.ready = "true"; // keys work from here on
+    },
+    { once: true }
+  );
 
   const fail = (words) => {
     const notice = document.querySelector("[role=status].notice");
