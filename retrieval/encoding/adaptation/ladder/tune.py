@@ -20,7 +20,7 @@ from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
     FloatArray,
     Positions,
-    make_folds,
+    deal_again,
 )
 from retrieval.encoding.adaptation.ladder.climb import Climb, Clock
 from retrieval.encoding.adaptation.ladder.report import TuneReport
@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 METHODS = ("auto", "map", "lora", "full")
 _LADDER: tuple[Literal["map", "lora", "full"], ...] = ("map", "lora", "full")
 _UNLABELED = "item"
+_FEW, _DEALS = 1_000, 2  # texts of which so few are held out so often
 _PROBED = 128  # texts encoded to see how long all will take
 
 
@@ -129,8 +130,8 @@ def tune(
             seed=seed,
             progress=progress,
         )
-    parts = make_folds(examples.labels, examples.groups, folds, seed)
-    climb = Climb(examples, parts, clock, seed)
+    deals = deal_again(examples.labels, examples.groups, folds, seed, most=_FEW, times=_DEALS)
+    climb = Climb(examples, deals, clock, seed)
     work = place.absolute().with_name(f".{place.absolute().name}.tuning")
     ways = _ways(method, encoder, examples, seed, progress, work)
     chosen = climb.through(ways, is_auto=method == "auto")
@@ -141,7 +142,8 @@ def tune(
         base=encoder.identity,
         texts=len(examples.texts),
         labels=len(examples.names),
-        folds=len(parts),
+        folds=len(deals[0]),
+        deals=len(deals),
         seed=seed,
         seconds=clock.spent,
     )
