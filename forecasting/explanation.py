@@ -132,7 +132,9 @@ def _shared_concepts(
 ) -> pd.Series:
     """Path of the lowest concept that launch and analogue are both of; missing without one."""
     assert described.concept is not None
-    row = pd.Index(described.rows.ids, dtype=object).get_indexer(table["unique_id"].astype(object))
+    row = pd.Index(described.rows.ids, dtype=object).get_indexer(
+        pd.Index(table["unique_id"], dtype=object)
+    )
     standing = described.rows.standing[row]
     theirs = knowledge.concepts_of(table["analogue"].to_numpy(dtype=object), standing)
     shared = knowledge.tree.shared(described.concept[row], theirs)

@@ -14,80 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from forecasting.data.panel import NEVER, Bools, Grid, Ints
-from retrieval import ConceptGraph, Concepts
+from retrieval import ConceptGraph, ConceptTree
 
 ALWAYS = -NEVER
-NO_CONCEPT, NOT_LINKED = -1, -2
+NOT_LINKED = -2
 _DAY = pd.Timedelta(days=1)
-
-
-@dataclass(frozen=True)
-class Tree:
-    """c concepts in their tree, each below its first parent; in the order of a walk through it.
-
-    So the concepts of a branch stand next to each other.
-
-    Attributes:
-        ids: (c,) their ids.
-        paths: (c,) their names, from a root down.
-        way: (c, d) positions from a root down to each, -1 beyond its own depth.
-        end: (c,) position after the last one below each.
-    """
-
-    ids: npt.NDArray[np.object_]
-    paths: npt.NDArray[np.object_]
-    way: Ints
-    end: Ints
-
-    @classmethod
-    def of(cls, concepts: Concepts) -> Tree:
-        """Return the tree of a graph."""
-        ways = sorted((way, one) for one, way in concepts.paths.items())
-        ids = [one for _, one in ways]
-        place = {one: at for at, one in enumerate(ids)}
-        way = np.full((len(ids), max((len(one) for one, _ in ways), default=1)), -1, np.int64)
-        for at, (above, _) in enumerate(ways):
-            way[at, : len(above)] = [place[one] for one in above]
-        paths = np.array([concepts.path(one) for one in ids], dtype=object)
-        return cls(np.array(ids, dtype=object), paths, way, _ends(way))
-
-    @property
-    def depth(self) -> Ints:
-        """(c,) how many concepts there are on the way to each, itself included."""
-        depth: Ints = (self.way >= 0).sum(axis=1)
-        return depth
-
-    def above(self, concept: Ints, steps: int) -> Ints:
-        """(n,) the concept so many steps above each; -1 where there is none, or it is of none."""
-        if not len(self.ids):
-            return np.full(len(concept), NO_CONCEPT, dtype=np.int64)
-        at = self.depth[np.maximum(concept, 0)] - 1 - steps
-        known = (concept >= 0) & (at >= 0)
-        found = self.way[np.maximum(concept, 0), np.maximum(at, 0)]
-        return np.where(known, found, NO_CONCEPT)
-
-    def shared(self, one: Ints, other: Ints) -> Ints:
-        """(n,) the lowest concept above both, or one of them; -1 where there is none."""
-        a, b = self.way[np.maximum(one, 0)], self.way[np.maximum(other, 0)]
-        same = np.cumprod((a == b) & (a >= 0), axis=1).sum(axis=1)
-        known = (one >= 0) & (other >= 0) & (same > 0)
-        rows = np.arange(len(a))
-        return np.where(known, a[rows, np.maximum(same - 1, 0)], NO_CONCEPT)
-
-    def nearness(self, one: Ints, other: Ints) -> npt.NDArray[np.float64]:
-        """(n,) twice the depth of what is above both, over their depths (Wu and Palmer 1994)."""
-        shared = self.shared(one, other)
-        depth = self.depth
-        both = depth[np.maximum(one, 0)] + depth[np.maximum(other, 0)]
-        return np.where(shared >= 0, 2 * depth[np.maximum(shared, 0)] / np.maximum(both, 1), 0.0)
-
-
-def _ends(way: Ints) -> Ints:
-    end = np.arange(1, len(way) + 1)
-    for at in range(len(way) - 1, -1, -1):
-        above = way[at][way[at] >= 0][:-1]
-        end[above] = np.maximum(end[above], end[at])
-    return end
 
 
 @dataclass(frozen=True)
@@ -138,7 +69,7 @@ class Knowledge:
         graph: Where it was read, to be asked again; None where it was loaded.
     """
 
-    tree: Tree
+    tree: ConceptTree
     items: npt.NDArray[np.object_]
     concept: Ints
     since: Ints
@@ -148,7 +79,7 @@ class Knowledge:
     @classmethod
     def read(cls, graph: ConceptGraph, grid: Grid) -> Knowledge:
         """Read all that a graph says."""
-        tree = Tree.of(graph.concepts)
+        tree = ConceptTree.of(graph.concepts)
         relations = Relations.of(graph.relations(every=True), grid)
         return cls(tree, *_links(graph.link_history(), tree, grid), relations, graph)
 
@@ -247,7 +178,7 @@ def _periods(days: pd.Series, grid: Grid) -> Ints:
 
 
 def _links(
-    table: pd.DataFrame, tree: Tree, grid: Grid
+    table: pd.DataFrame, tree: ConceptTree, grid: Grid
 ) -> tuple[npt.NDArray[np.object_], Ints, Ints]:
     """Items, concepts and since when, of a table of `ConceptGraph.link_history`."""
     place = pd.Index(tree.ids, dtype=object)

@@ -126,13 +126,11 @@ def try_out(
     """
     history, rows = describer.history, described.rows
     features = without_plan(described.features, rows.plan.shape[2])
-    over: Bools = np.isfinite(history.curves[launched]).all(axis=1)
+    over = np.asarray(np.isfinite(history.curves[launched]).all(axis=1))
     reader = Calibration.none(describer.quantiles, history.horizon)
     sold = _totals(describer, launched)
     parts = []
-    for learned, asked in _moments(
-        np.asarray(over), rows.period, rows.standing, rows.group, history.horizon
-    ):
+    for learned, asked in _moments(over, rows.period, rows.standing, rows.group, history.horizon):
         trained = copy.copy(model)
         trained.calibrate, trained.elastic = False, ()
         lessons = make_lessons(

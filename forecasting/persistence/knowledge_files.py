@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from forecasting.concepts.kin import Inheritance
-from forecasting.concepts.knowledge import Knowledge, Relations, Tree
+from forecasting.concepts.knowledge import Knowledge, Relations
 from forecasting.concepts.verdict import ConceptVerdict
 from forecasting.models.fitted import FittedForecaster
-from retrieval import Artifact, ConceptGraph, ItemIndex, json_ready
+from retrieval import Artifact, ConceptGraph, ConceptTree, ItemIndex, json_ready
 
 _DOCUMENT = "concepts.json"
 _ARRAYS = "concepts.npz"
@@ -73,7 +73,7 @@ def read_knowledge(artifact: Artifact) -> SavedKnowledge | None:
         return None
     document, arrays = artifact.json(_DOCUMENT), artifact.arrays(_ARRAYS)
     ids, paths = (np.array(document[name], dtype=object) for name in ("ids", "paths"))
-    tree = Tree(ids, paths, arrays["way"], arrays["end"])
+    tree = ConceptTree(ids, paths, arrays["way"], arrays["end"])
     if not len(ids) == len(paths) == len(tree.way) == len(tree.end):
         raise ValueError("tables and arrays tell of different concepts")
     links, told = artifact.table(_LINKS), artifact.table(_RELATIONS)

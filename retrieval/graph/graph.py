@@ -19,14 +19,14 @@ from retrieval.graph.ledger import Ledger
 from retrieval.graph.linking import PERSON, TABLE, By, Link, Linker
 from retrieval.graph.links import FALSE_ALARM_RATE
 from retrieval.graph.names import Names, NameVectors
+from retrieval.graph.reading.sources import read_source, table_of
+from retrieval.graph.reading.tables import path_levels, relations_of_table
 from retrieval.graph.relations import (
     Relation,
     check_ends,
     made_relation,
     relations_frame,
 )
-from retrieval.graph.sources import read_source, table_of
-from retrieval.graph.tables import path_levels, relations_of_table
 from retrieval.index import ItemIndex
 from retrieval.values.dates import parse_date
 
@@ -202,6 +202,7 @@ class ConceptGraph:
         separator: str = SEPARATOR,
         since: str | None = None,
         false_alarm_rate: float = FALSE_ALARM_RATE,
+        precision: float | None = None,
     ) -> pd.DataFrame:
         """Tie items to the concept that each is most like, or to none.
 
@@ -220,15 +221,21 @@ class ConceptGraph:
             since: With `path`: column of the day since which that is known; None, or blank: as long
                 as the item. What its text says of an item is known as long as its text.
             false_alarm_rate: In (0, 1). Lower links fewer items, and more surely.
+            precision: In (0, 1): instead, link each item to the lowest concept that is right with
+                this probability, "Beverages" where what is below it is unsure. It is learned from
+                the items of which a person or a table has told the concept, 50 at least.
 
         Returns:
             A row an item: item_id, concept_id (None where it is of none), name, path, similarity
             (to the nearest concept, linked or not), by (graph, person or table).
 
         Raises:
-            InputError: There are no concepts, or a table or path cannot be right.
+            InputError: There are no concepts, or a table or path cannot be right; or too few links
+                are known for `precision`.
         """
         require_number(false_alarm_rate, "false_alarm_rate", 0, below=1)
+        if precision is not None:
+            require_number(precision, "precision", 0, below=1)
         if not self._concepts:
             raise InputError("there are no concepts yet: load some first")
         if path is not None:
@@ -237,7 +244,7 @@ class ConceptGraph:
             return self._link_by_path(items, path, separator, since)
         if since is not None:
             raise InputError("since: goes with path, whose table has that column")
-        done = self._linker.link(items, str(self._state["names"]), false_alarm_rate)
+        done = self._linker.link(items, str(self._state["names"]), false_alarm_rate, precision)
         return self._links_frame(done)
 
     def correct(

@@ -17,6 +17,8 @@ from retrieval.graph.concepts import Concepts
 from retrieval.graph.ledger import Ledger
 from retrieval.graph.links import Found, Taught, as_taught, find_concepts, rank_concepts, threshold
 from retrieval.graph.names import NameVectors
+from retrieval.graph.stops import FEWEST_KNOWN, Stops, find_ways
+from retrieval.graph.tree import ConceptTree
 from retrieval.index import ItemIndex
 from retrieval.queries import distinct, item_ids, to_vectors
 
@@ -84,6 +86,21 @@ class Link:
         return cls(kept[0], similarity, kept[2], kept[3], since, before)
 
 
+@dataclass(frozen=True)
+class _Sure:
+    """How sure a link must be: where its probability is known, instead of a similarity."""
+
+    stops: Stops
+    precision: float
+    tree: ConceptTree
+
+    def concepts(self, vectors: npt.NDArray[np.float32], names: NameVectors) -> list[str | None]:
+        """(n,) the lowest concept of each item that is sure enough."""
+        first, kind = distinct(vectors, None)
+        lowest, _ = self.stops.lowest(find_ways(vectors[first], names, self.tree), self.precision)
+        return [self.tree.ids[one] if one >= 0 else None for one in lowest[kind]]
+
+
 class Linker:
     """Links items, and keeps the links.
 
@@ -106,12 +123,13 @@ class Linker:
         items: pd.DataFrame | Sequence[str] | None,
         version: str,
         false_alarm_rate: float,
+        precision: float | None = None,
     ) -> dict[str, Link]:
         """Link items as `ConceptGraph.link` tells; item → link."""
         kept = self._ledger.read()
         state = kept.pop(_STATE, {})
         known = {item: Link.of_record(value) for item, value in kept.items()}
-        mark = self._mark(version, false_alarm_rate, known)
+        mark = self._mark(version, false_alarm_rate, precision, known)
         if state.get("mark") != mark:
             least = self._threshold(known, false_alarm_rate)
             if items is None:
@@ -135,11 +153,12 @@ class Linker:
             or (done[item].by == GRAPH and (is_new or done[item].content != contents.get(item, "")))
         ]
         taught, days = self._taught(known)
+        stops = None if precision is None or not stale else self._stops(known, precision)
         for start in range(0, len(stale), _BLOCK):
             places = stale[start : start + _BLOCK]
             block = [wanted[place] for place in places]
             some = self._index.vectors(block) if vectors is None else vectors[places]
-            done |= self._made(block, some, (taught, days), least, contents)
+            done |= self._made(block, some, (taught, days), stops or least, contents)
         fresh = {item: done[item] for item in wanted}
         changed = {
             item: link.record()
@@ -193,12 +212,18 @@ class Linker:
         block: Sequence[str],
         vectors: npt.NDArray[np.float32],
         told: tuple[Taught, Sequence[str | None]],
-        least: float,
+        enough: float | _Sure,
         contents: Mapping[str, str],
     ) -> dict[str, Link]:
         taught, days = told
         alone, found = self._found(vectors, taught)
-        of_names, linked = (self._ids(one, least) for one in (alone, found))
+        if isinstance(enough, _Sure):
+            of_names = enough.concepts(vectors, self._names())
+            taught_ids = self._ids(found, np.inf)
+            both = zip(found.is_taught, taught_ids, of_names, strict=True)
+            linked = [theirs if is_taught else own for is_taught, theirs, own in both]
+        else:
+            of_names, linked = (self._ids(one, enough) for one in (alone, found))
         made = {}
         for row, item in enumerate(block):
             similarity, content = round(float(found.similarity[row]), 4), contents.get(item, "")
@@ -252,14 +277,37 @@ class Linker:
             least = max(least, float(np.quantile(pairs, 1 - rate)))
         return round(least, 4)
 
-    def _mark(self, version: str, rate: float, known: Mapping[str, Link]) -> str:
+    def _stops(self, known: Mapping[str, Link], precision: float) -> _Sure:
+        """Learn how far down a tree to go from the items whose concept is known."""
+        tree = ConceptTree.of(self._concepts())
+        place = {one: at for at, one in enumerate(tree.ids)}
+        told = {item: one for item, one in known.items() if one.by in (PERSON, TABLE)}
+        ids = sorted(told, key=lambda one: hashlib.blake2b(one.encode()).digest())[:_SAMPLE]
+        dim = self._index.encoder.dim
+        vectors = self._index.vectors(ids) if ids else np.empty((0, dim), np.float32)
+        there = ~np.isnan(vectors).any(axis=1)
+        truth = np.array([place.get(told[one].concept or "", -1) for one in ids], dtype=np.int64)
+        ways = find_ways(vectors[there], self._names(), tree)
+        stops = Stops.learn(ways, truth[there], tree)
+        if stops is None:
+            raise InputError(
+                f"precision: it is learned from items whose concept a person or a table has told, "
+                f"{FEWEST_KNOWN} of them at least, some found rightly and some not; there are "
+                f"{int(there.sum())}"
+            )
+        return _Sure(stops, precision, tree)
+
+    def _mark(
+        self, version: str, rate: float, precision: float | None, known: Mapping[str, Link]
+    ) -> str:
         told = sorted(
             (item, one.concept or "", one.since or "")
             for item, one in known.items()
             if one.by == PERSON
         )
         encoder = self._index.encoder.identity.revision
-        content = json.dumps([version, rate, encoder, told])
+        asked = [version, rate, encoder, told, *([] if precision is None else [precision])]
+        content = json.dumps(asked)
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def _contents(self, wanted: Sequence[str] | None) -> dict[str, str]:

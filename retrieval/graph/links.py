@@ -108,16 +108,21 @@ def _find_block(
     vectors: Floats, names: NameVectors, branch: Positions
 ) -> tuple[Positions, Floats, Floats]:
     """(n,) best concept, its similarity, and the best of another branch, of some items."""
-    k = min(_CANDIDATES, len(names.vectors))
-    _, rows = faiss.knn(vectors, names.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-    candidates = names.of[rows]
-    score = _score(vectors, names, candidates)
+    candidates, score = find_candidates(vectors, names)
     best = score.argmax(axis=1)
     every = np.arange(len(vectors))
     concept = candidates[every, best]
     is_other = branch[candidates] != branch[concept][:, None]
     other = np.where(is_other, score, -np.inf).max(axis=1)
     return concept, score[every, best], other
+
+
+def find_candidates(vectors: Floats, names: NameVectors) -> tuple[Positions, Floats]:
+    """(n, k) the concepts whose names are nearest to n items, one maybe twice; how like each is."""
+    k = min(_CANDIDATES, len(names.vectors))
+    _, rows = faiss.knn(vectors, names.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+    candidates = names.of[rows]
+    return candidates, _score(vectors, names, candidates)
 
 
 def _score(vectors: Floats, names: NameVectors, candidates: Positions) -> Floats:

@@ -130,10 +130,10 @@ def test_links_are_those_of_a_day(graph: ConceptGraph) -> None:
 def test_what_was_taught_is_known_since_it_was_told(graph: ConceptGraph) -> None:
     twin = pd.DataFrame({"item_id": ["g"], "text": ["green apple, loose"]})
     graph.index.upsert(twin, text="text")
-    graph.link()
+    alone = _concepts(graph.link())["g"]
     graph.correct({"a": "Wall paint"}, since="2024-03-01")
     assert _concepts(graph.link())["g"] == "paint"
-    assert _concepts(graph.links(["g"], as_of="2024-02-01")) == {"g": "apple"}
+    assert _concepts(graph.links(["g"], as_of="2024-02-01")) == {"g": alone}
     assert graph.link_history(["g"])["since"].isna().tolist() == [True, False]
     before = graph.links()
     assert graph.link().equals(before)
