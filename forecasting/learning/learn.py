@@ -43,7 +43,10 @@ def read_knowledge(index: ItemIndex | None, concepts: ConceptUse, panel: Panel) 
     if concepts is False:
         return None
     if index is None:
-        raise InputError("concepts: they lie beside an index; pass index=, too")
+        raise InputError(
+            "concepts: they lie beside an index of the same texts; pass it as index= (a job: "
+            "index.uri, with the columns of items.text or forecast.text)"
+        )
     graph = ConceptGraph(index)
     if not graph.concepts and graph.relations(every=True).empty:
         raise InputError(

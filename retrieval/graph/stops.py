@@ -136,7 +136,7 @@ def _ways_of(
         cast = np.where(open_to, votes, 0.0)
         together = (cast[:, None, :] * (here[:, :, None] == here[:, None, :])).sum(axis=2)
         chosen = here[rows, np.where(open_to, together, -1.0).argmax(axis=1)]
-        goes_on = open_to.any(axis=1)
+        goes_on = np.asarray(open_to.any(axis=1))
         inside = open_to & (here == chosen[:, None])
         way[:, level] = np.where(goes_on, chosen, -1)
         share = np.clip(np.where(inside, votes, 0.0).sum(axis=1), _CLOSE, 1 - _CLOSE)

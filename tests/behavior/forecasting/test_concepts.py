@@ -217,7 +217,7 @@ def test_an_item_that_nobody_linked_is_of_its_like_items_concept(
 
 def test_what_is_no_use_is_refused(known: tuple[Shop, LaunchForecaster], encoder: Encoder) -> None:
     (world, items, graph), _ = known
-    with pytest.raises(InputError, match="pass index="):
+    with pytest.raises(InputError, match="pass it as index="):
         forecaster(graph, index=None, encoder=encoder).fit(world.items, world.sales)
     with pytest.raises(InputError, match="concepts must be True, False or 'auto'"):
         forecaster(graph, concepts="perhaps").fit(world.items, world.sales)
