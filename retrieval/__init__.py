@@ -17,8 +17,9 @@ from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
 from retrieval.encoding.adaptation.fusion import Fusion, weigh_pictures
 from retrieval.encoding.adaptation.gate import Gain as Gain
+from retrieval.encoding.adaptation.ladder.inputs import METHODS as METHODS
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
-from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
+from retrieval.encoding.adaptation.ladder.tune import tune
 from retrieval.encoding.adaptation.succession import (
     gain_over as gain_over,
     set_aside as set_aside,
