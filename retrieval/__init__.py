@@ -73,7 +73,8 @@ from retrieval.filters import (
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.graph.proposals import propose_concepts as propose_concepts
-from retrieval.graph.sources import CONCEPT_FILES as CONCEPT_FILES
+from retrieval.graph.reading.sources import CONCEPT_FILES as CONCEPT_FILES
+from retrieval.graph.tree import ConceptTree as ConceptTree
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (
