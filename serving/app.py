@@ -15,7 +15,16 @@ from serving import problems
 from serving.jobs.queue import Jobs
 from serving.middleware import Requests
 from serving.observability.tracing import instrument
-from serving.routes import answers, concepts, forecasts, health, items, jobs as routes_jobs, labels
+from serving.routes import (
+    answers,
+    concepts,
+    forecasts,
+    health,
+    items,
+    jobs as routes_jobs,
+    labels,
+    models,
+)
 from serving.runtime.runtime import Runtime
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
@@ -56,7 +65,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     app.state.jobs = jobs
     app.add_middleware(Requests, runtime=runtime)
     problems.install(app)
-    for routes in (labels, answers, forecasts, items, concepts, routes_jobs):
+    for routes in (labels, answers, forecasts, items, concepts, models, routes_jobs):
         app.include_router(routes.router)
     app.include_router(health.router)
     if settings.serve.metrics:

@@ -273,6 +273,7 @@ _TITLES = {
     "jobs-away": "Jobs cannot be kept",
     "disk-full": "The disk is full",
     "index-replaced": "The items are being replaced",
+    "model-refused": "The saved model cannot be used",
     "timeout": "Too late",
     "nothing-learned": "There is nothing to answer from",
     "read-only": "This cannot be changed here",
