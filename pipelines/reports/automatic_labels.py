@@ -55,11 +55,12 @@ def shares(curve: pd.DataFrame, n: int, targets: Sequence[float] = _TARGETS) -> 
         if good.empty:
             found.append(Share(target, 0.0, float("nan"), 0, 0))
         else:
-            found.append(_share(good.loc[good["coverage"].idxmax()], n, target))
-    return [*found, _share(curve.loc[curve["coverage"].idxmax()], n, None)]
+            found.append(_share(good, n, target))
+    return [*found, _share(curve, n, None)]
 
 
-def _share(row: Any, n: int, target: float | None) -> Share:
+def _share(curve: pd.DataFrame, n: int, target: float | None) -> Share:
+    row = curve.sort_values("coverage", kind="stable").iloc[-1]
     items = round(float(row["coverage"]) * n)
     wrong = round(items * (1 - float(row["precision"])))
     return Share(target, float(row["coverage"]), float(row["threshold"]), items, wrong)

@@ -168,7 +168,7 @@ def methods_in_words(result: BacktestResult) -> str:
     if voted.all():
         return f"Every cutoff was answered by the same method, {_METHODS['knn']}: {why}."
     when = ", ".join(
-        f"{date(row.cutoff)} ({row.finished:,})" for row in methods[voted].itertuples()
+        f"{date(row['cutoff'])} ({row['finished']:,})" for row in methods[voted].to_dict("records")
     )
     return (
         f"Not every cutoff was answered by the same method: at {when} {_METHODS['knn']}, because "

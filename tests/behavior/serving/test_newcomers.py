@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipelines.config.settings import load_settings
+from serving.client import Client
 from serving.command_line import app
 from tests.serving.conftest import running
 
@@ -36,7 +37,8 @@ def test_from_an_export_to_calls_that_answer(
     _run("forecast", "--config", "job.yaml", "--save", "forecaster")
     served_from = {"data_dir": "data", "forecaster": "forecaster"}
     with running(load_settings("job.yaml", {"serve": served_from})) as served:
-        wanted = served.http.get("/v1/models").raise_for_status().json()
+        with Client(str(served.http.base_url)) as client:
+            wanted = client.models()
         (named,) = wanted["text"]
         new = pd.read_csv(FILES[2], sep=";", encoding="cp1252", decimal=",")
         (text,) = wanted["forecasts"]["text"]
