@@ -96,6 +96,11 @@ def classify(
     table = made.labels
     show_labels(make_console(), table)
     typer.echo(f"labeled by {made.labeled_by}")
+    if made.indexed:
+        typer.echo(
+            f"{made.indexed:,} of the items are in the index with their label, and were answered "
+            "without it, as if they were new"
+        )
     if made.could_use_strangers:
         typer.echo(
             "what is like none of the labels is told from their own examples; some items that are "

@@ -105,12 +105,14 @@ class LabeledItems:
         adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
         labeled_by: What answered: an index, labels in words, or a saved classifier.
         could_use_strangers: Whether items were called unknown, and examples would tell more.
+        indexed: How many items are examples themselves, by their ids: they were answered without.
     """
 
     labels: pd.DataFrame
     adapted: int
     labeled_by: str
     could_use_strangers: bool = False
+    indexed: int = 0
 
 
 def label_items(
@@ -157,12 +159,13 @@ def label_items(
         if save is not None:
             classifier.save(save)
         alone = model is None and settings.classify.outside is None
-        has_examples = bool(classifier.knowledge_.example_ids)
+        examples = classifier.knowledge_.example_ids
         return LabeledItems(
             labels,
             adapted,
             _answering(settings, classifier, model),
-            alone and has_examples and not labels["known"].all(),
+            alone and bool(examples) and not labels["known"].all(),
+            int(labels["item_id"].isin(list(examples)).sum()),
         )
 
 
