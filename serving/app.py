@@ -15,6 +15,7 @@ from serving import problems
 from serving.jobs.queue import Jobs
 from serving.middleware import Requests
 from serving.observability.tracing import instrument
+from serving.review.reviews import Reviews
 from serving.routes import (
     answers,
     concepts,
@@ -24,8 +25,10 @@ from serving.routes import (
     jobs as routes_jobs,
     labels,
     models,
+    review,
 )
 from serving.runtime.runtime import Runtime
+from serving.web import pages
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
 
@@ -42,7 +45,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
             why.
     """
     runtime = Runtime(settings, on_failure)
-    jobs = Jobs(runtime)
+    jobs, reviews = Jobs(runtime), Reviews(runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -50,6 +53,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         jobs.start()
         yield
         await jobs.close()
+        await reviews.close()
         await runtime.close()
 
     app = FastAPIOffline(
@@ -63,10 +67,13 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     )
     app.state.runtime = runtime
     app.state.jobs = jobs
+    app.state.reviews = reviews
     app.add_middleware(Requests, runtime=runtime)
     problems.install(app)
-    for routes in (labels, answers, forecasts, items, concepts, models, routes_jobs):
+    every = (labels, answers, forecasts, items, concepts, models, routes_jobs, review)
+    for routes in every:
         app.include_router(routes.router)
+    pages.install(app)
     app.include_router(health.router)
     if settings.serve.metrics:
         app.include_router(health.measures)

@@ -42,6 +42,7 @@ _NEXT = 4  # periods after that of launch
 _WEEKS_BEFORE = 2  # periods without a sale, from the launch on
 _MANY, _FEWEST = 1 / 3, 10  # launches
 _LOOK_BACK = pd.Timedelta(days=364)
+_APART, _EVENLY = 4, 1.35  # periods between those with sales, and the most over the fewest of them
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,24 @@ def launch_doubts(panel: Panel) -> list[str]:
     there = (panel.launch != NEVER) & (panel.launch >= 0) & (panel.launch <= panel.end)
     rows = np.flatnonzero(there)
     _refuse_last_days(panel, rows)
-    return [*_none_at_first(panel, rows), *_long_before(panel, rows)]
+    return [*_too_short(panel), *_none_at_first(panel, rows), *_long_before(panel, rows)]
+
+
+def _too_short(panel: Panel) -> list[str]:
+    """Say that periods are shorter than those of the rows: between these nothing ever sells."""
+    selling = np.flatnonzero((panel.units > 0).any(axis=0))
+    apart = np.diff(selling)
+    if len(apart) < _FEWEST_PERIODS or apart.min() < _APART or apart.max() > _EVENLY * apart.min():
+        return []
+    day, freq = panel.grid.dates(selling[:1])[0], panel.grid.freq
+    often = f"{apart.min()}" if apart.min() == apart.max() else f"{apart.min()} to {apart.max()}"
+    weeks = freq == "D" and bool((apart == 7).all())
+    write = f", such as {f'W-{day:%a}'.upper()!r}" if weeks else ""
+    return [
+        f"sales: something sold in one of {often} periods, and never between: freq={freq!r} takes "
+        f"those for periods without sales. If rows tell of longer periods, write their frequency"
+        f"{write}"
+    ]
 
 
 def _refuse_last_days(panel: Panel, rows: Ints) -> None:

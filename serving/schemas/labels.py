@@ -156,7 +156,7 @@ class KnownLabel(Message):
 
 
 class Labels(Message):
-    """All labels, sorted."""
+    """The labels, sorted; those that match a search, the likeliest first."""
 
     labels: list[KnownLabel]
     model_version: str | None

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -193,6 +195,29 @@ def test_launch_dates_weeks_before_the_first_sale_are_told() -> None:
 @pytest.mark.parametrize("chance", [1.0, 0.5, 0.1])
 def test_slow_sellers_and_good_dates_are_not_told(chance: float) -> None:
     assert launch_doubts(launched(0, chance)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows_of", "freq", "said"),
+    [
+        ("W-WED", "D", "one of 7 periods, and never between: freq='D' .* such as 'W-WED'"),
+        ("MS", "D", "one of 28 to 31 periods"),
+        ("MS", "W-MON", "one of 4 to 5 periods"),
+    ],
+)
+def test_periods_shorter_than_those_of_the_rows_are_told(
+    rows_of: str, freq: str, said: str
+) -> None:
+    days = pd.date_range("2023-01-01", periods=12, freq=rows_of)
+    table = pd.DataFrame({"unique_id": "a", "ds": days, "y": 3.0})
+    (doubt,) = launch_doubts(read(table, freq).panel())
+    assert re.search(said, doubt)
+
+
+def test_items_that_sell_now_and_then_are_not_told() -> None:
+    days = pd.DatetimeIndex(["2023-01-02", "2023-01-09", "2023-01-13", "2023-01-30", "2023-02-14"])
+    table = pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0})
+    assert launch_doubts(read(table, "D").panel()) == []
 
 
 def test_items_without_a_launch_are_not_asked() -> None:
