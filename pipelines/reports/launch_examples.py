@@ -119,8 +119,9 @@ def all_categories(result: BacktestResult) -> list[dict[str, Any]]:
         result: Of a backtest.
 
     Returns:
-        `name`, `n` launches, `expected` and `sold` units, `error` (WAPE of the totals; None where
-        nothing was sold), `held` (totals inside of the interval). None without categories.
+        `name`, `n` launches, `expected` and `sold` units, `bias` (of their sum) and `error` (WAPE of
+        the totals; both None where nothing was sold), `held` (totals inside of the interval). None
+        without categories.
     """
     items = result.items
     if not items["category"].notna().any():
@@ -133,13 +134,15 @@ def all_categories(result: BacktestResult) -> list[dict[str, Any]]:
     rows = []
     for name, group in joined.groupby("category", sort=True):
         units = float(group["y"].sum())
+        expected = float(group["mean"].sum())
         wape = float((group[middle] - group["y"]).abs().sum()) / units if units else float("nan")
         rows.append(
             {
                 "name": str(name),
                 "n": len(group),
-                "expected": float(group["mean"].sum()),
+                "expected": expected,
                 "sold": units,
+                "bias": expected / units - 1 if units else None,
                 "error": wape if known(wape) else None,
                 "held": int(group["y"].between(group[low], group[high]).sum()),
             }
