@@ -119,7 +119,7 @@ def all_categories(result: BacktestResult) -> list[dict[str, Any]]:
         result: Of a backtest.
 
     Returns:
-        `name`, `n` launches, `expected` and `sold` units, `bias` (of their sum) and `error` (WAPE of
+        `name`, `n` launches, `expected` and `sold` units, `bias` (of their sum), `error` (WAPE of
         the totals; both None where nothing was sold), `held` (totals inside of the interval). None
         without categories.
     """
