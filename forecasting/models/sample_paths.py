@@ -95,9 +95,10 @@ class Paths:
 
     def totals(self) -> Floats:
         """(n, m) units over the horizon."""
-        return self.rounded(self._totals())
+        return self.rounded(self.raw_totals())
 
-    def _totals(self) -> Floats:
+    def raw_totals(self) -> Floats:
+        """(n, m) units over the horizon, before rounding."""
         raw = by_block(
             len(self),
             self.block_size,
@@ -128,7 +129,7 @@ class Paths:
 
     def at(self, levels: Floats) -> Floats:
         """(draws, n, horizon) courses whose totals lie at (draws, n) levels of their forecasts."""
-        totals = self._totals()
+        totals = self.raw_totals()
         order = np.argsort(totals, axis=1, kind="stable")
         reached = np.cumsum(np.take_along_axis(self.weight, order, axis=1), axis=1)
         last = self.position.shape[1] - 1
