@@ -231,7 +231,8 @@ class FittedForecaster:
         if described.kin is None or not described.kin.is_any:
             return paths
         hoped = paths.mean().sum(axis=1) / described.scale.sum(axis=1)
-        return paths.scaled(self.inheritance.factor(described.kin, hoped))
+        narrower = paths.narrowed(self.inheritance.spread(described.kin))
+        return narrower.scaled(self.inheritance.factor(described.kin, hoped))
 
     def renewed(self, ids: npt.NDArray[np.object_]) -> FittedForecaster:
         """Return the same with what somebody has said of launches since."""
