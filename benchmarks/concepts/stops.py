@@ -20,7 +20,7 @@ from benchmarks.measuring.circumstances import machine_and_versions
 from pipelines.demo.complete_journey import HELD_OUT, LABEL, load_complete_journey
 from retrieval import ConceptGraph, ConceptTree, Encoder, ItemIndex
 from retrieval.graph.links import find_concepts
-from retrieval.graph.stops import Stops, Ways, find_ways
+from retrieval.graph.stops import find_ways, learn_stops
 
 PATH = ["department", LABEL, "product_type"]
 WANTED = (0.5, 0.7, 0.8, 0.9)
@@ -43,16 +43,17 @@ def main() -> None:
     names, tree = graph.name_vectors(), ConceptTree.of(graph.concepts)
     place = {path: at for at, path in enumerate(tree.paths)}
     taught, scored = (types[types["fold"].isin(folds)] for folds in FOLDS[asked.on])
-    stops = Stops.learn(_ways(taught, index, graph, tree), _truth(taught, place), tree)
+    learned = index.encoder.encode(taught["product_type"].tolist())
+    stops = learn_stops(learned, _truth(taught, place), names, tree)
     assert stops is not None
-    ways, truth = _ways(scored, index, graph, tree), _truth(scored, place)
+    vectors, truth = index.encoder.encode(scored["product_type"].tolist()), _truth(scored, place)
+    ways = find_ways(vectors, names, tree, stops.temperature)
     right = (ways.way == tree.way[np.maximum(truth, 0)]) & (truth >= 0)[:, None]
-    vectors = index.encoder.encode(scored["product_type"].tolist())
     nearest = find_concepts(vectors, names, graph.concepts).concept
     at = {one: position for position, one in enumerate(tree.ids)}
     best = tree.way[[at[names.concepts[one]] for one in nearest]]
     by_name = (best == tree.way[np.maximum(truth, 0)]) & (truth >= 0)[:, None]
-    print(f"{len(taught):,} types taught, {len(scored):,} asked about")
+    print(f"{len(taught):,} taught, temperature {stops.temperature}; {len(scored):,} asked about")
     for level, name in enumerate(("department", "category")):
         print(
             f"{name} right: {by_name[:, level].mean():.3f} of the nearest name, "
@@ -60,11 +61,6 @@ def main() -> None:
         )
     rows = [_row(stops.lowest(ways, wanted)[0], right, tree, wanted) for wanted in WANTED]
     print(pd.DataFrame(rows).round(3).to_string(index=False))
-
-
-def _ways(types: pd.DataFrame, index: ItemIndex, graph: ConceptGraph, tree: ConceptTree) -> Ways:
-    vectors = index.encoder.encode(types["product_type"].tolist())
-    return find_ways(vectors, graph.name_vectors(), tree)
 
 
 def _truth(types: pd.DataFrame, place: dict[str, int]) -> np.ndarray:
