@@ -25,6 +25,7 @@ from forecasting import (
     DEFAULTS,
     BeforeLaunch,
     Columns,
+    ConceptUse,
     Courses,
     Method,
     ModelOptions,
@@ -497,6 +498,7 @@ class ForecastSettings(Section):
     method: Method = DEFAULTS.method
     k: PositiveInt = DEFAULTS.k
     similarity: Similarity = DEFAULTS.similarity
+    concepts: ConceptUse = DEFAULTS.concepts
     pools: Annotated[tuple[PoolName, ...], BeforeValidator(split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
     courses: Courses = ModelOptions.courses

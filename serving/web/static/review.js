@@ -2,6 +2,7 @@
 "use strict";
 
 (() => {
+  let isBusy = false;
   const isTyping = (element) =>
     element instanceof HTMLInputElement && element.type !== "checkbox";
 
@@ -22,7 +23,7 @@
       document.querySelector("h1.focus")?.focus();
       return;
     }
-    if (isTyping(at) || at instanceof HTMLSelectElement || event.repeat) return;
+    if (isBusy || isTyping(at) || at instanceof HTMLSelectElement || event.repeat) return;
     const meant = [...document.querySelectorAll("[data-key]")].find(
       (one) => one.dataset.key === event.key.toLowerCase()
     );
@@ -33,18 +34,17 @@
   });
 
   // A second key while the answer to the first is on its way would decide an item not yet seen.
-  let isBusy = false;
   document.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target.id === "search") return;
     if (isBusy) event.preventDefault();
     else isBusy = true;
   });
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.target.id !== "search") isBusy = false;
+    if (event.target.id !== "search" && !event.detail.successful) isBusy = false;
   });
-
-  document.addEventListener("htmx:afterSwap", (event) => {
+  document.addEventListener("htmx:afterSettle", (event) => {
     if (event.target.id !== "work") return;
+    isBusy = false;
     document.querySelector("h1.focus")?.focus({ preventScroll: true });
     window.scrollTo(0, 0);
   });
