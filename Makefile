@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-processors test-server lint format docs examples bench milvus milvus-stop constraints clean
+.PHONY: help install demo demo-language language test test-processors test-server lint format docs examples bench milvus milvus-stop constraints clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +21,17 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade -c constraints.txt pip
 	@$(BIN)/python -m pip install -qq -c constraints.txt --build-constraint constraints.txt \
-		--editable '.[client,demo,dev,excel,graph,images,multilingual,openvino,postgresql,ray,serve,telemetry,tune]'
+		--editable '.[client,demo,dev,excel,graph,images,language,multilingual,openvino,postgresql,ray,serve,telemetry,tune]'
 	@touch $@
 	@echo "likewise: installed"
 
 demo: $(STAMP)  ## label and forecast real new products, and write a report
 	$(BIN)/likewise demo
 
-test: $(STAMP)  ## run the tests, on up to four cores at once
+language: $(STAMP)  ## fetch the weights of a small language model, 93 MB, for its tests
+	$(BIN)/python deploy/language_server.py fetch
+
+test: $(STAMP) language  ## run the tests, on up to four cores at once
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-server: $(STAMP)  ## run the tests that use Milvus on a real server, which is started and ended

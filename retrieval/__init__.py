@@ -70,6 +70,20 @@ from retrieval.filters import (
     parse_where as parse_where,
     to_mask as to_mask,
 )
+from retrieval.generation.budget import Budget, Price, Usage as Usage
+from retrieval.generation.choices import (
+    NONE as NONE,
+    Case as Case,
+    Choice as Choice,
+    choice_request as choice_request,
+    choose as choose,
+    confirm_request as confirm_request,
+)
+from retrieval.generation.errors import LanguageModelError
+from retrieval.generation.fences import is_suspicious as is_suspicious
+from retrieval.generation.language_model import LanguageModel
+from retrieval.generation.replies import Reply as Reply, Request as Request
+from retrieval.generation.templates import PromptTemplate, Trusted as Trusted
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.graph.proposals import propose_concepts as propose_concepts
@@ -158,6 +172,7 @@ from retrieval.writing import UpsertCounts
 __all__ = [
     "ArtifactError",
     "Between",
+    "Budget",
     "CacheWarning",
     "ConceptGraph",
     "Distillation",
@@ -170,10 +185,14 @@ __all__ = [
     "InputError",
     "ItemIndex",
     "LabelsMoveError",
+    "LanguageModel",
+    "LanguageModelError",
     "LanguagePreference",
     "LikewiseError",
     "Neighbors",
     "PictureSources",
+    "Price",
+    "PromptTemplate",
     "Quantization",
     "Rung",
     "StoreError",

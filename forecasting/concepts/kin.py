@@ -19,7 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from forecasting.concepts.knowledge import Knowledge
 from forecasting.data.history import History, ratio
 from forecasting.data.launches import Launches
-from forecasting.data.panel import Floats, Ints
+from forecasting.data.panel import NEVER, Floats, Ints
 
 REPLACES, VARIANT_OF = "replaces", "variant_of"
 # Of the logarithm of the level, which part is the kin's, before any past launch has told: as much
@@ -28,6 +28,8 @@ GUESSED: Mapping[str, float] = {REPLACES: 0.8, VARIANT_OF: 0.5}
 KIN = tuple(GUESSED)
 _PRIOR = 10.0  # past launches that count as much as the guess
 _FURTHEST = 20.0  # times by which a level may be moved
+_FEWEST_SETTLED = 20  # launches that tell what a launch settles at
+_NARROWEST = 0.3  # of the spread
 _FLOOR = 0.05  # units of the market a period, below which two levels do not differ
 
 
@@ -114,25 +116,29 @@ class Inheritance:
     Attributes:
         weight: Relation → the part of the logarithm of the level that is the kin's, 0 to 1.
         launches: Relation → how many past launches have told.
+        premium: What launches sell over their horizon, as times of what they sell afterwards: kin
+            are told by the latter.
     """
 
     weight: Mapping[str, float] = field(default_factory=lambda: dict(GUESSED))
     launches: Mapping[str, int] = field(default_factory=lambda: dict.fromkeys(GUESSED, 0))
+    premium: float = 1.0
 
     @classmethod
-    def learn(cls, kin: Kin, expected: Floats, came: Floats) -> Inheritance:
+    def learn(cls, kin: Kin, expected: Floats, came: Floats, premium: float = 1.0) -> Inheritance:
         """Learn from n past launches, as forecast by who had not seen them.
 
         Args:
             kin: Of each, as of before it.
             expected: (n,) units of the market a period as forecast without its kin.
             came: (n,) as it came.
+            premium: As `launch_premium` tells.
         """
         weight, launches = {}, {}
         for word, guessed in GUESSED.items():
             level = kin.level[word]
             told = np.isfinite(level) & np.isfinite(came) & np.isfinite(expected)
-            apart = _log(level[told]) - _log(expected[told])
+            apart = _log(premium * level[told]) - _log(expected[told])
             moved = _log(came[told]) - _log(expected[told])
             spread = (apart**2).sum()
             slope = (apart * moved).sum() / spread if spread > 0 else guessed
@@ -140,7 +146,7 @@ class Inheritance:
             trust = n / (n + _PRIOR)
             weight[word] = float(np.clip(trust * slope + (1 - trust) * guessed, 0.0, 1.0))
             launches[word] = n
-        return cls(weight, launches)
+        return cls(weight, launches, premium)
 
     def factor(self, kin: Kin, expected: Floats) -> Floats:
         """(n,) by what to multiply forecasts; 1 where a launch has no kin.
@@ -154,10 +160,39 @@ class Inheritance:
         for word in GUESSED:  # whoever replaces something is moved by that alone
             level = kin.level[word]
             mine = np.isfinite(level) & ~is_moved
-            apart = _log(level[mine]) - _log(expected[mine])
+            apart = _log(self.premium * level[mine]) - _log(expected[mine])
             log[mine] = self.weight[word] * apart
             is_moved |= mine
         return np.clip(np.exp(log), 1 / _FURTHEST, _FURTHEST)
+
+    def spread(self, kin: Kin) -> Floats:
+        """(n,) how much of the spread is left, in logarithms; 1 where a launch has no kin.
+
+        Two sources that are weighted by how sure they are leave this much of the one's variance.
+        """
+        left = np.ones(len(kin.level[REPLACES]))
+        for word in reversed(KIN):  # whoever replaces something is moved by that alone
+            left[np.isfinite(kin.level[word])] = np.sqrt(1 - self.weight[word])
+        return np.maximum(left, _NARROWEST)
+
+
+def launch_premium(history: History) -> float:
+    """Return what launches sold over their horizon, as times of what they sold right afterwards.
+
+    Both in units of the market of their time; of launches that have been on sale for long enough.
+    """
+    panel, windows, horizon = history.panel, history.windows, history.horizon
+    latest = panel.end - horizon - windows.longer
+    items = np.flatnonzero((panel.launch != NEVER) & (panel.launch <= latest))
+    if len(items) < _FEWEST_SETTLED:
+        return 1.0
+    end = panel.launch[items] + horizon - 1
+    first = history.level(items, end, horizon) / history.unit(end)
+    then = end + windows.longer
+    later = history.level(items, then, windows.longer) / history.unit(then)
+    known = np.isfinite(first) & np.isfinite(later)
+    sold = later[known].sum()
+    return float(np.clip(first[known].sum() / sold, 0.5, 2.0)) if sold > 0 else 1.0
 
 
 def with_variants(

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from forecasting.concepts.kin import Inheritance
+from forecasting.concepts.kin import Inheritance, launch_premium
 from forecasting.concepts.space import feature_names
 from forecasting.concepts.verdict import ConceptVerdict
 from forecasting.data.panel import Bools, Floats, Ints
@@ -102,15 +102,17 @@ def learn_inheritance(
         launched: (n,) their positions in the panel.
         model: To be trained; itself it stays as it is.
     """
+    guessed = Inheritance(premium=launch_premium(describer.history))
     if described.kin is None or not described.kin.is_any:
-        return Inheritance()
+        return guessed
     trial = try_out(describer, described, launched, model)
     if trial is None:
-        return Inheritance()
+        return guessed
     rows = trial.rows
     market = described.scale[rows].sum(axis=1)
     came = _totals(describer, launched)[rows] / market
-    return Inheritance.learn(described.kin[rows], trial.expected / market, came)
+    kin = described.kin[rows]
+    return Inheritance.learn(kin, trial.expected / market, came, guessed.premium)
 
 
 def try_out(

@@ -17,9 +17,9 @@ from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.data.plans import KnownPlans
+from forecasting.features.completion import lifted
 from forecasting.features.features import Description, FeatureMaker, without_plan
 from forecasting.forecasts import Forecasts
-from forecasting.models.completion import lifted
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import ENOUGH, Novelty, few_widened
@@ -231,7 +231,8 @@ class FittedForecaster:
         if described.kin is None or not described.kin.is_any:
             return paths
         hoped = paths.mean().sum(axis=1) / described.scale.sum(axis=1)
-        return paths.scaled(self.inheritance.factor(described.kin, hoped))
+        narrower = paths.narrowed(self.inheritance.spread(described.kin))
+        return narrower.scaled(self.inheritance.factor(described.kin, hoped))
 
     def renewed(self, ids: npt.NDArray[np.object_]) -> FittedForecaster:
         """Return the same with what somebody has said of launches since."""

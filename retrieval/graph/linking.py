@@ -17,7 +17,7 @@ from retrieval.graph.concepts import Concepts
 from retrieval.graph.ledger import Ledger
 from retrieval.graph.links import Found, Taught, as_taught, find_concepts, rank_concepts, threshold
 from retrieval.graph.names import NameVectors
-from retrieval.graph.stops import FEWEST_KNOWN, Stops, find_ways
+from retrieval.graph.stops import FEWEST_KNOWN, Stops, find_ways, learn_stops
 from retrieval.graph.tree import ConceptTree
 from retrieval.index import ItemIndex
 from retrieval.queries import distinct, item_ids, to_vectors
@@ -97,7 +97,8 @@ class _Sure:
     def concepts(self, vectors: npt.NDArray[np.float32], names: NameVectors) -> list[str | None]:
         """(n,) the lowest concept of each item that is sure enough."""
         first, kind = distinct(vectors, None)
-        lowest, _ = self.stops.lowest(find_ways(vectors[first], names, self.tree), self.precision)
+        ways = find_ways(vectors[first], names, self.tree, self.stops.temperature)
+        lowest, _ = self.stops.lowest(ways, self.precision)
         return [self.tree.ids[one] if one >= 0 else None for one in lowest[kind]]
 
 
@@ -287,8 +288,7 @@ class Linker:
         vectors = self._index.vectors(ids) if ids else np.empty((0, dim), np.float32)
         there = ~np.isnan(vectors).any(axis=1)
         truth = np.array([place.get(told[one].concept or "", -1) for one in ids], dtype=np.int64)
-        ways = find_ways(vectors[there], self._names(), tree)
-        stops = Stops.learn(ways, truth[there], tree)
+        stops = learn_stops(vectors[there], truth[there], self._names(), tree)
         if stops is None:
             raise InputError(
                 f"precision: it is learned from items whose concept a person or a table has told, "

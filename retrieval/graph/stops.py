@@ -10,7 +10,7 @@ one above it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from retrieval.graph.names import NameVectors
 from retrieval.graph.tree import ConceptTree, Ints
 
 FEWEST_KNOWN = 50
-_TEMPERATURE = 0.1  # of the votes
+_TEMPERATURES = (0.01, 0.03, 0.1)  # of the votes; which is best, known items tell
 _BLOCK = 512
 _CLOSE = 1e-3  # to 0 or 1, beyond which a share of the votes says no more
 
@@ -54,11 +54,13 @@ class Stops:
         weights: (4,) of the signals.
         bias: The rest.
         known: How many items it was learned from.
+        temperature: Of the votes.
     """
 
     weights: Sequence[float]
     bias: float
     known: int
+    temperature: float = _TEMPERATURES[-1]
 
     @classmethod
     def learn(cls, ways: Ways, truth: Ints, tree: ConceptTree) -> Stops | None:
@@ -96,18 +98,45 @@ class Stops:
         return np.where(count > 0, ways.way[rows, at], -1), probability[rows, at]
 
 
-def find_ways(vectors: npt.NDArray[np.float32], names: NameVectors, tree: ConceptTree) -> Ways:
+def learn_stops(
+    vectors: npt.NDArray[np.float32], truth: Ints, names: NameVectors, tree: ConceptTree
+) -> Stops | None:
+    """Learn from n items whose concept is known, by the votes that lead furthest the right way.
+
+    Args:
+        vectors: (n, d) unit rows of the items.
+        truth: (n,) position of the concept of each in the tree; -1 where it is of none.
+        names: All names of the concepts.
+        tree: The concepts.
+
+    Returns:
+        None where the items are too few, or all alike.
+    """
+    found = {one: find_ways(vectors, names, tree, one) for one in _TEMPERATURES}
+    target = np.where(truth[:, None] >= 0, tree.way[np.maximum(truth, 0)], -2)
+    best = max(found, key=lambda one: int((found[one].way == target).sum()))
+    made = Stops.learn(found[best], truth, tree)
+    return None if made is None else replace(made, temperature=best)
+
+
+def find_ways(
+    vectors: npt.NDArray[np.float32],
+    names: NameVectors,
+    tree: ConceptTree,
+    temperature: float = _TEMPERATURES[-1],
+) -> Ways:
     """Return the ways of n items down a tree.
 
     Args:
         vectors: (n, d) unit rows of the items.
         names: All names of the concepts.
         tree: The concepts.
+        temperature: Of the votes.
     """
     place = {one: at for at, one in enumerate(tree.ids)}
     of = np.array([place[one] for one in names.concepts], dtype=np.int64)
     parts = [
-        _ways_of(vectors[start : start + _BLOCK], names, of, tree)
+        _ways_of(vectors[start : start + _BLOCK], names, of, tree, temperature)
         for start in range(0, len(vectors), _BLOCK)
     ]
     depth = tree.way.shape[1]
@@ -118,13 +147,17 @@ def find_ways(vectors: npt.NDArray[np.float32], names: NameVectors, tree: Concep
 
 
 def _ways_of(
-    vectors: npt.NDArray[np.float32], names: NameVectors, of: Ints, tree: ConceptTree
+    vectors: npt.NDArray[np.float32],
+    names: NameVectors,
+    of: Ints,
+    tree: ConceptTree,
+    temperature: float,
 ) -> Ways:
     candidates, score = find_candidates(vectors, names)
     node = tree.way[of[candidates]]  # (n, k, d)
     first = _first_of_each(candidates)
     score = np.where(first, score, -np.inf).astype(np.float64)
-    votes = np.exp((score - score.max(axis=1, keepdims=True)) / _TEMPERATURE)
+    votes = np.exp((score - score.max(axis=1, keepdims=True)) / temperature)
     votes /= votes.sum(axis=1, keepdims=True)
     n, depth = len(vectors), tree.way.shape[1]
     way, signals = np.full((n, depth), -1, np.int64), np.zeros((n, depth, 4))

@@ -131,12 +131,16 @@ def test_a_relation_counts_at_once_and_as_told(
     before = fitted.predict_total(new)
     graph.relate(new["item_id"].iloc[0], "replaces", old)
     after = fitted.predict_total(new)
-    level = recent[old] * MARKET.horizon
+    told = fitted.engine_.inheritance
+    level = told.premium * recent[old] * MARKET.horizon
+    assert 1.1 < told.premium < 1.6  # launches of this market sell more at first
     gap = np.log([one["mean"].iloc[0] / level for one in (before, after)])
     assert abs(gap[1]) < 0.3 * abs(gap[0])
     pd.testing.assert_frame_equal(after.iloc[1:], before.iloc[1:])
-    told = fitted.explain(new.head(1)).query("pool == 'replaces'")
-    assert told["analogue"].tolist() == [old]
+    wide = [np.log(one["0.9"].iloc[0] / one["0.1"].iloc[0]) for one in (before, after)]
+    assert wide[1] < 0.7 * wide[0]
+    shown = fitted.explain(new.head(1)).query("pool == 'replaces'")
+    assert shown["analogue"].tolist() == [old]
     graph.relate(new["item_id"].iloc[1], "replaces", old, world.cutoff + pd.Timedelta(days=7))
     pd.testing.assert_frame_equal(fitted.predict_total(new), after)
     fitted.save(tmp_path / "model", standalone=True)

@@ -1,0 +1,1 @@
+"""A language model behind an address, and the prompts it is asked with."""
