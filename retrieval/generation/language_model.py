@@ -147,6 +147,22 @@ class LanguageModel:
             total += self._most(one)
         return total
 
+    def affordable(self, groups: Sequence[Sequence[Request]]) -> int:
+        """Return how many of the first groups of questions can surely be paid, each as a whole.
+
+        What the cache has costs nothing; of the rest the most is counted that it may cost.
+        """
+        known = self._cached([one for group in groups for one in group])
+        planned = self.usage
+        for number, group in enumerate(groups):
+            for one in group:
+                if self._key(one) not in known:
+                    most = self._most(one)
+                    if not self.budget.has_room(planned, most):
+                        return number
+                    planned += most
+        return len(groups)
+
     def close(self) -> None:
         """End the connection to the server; the next question opens another one."""
         self._connection.close()
