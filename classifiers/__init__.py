@@ -23,7 +23,7 @@ from classifiers.evaluation.selective import (
     selective as selective,
 )
 from classifiers.fitted import spelled_as_known as spelled_as_known
-from classifiers.labels.issues import label_issues
+from classifiers.labels.issues import indexed_issues as indexed_issues, label_issues
 from classifiers.labels.spelling import (
     LabelSpellingWarning,
     normalize_labels,
@@ -31,6 +31,11 @@ from classifiers.labels.spelling import (
     warn_of_similar_spellings as warn_of_similar_spellings,
 )
 from classifiers.labels.tree import LabelTree
+from classifiers.labels.worth import (
+    LikeItems as LikeItems,
+    uncertainty as uncertainty,
+    worth as worth,
+)
 from classifiers.language.cases import unsure_items as unsure_items
 from classifiers.language.opinion import Prompts as Prompts
 from classifiers.language.second_opinion import (

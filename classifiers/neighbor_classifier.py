@@ -22,7 +22,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
-from classifiers.arrays import FloatArray
+from classifiers.arrays import FloatArray, Vectors
 from classifiers.explanation import contributions_table, plot_contributions
 from classifiers.fitted import (
     FittedState,
@@ -643,6 +643,30 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         )
         return _as_one(X, list(tables)), np.concatenate(probabilities)
 
+    def classify_vectors(
+        self,
+        vectors: Vectors,
+        ids: Sequence[str],
+        *,
+        neighbors: int = 20,
+        coverage: float = 0.9,
+    ) -> tuple[pd.DataFrame, FloatArray]:
+        """Return what `classify` and what `predict_proba` return, of items already embedded.
+
+        Args:
+            vectors: (n, d) unit rows, of the encoder of the index, made as those of its items are.
+            ids: Of the n items; none votes on itself.
+            neighbors: As in `classify`.
+            coverage: As there.
+        """
+
+        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
+            return _table(answer, now, neighbors), answer.proba
+
+        found = self._answers(both, vectors, ids=ids, coverage=coverage)
+        tables, probabilities = zip(*found, strict=True)
+        return pd.concat(list(tables), ignore_index=True), np.concatenate(probabilities)
+
     def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:
         """Return what each part adds to the most probable labels of each item.
 
@@ -718,7 +742,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
     def _answers(
         self,
         read: Callable[[Prediction, _Now], T],
-        X: Texts,
+        X: Texts | Vectors,
         as_of: AsOf | None = None,
         where: Where | None = None,
         candidates: Candidates | None = None,

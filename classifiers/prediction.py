@@ -43,7 +43,7 @@ class Query:
     """What is asked; see `NeighborClassifier.classify`.
 
     Attributes:
-        X: n texts, or a DataFrame of items.
+        X: n texts, or a DataFrame of items; or vectors (n, d) of the index' encoder.
         as_of: Only items launched up to then vote; a date, or one for each item.
         where: Only items that pass this filter vote.
         candidates: Labels, or nodes of `tree`, that come into question.
@@ -51,9 +51,11 @@ class Query:
         per_label: Whether coverage holds within each label.
         must_cover: Whether too few examples for label sets are an error.
         tells_unread: Whether to warn of texts that the encoder cannot read.
+        tree: Of the labels.
+        ids: Own ids of the items, where X is vectors.
     """
 
-    X: Texts
+    X: Texts | Vectors
     as_of: AsOf | None = None
     where: Where | None = None
     candidates: Candidates | None = None
@@ -62,6 +64,7 @@ class Query:
     must_cover: bool = False
     tells_unread: bool = False
     tree: LabelTree | None = None
+    ids: Sequence[str] | None = None
 
     @property
     def is_bound(self) -> bool:
@@ -75,12 +78,14 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     Raises:
         InputError: The question cannot be understood.
     """
-    queries = as_queries(
-        question.X,
-        text=index.layout.text,
-        item_id=index.layout.item_id,
-        image=index.layout.image,
-    )
+    queries: Any = question.X
+    if question.ids is None:
+        queries = as_queries(
+            queries,
+            text=index.layout.text,
+            item_id=index.layout.item_id,
+            image=index.layout.image,
+        )
     n, names = len(queries), knowledge.names
     dates = _date_of_each(question.as_of, n)
     allowed = None
@@ -90,7 +95,8 @@ def answers(question: Query, knowledge: FittedState, index: ItemIndex) -> Iterat
     size = max(1, _BATCH_VOTES // k)
     for start in range(0, max(n, 1), size):
         batch = slice(start, start + size)
-        reading, ids = to_reading(queries[batch], None, index.layout, index.encoder)
+        own = None if question.ids is None else question.ids[batch]
+        reading, ids = to_reading(queries[batch], own, index.layout, index.encoder)
         vectors = reading.vectors
         if question.tells_unread:
             told = queries[batch]

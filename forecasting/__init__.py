@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from forecasting.data.plans import plan_array as plan_array
     from forecasting.data.pools import (
         POOLS as POOLS,
+        ConceptUse as ConceptUse,
         PoolName as PoolName,
         Similarity as Similarity,
     )
@@ -105,6 +106,7 @@ _HOMES = {
     "SLICES": "forecasting.evaluation.slices",
     "Sales": "forecasting.data.sales",
     "SalesRules": "forecasting.data.columns",
+    "ConceptUse": "forecasting.data.pools",
     "Similarity": "forecasting.data.pools",
     "WORSE": "forecasting.evaluation.comparison",
     "backtest": "forecasting.evaluation.backtest",

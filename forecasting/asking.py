@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from forecasting.checks import tell
+from forecasting.concepts.kin import with_variants
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Ints
 from forecasting.features.features import Description
@@ -79,8 +80,13 @@ class Asking:
     def launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
         """Validate new items and stand them at the cutoff."""
         describer = self.engine.describer
-        encoder = describer.analogues.index.encoder
-        return self.reader.new_launches(new_items, describer.history, encoder, future)
+        encoder, history = describer.analogues.index.encoder, describer.history
+        rows = self.reader.new_launches(new_items, history, encoder, future)
+        if describer.knowledge is None:
+            return rows
+        knowledge = describer.knowledge.again(rows.ids, history.panel.grid)
+        end = history.panel.end
+        return replace(rows, group=with_variants(knowledge, rows.ids, rows.group, end))
 
     def ask(
         self,
@@ -89,12 +95,14 @@ class Asking:
         adjustments: Adjustments | None = None,
     ) -> Asked:
         """Return the launches with their courses, as a planner wants them."""
-        engine = self.engine
         if adjustments is None:
-            described = engine.describer.describe(self.launches(new_items, future))
+            rows = self.launches(new_items, future)
+            engine = self.engine.renewed(rows.ids)
+            described = engine.describer.describe(rows)
             courses = engine.courses(described)
             return Asked(engine, described, courses, engine.origin(courses))
         rows = self.launches(adjustments.changed(new_items, self.reader.item_id), future)
+        engine = self.engine.renewed(rows.ids)
         hand = adjustments.on(rows.ids, engine.describer.history)
         described = engine.describer.describe(rows, hand.edit)
         courses, votes = engine.courses(described), engine.vote(described)

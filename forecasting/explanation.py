@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.concepts.kin import KIN, kin_of
+from forecasting.concepts.knowledge import Knowledge
 from forecasting.data.history import History
 from forecasting.data.panel import NEVER, Floats, Ints
-from forecasting.features.analogues import DIGITS, ELSEWHERE
+from forecasting.features.analogues import CONCEPT, DIGITS, ELSEWHERE
 from forecasting.features.features import Description
 from forecasting.models.forest import heaviest
 from forecasting.models.sample_paths import Paths
@@ -49,6 +51,25 @@ _PLAIN = {
     "elsewhere_level": "its sales in other places",
     "elsewhere_first": "its first period in other places",
     "elsewhere_rate": "its launches in other places",
+    "near_concepts_similarity": "similarity of what is near in the graph",
+    "near_concepts_level": "sales of what is near in the graph",
+    "near_concepts_level_typical": "typical sales of what is near in the graph",
+    "near_concepts_rate": "launches near in the graph",
+    "concept_season": "season ahead of its concept, from the year before",
+    **{
+        f"{name}_{what}": f"{words}, of {whose}"
+        for name, whose in (
+            ("concept", "its concept"),
+            ("concept_parent", "the concept above"),
+            ("concept_grandparent", "the concept above that"),
+        )
+        for what, words in (
+            ("level", "sales of items"),
+            ("trend", "sales lately against before"),
+            ("count", "number of launches"),
+            ("launches", "what launches sold"),
+        )
+    },
 }
 
 
@@ -59,6 +80,7 @@ def analogue_table(
     paths: Paths,
     origin: Ints,
     vectors: npt.NDArray[np.float32] | None,
+    knowledge: Knowledge | None = None,
 ) -> pd.DataFrame:
     """Return the analogues of n launches; the columns are those of `LaunchForecaster.explain`.
 
@@ -69,10 +91,11 @@ def analogue_table(
         paths: Their courses.
         origin: (N,) positions in the panel of the launches that the curves are of, -1 for none.
         vectors: Unit vectors of the first of them, for their similarity; None where not known.
+        knowledge: What a graph says of them; None without one.
     """
     parts = []
     for name, pool in described.pools.named().items():
-        if name in use or name == ELSEWHERE:
+        if name in use or name in (ELSEWHERE, CONCEPT):
             row, rank = np.nonzero(pool.valid & (pool.weights > 0))
             similarity, weight = pool.similarity[row, rank], pool.weights[row, rank]
             near = _table(
@@ -87,7 +110,36 @@ def analogue_table(
         similarity[known] = alike.astype(np.float64).round(DIGITS)
     outcomes = _table(history, described, OUTCOME, row, origin[at], similarity, weight)
     parts.append(outcomes.assign(similarity_of="text"))
-    return pd.concat(parts, ignore_index=True)
+    if knowledge is None:
+        return pd.concat(parts, ignore_index=True)
+    table = pd.concat([*parts, *_kin(history, described, knowledge)], ignore_index=True)
+    return table.assign(concept=_shared_concepts(table, described, knowledge))
+
+
+def _kin(history: History, described: Description, knowledge: Knowledge) -> Iterator[pd.DataFrame]:
+    """Return what launches are said to replace, or to be variants of: pools of their own."""
+    for word in KIN:
+        row, items = kin_of(history, knowledge, described.rows, word)
+        weight = 1 / np.bincount(row, minlength=1)[row]
+        nothing = np.full(len(row), np.nan)
+        yield _table(history, described, word, row, items, nothing, weight).assign(
+            similarity_of="told"
+        )
+
+
+def _shared_concepts(
+    table: pd.DataFrame, described: Description, knowledge: Knowledge
+) -> pd.Series:
+    """Path of the lowest concept that launch and analogue are both of; missing without one."""
+    assert described.concept is not None
+    row = pd.Index(described.rows.ids, dtype=object).get_indexer(
+        pd.Index(table["unique_id"], dtype=object)
+    )
+    standing = described.rows.standing[row]
+    theirs = knowledge.concepts_of(table["analogue"].to_numpy(dtype=object), standing)
+    shared = knowledge.tree.shared(described.concept[row], theirs)
+    paths = [knowledge.tree.paths[one] if one >= 0 else None for one in shared]
+    return pd.Series(paths, index=table.index, dtype=object)
 
 
 def contribution_table(

@@ -20,7 +20,7 @@ from forecasting.data.columns import Columns, SalesRules
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.plausibility import launch_doubts
-from forecasting.data.pools import Similarity
+from forecasting.data.pools import ConceptUse, Similarity
 from forecasting.data.sales import Sales
 from forecasting.decisions.cannibalization import (
     Cannibalization,
@@ -31,11 +31,8 @@ from forecasting.decisions.orders import order_table
 from forecasting.decisions.terms import Amount, OrderTerms
 from forecasting.explanation import analogue_table, contribution_table
 from forecasting.features.analogues import AnalogueIndex, Pools, same_text
-from forecasting.features.features import FeatureMaker
-from forecasting.features.similarity import with_similarity
 from forecasting.forecasts import Forecasts
-from forecasting.models.fitted import FittedForecaster, chosen_model, untrained_model
-from forecasting.models.launch_model import LaunchModel
+from forecasting.learning.learn import joined, learn, read_knowledge
 from forecasting.models.options import Method, ModelOptions
 from forecasting.parameters import (
     DEFAULTS,
@@ -84,6 +81,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             attributes learned from how past items sold; ``"auto"``: by demand in each pool in which
             that told past launches better, as of before each, else by text. The verdict is logged,
             and in the model card.
+        concepts: Whether to learn from the `retrieval.ConceptGraph` beside the index, as of the
+            cutoff: from what concepts sold, and what is near in the graph; ``"auto"``: where past
+            launches were told better so. Its relations of new items count in either case.
         options: What the models learn from, and how; few forecasts need another.
         seed: Of all sampling.
         n_jobs: Threads of LightGBM; None for one where the data is small, else all cores.
@@ -109,6 +109,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         method: Method = DEFAULTS.method,
         k: int = DEFAULTS.k,
         similarity: Similarity = DEFAULTS.similarity,
+        concepts: ConceptUse = DEFAULTS.concepts,
         options: ModelOptions = ModelOptions(),
         seed: int = DEFAULTS.seed,
         n_jobs: int | None = DEFAULTS.n_jobs,
@@ -127,6 +128,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.method = method
         self.k = k
         self.similarity = similarity
+        self.concepts = concepts
         self.options = options
         self.seed = seed
         self.n_jobs = n_jobs
@@ -202,20 +204,16 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         seen = clean.set_index(self.item_id).loc[list(panel.ids)]
         attributes = seen[list(self.attributes)].reset_index(drop=True)
         self._remember(History(panel, attributes, self.horizon))
+        knowledge = read_knowledge(self.index, self.concepts, panel)
+        groups = joined(knowledge, panel, reader.groups(seen))
         texts, products = reader.texts(seen), reader.products(seen)
         collection = None if self.index is None else same_text(self.index, self.text)
         analogues = AnalogueIndex(collection, self.encoder, panel, texts, products, shared=shared)
         self.launched_, self.training_ = reader.past_launches(
-            self.history_, products, reader.groups(seen), analogues.index, future
+            self.history_, products, groups, analogues.index, future
         )
-        self.engine_ = FittedForecaster.learn(
-            with_similarity(
-                self._describer(analogues), self.similarity, self.training_, self.launched_
-            ),
-            self.launched_,
-            self.training_,
-            chosen_model(self._untrained(), self.method, self.history_),
-        )
+        past = self.launched_, self.training_
+        self.engine_ = learn(self.get_params(False), self.history_, analogues, *past, knowledge)
         if self.engine_.model is not None:
             for said in self._asking.missing_plans(self.training_, future):
                 tell(f"fit: {said}; what plans do is learned from the others", stacklevel=4)
@@ -516,7 +514,9 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             launches whose courses the forecast is drawn from), similarity, weight (sums to 1 over
             an item's pool; of the outcomes the heaviest are shown), level (mean units over the last
             weeks up to the cutoff), curve (list of units by age as far as seen; None for
-            incumbents), similarity_of (``text``, ``demand`` or ``product``: what is similar); with
+            incumbents), similarity_of (``text``, ``demand``, ``product`` or ``graph``: what is
+            similar); with concepts also pools ``concept`` (near in the graph), ``replaces`` and
+            ``variant_of`` (``told``), and a column concept: the lowest that both are of; with
             ``taken`` also taken (units over the horizon that the launch is expected to take from
             that one; NaN where it is none of the nearest incumbents, or where nothing is shown, of
             which a warning says why).
@@ -533,6 +533,7 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
             asked.paths,
             asked.origin,
             self.engine_.vectors,
+            asked.engine.describer.knowledge,
         )
         if not taken:
             return table
@@ -666,24 +667,3 @@ class LaunchForecaster(BaseEstimator):  # type: ignore[misc]  # scikit-learn has
         self.history_, self.panel_ = history, history.panel
         self.cannibalization_ = None
         self.cutoff_ = self.panel_.grid.dates(np.array([self.panel_.end]))[0]
-
-    def _describer(self, analogues: AnalogueIndex) -> FeatureMaker:
-        return FeatureMaker(
-            history=self.history_,
-            analogues=analogues,
-            pools=tuple(self.options.pools),
-            k=self.k,
-            temperature=self.options.temperature,
-            recency=self.options.recency,
-            quantiles=tuple(self.quantiles),
-        )
-
-    def _untrained(self) -> LaunchModel:
-        return untrained_model(
-            self.options,
-            self.quantiles,
-            covariates=self.columns.covariates,
-            numbers=self.history_.attributes.select_dtypes("number").columns,
-            seed=self.seed,
-            n_jobs=self.n_jobs,
-        )

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, get_args
 
 from forecasting.checks import check_choice, check_levels, check_whole
 from forecasting.data.columns import Columns, SalesRules
-from forecasting.data.pools import Similarity
+from forecasting.data.pools import ConceptUse, Similarity
 from forecasting.models.options import Method, ModelOptions
 from retrieval import InputError
 
@@ -31,6 +31,7 @@ class Defaults:
     method: Method = "auto"
     k: int = 50
     similarity: Similarity = "text"
+    concepts: ConceptUse = False
     seed: int = 0
     n_jobs: int | None = None
 
@@ -94,6 +95,8 @@ def check_parameters(parameters: Mapping[str, Any]) -> None:
     check_whole("k", parameters["k"], 1)
     check_choice("method", parameters["method"], get_args(Method))
     check_choice("similarity", parameters["similarity"], get_args(Similarity))
+    if parameters["concepts"] not in (True, False, "auto"):
+        raise InputError(f"concepts must be True, False or 'auto', got {parameters['concepts']!r}")
     check_groups(**{name: parameters[name] for name in GROUPS})
 
 

@@ -17,8 +17,9 @@ from retrieval.compression.distillation import Distillation, distill
 from retrieval.compression.quantization import LabelsMoveError, Quantization, quantize
 from retrieval.encoding.adaptation.fusion import Fusion, weigh_pictures
 from retrieval.encoding.adaptation.gate import Gain as Gain
+from retrieval.encoding.adaptation.ladder.inputs import METHODS as METHODS
 from retrieval.encoding.adaptation.ladder.report import Rung, TuneReport
-from retrieval.encoding.adaptation.ladder.tune import METHODS as METHODS, tune
+from retrieval.encoding.adaptation.ladder.tune import tune
 from retrieval.encoding.adaptation.succession import (
     gain_over as gain_over,
     set_aside as set_aside,
@@ -92,7 +93,8 @@ from retrieval.generation.templates import (
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.graph.proposals import propose_concepts as propose_concepts
-from retrieval.graph.sources import CONCEPT_FILES as CONCEPT_FILES
+from retrieval.graph.reading.sources import CONCEPT_FILES as CONCEPT_FILES
+from retrieval.graph.tree import ConceptTree as ConceptTree
 from retrieval.guarding import Lock as Lock
 from retrieval.index import ItemIndex
 from retrieval.items import (

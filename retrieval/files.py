@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -40,18 +40,29 @@ def leave_on_disk(made: Path, path: Path) -> None:
 
 
 @contextmanager
-def replacing_files(folder: Path) -> Iterator[Path]:
+def replacing_files(folder: Path, names: Collection[str] = (), *, mark: str = "") -> Iterator[Path]:
     """Give a temporary folder whose files move into `folder` if the block succeeds.
 
     What else is in `folder` stays. Where the block fails, nothing has changed.
+
+    Args:
+        folder: Where to.
+        names: Files that may be made. Those that an earlier time left and this one does not make
+            are removed: they would be read as belonging to the new ones.
+        mark: The file that shows that there was an earlier time; without it a file of one of the
+            names is somebody else's, and stays.
     """
     is_new = not folder.exists()
+    is_again = bool(mark) and (folder / mark).is_file()
     temporary = folder / f".{secrets.token_hex(4)}.tmp"
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        for made in sorted(temporary.iterdir()):
-            made.replace(folder / made.name)
+        made = sorted(temporary.iterdir())
+        for path in made:
+            path.replace(folder / path.name)
+        for name in set(names) - {path.name for path in made} if is_again else ():
+            (folder / name).unlink(missing_ok=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if is_new:

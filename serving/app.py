@@ -15,8 +15,19 @@ from serving import problems
 from serving.jobs.queue import Jobs
 from serving.middleware import Requests
 from serving.observability.tracing import instrument
-from serving.routes import answers, concepts, forecasts, health, items, jobs as routes_jobs, labels
+from serving.review.reviews import Reviews
+from serving.routes import (
+    answers,
+    concepts,
+    forecasts,
+    health,
+    items,
+    jobs as routes_jobs,
+    labels,
+    review,
+)
 from serving.runtime.runtime import Runtime
+from serving.web import pages
 
 _DESCRIPTION = """Labels and launch forecasts for items without history, from the like items known.
 
@@ -33,7 +44,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
             why.
     """
     runtime = Runtime(settings, on_failure)
-    jobs = Jobs(runtime)
+    jobs, reviews = Jobs(runtime), Reviews(runtime)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -41,6 +52,7 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
         jobs.start()
         yield
         await jobs.close()
+        await reviews.close()
         await runtime.close()
 
     app = FastAPIOffline(
@@ -54,10 +66,12 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     )
     app.state.runtime = runtime
     app.state.jobs = jobs
+    app.state.reviews = reviews
     app.add_middleware(Requests, runtime=runtime)
     problems.install(app)
-    for routes in (labels, answers, forecasts, items, concepts, routes_jobs):
+    for routes in (labels, answers, forecasts, items, concepts, routes_jobs, review):
         app.include_router(routes.router)
+    pages.install(app)
     app.include_router(health.router)
     if settings.serve.metrics:
         app.include_router(health.measures)

@@ -36,7 +36,7 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds; what is away is seldom back sooner
 _EMPTIED = 60  # and a disk is seldom emptied sooner
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_OF_THE_DISK = ("disk-full", "jobs-away", "milvus-refused")  # or may be
+_OF_THE_DISK = ("disk-full", "jobs-away", "milvus-refused", "review-away")  # or may be
 _SHOWN = 20  # places that do not fit
 _KINDS = {"str", "int", "float", "bool", "Range", "date"}  # as pydantic names them
 
@@ -271,6 +271,7 @@ _TITLES = {
     "milvus-away": "Milvus does not answer",
     "milvus-refused": "Milvus refused",
     "jobs-away": "Jobs cannot be kept",
+    "review-away": "Decisions cannot be kept",
     "disk-full": "The disk is full",
     "index-replaced": "The items are being replaced",
     "timeout": "Too late",

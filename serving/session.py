@@ -14,6 +14,7 @@ from serving.jobs.queue import Jobs
 from serving.keys import Caller
 from serving.observability.audit import audit_entries
 from serving.problems import ApiError
+from serving.review.reviews import Reviews
 from serving.runtime.runtime import Runtime
 from serving.validation import check_scope
 
@@ -33,6 +34,7 @@ class Session:
         request_id: Its id.
         state: Of the request, for the log line.
         jobs: What is too long for a call.
+        reviews: What people decide.
     """
 
     runtime: Runtime
@@ -40,6 +42,7 @@ class Session:
     request_id: str
     state: Any
     jobs: Jobs
+    reviews: Reviews
 
     @property
     def tenant(self) -> str | None:
@@ -70,10 +73,16 @@ class Session:
             log.write(audit_entries(task, answer, self.request_id, self.tenant))
 
 
-def _session(request: Request) -> Session:
-    state = request.state
-    app = request.app.state
-    return Session(app.runtime, state.caller, state.request_id, state, app.jobs)
+def session_of(request: Request, caller: Caller | None = None) -> Session:
+    """Return the session of a request.
+
+    Args:
+        request: Of the API, or of a page.
+        caller: Who asks; None: whose key was sent.
+    """
+    state, app = request.state, request.app.state
+    who = caller or state.caller
+    return Session(app.runtime, who, state.request_id, state, app.jobs, app.reviews)
 
 
 @dataclass(frozen=True)
@@ -84,7 +93,7 @@ class _Needing:
 
     # async, or FastAPI sends each request through a thread of its own: a quarter of the throughput.
     async def __call__(self, request: Request) -> Session:
-        found = _session(request)
+        found = session_of(request)
         check_scope(found.caller, self.scope)
         return found
 

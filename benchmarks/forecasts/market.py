@@ -8,7 +8,7 @@ anew; that gives the probability with which an interval holds, and how wide it h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -75,6 +75,8 @@ class Market:
         taken: Share of what a launch sells that it takes from items of its line and category that
             have been on sale for twelve periods.
         lines: Whether names tell of what line an item is.
+        successors: Share of the launches, and all new groups, that replace an incumbent of their
+            category and have its luck; the items of a group are one then. None: nobody does.
         freq: Of the sales table.
         periods: Seen.
         horizon: To forecast.
@@ -102,6 +104,7 @@ class Market:
     novel: bool = False
     taken: float = 0.0
     lines: bool = False
+    successors: float | None = None
     freq: str = "W-MON"
     periods: int = 78
     horizon: int = 8
@@ -155,6 +158,7 @@ class World:
         coming: What is true of the launches to come.
         planned: (n, horizon) 1 where they have a promotion.
         taken: Of what past launches sold over their horizon, the share that they took from others.
+        replaced: source, relation, target: which launch replaces which incumbent.
     """
 
     market: Market
@@ -167,6 +171,7 @@ class World:
     coming: Items
     planned: Floats
     taken: float = 0.0
+    replaced: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def courses(self, draws: int, seed: int) -> Floats:
         """(draws, n, horizon) what the launches to come may sell, given all that can be known."""
@@ -183,6 +188,9 @@ class World:
 
 def _run(market: Market, rng: np.random.Generator) -> World:
     truth = _items(market, rng)
+    old = np.full(len(truth.group), -1)
+    if market.successors is not None:
+        truth, old = _succeeding(market, truth, market.successors)
     grid = pd.date_range(START, periods=market.periods + 5 + market.horizon, freq=market.freq)
     periods = np.arange(len(grid))
     age = periods - np.maximum(truth.launch, 0)[:, None]
@@ -227,7 +235,28 @@ def _run(market: Market, rng: np.random.Generator) -> World:
         coming=truth[come],
         planned=np.take_along_axis(planned[come], horizon, axis=1),
         taken=taken,
+        replaced=pd.DataFrame(
+            {
+                "source": np.array(ids)[old >= 0],
+                "relation": "replaces",
+                "target": np.array(ids)[old[old >= 0]],
+            }
+        ),
     )
+
+
+def _succeeding(market: Market, truth: Items, share: float) -> tuple[Items, Ints]:
+    """Items with the luck of what they replace, and (n,) which that is, -1 for none."""
+    rng = np.random.default_rng(1)
+    old = np.full(len(truth.group), -1)
+    luck = truth.luck.copy()
+    for one in np.flatnonzero(truth.launch >= 0):
+        same = np.flatnonzero((truth.launch < 0) & (truth.kind == truth.kind[one]))
+        is_new = truth.launch[one] >= market.periods
+        if len(same) and (rng.random() < share or is_new):
+            old[one] = rng.choice(same)
+            luck[one] = luck[old[one]]
+    return replace(truth, luck=luck), old
 
 
 def _taken(market: Market, truth: Items, demand: Floats, age: Floats) -> tuple[Floats, float]:
@@ -304,7 +333,7 @@ def _course(market: Market, items: Items, planned: Floats, rng: np.random.Genera
     if not market.plans_arrive:
         planned = (rng.random((n, h)) < 1 / 3).astype(float)
     luck = items.luck
-    if not market.followers:  # whose luck is seen where they are on sale
+    if not market.followers and market.successors is None:  # whose luck is seen on sale
         unique, group = np.unique(items.group, return_inverse=True)
         luck = _luck(rng, market.spread, len(unique))[group]
     start, cohort = np.unique(items.launch, return_inverse=True)

@@ -9,7 +9,7 @@ these, and where it refuses, the encoder stays as it is. Seeds draw the examples
 are cut, and what `tune` draws. "points over frozen" is paired by item and seed, with a 95 %
 bootstrap interval over the items judged. ``--method`` limits the ladder to one rung;
 ``--unlabeled`` gives `tune` the texts of four fifths of train.csv that were not drawn, without
-their labels.
+their labels, and the classifier, too, in a third way to use the encoder.
 """
 
 from __future__ import annotations
@@ -40,11 +40,8 @@ from retrieval import Encoder, TuneReport, tune
 SHOTS = (5, 10)
 RARE, FEW = 10, 5
 FROZEN, TUNED = "frozen", "tuned"
-VOTES = "votes alone"
-WAYS: Mapping[str, Mapping[str, Any]] = {
-    VOTES: {"prototypes": False, "head": None},
-    "with names, prototypes and head": {},
-}
+VOTES, HEAD, TAUGHT = "votes alone", "with names, prototypes and head", "the same, unlabeled texts"
+WAYS: Mapping[str, Mapping[str, Any]] = {VOTES: {"prototypes": False, "head": None}, HEAD: {}}
 
 Right = npt.NDArray[np.bool_]
 
@@ -56,7 +53,8 @@ class Trial:
     Attributes:
         method: As of `tune`.
         shots: Examples a label.
-        ways: How the encoder is used, of `WAYS`.
+        ways: How the encoder is used, of `WAYS`; or `TAUGHT`, where the classifier gets unlabeled
+            texts, too.
         unlabeled: Whether `tune` gets the texts of the labeled pool that were not drawn.
     """
 
@@ -106,7 +104,7 @@ def _show(
         kinds.append(sizes.index[sizes <= FEW].tolist() if rare else task.labels)
         for name, encoder in _encoders(task, seed, trial):
             for way in trial.ways:
-                answers = _answers(replace(task, encoder=encoder), seed, WAYS[way])
+                answers = answers_of(replace(task, encoder=encoder), seed, way)
                 said.setdefault((way, name), []).append(answers)
     rows = {}
     for (way, name), answers in said.items():
@@ -119,7 +117,10 @@ def _show(
             )
         if name == TUNED:
             before = [answer == truth for answer in said[way, FROZEN]]
-            row["points over frozen"] = _gained(right, before)
+            row["points over frozen"] = gained(right, before)
+            if way == TAUGHT:
+                before = [answer == truth for answer in said[HEAD, FROZEN]]
+                row["over frozen, no unlabeled"] = gained(right, before)
         rows[f"{name}, {way}"] = row
     show(title, pd.DataFrame.from_dict(rows, orient="index").fillna(""))
 
@@ -142,11 +143,16 @@ def _encoders(task: Task, seed: int, trial: Trial) -> Iterator[tuple[str, Encode
         yield TUNED, frozen if report.out is None else Encoder(str(report.out))
 
 
-def _answers(task: Task, seed: int, parameters: Mapping[str, Any]) -> npt.NDArray[Any]:
-    classifier = NeighborClassifier(encoder=task.encoder, **parameters, random_state=seed)
-    labels = None if parameters else task.labels
+def answers_of(task: Task, seed: int, way: str) -> npt.NDArray[Any]:
+    """Return what the classifier says of the texts judged, (n,)."""
+    classifier = NeighborClassifier(
+        encoder=task.encoder, **WAYS.get(way, WAYS[HEAD]), random_state=seed
+    )
+    more: dict[str, Any] = {} if way == VOTES else {"labels": task.labels}
+    if way == TAUGHT:
+        more["unlabeled"] = task.unlabeled
     texts, given = task.train["text"].tolist(), task.train["label"].tolist()
-    named: npt.NDArray[Any] = classifier.fit(texts, given, labels=labels).predict(
+    named: npt.NDArray[Any] = classifier.fit(texts, given, **more).predict(
         task.test["text"].tolist()
     )
     return named
@@ -158,7 +164,8 @@ def _f1(truth: npt.NDArray[Any], said: npt.NDArray[Any], labels: list[str] | Non
     )
 
 
-def _gained(after: list[Right], before: list[Right]) -> str:
+def gained(after: list[Right], before: list[Right]) -> str:
+    """Return what was gained, in points, paired by item and seed, with a 95 % interval."""
     by_item = np.mean(
         [100.0 * (new.astype(float) - old) for new, old in zip(after, before, strict=True)], axis=0
     )
@@ -183,6 +190,8 @@ def main() -> None:
     )
     given = parser.parse_args()
     ways = (VOTES,) if given.votes_alone else tuple(WAYS)
+    if given.unlabeled and not given.votes_alone:
+        ways += (TAUGHT,)
     trial = Trial(given.method, tuple(given.shots), ways, given.unlabeled)
     print(machine_and_versions(ENGINES))
     print(f"judged on {given.on}; seeds {', '.join(map(str, given.seeds))}", flush=True)

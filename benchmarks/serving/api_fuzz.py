@@ -13,25 +13,29 @@ from pathlib import Path
 from benchmarks.measuring.findings import Finding
 from benchmarks.serving.api_load import process
 
-_COUNT = re.compile(r'^likewise_request_seconds_count\{.*status="(\d+)".*\} (\d+)', re.MULTILINE)
+_COUNT = re.compile(r"^likewise_request_seconds_count\{(.*)\} (\d+)", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_PROBES = {"/livez", "/readyz"}  # asked by whoever waits for the start
 
 
 def made_up_requests(config: Path, seeds: Sequence[int], examples: int) -> list[Finding]:
     """Let schemathesis ask, once a seed; the server's own counters tell what it answered."""
-    answers: Counter[str] = Counter()
+    answers: Counter[tuple[str, str]] = Counter()
     for seed in seeds:
         with process(config) as (_, port):
             _ask(port, seed, examples, config.parent)
             answers += _answers(port)
     number = sum(answers.values())
-    failed = sum(count for status, count in answers.items() if status.startswith("5"))
     by_kind = Counter({f"{kind}xx": 0 for kind in "245"})
-    for status, count in answers.items():
+    for (_, status), count in answers.items():
         by_kind[f"{status[0]}xx"] += count
     measured = f"{number:,} requests, seeds {list(seeds)}: " + ", ".join(
         f"{count:,} x {kind}" for kind, count in sorted(by_kind.items())
     )
-    return [Finding("schemathesis", measured, "0 x 5xx", failed == 0 and number > 0)]
+    failed = [one for one in sorted(answers) if one[1].startswith("5")]
+    if failed:
+        measured += " (" + ", ".join(f"{route}: {status}" for route, status in failed) + ")"
+    return [Finding("schemathesis", measured, "0 x 5xx", not failed and number > 0)]
 
 
 def _ask(port: int, seed: int, examples: int, folder: Path) -> None:
@@ -48,14 +52,13 @@ def _ask(port: int, seed: int, examples: int, folder: Path) -> None:
         raise RuntimeError(done.stdout[-2_000:] + done.stderr[-2_000:])
 
 
-def _answers(port: int) -> Counter[str]:
-    """Return how many requests the server answered with each status, by its own account."""
+def _answers(port: int) -> Counter[tuple[str, str]]:
+    """Return how many requests of a route the server answered with a status, by its own account."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
         text = answer.read().decode()
-    asked: Counter[str] = Counter()
-    for line in text.splitlines():
-        if any(route in line for route in ('route="/livez"', 'route="/readyz"')):
-            continue  # of whoever waits for its start
-        for status, count in _COUNT.findall(line):
-            asked[status] += int(float(count))
+    asked: Counter[tuple[str, str]] = Counter()
+    for labels, count in _COUNT.findall(text):
+        told = dict(_LABEL.findall(labels))
+        if told["route"] not in _PROBES:
+            asked[told["route"], told["status"]] += int(float(count))
     return asked

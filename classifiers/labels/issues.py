@@ -17,6 +17,7 @@ from retrieval import (
     Encoder,
     InputError,
     ItemIndex,
+    Where,
     item_texts,
     require_count,
     require_kind,
@@ -124,6 +125,50 @@ def label_issues(
     if isinstance(X, pd.DataFrame) and item_id in X:
         issues.insert(1, "item_id", X[item_id].to_numpy()[rows])
     return pd.concat([issues, _shown(witness[rows], near, rows, every, labels)], axis=1)
+
+
+def indexed_issues(
+    index: ItemIndex,
+    *,
+    where: Where | None = None,
+    k: int = 50,
+    duplicate_similarity: float = 0.97,
+) -> pd.DataFrame:
+    """Rank the labeled items of an index whose label is in doubt, as `label_issues` does.
+
+    Args:
+        index: Keeps one label an item.
+        where: Only these items, in doubt or as neighbors.
+        k: How many neighbors vote.
+        duplicate_similarity: As there.
+
+    Returns:
+        `item_id`, `label`, `suggested_label` and `score`, the most suspicious first; empty where
+        fewer than two labels are there.
+    """
+    held = index.read(labeled=True, where=where)
+    names = pd.Index(np.unique(held.labels.astype(str))) if len(held) else pd.Index([])
+    if len(names) < 2:
+        return pd.DataFrame(columns=["item_id", "label", "suggested_label", "score"])
+    codes = names.get_indexer(pd.Index(held.labels))
+    ids = held.ids.tolist()
+    found = index.voters(held.vectors, min(k, len(held) - 1), labeled=True, where=where, ids=ids)
+    place = {one: row for row, one in enumerate(ids)}
+    rows = [[place.get(one, -1) for one in near] for near in found.ids.tolist()]
+    similarity = found.similarity.astype(np.float64)
+    near = _Near(np.array(rows, dtype=np.intp), similarity, found.count, found.places)
+    partner = _contradicting_duplicate(near, codes, duplicate_similarity)
+    opinion = _judge(held.vectors, near.without_one(partner), codes, len(names))
+    listed = np.flatnonzero(partner.any(axis=1) | (opinion.suggested != codes))
+    listed = listed[np.argsort(opinion.score[listed], kind="stable")]
+    return pd.DataFrame(
+        {
+            "item_id": held.ids[listed],
+            "label": held.labels[listed],
+            "suggested_label": names.to_numpy()[opinion.suggested[listed]],
+            "score": opinion.score[listed],
+        }
+    )
 
 
 @dataclass(frozen=True)

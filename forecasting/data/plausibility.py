@@ -20,6 +20,7 @@ from forecasting.data.panel import (
     Panel,
     usual_of_best_seller,
 )
+from retrieval import InputError
 
 # A cell beyond reason is a barcode, an item number or a date in the column of units. Units have no
 # scale of their own (pieces, kilograms, cartons), so that a cell is held against what the best
@@ -36,10 +37,12 @@ _UNREASONABLE_AT_FIRST = 10_000
 _FEWEST_PERIODS = 4  # that tell what is usual
 _SELDOM, _SURE = 0.1, 0.01
 _CHANCE = 0.05
+_CERTAIN = 1e-6  # chance below which a table is refused
 _NEXT = 4  # periods after that of launch
 _WEEKS_BEFORE = 2  # periods without a sale, from the launch on
 _MANY, _FEWEST = 1 / 3, 10  # launches
 _LOOK_BACK = pd.Timedelta(days=364)
+_APART, _EVENLY = 4, 1.35  # periods between those with sales, and the most over the fewest of them
 
 
 @dataclass(frozen=True)
@@ -107,32 +110,86 @@ def is_told_in_part(days: pd.DatetimeIndex, grid: Grid, last: int) -> bool:
 
 
 def launch_doubts(panel: Panel) -> list[str]:
-    """Say where launch dates and sales do not fit together."""
+    """Say where launch dates and sales do not fit together.
+
+    Raises:
+        InputError: Weeks are counted from what can only be their last days.
+    """
     there = (panel.launch != NEVER) & (panel.launch >= 0) & (panel.launch <= panel.end)
     rows = np.flatnonzero(there)
-    return [*_none_at_first(panel, rows), *_long_before(panel, rows)]
+    _refuse_last_days(panel, rows)
+    return [*_too_short(panel), *_none_at_first(panel, rows), *_long_before(panel, rows)]
+
+
+def _too_short(panel: Panel) -> list[str]:
+    """Say that periods are shorter than those of the rows: between these nothing ever sells."""
+    selling = np.flatnonzero((panel.units > 0).any(axis=0))
+    apart = np.diff(selling)
+    if len(apart) < _FEWEST_PERIODS or apart.min() < _APART or apart.max() > _EVENLY * apart.min():
+        return []
+    day, freq = panel.grid.dates(selling[:1])[0], panel.grid.freq
+    often = f"{apart.min()}" if apart.min() == apart.max() else f"{apart.min()} to {apart.max()}"
+    weeks = freq == "D" and bool((apart == 7).all())
+    write = f", such as {f'W-{day:%a}'.upper()!r}" if weeks else ""
+    return [
+        f"sales: something sold in one of {often} periods, and never between: freq={freq!r} takes "
+        f"those for periods without sales. If rows tell of longer periods, write their frequency"
+        f"{write}"
+    ]
+
+
+def _refuse_last_days(panel: Panel, rows: Ints) -> None:
+    """Refuse weeks in which nothing launched after their first day ever sells at once.
+
+    Dated by their last days, rows of a week that begins on a Sunday are those of the six days
+    before it. Only what was launched on that very day then sells in its own week.
+    """
+    offset, day = to_offset(panel.grid.freq), panel.grid.origin
+    if not isinstance(offset, pd.offsets.Week):
+        return
+    inside = rows[panel.first_share[rows] < 1]
+    curves = panel.curves(1 + _NEXT)[inside]
+    selling = _selling_later(curves)
+    known = np.isfinite(curves[:, 0])
+    days = panel.first_share[inside][known].sum()
+    told = known.sum() >= _FEWEST and (1 - selling) ** days < _CERTAIN
+    if not told or (curves[known, 0] > 0).any():
+        return
+    raise InputError(
+        f"sales: none of {known.sum():,} launches sold anything in the week of its launch, though "
+        f"{selling:.0%} of their next {_NEXT} weeks sold something. If the dates of the sales are "
+        f"the last days of weeks, write freq={_ending_on(offset, day)!r}; if weeks do begin on a "
+        f"{day:%A}, launch dates are too early: give the days on which items went on sale"
+    )
 
 
 def _none_at_first(panel: Panel, rows: Ints) -> list[str]:
     """Say that no launch at all sold in its own period, where that cannot be chance."""
     curves = panel.curves(1 + _NEXT)[rows]
     curves = curves[np.isfinite(curves[:, 0])]
-    later = curves[:, 1:][np.isfinite(curves[:, 1:])]
-    if not later.size or (curves[:, 0] > 0).any():
-        return []
-    selling = float((later > 0).mean())
-    if (1 - selling) ** len(curves) >= _CHANCE:
+    selling = _selling_later(curves)
+    if (curves[:, 0] > 0).any() or (1 - selling) ** len(curves) >= _CHANCE:
         return []
     offset, day, write = to_offset(panel.grid.freq), panel.grid.origin, ""
     if isinstance(offset, pd.offsets.Week):
-        units = "" if offset.n == 1 else offset.n
-        freq = f"{units}W-{day + pd.Timedelta(days=1):%a}".upper()
-        write = f" Of weeks that end on a {day:%A} write freq={freq!r}"
+        write = f" Of weeks that end on a {day:%A} write freq={_ending_on(offset, day)!r}"
     return [
         f"nothing sold in the period of launch of any of {len(curves):,} launches, though "
         f"{selling:.0%} of their next {_NEXT} periods sold something: do the dates of the sales "
         f"name the last day of their periods, or are the launch dates too early?{write}"
     ]
+
+
+def _selling_later(curves: Floats) -> float:
+    """Return the share of the periods after that of launch in which something sold."""
+    later = curves[:, 1:][np.isfinite(curves[:, 1:])]
+    return float((later > 0).mean()) if later.size else 0.0
+
+
+def _ending_on(offset: pd.offsets.Week, day: pd.Timestamp) -> str:
+    """Return the frequency of weeks that end on a day."""
+    units = "" if offset.n == 1 else offset.n
+    return f"{units}W-{day + pd.Timedelta(days=1):%a}".upper()
 
 
 def _long_before(panel: Panel, rows: Ints) -> list[str]:

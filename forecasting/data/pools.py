@@ -4,5 +4,6 @@ from typing import Literal, get_args
 
 PoolName = Literal["incumbent", "launch", "sibling"]
 Similarity = Literal["text", "demand", "auto"]
+ConceptUse = bool | Literal["auto"]
 
 POOLS: tuple[PoolName, ...] = get_args(PoolName)

@@ -5,6 +5,7 @@
   seen.
 - *siblings*: the launches of the last weeks, which meet the same market.
 - *elsewhere*: the same product in other stores or channels, where items are told apart by both.
+- *concept*: what is near in a graph of concepts, where there is one that helps.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from forecasting.features.demand_space import DemandSpace
 from retrieval import IN_MEMORY, Encoder, InputError, ItemIndex, Neighbors
 
 ELSEWHERE = "elsewhere"
-Measure = Literal["text", "demand", "product"]
+CONCEPT = "concept"
+Measure = Literal["text", "demand", "product", "graph"]
 
 _POOL = "pool"
 _LAUNCH, _INCUMBENT = "launch", "incumbent"
@@ -43,7 +45,8 @@ class Pool:
         similarity: (n, k) cosine similarity, NaN where padded.
         temperature: Of the softmax that turns similarity into weight.
         factor: (n, k) what else an analogue's weight is multiplied by.
-        measure: What similarity is of: ``"text"``, ``"demand"``, or the same ``"product"``.
+        measure: What similarity is of: ``"text"``, ``"demand"``, the same ``"product"``, or half
+            text and half ``"graph"``.
     """
 
     position: Ints
@@ -123,6 +126,7 @@ class Pools:
         elsewhere: The same product in other places; None where products are not told.
         likeness: (n,) similarity of the most similar text, where a pool is by demand, which says
             nothing of how novel a launch is; None where all are by text.
+        concepts: Near in the graph of concepts; None where none is used.
     """
 
     incumbents: Pool
@@ -130,6 +134,7 @@ class Pools:
     siblings: Pool
     elsewhere: Pool | None
     likeness: Floats | None = None
+    concepts: Pool | None = None
 
     def __getitem__(self, rows: slice | Ints) -> Pools:
         """Return some of the rows."""
@@ -144,13 +149,15 @@ class Pools:
             change(self.siblings),
             None if self.elsewhere is None else change(self.elsewhere),
             self.likeness,
+            None if self.concepts is None else change(self.concepts),
         )
 
     def named(self) -> dict[str, Pool]:
         """Return the pools by the names that a user reads."""
         three = (self.incumbents, self.launches, self.siblings)
         pools: dict[str, Pool] = dict(zip(POOLS, three, strict=True))
-        return pools if self.elsewhere is None else {**pools, ELSEWHERE: self.elsewhere}
+        further = {ELSEWHERE: self.elsewhere, CONCEPT: self.concepts}
+        return pools | {name: pool for name, pool in further.items() if pool is not None}
 
     @property
     def best_similarity(self) -> Floats:

@@ -9,17 +9,22 @@ the same features.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from forecasting.concepts.kin import Kin, find_kin
+from forecasting.concepts.knowledge import Knowledge
+from forecasting.concepts.space import ConceptSpace
+from forecasting.concepts.verdict import ConceptVerdict
 from forecasting.data.history import History, launched, ratio
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.data.pools import PoolName
-from forecasting.features.analogues import ELSEWHERE, AnalogueIndex, Pool, Pools
+from forecasting.features.analogues import CONCEPT, ELSEWHERE, AnalogueIndex, Pool, Pools
 from forecasting.features.demand_space import DemandSpace
 from forecasting.features.imputation import DRAWS, imputed, lacking
 from forecasting.features.similarity_gate import SimilarityVerdict
@@ -82,7 +87,7 @@ def neighbor_features(
     columns: dict[str, Floats] = {}
     unit = history.unit(rows.standing)[:, None]
     for name, pool in pools.named().items():
-        if name in use or name == ELSEWHERE:
+        if name in use or name in (ELSEWHERE, CONCEPT):
             columns |= _FROM[name](history, rows.standing, pool, unit)
     for name in rows.attributes.columns:
         if pd.api.types.is_numeric_dtype(rows.attributes[name]):
@@ -171,6 +176,18 @@ def _from_elsewhere(
     }
 
 
+def _from_graph(history: History, standing: Ints, pool: Pool, unit: Floats) -> dict[str, Floats]:
+    items, when = pool.spread(standing)
+    level = pool.masked(history.level(items, when, history.windows.longer)) / unit
+    rate = _row_mean(pool.curves(history, standing) / unit[..., None])
+    return {
+        "near_concepts_similarity": pool.similarity[:, 0],
+        "near_concepts_level": np.log1p(_mean(level, pool.weights)),
+        "near_concepts_level_typical": _mean(np.log1p(level), pool.weights),
+        "near_concepts_rate": np.log1p(_mean(rate, pool.weights)),
+    }
+
+
 def _from_categories(history: History, rows: Launches) -> dict[str, Floats]:
     """How earlier launches of the same category sold, as far as seen; a few lean on all others."""
     names = [
@@ -204,6 +221,7 @@ _FROM = {
     "launch": _from_launches,
     "sibling": _from_siblings,
     ELSEWHERE: _from_elsewhere,
+    CONCEPT: _from_graph,
 }
 
 
@@ -262,12 +280,17 @@ class Description:
         features: (n, f) from themselves and from the pools in use.
         scale: (n, horizon) unit of the market to be expected at each age, less in a first period
             in which the item is on sale for a part only.
+        concept: (n,) position of each one's concept in the graph, negative for none; None where
+            there is no graph.
+        kin: The levels of what they are related to; None where there is no graph.
     """
 
     rows: Launches
     pools: Pools
     features: pd.DataFrame
     scale: Floats
+    concept: Ints | None = None
+    kin: Kin | None = None
 
     @property
     def level(self) -> Floats:
@@ -292,6 +315,8 @@ class FeatureMaker:
         quantiles: The levels to be forecast.
         demand: By pool, where analogues are items near in demand instead of in words.
         verdicts: Why each pool is by what it is by; none where nothing was asked.
+        knowledge: What a graph says of the items; None without one.
+        concept_verdict: Whether launches are described by their concepts, too, and why.
     """
 
     history: History
@@ -303,10 +328,12 @@ class FeatureMaker:
     quantiles: Sequence[float]
     demand: Mapping[PoolName, DemandSpace] = field(default_factory=dict)
     verdicts: Sequence[SimilarityVerdict] = ()
+    knowledge: Knowledge | None = None
+    concept_verdict: ConceptVerdict | None = None
 
     def find(self, rows: Launches) -> Pools:
         """Return the analogues of launches, in all pools."""
-        return self.analogues.find(
+        pools = self.analogues.find(
             rows,
             self.k,
             temperature=self.temperature,
@@ -314,6 +341,36 @@ class FeatureMaker:
             lately=self.history.windows.longer,
             demand=self.demand,
         )
+        if self.space is None or not self.by_concept:
+            return pools
+        position, similarity = self.space.nearest(rows, self._concepts(rows, pools), self.k)
+        even = np.ones(position.shape)
+        return replace(pools, concepts=Pool(position, similarity, self.temperature, even, "graph"))
+
+    @property
+    def by_concept(self) -> bool:
+        """Whether launches are described by their concepts, too."""
+        return self.concept_verdict is not None and self.concept_verdict.used
+
+    @cached_property
+    def space(self) -> ConceptSpace | None:
+        """Where the graph puts the items."""
+        if self.knowledge is None:
+            return None
+        vectors = self.analogues.index.vectors(self.history.panel.ids.tolist())
+        return ConceptSpace(self.history, self.knowledge, vectors)
+
+    def renewed(self, ids: npt.NDArray[np.object_]) -> FeatureMaker:
+        """Return the same with what somebody has said of launches since; as of the same cutoff."""
+        if self.knowledge is None:
+            return self
+        known = self.knowledge.again(ids, self.history.panel.grid)
+        return self if known is self.knowledge else replace(self, knowledge=known)
+
+    def _concepts(self, rows: Launches, pools: Pools) -> Ints:
+        """(n,) the concept of each launch, or of its like items where nobody has linked it."""
+        assert self.space is not None
+        return self.space.concepts_of(rows, pools.incumbents.position, pools.incumbents.weights)
 
     def describe(self, rows: Launches, edit: Edit | None = None) -> Description:
         """Describe launches; ``edit`` changes their analogues before features are made of them."""
@@ -342,8 +399,14 @@ class FeatureMaker:
         for name in _OF_MARKET:
             own[name] = own[name].to_numpy().round(_DIGITS)
         near = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
+        concept = kin = None
+        if self.space is not None:
+            concept = self._concepts(rows, pools)
+            kin = find_kin(self.history, self.space.knowledge, rows)
+            if self.by_concept:
+                near = near.assign(**self.space.features(rows, concept))
         features = pd.concat([own, near.round(_DIGITS)], axis=1)
-        return Description(rows, pools, features, self.scale(rows))
+        return Description(rows, pools, features, self.scale(rows), concept, kin)
 
     def scale(self, rows: Launches) -> Floats:
         """(n, horizon) unit of the market to be expected at each age."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from forecasting.checks import ForecastWarning
+from forecasting.concepts.kin import Inheritance
 from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
@@ -91,6 +92,7 @@ class FittedForecaster:
         calibration: At which levels quantiles are read.
         teachers: (N,) the group of each launch whose course forecasts are drawn from.
         unplanned: Who answers where a plan is not known; None where plans are not learned from.
+        inheritance: How far launches take over the level of what they replace.
     """
 
     describer: FeatureMaker
@@ -100,10 +102,16 @@ class FittedForecaster:
     calibration: Calibration
     teachers: Ints
     unplanned: Unplanned | None = None
+    inheritance: Inheritance = field(default_factory=Inheritance)
 
     @classmethod
     def learn(
-        cls, describer: FeatureMaker, launched: Ints, rows: Launches, model: LaunchModel | None
+        cls,
+        describer: FeatureMaker,
+        launched: Ints,
+        rows: Launches,
+        model: LaunchModel | None,
+        described: Description | None = None,
     ) -> FittedForecaster:
         """Learn from past launches.
 
@@ -112,9 +120,10 @@ class FittedForecaster:
             launched: (n,) their positions in the panel.
             rows: The n launches, each standing before its start.
             model: To be trained; None to let the analogues vote.
+            described: The launches, where they have been described before.
         """
         history = describer.history
-        described = describer.describe(rows)
+        described = described or describer.describe(rows)
         level = np.full(len(history.panel.ids), np.nan)
         level[launched] = described.level
         unplanned = None
@@ -215,7 +224,19 @@ class FittedForecaster:
                 paths = mixed(paths, lacking, copies)
         novelty = self.novelty.of(described.pools.best_similarity)
         paths = self.novelty.widened(paths, novelty, len(self.reference))
-        return few_widened(paths, self.launches)
+        return few_widened(self._inherited(paths, described), self.launches)
+
+    def _inherited(self, paths: Paths, described: Description) -> Paths:
+        """Move courses to the level of what launches are said to replace, or to be variants of."""
+        if described.kin is None or not described.kin.is_any:
+            return paths
+        hoped = paths.mean().sum(axis=1) / described.scale.sum(axis=1)
+        narrower = paths.narrowed(self.inheritance.spread(described.kin))
+        return narrower.scaled(self.inheritance.factor(described.kin, hoped))
+
+    def renewed(self, ids: npt.NDArray[np.object_]) -> FittedForecaster:
+        """Return the same with what somebody has said of launches since."""
+        return replace(self, describer=self.describer.renewed(ids))
 
     def vote(self, described: Description) -> Paths:
         """Return the courses by the vote of the analogues alone."""
@@ -270,7 +291,7 @@ def _tell_few(launches: int) -> None:
             f"only {launches} launches (those of a group counted once) to learn from, fewer than "
             f"{ENOUGH}: how far launches differ is hardly known, and intervals are made wider",
             FewLaunchesWarning,
-            stacklevel=5,  # who called fit
+            stacklevel=6,  # who called fit
         )
 
 
@@ -356,7 +377,7 @@ def chosen_model(model: LaunchModel, method: Method, history: History) -> Launch
             f"{cutoff:%Y-%m-%d}, fewer than {_FEWEST_LAUNCHES}: the analogues vote "
             'instead (method="knn")',
             FewLaunchesWarning,
-            stacklevel=4,  # who called fit
+            stacklevel=5,  # who called fit
         )
         return None
     if not finished:

@@ -18,6 +18,7 @@ from forecasting.data.panel import Floats, Ints
 _Number = TypeVar("_Number", np.int64, np.float64)
 
 _CELLS = 4_000_000  # numbers held in memory at once, by each core
+_LEAST_TOTAL = 0.05  # of the mean, below which totals are alike when they are brought together
 _FEWEST = 128  # courses of an average over what is not known
 
 
@@ -62,6 +63,21 @@ class Paths:
         """Return the same with all courses of a launch multiplied by (n,) numbers, or by one."""
         by_row = np.broadcast_to(np.asarray(factor, dtype=np.float64), (len(self),))
         return replace(self, factor=self.factor * by_row[:, None])
+
+    def narrowed(self, share: Floats) -> Paths:
+        """Return the same with the spread of totals, in logarithms, (n,) times as large.
+
+        Means stay as they are; courses of nothing stay nothing.
+        """
+        if (share == 1).all():
+            return self
+        before = self.mean().sum(axis=1)
+        log = np.log(np.maximum(self._totals(), _LEAST_TOTAL * before[:, None] + 1e-9))
+        center = (log * self.weight).sum(axis=1, keepdims=True)
+        moved = replace(self, factor=self.factor * np.exp((share[:, None] - 1) * (log - center)))
+        after = moved.mean().sum(axis=1)
+        ratio = np.divide(before, after, out=np.ones_like(before), where=after > 0)
+        return moved.scaled(np.where(share == 1, 1.0, ratio))
 
     def by_hand(self, factor: Floats) -> Paths:
         """Return the same multiplied by (n,) numbers, and read as launches of the size before.

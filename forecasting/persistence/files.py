@@ -14,6 +14,11 @@ from forecasting.decisions.cannibalization import Cannibalization
 from forecasting.features.analogues import AnalogueIndex
 from forecasting.models.fitted import FittedForecaster
 from forecasting.parameters import GROUPS
+from forecasting.persistence.knowledge_files import (
+    SavedKnowledge,
+    knowledge_files,
+    read_knowledge,
+)
 from forecasting.persistence.model_card import model_card
 from forecasting.persistence.model_files import (
     SavedEngine,
@@ -56,6 +61,7 @@ class SavedForecaster:
         vectors: (items, d) of the items; None where an index of the caller's has them.
         place: `uri` and `collection` of that index; None where the items are here.
         cannibalization: What launches take from others, where that had been estimated.
+        known: What a graph had said of the items; None without one.
     """
 
     seen: SeenItems
@@ -63,6 +69,7 @@ class SavedForecaster:
     vectors: npt.NDArray[np.float32] | None
     place: dict[str, str] | None
     cannibalization: Cannibalization | None
+    known: SavedKnowledge | None
 
     def over(self, index: ItemIndex | None, encoder: Encoder | None) -> FittedForecaster:
         """Return what it knew, ready to answer.
@@ -74,7 +81,8 @@ class SavedForecaster:
         """
         seen, panel = self.seen, self.seen.history.panel
         analogues = AnalogueIndex(index, encoder, panel, seen.texts, seen.products, self.vectors)
-        return self.engine.over(seen.history, analogues)
+        engine = self.engine.over(seen.history, analogues)
+        return engine if self.known is None else self.known.over(engine, index)
 
 
 def write_forecaster(
@@ -125,6 +133,7 @@ def write_forecaster(
             _DOCUMENT: json_ready(document),
             **panel_files(engine.describer.history, analogues),
             **engine_files(engine),
+            **knowledge_files(engine),
             **files,
             _CARD: model_card(engine, parameters, collection),
         },
@@ -170,6 +179,7 @@ def read_fitted(artifact: Artifact) -> SavedForecaster:
         vectors=None if place is not None else artifact.arrays(_VECTORS)["vectors"],
         place=place,
         cannibalization=_read_cannibalization(artifact),
+        known=read_knowledge(artifact),
     )
 
 

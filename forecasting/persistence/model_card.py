@@ -84,6 +84,14 @@ def _forecasting(engine: FittedForecaster, parameters: Mapping[str, Any]) -> str
     for verdict in engine.describer.verdicts:
         pool, _, said = str(verdict).partition(": ")
         rows[f"analogues, pool {pool}"] = said
+    if engine.describer.concept_verdict is not None:
+        _, _, rows["concepts"] = str(engine.describer.concept_verdict).partition(": ")
+        told = engine.inheritance
+        rows["relations"] = ", ".join(
+            f"{word} moves the level by {told.weight[word]:.0%} of the way "
+            f"({told.launches[word]:,} past launches told)"
+            for word in told.weight
+        )
     if engine.model is not None and engine.model.calibrate:
         rows["calibrated"] = (
             "quantiles on launches not trained on; means are multiplied by "

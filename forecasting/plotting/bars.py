@@ -12,6 +12,7 @@ from forecasting.plotting.fan import as_curve, largest
 from forecasting.plotting.style import (
     ACCENT,
     GRAY,
+    GREEN,
     INK,
     SMALL,
     SOFT,
@@ -34,6 +35,9 @@ POOLS = {
     "launch": ("earlier launches", VIOLET),
     "sibling": ("siblings, launched with it", YELLOW),
     "elsewhere": ("elsewhere", WARM),
+    "concept": ("near in the graph", GREEN),
+    "replaces": ("what it replaces", WARM),
+    "variant_of": ("its variants", WARM),
     "outcome": ("past launches it is drawn from", INK),
 }
 _NAME, _VALUE, _LABEL, _ITEM = 36, 16, 48, 40  # letters

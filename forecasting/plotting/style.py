@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INK, ACCENT, SOFT, WARM = "#1f2933", "#0b7285", "#adb5bd", "#d9480f"
-VIOLET, YELLOW = "#7a5c9e", "#e0a458"
+VIOLET, YELLOW, GREEN = "#7a5c9e", "#e0a458", "#2b8a3e"
 GRAY = "#6b7680"  # of words that stand back
 SMALL = 8.5
 _WIDTH = 7.2  # inches; a notebook's column

@@ -81,6 +81,12 @@ def link(
     ] = None,
     path_cols: PathColumnsOption = None,
     separator: SeparatorOption = " > ",
+    since_col: Annotated[
+        str | None,
+        typer.Option(
+            "--since-col", metavar="COL", help="With --path-cols: since when that is known."
+        ),
+    ] = None,
     false_alarm_rate: Annotated[
         float | None,
         typer.Option("--false-alarm-rate", help="Lower links fewer items, and more surely."),
@@ -102,6 +108,7 @@ def link(
         table,
         path=_columns(path_cols),
         separator=separator,
+        since=since_col,
         false_alarm_rate=false_alarm_rate,
     )
     known = int(links["concept_id"].notna().sum())
@@ -115,6 +122,10 @@ def correct(
     corrections: Annotated[
         Path, typer.Argument(metavar="FILE", help="item_id, concept_id; blank: of none.")
     ],
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="DATE", help="First day that was known; else today."),
+    ] = None,
     config: ConfigOption = None,
     *,
     index: IndexOptions,
@@ -124,7 +135,7 @@ def correct(
     from pipelines.concepts.jobs import correct_job
 
     settings = settings_of(config, tables=written.section, index=index.section)
-    done = correct_job(settings, settings.tables.at(corrections))
+    done = correct_job(settings, settings.tables.at(corrections), since=since)
     typer.echo(f"{len(done):,} items corrected")
 
 

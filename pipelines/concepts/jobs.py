@@ -77,6 +77,7 @@ def link_job(
     *,
     path: Sequence[str] = (),
     separator: str = " > ",
+    since: str | None = None,
     false_alarm_rate: float | None = None,
 ) -> pd.DataFrame:
     """Link the items of the settings' collection, or those of a table, to their concepts.
@@ -86,6 +87,7 @@ def link_job(
         items: With `path`, the table that has it; without, the items to link; None: all.
         path: Columns of the path that says the concept.
         separator: Between the levels of a path.
+        since: With `path`: column of the day since which that is known.
         false_alarm_rate: As of `ConceptGraph.link`; None: its own.
 
     Returns:
@@ -96,34 +98,39 @@ def link_job(
         CollectionLockedError: Another job writes the collection.
         StoreError: Milvus does not answer.
     """
+    if since is not None and not path:
+        raise InputError("concepts link: --since-col goes with --path-cols")
     rate = {} if false_alarm_rate is None else {"false_alarm_rate": false_alarm_rate}
     with _writing(settings, "concepts link") as graph, timed(_log, "items linked") as fields:
         layout = graph.index.layout
         table = items
         if items is not None and not isinstance(items, pd.DataFrame):
             kinds: dict[str, Kind] = {layout.item_id: "name"}
-            kinds |= dict.fromkeys(path or layout.text, "string")
+            kinds |= dict.fromkeys([*(path or layout.text), *([since] if since else [])], "string")
             table = read_table(items, kinds, id_col=layout.item_id)
         if path:
             if table is None:
                 raise InputError("concepts link: --path-cols are columns of a table of items")
             column: str | Sequence[str] = path[0] if len(path) == 1 else list(path)
-            links = graph.link(table, path=column, separator=separator)  # type: ignore[arg-type]
+            links = graph.link(table, path=column, separator=separator, since=since)  # type: ignore[arg-type]
         else:
             links = graph.link(table, **rate)  # type: ignore[arg-type]
         fields |= {"items": len(links), "linked": int(links["concept_id"].notna().sum())}
         return links
 
 
-def correct_job(settings: Settings, corrections: TableInput) -> pd.DataFrame:
+def correct_job(
+    settings: Settings, corrections: TableInput, *, since: str | None = None
+) -> pd.DataFrame:
     """Take a person's word for which concept items are of.
 
     Args:
         settings: `index` names the collection.
         corrections: Columns item_id and concept_id, which may be a name or a path; blank: none.
+        since: First day that was known; None: today.
 
     Raises:
-        InputError: There is no such item or concept.
+        InputError: There is no such item or concept, or the day is none.
         CollectionLockedError: Another job writes the collection.
         StoreError: Milvus does not answer.
     """
@@ -136,7 +143,7 @@ def correct_job(settings: Settings, corrections: TableInput) -> pd.DataFrame:
             str(item): None if pd.isna(one) or not str(one).strip() else str(one).strip()
             for item, one in zip(table[item_id], table["concept_id"], strict=True)
         }
-        return graph.correct(told)
+        return graph.correct(told, since=since)
 
 
 def show_concept_job(settings: Settings, concept: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import networkx as nx
@@ -10,6 +11,8 @@ from matplotlib.figure import Figure
 from retrieval import ConceptGraph, replacing
 
 _MOST = 12
+_OF = "is of"
+_WIDE = 18  # letters in a line
 _COLORS = {"asked": "#c0392b", "concept": "#2c6fbb", "item": "#7f8c8d"}
 
 
@@ -34,7 +37,7 @@ def neighborhood(graph: ConceptGraph, node: str, *, most: int = _MOST) -> nx.DiG
         concept = linked["concept_id"].iloc[0] if len(linked) else None
         if isinstance(concept, str):
             _add_concept(drawn, graph, concept, "concept")
-            drawn.add_edge(node, concept, label="is of")
+            drawn.add_edge(node, concept, label=_OF)
             siblings = [one for one in graph.items(concept, below=False) if one != node]
             _add_items(drawn, graph, concept, siblings[:most])
         _add_relations(drawn, graph, node, most)
@@ -50,22 +53,73 @@ def neighborhood(graph: ConceptGraph, node: str, *, most: int = _MOST) -> nx.DiG
 
 
 def draw_neighborhood(graph: ConceptGraph, node: str, path: Path, *, most: int = _MOST) -> None:
-    """Draw `neighborhood` into a PNG file, which is replaced as a whole."""
+    """Draw `neighborhood` into a PNG file, which is replaced as a whole.
+
+    Roots stand on top, items below the concept they are of; what somebody has said is dashed.
+    """
     drawn = neighborhood(graph, node, most=most)
-    figure = Figure(figsize=(9, 6), dpi=120, layout="constrained")
+    places = _places(drawn, graph)
+    height = 1.6 + 1.1 * len({y for _, y in places.values()})
+    figure = Figure(figsize=(9, height), dpi=120, layout="constrained")
     axes = figure.subplots()
     axes.set_axis_off()
-    axes.margins(0.15)
-    places = nx.spring_layout(drawn, seed=0, k=1.2)
+    axes.margins(0.08, 0.14)
     colors = [_COLORS[kind] for _, kind in drawn.nodes(data="kind")]
-    nx.draw_networkx_nodes(drawn, places, ax=axes, node_color=colors, node_size=160)
-    nx.draw_networkx_edges(drawn, places, ax=axes, edge_color="#bbbbbb", arrowsize=8)
-    names = {one: str(label).replace("$", r"\$") for one, label in drawn.nodes(data="label")}
-    nx.draw_networkx_labels(drawn, places, names, ax=axes, font_size=8, verticalalignment="bottom")
-    said = {(a, b): label for a, b, label in drawn.edges(data="label") if label}
-    nx.draw_networkx_edge_labels(drawn, places, said, ax=axes, font_size=7)
+    nx.draw_networkx_nodes(drawn, places, ax=axes, node_color=colors, node_size=130)
+    said = {(a, b): label for a, b, label in drawn.edges(data="label") if label not in ("", _OF)}
+    plain = [edge for edge in drawn.edges if edge not in said]
+    nx.draw_networkx_edges(drawn, places, plain, ax=axes, edge_color="#c4cacf", arrows=False)
+    bent = "arc3,rad=0.25"
+    nx.draw_networkx_edges(
+        drawn,
+        places,
+        list(said),
+        ax=axes,
+        edge_color=_COLORS["asked"],
+        style="dashed",
+        arrowsize=10,
+        connectionstyle=bent,
+    )
+    words = {edge: label.replace("_", " ") for edge, label in said.items()}
+    nx.draw_networkx_edge_labels(
+        drawn, places, words, ax=axes, font_size=7, connectionstyle=bent, rotate=False
+    )
+    for one, label in drawn.nodes(data="label"):
+        text = textwrap.fill(str(label), _WIDE, max_lines=3, placeholder="…").replace("$", r"\$")
+        up = drawn.nodes[one]["kind"] != "item" and one in graph.concepts
+        shift, side = (7, "bottom") if up else (-8, "top")
+        axes.annotate(
+            text,
+            places[one],
+            (0, shift),
+            textcoords="offset points",
+            ha="center",
+            va=side,
+            size=8,
+            bbox={"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.85},
+        )
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _places(drawn: nx.DiGraph, graph: ConceptGraph) -> dict[str, tuple[float, float]]:
+    """Where each node stands: concepts by their depth, items below them, in two rows if many."""
+    ways = graph.concepts.paths
+    depth = {one: len(ways[one]) for one in drawn if one in graph.concepts}
+    items = [one for one in drawn if one not in depth]
+    items.sort(key=lambda one: drawn.nodes[one]["kind"] != "asked")
+    lowest = max(depth.values(), default=0) + 1
+    rows: dict[int, list[str]] = {}
+    for one, level in depth.items():
+        rows.setdefault(level, []).append(one)
+    for place, one in enumerate(items):
+        rows.setdefault(lowest + (place % 2 if len(items) > 1 else 0), []).append(one)
+    places = {}
+    for level, row in rows.items():
+        aside = 0.5 if level > lowest else 0.0  # lines to the second row pass between the first
+        for place, one in enumerate(row):
+            places[one] = ((place + 1 + aside) / (len(row) + 1), -float(level))
+    return places
 
 
 def _add_concept(drawn: nx.DiGraph, graph: ConceptGraph, concept: str, kind: str) -> None:
@@ -98,4 +152,4 @@ def _add_relations(drawn: nx.DiGraph, graph: ConceptGraph, node: str, most: int)
 
 def _text(graph: ConceptGraph, item: str) -> str:
     found = graph.index.get([item])["text"]
-    return (str(found.iloc[0])[:24] if len(found) else "") or item
+    return (str(found.iloc[0])[:80] if len(found) else "") or item

@@ -2,7 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+
+from pipelines.config.tables import Section
 
 
 def _none(value: object) -> object:
@@ -14,7 +16,7 @@ _Size = Annotated[PositiveFloat | None, BeforeValidator(_none)]
 _Number = Annotated[PositiveInt | None, BeforeValidator(_none)]
 
 
-class MonitorSettings(BaseModel):
+class MonitorSettings(Section):
     """Thresholds, each "none" to watch without an alarm, and how much it takes to cross one.
 
     `unknown_share` and `wape` are limits of their own; what is compared (with the last run, with
@@ -24,8 +26,6 @@ class MonitorSettings(BaseModel):
     the total over the whole horizon. `window`: only launches that matured in the last so many
     periods count. `keep`: label profiles kept for comparison.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     unknown_share: _Share = 0.3
     unknown_rise: _Share = 0.1

@@ -12,9 +12,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeInt,
     PositiveFloat,
@@ -27,6 +25,7 @@ from forecasting import (
     DEFAULTS,
     BeforeLaunch,
     Columns,
+    ConceptUse,
     Courses,
     Method,
     ModelOptions,
@@ -499,6 +498,7 @@ class ForecastSettings(Section):
     method: Method = DEFAULTS.method
     k: PositiveInt = DEFAULTS.k
     similarity: Similarity = DEFAULTS.similarity
+    concepts: ConceptUse = DEFAULTS.concepts
     pools: Annotated[tuple[PoolName, ...], BeforeValidator(split)] = tuple(ModelOptions.pools)
     temperature: PositiveFloat = ModelOptions.temperature
     courses: Courses = ModelOptions.courses
@@ -585,7 +585,7 @@ class BacktestSettings(Section):
         return self
 
 
-class EngineSettings(BaseModel):
+class EngineSettings(Section):
     """Where encoding, search and prediction run.
 
     `kind` local: in this process; ray: in Ray's worker processes, against a Milvus server. The rest
@@ -594,8 +594,6 @@ class EngineSettings(BaseModel):
     and `memory` (GB): what a worker is given; null leaves memory out of the plan. `object_store`:
     GB of shared memory for what passes between processes, where Ray is started here.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     kind: Literal["local", "ray"] = "local"
     address: str | None = None

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     model_validator,
 )
+
+from pipelines.config.tables import Section
 
 Scope = Literal["read", "write"]
 
@@ -27,11 +27,7 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class KeySettings(_Section):
+class KeySettings(Section):
     """One key of the API; only the hash of it is written down (``likewise key`` makes both).
 
     `tenant`: whose items it sees; null: those that belong to no tenant. `rate`: calls a second.
@@ -44,7 +40,7 @@ class KeySettings(_Section):
     rate: PositiveFloat | None = None
 
 
-class ServeSettings(_Section):
+class ServeSettings(Section):
     """The API: its keys and limits, its models, and where it keeps what must survive a restart.
 
     `model_labels` and `forecaster`: saved models; ``{tenant}`` in a path stands for the tenant.

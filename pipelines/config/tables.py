@@ -1,10 +1,10 @@
 """How tables are written: the keys that every section of a table has, and those of all together."""
 
 import codecs
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -65,6 +67,23 @@ class Section(BaseModel):
     """A section of the settings, or a part of one: an unknown key is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false, of which pydantic makes 1 and 0, where a number is meant."""
+        if isinstance(value, bool):
+            kinds = list(_kinds(cls.model_fields[str(info.field_name)].annotation))
+            if bool not in kinds and (int in kinds or float in kinds):
+                raise ValueError("write a number, not true or false")
+        return value
+
+
+def _kinds(annotation: object) -> Iterator[object]:
+    """Yield a type and those that it is made of."""
+    yield annotation
+    for part in get_args(annotation):
+        yield from _kinds(part)
 
 
 class CsvSettings(Section):

@@ -313,6 +313,7 @@ def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> Launc
         method=options.method,
         k=options.k,
         similarity=options.similarity,
+        concepts=options.concepts,
         options=options.options,
         seed=options.seed,
         n_jobs=options.n_jobs,

@@ -81,7 +81,7 @@ def similar_job(
         near = near.assign(text=near["item_id"].map(texts))
         if not graph.concepts:
             return near
-        paths = graph.links(named).set_index("item_id")["path"]
+        paths = graph.links(named, as_of=as_of).set_index("item_id")["path"]
         return near.assign(concept=near["item_id"].map(paths))
 
 

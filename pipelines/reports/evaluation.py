@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from classifiers import TAIL_EXAMPLES, Evaluation, ListEvaluation
-from pipelines.jobs.evaluation import EvaluationResult
+from pipelines.jobs.evaluation import FILES, EvaluationResult
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import (
     confusions_figure,
@@ -335,12 +335,13 @@ def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool 
 
     Args:
         result: The evaluation.
-        folder: Where to; what else is in it stays.
+        folder: Where to; what else is in it stays. What an earlier one left of `FILES` and this one
+            does not make goes.
         guard_csv: As `pipelines.tables.output.write_table` takes it.
     """
     evaluation = result.evaluation
     if isinstance(evaluation, ListEvaluation):
-        with replacing_files(folder) as made:
+        with replacing_files(folder, FILES, mark="evaluation.json") as made:
             write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
             write_json(result.to_dict(), made / "evaluation.json")
         return
@@ -349,7 +350,7 @@ def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool 
         "risk_coverage": to_svg(coverage_figure(evaluation.risk_coverage)),
         "confusions": to_svg(confusions_figure(evaluation.confusions)),
     }
-    with replacing_files(folder) as made:
+    with replacing_files(folder, FILES, mark="evaluation.json") as made:
         for name, svg in pictures.items():
             write_text(svg, made / f"{name}.svg")
         write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)

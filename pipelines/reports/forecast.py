@@ -77,7 +77,8 @@ def write_forecasts(
 
     Args:
         made: The forecasts, with their background.
-        folder: Where to; what else is in it stays.
+        folder: Where to; what else is in it stays. What an earlier run left of `FILES` and this one
+            does not make goes.
         judged: What a backtest says of them.
         guard_csv: As `pipelines.tables.output.write_table` takes it.
 
@@ -87,7 +88,7 @@ def write_forecasts(
     if made.background is None:
         raise ValueError("the forecasts have no background")
     tables = _tables(made, made.background)
-    with replacing_files(folder) as files:
+    with replacing_files(folder, FILES, mark=FILES[0]) as files:
         for name, table in tables.items():
             write_table(table, files / f"{name}.csv", guard_csv=guard_csv)
         for name in ("totals", "curves"):

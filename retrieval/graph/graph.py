@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,14 +19,14 @@ from retrieval.graph.ledger import Ledger
 from retrieval.graph.linking import PERSON, TABLE, By, Link, Linker
 from retrieval.graph.links import FALSE_ALARM_RATE
 from retrieval.graph.names import Names, NameVectors
+from retrieval.graph.reading.sources import read_source, table_of
+from retrieval.graph.reading.tables import path_levels, relations_of_table
 from retrieval.graph.relations import (
     Relation,
     check_ends,
     made_relation,
     relations_frame,
 )
-from retrieval.graph.sources import read_source, table_of
-from retrieval.graph.tables import path_levels, relations_of_table
 from retrieval.index import ItemIndex
 from retrieval.values.dates import parse_date
 
@@ -199,7 +200,9 @@ class ConceptGraph:
         *,
         path: str | Sequence[str] | None = None,
         separator: str = SEPARATOR,
+        since: str | None = None,
         false_alarm_rate: float = FALSE_ALARM_RATE,
+        precision: float | None = None,
     ) -> pd.DataFrame:
         """Tie items to the concept that each is most like, or to none.
 
@@ -215,33 +218,48 @@ class ConceptGraph:
             path: Column, or columns, of the table that say the concept, as in `load`; nothing is
                 compared then.
             separator: Stands between the levels of a path.
+            since: With `path`: column of the day since which that is known; None, or blank: as long
+                as the item. What its text says of an item is known as long as its text.
             false_alarm_rate: In (0, 1). Lower links fewer items, and more surely.
+            precision: In (0, 1): instead, link each item to the lowest concept that is right with
+                this probability, "Beverages" where what is below it is unsure. It is learned from
+                the items of which a person or a table has told the concept, 50 at least.
 
         Returns:
             A row an item: item_id, concept_id (None where it is of none), name, path, similarity
             (to the nearest concept, linked or not), by (graph, person or table).
 
         Raises:
-            InputError: There are no concepts, or a table or path cannot be right.
+            InputError: There are no concepts, or a table or path cannot be right; or too few links
+                are known for `precision`.
         """
         require_number(false_alarm_rate, "false_alarm_rate", 0, below=1)
+        if precision is not None:
+            require_number(precision, "precision", 0, below=1)
         if not self._concepts:
             raise InputError("there are no concepts yet: load some first")
         if path is not None:
             if not isinstance(items, pd.DataFrame):
                 raise InputError("path: is a column of the items: pass them as a table")
-            return self._link_by_path(items, path, separator)
-        done = self._linker.link(items, str(self._state["names"]), false_alarm_rate)
+            return self._link_by_path(items, path, separator, since)
+        if since is not None:
+            raise InputError("since: goes with path, whose table has that column")
+        done = self._linker.link(items, str(self._state["names"]), false_alarm_rate, precision)
         return self._links_frame(done)
 
-    def correct(self, links: Mapping[str, str | None], *, by: By = PERSON) -> pd.DataFrame:
+    def correct(
+        self, links: Mapping[str, str | None], *, by: By = PERSON, since: Any = None
+    ) -> pd.DataFrame:
         """Say of which concept items are; what a person says stays, and teaches later links.
 
-        Items that read the same, or nearly so, follow at the next `link`.
+        Items that read the same, or nearly so, follow at the next `link`. Whoever stands at an
+        earlier day (a backtest) still sees what was known then.
 
         Args:
             links: Item id → id, name or path of its concept; None: it is of none.
             by: ``"person"`` or ``"table"``.
+            since: First day on which that was known; None: today of a person's word, as long as the
+                item of a table's.
 
         Raises:
             InputError: The index has no such item, or there is no such concept, or several.
@@ -252,11 +270,40 @@ class ConceptGraph:
             str(item): None if one is None else self._concepts.one_named(str(one))
             for item, one in links.items()
         }
-        return self._links_frame(self._linker.tell(named, by))
+        day = pd.Timestamp.now() if since is None and by == PERSON else since
+        days = {} if day is None else dict.fromkeys(named, _iso(day, "since"))
+        return self._links_frame(self._linker.tell(named, by, days))
 
-    def links(self, item_ids: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return the links that are kept, of some items or of all; the columns of `link`."""
-        return self._links_frame(self._linker.kept(item_ids))
+    def links(self, item_ids: Sequence[str] | None = None, *, as_of: Any = None) -> pd.DataFrame:
+        """Return the links that are kept; the columns of `link`.
+
+        Args:
+            item_ids: Of these items; None: of all.
+            as_of: As they were known on this day, of items of which something was; None: today.
+        """
+        kept = self._linker.kept(item_ids)
+        if as_of is None:
+            return self._links_frame(kept)
+        day = _iso(as_of, "as_of")
+        then = {item: (one, one.as_of(day)) for item, one in kept.items()}
+        return self._links_frame(
+            {item: replace(one, concept=was[0]) for item, (one, was) in then.items() if was}
+        )
+
+    def link_history(self, item_ids: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return all that was ever known of which concept items are.
+
+        Returns:
+            A row an item and change, oldest first: item_id, concept_id (None: of none), since
+            (first day; missing: as long as the item).
+        """
+        rows = [
+            (item, concept if concept in self._concepts else None, since)
+            for item, link in self._linker.kept(item_ids).items()
+            for concept, since in link.states
+        ]
+        frame = pd.DataFrame(rows, columns=["item_id", "concept_id", "since"], dtype=object)
+        return frame.assign(since=pd.to_datetime(frame["since"]))
 
     def items(self, concept: str, *, below: bool = True) -> list[str]:
         """Return the items of a concept, sorted.
@@ -322,7 +369,9 @@ class ConceptGraph:
         only = None if below is None else self._concepts.below(self._concepts.one_named(below))
         return label_texts(self._concepts, words, only=only)
 
-    def levels(self, item_ids: Sequence[str] | None = None, *, depth: int = 3) -> pd.DataFrame:
+    def levels(
+        self, item_ids: Sequence[str] | None = None, *, depth: int = 3, as_of: Any = None
+    ) -> pd.DataFrame:
         """Return the concepts of items as columns, a level each, for a forecaster to learn from.
 
         Named as `attributes` of a `LaunchForecaster`, each level tells how earlier launches of the
@@ -331,13 +380,15 @@ class ConceptGraph:
         Args:
             item_ids: Of linked items; None: all.
             depth: How many levels, from the roots down.
+            as_of: As links were known on this day; None: today.
 
         Returns:
             Columns item_id, concept_1 to concept_`depth`: paths, missing below an item's concept.
         """
         require_count(depth, "depth")
-        linked = {item: link.concept for item, link in self._linker.kept(item_ids).items()}
-        return levels(self._concepts, linked, depth)
+        links = self.links(item_ids, as_of=as_of)
+        concepts = links["concept_id"].astype(object).where(links["concept_id"].notna(), None)
+        return levels(self._concepts, dict(zip(links["item_id"], concepts, strict=True)), depth)
 
     # --- asking it -------------------------------------------------------------------------------
 
@@ -490,7 +541,11 @@ class ConceptGraph:
         check_ends(new, there | set(concepts))
 
     def _link_by_path(
-        self, items: pd.DataFrame, path: str | Sequence[str], separator: str
+        self,
+        items: pd.DataFrame,
+        path: str | Sequence[str],
+        separator: str,
+        since: str | None,
     ) -> pd.DataFrame:
         item_id = self.index.layout.item_id
         if item_id not in items.columns:
@@ -509,7 +564,7 @@ class ConceptGraph:
                 told[str(item)] = by_path[names]
         if unknown:
             raise InputError("items: no such concept: " + "; ".join(first_few(unknown)))
-        return self._links_frame(self._linker.tell(told, TABLE))
+        return self._links_frame(self._linker.tell(told, TABLE, _days(items, item_id, since)))
 
     def _links_frame(self, links: Mapping[str, Link]) -> pd.DataFrame:
         rows = []
@@ -520,3 +575,20 @@ class ConceptGraph:
             rows.append((item, one, name, path, link.similarity, link.by))
         frame = pd.DataFrame(rows, columns=list(LINK_COLUMNS))
         return frame.astype({"similarity": float})
+
+
+def _iso(day: Any, name: str) -> str:
+    return parse_date(day, name).date().isoformat()
+
+
+def _days(items: pd.DataFrame, item_id: str, since: str | None) -> dict[str, str]:
+    """Item → day, as a column of a table tells it; without those where it is blank."""
+    if since is None:
+        return {}
+    if since not in items.columns:
+        raise InputError(f"items: missing column {since}")
+    told = {}
+    for row, (item, day) in enumerate(zip(items[item_id], items[since], strict=True), start=1):
+        if not (pd.isna(day) or str(day).strip() == ""):
+            told[str(item)] = _iso(day, f"items: row {row}: {since}")
+    return told

@@ -48,25 +48,31 @@ class Found:
         concept: (n,) position of the most similar one.
         similarity: (n,) to it, of name and path.
         other: (n,) the highest similarity to a concept of another branch.
-        is_taught: (n,) whether a told item that reads nearly the same has decided.
+        teacher: (n,) position of the told item, reading nearly the same, that has decided; -1 where
+            none has.
         is_none: (n,) whether such an item was told to be of none.
     """
 
     concept: Positions
     similarity: Floats
     other: Floats
-    is_taught: npt.NDArray[np.bool_]
+    teacher: Positions
     is_none: npt.NDArray[np.bool_]
 
+    @property
+    def is_taught(self) -> npt.NDArray[np.bool_]:
+        """(n,) whether a told item has decided."""
+        taught: npt.NDArray[np.bool_] = self.teacher >= 0
+        return taught
 
-def find_concepts(vectors: Floats, names: NameVectors, concepts: Concepts, taught: Taught) -> Found:
-    """Find the concept that each item is most like.
+
+def find_concepts(vectors: Floats, names: NameVectors, concepts: Concepts) -> Found:
+    """Find the concept that each item is most like, by names alone.
 
     Args:
         vectors: (n, d) unit rows of the items.
         names: All names of the concepts.
         concepts: In the same order.
-        taught: Told links.
     """
     roots = {one: place for place, one in enumerate(dict.fromkeys(map(concepts.root, concepts)))}
     branch = np.array([roots[concepts.root(one)] for one in names.concepts], dtype=np.intp)
@@ -78,14 +84,13 @@ def find_concepts(vectors: Floats, names: NameVectors, concepts: Concepts, taugh
         np.concatenate([np.empty(0, np.float32), *(part[place] for part in parts)])
         for place in range(3)
     )
-    found = Found(
+    return Found(
         concept.astype(np.intp),
         similarity.astype(np.float32),
         other.astype(np.float32),
-        np.zeros(len(vectors), dtype=bool),
+        np.full(len(vectors), -1, dtype=np.intp),
         np.zeros(len(vectors), dtype=bool),
     )
-    return _as_taught(found, vectors, taught)
 
 
 def threshold(found: Found, false_alarm_rate: float) -> float:
@@ -103,16 +108,21 @@ def _find_block(
     vectors: Floats, names: NameVectors, branch: Positions
 ) -> tuple[Positions, Floats, Floats]:
     """(n,) best concept, its similarity, and the best of another branch, of some items."""
-    k = min(_CANDIDATES, len(names.vectors))
-    _, rows = faiss.knn(vectors, names.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
-    candidates = names.of[rows]
-    score = _score(vectors, names, candidates)
+    candidates, score = find_candidates(vectors, names)
     best = score.argmax(axis=1)
     every = np.arange(len(vectors))
     concept = candidates[every, best]
     is_other = branch[candidates] != branch[concept][:, None]
     other = np.where(is_other, score, -np.inf).max(axis=1)
     return concept, score[every, best], other
+
+
+def find_candidates(vectors: Floats, names: NameVectors) -> tuple[Positions, Floats]:
+    """(n, k) the concepts whose names are nearest to n items, one maybe twice; how like each is."""
+    k = min(_CANDIDATES, len(names.vectors))
+    _, rows = faiss.knn(vectors, names.vectors, k, metric=faiss.METRIC_INNER_PRODUCT)
+    candidates = names.of[rows]
+    return candidates, _score(vectors, names, candidates)
 
 
 def _score(vectors: Floats, names: NameVectors, candidates: Positions) -> Floats:
@@ -132,7 +142,7 @@ def _score(vectors: Floats, names: NameVectors, candidates: Positions) -> Floats
     return score[every, place.reshape(candidates.shape)]
 
 
-def _as_taught(found: Found, vectors: Floats, taught: Taught) -> Found:
+def as_taught(found: Found, vectors: Floats, taught: Taught) -> Found:
     """Let told items decide of those that read nearly the same, where no name is nearer."""
     if not len(taught.vectors) or not len(vectors):
         return found
@@ -145,7 +155,7 @@ def _as_taught(found: Found, vectors: Floats, taught: Taught) -> Found:
         np.where(wins & ~is_none, of, found.concept),
         np.where(wins & ~is_none, np.minimum(near, 1), found.similarity).astype(np.float32),
         found.other,
-        wins,
+        np.where(wins, nearest[:, 0], -1).astype(np.intp),
         is_none,
     )
 

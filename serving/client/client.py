@@ -22,6 +22,7 @@ from typing import Any, Self
 import pandas as pd
 
 from serving.client.connection import Connection
+from serving.client.review import Review
 from serving.client.rows import (
     curve_table,
     launches_body,
@@ -53,6 +54,9 @@ class Client:
         patience: Seconds to go on trying while the server is busy, or away though it has answered
             before; one that never has is given up after 4 seconds.
         batch: Items in one call; tables with more are sent in several.
+
+    Attributes:
+        review: Queues of items that people decide.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Client:
     ) -> None:
         self._server = Connection(url, key, timeout=timeout, patience=patience)
         self._batch = batch
+        self.review = Review(self._server)
 
     def classify(
         self,
@@ -484,9 +489,14 @@ class Client:
         rows = [{"rank": rank, **one} for rank, one in enumerate(found, start=1)]
         return pd.DataFrame(rows, columns=["rank", "id", "score", "because"])
 
-    def labels(self) -> pd.DataFrame:
-        """Return the labels: label, examples, described."""
-        found = self._server.call("GET", "/v1/labels")["labels"]
+    def labels(self, search: str = "") -> pd.DataFrame:
+        """Return the labels: label, examples, described.
+
+        Args:
+            search: Letters of a label's name: those that match, the likeliest first.
+        """
+        params = {"search": search} if search else None
+        found = self._server.call("GET", "/v1/labels", params=params)["labels"]
         return pd.DataFrame(found, columns=["label", "examples", "described"])
 
     def add_label(self, label: str, descriptions: Sequence[str] = ()) -> None:

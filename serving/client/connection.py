@@ -115,7 +115,7 @@ class Connection:
                 raise LikewiseError(self._told_away(retrying, last)) from last.__cause__
             answer = last.answer
         if answer.is_success:
-            return answer.json()
+            return answer.json() if answer.content else None
         raise ProblemError(answer.status_code, _problem_of(answer))
 
     def _once(self, method: str, path: str, body: Any, params: Any) -> httpx.Response:

@@ -321,6 +321,7 @@ def _analogues(table: pd.DataFrame | None) -> list[dict[str, Any]]:
             "weight": one["weight"],
             "level": plain(one["level"]),
             "curve": one["curve"],
+            "concept": plain(one.get("concept")),
         }
         for one in table.to_dict("records")
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -119,6 +121,36 @@ def classify(calls: Sequence[ClassifyCall]) -> list[dict[str, Any]]:
     unknown = sum(not one["known"] for one in results)
     tenant.metrics.answered("classify", len(results), unknown)
     return _shared_out(calls, results, version)
+
+
+def matching_labels(names: Sequence[str], search: str, most: int | None = None) -> list[str]:
+    """Return the labels that a few letters may mean, the likeliest first.
+
+    Those that begin so come first, then those of which a word does, then those that hold it
+    anywhere; where none does, those spelled most alike.
+
+    Args:
+        names: All labels.
+        search: Letters; case does not matter, nor does white space around them. Empty: all.
+        most: How many at most; None: all.
+    """
+    wanted = " ".join(search.casefold().split())
+    if not wanted:
+        return list(names)[:most]
+    folded = {name: " ".join(name.casefold().split()) for name in names}
+    starts = {name: re.split(r"[\W_]+", one) for name, one in folded.items()}
+
+    def rank(name: str) -> int:
+        if folded[name].startswith(wanted):
+            return 0
+        return 1 if any(word.startswith(wanted) for word in starts[name]) else 2
+
+    found = sorted((one for one in names if wanted in folded[one]), key=rank)
+    if not found:
+        by_folded = {one: name for name, one in folded.items()}
+        near = difflib.get_close_matches(wanted, list(by_folded), n=5, cutoff=0.6)
+        found = [by_folded[one] for one in near]
+    return found[:most]
 
 
 def explain(calls: Sequence[ExplainCall]) -> list[dict[str, Any]]:

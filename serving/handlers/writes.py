@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from classifiers import spelled_like
@@ -86,6 +87,76 @@ def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     return [_counts(call, before, after) for call in calls]
 
 
+@dataclass(frozen=True)
+class Relabel:
+    """The label that an item is to have; all else of it stays.
+
+    Attributes:
+        item_id: Which item.
+        label: None takes the label away.
+        is_new: Whether the label may be one that does not exist yet.
+        only_from: Leave items alone that have another label than this by now; None: do it anyway.
+    """
+
+    item_id: str
+    label: str | None
+    is_new: bool = False
+    only_from: str | None = None
+
+
+def relabel(calls: Sequence[WriteCall]) -> list[list[str | None]]:
+    """Give items that exist a label, or take it away; return each one's label as spelled."""
+    tenant = calls[0].tenants.loaded(calls[0].tenant)
+    told: list[Relabel] = [one for call in calls for one in call.items]
+    columns = Columns.of(tenant.index, tenant.settings.items)
+    if columns.label is None:
+        raise ApiError(409, "read-only", "the collection keeps no labels")
+    _require_known(
+        tenant, [(one.label, "/label") for one in told if one.label is not None and not one.is_new]
+    )
+    held = contents(tenant, [one.item_id for one in told])
+    some = [
+        one
+        for one in told
+        if one.item_id in held
+        and (one.only_from is None or held[one.item_id]["label"] == one.only_from)
+    ]
+    if some:
+        rows = [{**held[one.item_id], "label": one.label} for one in some]
+        vectors = tenant.index.vectors([one.item_id for one in some])
+        _write(tenant, _table_of(rows, columns), columns, vectors)
+    spelled = tenant.labeler.spelled([one.label for one in told])
+    answers, start = [], 0
+    for call in calls:
+        answers.append(spelled[start : start + call.rows])
+        start += call.rows
+    return answers
+
+
+def contents(tenant: Tenant, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return what is kept of items, by id: as `ItemIndex.get`, and `content`, pictures and all."""
+    if not ids:
+        return {}
+    held = _held(tenant, ids)
+    for row in tenant.index.store.get(list(held), ["item_id", "text"]):
+        held[row["item_id"]]["content"] = row["text"]
+    return {one: {**row, "label": plain(row["label"])} for one, row in held.items()}
+
+
+def _table_of(rows: Sequence[Mapping[str, Any]], columns: Columns) -> pd.DataFrame:
+    """Return items as they are kept, as a table to write; their content is in the first column."""
+    table = pd.DataFrame({columns.item_id: [row["item_id"] for row in rows]}, dtype=object)
+    for place, name in enumerate(columns.text):
+        table[name] = pd.Series([None if place else row["content"] for row in rows], dtype=object)
+    table[columns.label] = pd.Series([row["label"] for row in rows], dtype=object)
+    if columns.launch_date is not None:
+        days = [row["launch_date"] for row in rows]
+        table[columns.launch_date] = pd.Series(days, dtype="datetime64[ns]")
+    for name in columns.attributes:
+        table[name] = pd.Series([plain(row[name]) for row in rows], dtype=object)
+    return table
+
+
 def delete(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
     """Remove the items of several calls."""
     tenant = calls[0].tenants.loaded(calls[0].tenant)
@@ -133,10 +204,14 @@ def stored_items(tenant: Tenant, ids: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _write(
-    tenant: Tenant, table: pd.DataFrame, columns: Columns
+    tenant: Tenant,
+    table: pd.DataFrame,
+    columns: Columns,
+    vectors: npt.NDArray[np.float32] | None = None,
 ) -> tuple[dict[str, Held], dict[str, Held]]:
     index = tenant.index
-    vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
+    if vectors is None:
+        vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
     labels: list[str | None] = [None] * len(table)
     if columns.label is not None:
         told = [None if one is None else one.strip() for one in table[columns.label]]
@@ -161,17 +236,21 @@ def _write(
 
 def _check_labels(tenant: Tenant, told: Sequence[Correction]) -> None:
     """Refuse a label that does not exist, unless it is said to be new."""
-    spelled = tenant.labeler.spelled([one.label.strip() for one in told])
+    named = [(one.label, f"/corrections/{row}/label") for row, one in enumerate(told)]
+    _require_known(tenant, [named[row] for row, one in enumerate(told) if not one.new_label])
+
+
+def _require_known(tenant: Tenant, named: Sequence[tuple[str, str]]) -> None:
+    """Refuse labels, each with the place it stands at, that do not exist."""
     known = tenant.labeler.labels()
-    for row, (one, label) in enumerate(zip(told, spelled, strict=True)):
-        if not one.new_label and label not in known:
-            alike = [spelling for spelling in [spelled_like(one.label, known)] if spelling]
-            near = alike or difflib.get_close_matches(one.label, known, n=3, cutoff=0.5)
-            hint = f"; the nearest are {', '.join(map(repr, near))}" if near else ""
-            raise unfit(
-                f"/corrections/{row}/label",
-                f"there is no label {one.label!r}{hint}; new_label: true makes it one",
-            )
+    spellings = tenant.labeler.spelled([label.strip() for label, _ in named])
+    for (label, pointer), spelled in zip(named, spellings, strict=True):
+        if spelled in known:
+            continue
+        alike = [spelling for spelling in [spelled_like(label, known)] if spelling]
+        near = alike or difflib.get_close_matches(label, known, n=3, cutoff=0.5)
+        hint = f"; the nearest are {', '.join(map(repr, near))}" if near else ""
+        raise unfit(pointer, f"there is no label {label!r}{hint}; new_label: true makes it one")
 
 
 def _corrected(

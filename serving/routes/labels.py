@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response, Security
+from fastapi import APIRouter, Query, Response, Security
 
 from serving.handlers import labels as label_calls, writes
 from serving.handlers.tables import Columns, check_texts
@@ -69,18 +69,23 @@ async def similar(session: Reading, request: Similar) -> Any:
         return await session.runtime.ask(LABELS, call, label_calls.similar)
 
 
-@router.get("/labels", operation_id="list_labels", responses=documented())
-async def list_labels(session: Reading) -> Labels:
-    """List the labels that can be named."""
+@router.get("/labels", operation_id="list_labels", responses=documented(422))
+async def list_labels(
+    session: Reading,
+    search: Annotated[str, Query(max_length=1_000, description="Letters of its name.")] = "",
+    most: Annotated[int | None, Query(ge=1, description="How many; all, if left out.")] = None,
+) -> Labels:
+    """List the labels that can be named; those that match a search, the likeliest first."""
     async with session.runtime.tenant(session.tenant) as tenant:
         state = tenant.labeler.state
         if state.classifier is None:
             return Labels(labels=[], model_version=None)
         known = state.classifier.knowledge_
         described = set(known.described)
+        counts = dict(zip(map(str, known.names.tolist()), known.counts.tolist(), strict=True))
         labels = [
-            KnownLabel(label=str(name), examples=count, described=str(name) in described)
-            for name, count in zip(known.names.tolist(), known.counts.tolist(), strict=True)
+            KnownLabel(label=name, examples=counts[name], described=name in described)
+            for name in label_calls.matching_labels(list(counts), search, most)
         ]
         return Labels(labels=labels, model_version=state.version)
 

@@ -15,7 +15,7 @@ _log = structlog.stdlib.get_logger(__name__)
 
 _OTHERS = 0o077
 _KEPT = ("audit", "jobs", "shared", "tenant-*")  # folders
-_BESIDE = "jobs.db*"
+_BESIDE = ("jobs.db*", "review.db*")
 
 
 def close_to_others(data_dir: Path) -> None:
@@ -31,7 +31,8 @@ def close_to_others(data_dir: Path) -> None:
 
 
 def _kept(data_dir: Path) -> Iterator[Path]:
-    yield from data_dir.glob(_BESIDE)
+    for name in _BESIDE:
+        yield from data_dir.glob(name)
     for name in _KEPT:
         for folder in data_dir.glob(name):
             yield folder

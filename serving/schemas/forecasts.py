@@ -251,12 +251,20 @@ class Analogue(Message):
     """A like item that a forecast leans on."""
 
     item_id: str
-    pool: str = Field(description="incumbent, launch, sibling, elsewhere; outcome: its course.")
+    pool: str = Field(
+        description="incumbent, launch, sibling, elsewhere, concept, replaces, variant_of; "
+        "outcome: its course."
+    )
     similarity: float | None
-    similarity_of: str = Field(description="What is similar: text, demand, or the same product.")
+    similarity_of: str = Field(
+        description="What is similar: text, demand, the same product, or graph; told: a relation."
+    )
     weight: float
     level: float | None = Field(description="Mean units over the last weeks up to the cutoff.")
     curve: list[float] | None
+    concept: str | None = Field(
+        None, description="The lowest concept that both are of, where the forecaster knows any."
+    )
 
 
 class Influence(Message):

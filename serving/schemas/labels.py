@@ -153,7 +153,7 @@ class KnownLabel(Message):
 
 
 class Labels(Message):
-    """All labels, sorted."""
+    """The labels, sorted; those that match a search, the likeliest first."""
 
     labels: list[KnownLabel]
     model_version: str | None

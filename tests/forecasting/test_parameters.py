@@ -12,7 +12,7 @@ GROUPED = [(group, kind, one.name) for group, kind in GROUPS.items() for one in 
 
 def test_there_are_few() -> None:
     own = inspect.signature(LaunchForecaster).parameters
-    assert len(own) == 17
+    assert len(own) == 18
     assert {name: type(own[name].default) for name in GROUPS} == GROUPS
     assert not {name for _, _, name in GROUPED} & set(own)
     assert sorted(own) == sorted(LaunchForecaster().get_params())

@@ -26,6 +26,18 @@ def test_files_take_the_place_of_those_before_and_others_stay(tmp_path: Path) ->
     assert _held(folder) == {"a.txt": "new", "b.txt": "new", "mine.txt": "mine"}
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_what_is_not_made_again_goes_where_it_was_made_before(tmp_path: Path, marked: bool) -> None:
+    (tmp_path / "orders.csv").write_text("of an earlier run, or somebody's own")
+    (tmp_path / "mine.txt").write_text("mine")
+    if marked:
+        (tmp_path / "page.html").write_text("old")
+    with replacing_files(tmp_path, ("page.html", "orders.csv"), mark="page.html") as made:
+        (made / "page.html").write_text("new")
+    assert (tmp_path / "orders.csv").exists() == (not marked)
+    assert {"page.html", "mine.txt"} <= set(_held(tmp_path))
+
+
 def test_a_failure_changes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "out"
     _write(folder, "old")

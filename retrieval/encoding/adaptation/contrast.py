@@ -21,6 +21,7 @@ from torch.nn.functional import cross_entropy, normalize
 TEMPERATURE = 0.05
 _NEGATIVES = 256  # hard ones, of each text: more change nothing in a softmax this sharp
 _PROBE_STEPS = 100
+_MOST_PROBED = 20_000_000  # texts times labels, for memory: where there are more, nothing is fitted
 
 
 @dataclass
@@ -97,6 +98,8 @@ def first_anchors(names: npt.NDArray[np.float32], memory: Memory, *, weight: flo
     sums = torch.from_numpy(np.array(names)) * weight
     sums = sums.index_add(0, memory.labels, memory.vectors)
     anchors = normalize(sums, dim=1).requires_grad_()
+    if len(memory.vectors) * len(anchors) > _MOST_PROBED:
+        return anchors.detach()
     optimizer = torch.optim.Adam([anchors], lr=0.01)
     for _ in range(_PROBE_STEPS):
         to_anchors = memory.vectors @ normalize(anchors, dim=1).T / TEMPERATURE

@@ -83,6 +83,29 @@ class Gain:
         return self.interval[0] > 0 or (self.accuracy >= 0 and self.loss_interval[0] > _CLEAR)
 
 
+def deal_again(
+    labels: Positions, groups: Positions, n: int, seed: int, *, most: int, times: int
+) -> list[list[Fold]]:
+    """Deal items into folds, again and again where they are few.
+
+    What an encoder gains by a training is a matter of chance where it learns from few; the mean
+    over several deals is less so.
+
+    Args:
+        labels: As of `make_folds`.
+        groups: The same.
+        n: The same.
+        seed: Of the first deal.
+        most: How many items are few.
+        times: How often they are dealt.
+
+    Returns:
+        The folds of each deal.
+    """
+    deals = times if len(labels) <= most else 1
+    return [make_folds(labels, groups, n, seed + 7_919 * deal) for deal in range(deals)]
+
+
 def make_folds(labels: Positions, groups: Positions, n: int, seed: int) -> list[Fold]:
     """Deal items into folds: whole groups, each label to all folds as evenly as that goes.
 
@@ -149,7 +172,8 @@ def scores(found: Sequence[Nearest], labels: Positions) -> Scores:
     """Score the votes of neighbors, weighted at the temperature that suits them best.
 
     Args:
-        found: The neighbors of each fold's items.
+        found: The neighbors of each fold's items. Of an item that was held out more than once the
+            mean is taken.
         labels: Number of the label of all items, (n_items,).
     """
     items = np.concatenate([one.items for one in found])
@@ -160,7 +184,7 @@ def scores(found: Sequence[Nearest], labels: Positions) -> Scores:
         _scores(items, _votes(similarity, voters, temperature, n_labels), labels[items])
         for temperature in _TEMPERATURES
     ]
-    return min(options, key=lambda one: one.loss)
+    return _by_item(min(options, key=lambda one: one.loss))
 
 
 def votes_of(asked: Vectors, learned: Vectors, labels: Positions) -> FloatArray:
@@ -191,6 +215,14 @@ def _scores(items: Positions, votes: FloatArray, truth: Positions) -> Scores:
     said = votes[np.arange(len(truth)), truth]
     loss = -np.log((1 - _DOUBT) * said + _DOUBT / votes.shape[1])
     return Scores(items, (votes.argmax(axis=1) == truth).astype(np.float64), loss)
+
+
+def _by_item(made: Scores) -> Scores:
+    items, place, times = np.unique(made.items, return_inverse=True, return_counts=True)
+    if len(items) == len(made.items):
+        return made
+    means = (np.bincount(place, one) / times for one in (made.is_right, made.log_loss))
+    return Scores(items, *means)
 
 
 def compare(new: Scores, old: Scores, groups: Positions, seed: int) -> Gain:

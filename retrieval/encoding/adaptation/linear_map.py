@@ -53,8 +53,7 @@ class FittedMap:
     Attributes:
         matrix: (dim, dim) float32.
         steps: How many went into it; 0: what was held out was labeled best without any.
-        losses: Log loss of what was held out: before, and at each check; empty where too few texts
-            were there to hold out.
+        losses: Log loss of what was held out: before, and at each check; empty where nothing was.
         seconds: It took.
     """
 
@@ -78,6 +77,7 @@ def fit_map(
     groups: Positions,
     *,
     seed: int = 0,
+    stops_early: bool = True,
     progress: bool | None = None,
 ) -> FittedMap:
     """Learn a map.
@@ -88,15 +88,18 @@ def fit_map(
         anchors: (n_labels, dim) unit vectors of the labels' names or descriptions.
         groups: (n,) number of each one's group: what belongs together is held out together.
         seed: Of what is held out, of batches and noise.
+        stops_early: Whether a fifth is held out first, to see after how many steps to stop. Not
+            where labels were guessed by an earlier map: they tell when that map is found again.
         progress: Show a progress bar; None shows it for long work only.
     """
     start = time.monotonic()
     total = _steps(len(vectors))
     every = max(1, total // _CHECKS)
     long = _LONG * 100 // max(1, len(vectors))
-    with progress_bar(2 * total, "map", "step", progress, long=long) as bar, repeatable():
+    steps = 2 * total if stops_early else total
+    with progress_bar(steps, "map", "step", progress, long=long) as bar, repeatable():
         best, losses = total, tuple[float, ...]()
-        if (fold := _inner_fold(labels, groups, seed)) is not None:
+        if stops_early and (fold := _inner_fold(labels, groups, seed)) is not None:
             rows = fold.learned
             walk = _walk(vectors[rows], labels[rows], anchors, total, seed, bar.update)
             losses = tuple(

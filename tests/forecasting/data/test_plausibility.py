@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,7 @@ from forecasting.data.items import item_lives
 from forecasting.data.panel import NEVER, Grid, Panel
 from forecasting.data.plausibility import beyond_reason, is_told_in_part, launch_doubts
 from forecasting.data.sales import Sales
+from retrieval import InputError
 
 WEEKS = pd.date_range("2023-01-02", periods=26, freq="W-MON")
 BARCODE = 4_006_381_333_931.0
@@ -132,6 +135,56 @@ def test_nothing_sold_at_age_0_is_told_with_what_to_write() -> None:
     assert "write freq='W-TUE'" in said
 
 
+SUNDAYS = pd.date_range("2023-01-08", periods=26, freq="W-SUN")
+
+
+def dated_by_last_days(
+    launch_day: int, freq: str = "W-SUN", chance: float = 1.0, n: int = 30
+) -> Panel:
+    """Weeks from Monday to Sunday under the date of the Sunday; launches so many days into them."""
+    rng = np.random.default_rng(2)
+    week = np.arange(n) % 12
+    sells = rng.random((n, len(SUNDAYS))) < chance
+    ids = [f"l{number}" for number in range(n)]
+    table = pd.DataFrame(
+        {"unique_id": np.repeat(ids, 26), "ds": np.tile(SUNDAYS, n), "y": 5.0 * sells.ravel()}
+    )
+    table = table[(np.arange(26)[None, :] >= week[:, None]).ravel()]
+    first_days = SUNDAYS[week] - pd.Timedelta(days=6)
+    days = pd.Series(first_days + pd.Timedelta(days=launch_day))
+    return Sales.read(table, item_lives(pd.Series(ids), days), freq=freq).panel()
+
+
+@pytest.mark.parametrize(("day", "chance"), [(0, 1.0), (2, 1.0), (5, 1.0), (0, 0.6), (2, 0.8)])
+def test_weeks_counted_from_their_last_days_are_refused_with_what_to_write(
+    day: int, chance: float
+) -> None:
+    with pytest.raises(InputError, match="write freq='W-MON'; if weeks do begin on a Sunday"):
+        launch_doubts(dated_by_last_days(day, chance=chance))
+    assert launch_doubts(dated_by_last_days(day, "W-MON", chance)) == []
+
+
+def test_a_few_launches_that_waited_a_week_are_told_and_not_refused() -> None:
+    (said,) = launch_doubts(dated_by_last_days(2, n=9))
+    assert "nothing sold in the period of launch of any of 8 launches" in said
+
+
+def test_launches_on_the_last_day_itself_do_not_hide_the_others() -> None:
+    made, late = dated_by_last_days(2), dated_by_last_days(6)
+    both = Panel(
+        np.concatenate([made.ids, [f"{name}-sunday" for name in late.ids]]),
+        made.grid,
+        np.concatenate([made.units, late.units]),
+        *(
+            np.concatenate([getattr(made, name), getattr(late, name)])
+            for name in ("visible", "launch", "first_share")
+        ),
+    )
+    assert launch_doubts(late) == []  # of a day's sales, as those of a week would be
+    with pytest.raises(InputError, match="none of 27 launches sold anything"):
+        launch_doubts(both)
+
+
 def test_launch_dates_weeks_before_the_first_sale_are_told() -> None:
     said = launch_doubts(launched(5))
     assert any(
@@ -142,6 +195,29 @@ def test_launch_dates_weeks_before_the_first_sale_are_told() -> None:
 @pytest.mark.parametrize("chance", [1.0, 0.5, 0.1])
 def test_slow_sellers_and_good_dates_are_not_told(chance: float) -> None:
     assert launch_doubts(launched(0, chance)) == []
+
+
+@pytest.mark.parametrize(
+    ("rows_of", "freq", "said"),
+    [
+        ("W-WED", "D", "one of 7 periods, and never between: freq='D' .* such as 'W-WED'"),
+        ("MS", "D", "one of 28 to 31 periods"),
+        ("MS", "W-MON", "one of 4 to 5 periods"),
+    ],
+)
+def test_periods_shorter_than_those_of_the_rows_are_told(
+    rows_of: str, freq: str, said: str
+) -> None:
+    days = pd.date_range("2023-01-01", periods=12, freq=rows_of)
+    table = pd.DataFrame({"unique_id": "a", "ds": days, "y": 3.0})
+    (doubt,) = launch_doubts(read(table, freq).panel())
+    assert re.search(said, doubt)
+
+
+def test_items_that_sell_now_and_then_are_not_told() -> None:
+    days = pd.DatetimeIndex(["2023-01-02", "2023-01-09", "2023-01-13", "2023-01-30", "2023-02-14"])
+    table = pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0})
+    assert launch_doubts(read(table, "D").panel()) == []
 
 
 def test_items_without_a_launch_are_not_asked() -> None:

@@ -89,6 +89,22 @@ def test_a_scaled_launch_has_scaled_means_and_quantiles(
         )
 
 
+def test_narrower_courses_have_the_same_mean_and_less_spread() -> None:
+    made = drawn(n=3)
+    share = np.array([1.0, 0.5, 0.3])
+    narrow = made.narrowed(share)
+    np.testing.assert_allclose(narrow.mean().sum(axis=1), made.mean().sum(axis=1))
+    np.testing.assert_array_equal(narrow[:1].totals(), made[:1].totals())
+
+    def spread(paths: Paths) -> np.ndarray:
+        log = np.log(paths.totals())
+        center = (log * paths.weight).sum(axis=1, keepdims=True)
+        return np.sqrt((paths.weight * (log - center) ** 2).sum(axis=1))
+
+    assert (spread(narrow)[1:] < 0.8 * spread(made)[1:]).all()
+    assert made.narrowed(np.ones(3)) is made
+
+
 def test_a_scaled_count_is_a_count() -> None:
     made = drawn(counts=True).scaled(1.3)
     assert (made.totals() % 1 == 0).all()

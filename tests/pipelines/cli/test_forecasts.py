@@ -79,6 +79,9 @@ def test_a_folder_gets_a_page_and_tables_with_names(job: Path, new: Path, tmp_pa
     out = tmp_path / "page"
     tables = [tmp_path / "items.parquet", job.parent / "sales.parquet"]
     asked = ["--new", tmp_path / "new.csv", *AT, "--no-backtest", "--out", out]
+    out.mkdir()
+    for name in ("forecast.html", "orders.csv"):  # of an earlier run, with costs
+        (out / name).write_text("old")
     done = run("forecast", *tables, "--config", config, *asked)
     assert done.exit_code == 0, done.stderr
     assert {path.name for path in out.iterdir()} == {*FILES} - {"orders.csv", "sums.csv"}

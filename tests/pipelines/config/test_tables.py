@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
+from pipelines.config.monitor import MonitorSettings
+from pipelines.config.sections import ForecastSettings
 from pipelines.config.settings import ConfigError, Settings, load_settings
+from pipelines.config.tables import CsvSettings, Section
 from pipelines.tables.formats import CsvFormat, TableFile
 from pipelines.tables.label_texts import read_label_texts
 from serving.command_line import app
@@ -113,3 +117,16 @@ def test_every_verb_that_reads_tables_is_told_how_they_are_written(
     done = CliRunner().invoke(app, [*command, *given, "--decimal", "x", "--date-format", "iso"])
     assert done.exit_code == 2
     assert "tables.decimal: Input should be '.' or ',' (found 'x')" in done.output
+
+
+@pytest.mark.parametrize(
+    ("section", "key"), [(ForecastSettings, "horizon"), (MonitorSettings, "wape")]
+)
+def test_true_is_no_number(section: type[Section], key: str) -> None:
+    for value in (True, False):
+        with pytest.raises(ValidationError, match="write a number, not true or false"):
+            section.model_validate({key: value})
+
+
+def test_true_is_a_choice_where_there_is_one() -> None:
+    assert CsvSettings(guarded=False).guarded is False

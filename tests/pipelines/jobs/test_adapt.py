@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -249,3 +250,39 @@ def test_killed_at_any_moment_nothing_is_lost(place: Place, tmp_path: Path) -> N
     with open_index(_settings(tmp_path)) as index:
         assert index.encoder.name.startswith(str(tmp_path / "encoders"))
         assert index.count() == len(before)
+
+
+# Where the name is about to move, has just moved, and when all that is left is to forget the move.
+MOMENTS = ("Versions._point", "Carrier.carry_late", "Versions._forget")
+KILLED_AT = """
+import os, signal
+from retrieval.versions.migration import Carrier
+from retrieval.versions.versions import Versions
+{moment} = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+from serving.command_line import main
+main()
+"""
+
+
+def test_killed_at_the_very_move_of_the_name_nothing_is_lost(place: Place, tmp_path: Path) -> None:
+    before, read_with = _vectors(tmp_path), []
+    words = ["adapt", "--config", str(tmp_path / "job.yaml")]
+    words += ["--encoders", str(tmp_path / "encoders")]
+    for moment in MOMENTS:  # each after what the one before has left
+        code = KILLED_AT.format(moment=moment)
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, check=False
+        )
+        assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+        with open_index(_settings(tmp_path), to_read=True) as index:
+            ids = index.ids()
+            texts = index.get(ids).set_index("item_id").loc[ids, "text"].tolist()
+            assert set(ids) == before.keys()
+            np.testing.assert_allclose(index.vectors(ids), index.encoder.encode(texts), atol=1e-2)
+            read_with.append(Path(index.encoder.name).name)
+    assert len(set(read_with[1:])) == 1 and read_with[0] != read_with[1]
+    (done_after,) = adapt_job(_settings(tmp_path), encoders=tmp_path / "encoders")
+    assert done_after.verdict == "live"
+    assert set(_vectors(tmp_path)) == before.keys()
+    assert rollback_job(_settings(tmp_path)).live == f"{place.collection}_v1"
+    np.testing.assert_array_equal(_vectors(tmp_path)["i3"], before["i3"])

@@ -82,6 +82,7 @@ def test_every_parameter_of_the_forecaster_can_be_set() -> None:
         "pools": ("launch",),
         "temperature": 0.1,
         "similarity": "demand",
+        "concepts": "auto",
         "courses": "text",
         "recency": "none",
         "calibrate": False,

@@ -103,6 +103,42 @@ def test_a_table_tells_links_that_nobody_guesses(graph: ConceptGraph) -> None:
         graph.link(ITEMS.assign(path="Tools > Saws"), path="path")
 
 
+def test_links_are_those_of_a_day(graph: ConceptGraph) -> None:
+    graph.link()
+    graph.correct({"a": "Cheese"}, since="2024-03-01")
+    graph.correct({"a": "Fruit"}, since="2024-05-01")
+    assert _concepts(graph.links(["a"], as_of="2024-02-29")) == {"a": "apple"}
+    assert _concepts(graph.links(["a"], as_of="2024-03-01")) == {"a": "cheese"}
+    assert graph.levels(["a"], depth=2, as_of="2024-04-30")["concept_2"].tolist() == [
+        "Food > Cheese"
+    ]
+    assert _concepts(graph.links(["a"])) == {"a": "fruit"}
+    graph.correct({"a": None}, since="2024-04-01")
+    history = ConceptGraph(graph.index).link_history(["a"])
+    assert history["concept_id"].where(history["concept_id"].notna(), None).tolist() == [
+        "apple",
+        "cheese",
+        None,
+    ]
+    told = ITEMS.assign(path="Tools > Screws", day=["2024-06-01", "", None, "2024-06-02", None])
+    graph.link(told.iloc[[1, 3]], path="path", since="day")
+    assert _concepts(graph.links(["b", "d"], as_of="2024-06-01")) == {"b": "screw", "d": "screw"}
+    with pytest.raises(InputError, match="row 1: day"):
+        graph.link(told.assign(day="soon"), path="path", since="day")
+
+
+def test_what_was_taught_is_known_since_it_was_told(graph: ConceptGraph) -> None:
+    twin = pd.DataFrame({"item_id": ["g"], "text": ["green apple, loose"]})
+    graph.index.upsert(twin, text="text")
+    alone = _concepts(graph.link())["g"]
+    graph.correct({"a": "Wall paint"}, since="2024-03-01")
+    assert _concepts(graph.link())["g"] == "paint"
+    assert _concepts(graph.links(["g"], as_of="2024-02-01")) == {"g": alone}
+    assert graph.link_history(["g"])["since"].isna().tolist() == [True, False]
+    before = graph.links()
+    assert graph.link().equals(before)
+
+
 def test_strangers_are_answered_and_not_kept(graph: ConceptGraph) -> None:
     graph.link()
     asked = pd.DataFrame({"item_id": ["new"], "text": ["claw hammer"]})

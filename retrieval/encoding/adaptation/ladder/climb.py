@@ -51,19 +51,22 @@ class _Best:
 class Climb:
     """A way up the ladder: `rungs` tells what was tried."""
 
-    def __init__(self, examples: Examples, folds: list[Fold], clock: Clock, seed: int) -> None:
-        self._examples, self._folds, self._clock, self._seed = examples, folds, clock, seed
+    def __init__(
+        self, examples: Examples, deals: list[list[Fold]], clock: Clock, seed: int
+    ) -> None:
+        self._examples, self._deals, self._clock, self._seed = examples, deals, clock, seed
         self.rungs: list[Rung] = []
 
     def through(self, ways: list[Way], *, is_auto: bool) -> Way | None:
         """Climb; return the best way, None where that is the encoder as it is."""
-        judged = sum(len(fold.judged) for fold in self._folds)
+        folds = [fold for deal in self._deals for fold in deal]
+        judged = len({item for fold in folds for item in fold.judged.tolist()})
         if judged < _FEWEST:
             note = f"{judged} texts can be held out, of labels that have others; {_FEWEST} are due"
             self.rungs.append(Rung("frozen", "start", judged=judged, note=note))
             _log.warning("the encoder stays as it is: %s", note)
             return None
-        best = _Best(self._scored(AsItIs().tuned, self._folds))
+        best = _Best(self._scored(AsItIs().tuned, folds))
         self.rungs.append(Rung("frozen", "start", best.scores.accuracy, best.scores.loss, judged))
         for way in ways:
             costs = self._costs(way, is_only=not is_auto)
@@ -84,7 +87,7 @@ class Climb:
 
     def _try(self, way: Way, costs: Costs, best: _Best) -> None:
         """Try a rung, if the budget allows; let it be the best if it is."""
-        folds = self._folds[: way.turns()]
+        folds = way.folds(self._deals)
         # If it is refused, the best one so far is still to be trained on all.
         expected = costs.seconds * len(folds) + max(costs.seconds, best.seconds)
         if not self._affords(way.method, expected, costs.memory):

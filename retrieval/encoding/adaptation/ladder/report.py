@@ -70,6 +70,7 @@ class TuneReport:
         seed: Of folds and trainings.
         seconds: All of it took.
         demand: How many of the texts are of items whose demand was known.
+        deals: How often texts were dealt into folds anew: the mean of a text's scores counts.
     """
 
     rungs: tuple[Rung, ...]
@@ -82,6 +83,7 @@ class TuneReport:
     seed: int
     seconds: float
     demand: int = 0
+    deals: int = 1
 
     @property
     def is_tuned(self) -> bool:
@@ -103,6 +105,7 @@ class TuneReport:
             "labels": self.labels,
             "demand": self.demand,
             "folds": self.folds,
+            "deals": self.deals,
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
             "rungs": [asdict(rung) for rung in self.rungs],
@@ -131,7 +134,7 @@ class TuneReport:
             labels=f"{self.labels:,} labels" if self.labels else "no labels",
             demand=_OF_DEMAND.format(n=f"{self.demand:,}") if self.demand else "",
             table=table,
-            folds=self.folds,
+            folds=f"{self.folds} folds" + (f", dealt {self.deals} times" * (self.deals > 1)),
             seed=self.seed,
         )
 
@@ -192,7 +195,7 @@ become neighbors; names or descriptions of the labels told where each begins.
 
 ## How good it is
 
-Whole groups were held out in {folds} folds (seed {seed}) and labeled by the votes of their 20
+Whole groups were held out in {folds} (seed {seed}) and labeled by the votes of their 20
 nearest neighbors among the others. Points gained are over the best rung above it in the table, with
 the 95 % interval of a paired bootstrap; a rung is climbed where that lies above 0, or where as many
 are right and the log loss is lower by 2 % for sure.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 
 from retrieval.encoding.adaptation.folder import CARD, write_mapped
-from retrieval.encoding.adaptation.gate import Positions, Vectors
+from retrieval.encoding.adaptation.gate import Fold, Positions, Vectors
 from retrieval.encoding.adaptation.ladder.report import Method
 from retrieval.encoding.encoder import Encoder
 from retrieval.files import replacing
@@ -80,6 +80,11 @@ class Examples:
         """The positions of all labeled texts."""
         return np.arange(len(self.texts))
 
+    @property
+    def words(self) -> Texts:
+        """The labels in words, by number."""
+        return Texts([self.described[name] for name in self.names], self.anchors)
+
     def labels_of(self, rows: Positions) -> list[str]:
         """Return the labels of some of them, by name."""
         return self.named(self.labels[rows])
@@ -124,8 +129,8 @@ class Way(Protocol):
 
     method: Method
 
-    def turns(self) -> int | None:
-        """Return in how many folds it is tried; None: in all."""
+    def folds(self, deals: list[list[Fold]]) -> list[Fold]:
+        """Return in which folds it is tried."""
         ...
 
     def costs(self) -> Costs:
@@ -162,9 +167,9 @@ class ByMap:
         self._encoder, self._examples = encoder, examples
         self._seed, self._progress = seed, progress
 
-    def turns(self) -> int | None:
-        """Return None: in all."""
-        return None
+    def folds(self, deals: list[list[Fold]]) -> list[Fold]:
+        """Return those of all deals: a map takes seconds."""
+        return [fold for deal in deals for fold in deal]
 
     def costs(self, n_guessed: int = 0) -> Costs:
         """Time a few steps."""
@@ -199,7 +204,13 @@ class ByMap:
             vectors = np.concatenate([vectors, guessed.texts.vectors])
             labels, groups = np.r_[labels, guessed.labels], np.r_[groups, alone]
         return fit_map(
-            vectors, labels, held.anchors, groups, seed=self._seed, progress=self._progress
+            vectors,
+            labels,
+            held.anchors,
+            groups,
+            seed=self._seed,
+            stops_early=guessed is None,
+            progress=self._progress,
         )
 
 
@@ -225,9 +236,9 @@ class ByWeights:
         self._seed, self._progress = seed, progress
         self._work = work / f"{method}-{_mark(encoder, examples, seed)}"
 
-    def turns(self) -> int | None:
-        """Return one where a fold alone holds enough to judge by: a training takes minutes."""
-        return None if len(self._examples.texts) < _MANY else 1
+    def folds(self, deals: list[list[Fold]]) -> list[Fold]:
+        """Return one where it alone holds enough to judge by: a training takes minutes."""
+        return deals[0] if len(self._examples.texts) < _MANY else deals[0][:1]
 
     def costs(self, n_guessed: int = 0) -> Costs:
         """Time a few steps."""

@@ -4,44 +4,40 @@ from __future__ import annotations
 
 import logging
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
-from retrieval.arguments import require_choice, require_count, require_number
-from retrieval.encoding.adaptation.demand.known_demand import check_demand, demand_of
+from retrieval.arguments import require_count
+from retrieval.encoding.adaptation.demand.known_demand import demand_of
 from retrieval.encoding.adaptation.folder import check_out, check_tunable
 from retrieval.encoding.adaptation.gate import (
-    FloatArray,
-    Positions,
-    make_folds,
+    deal_again,
 )
 from retrieval.encoding.adaptation.ladder.climb import Climb, Clock
+from retrieval.encoding.adaptation.ladder.inputs import (
+    check_inputs,
+    distinct_pairs,
+    encode_examples,
+)
 from retrieval.encoding.adaptation.ladder.report import TuneReport
 from retrieval.encoding.adaptation.ladder.rungs import (
     ByMap,
     ByWeights,
     Examples,
-    Texts,
     Way,
 )
 from retrieval.encoding.adaptation.ladder.self_training import FEWEST, SelfTrained
 from retrieval.encoding.encoder import Encoder
-from retrieval.encoding.reading import ReadingCounts
-from retrieval.errors import InputError
 
 _log = logging.getLogger(__name__)
 
-METHODS = ("auto", "map", "lora", "full")
 _LADDER: tuple[Literal["map", "lora", "full"], ...] = ("map", "lora", "full")
 _UNLABELED = "item"
-_PROBED = 128  # texts encoded to see how long all will take
+_FEW, _DEALS = 1_000, 2  # texts of which so few are held out so often
 
 
 def tune(
@@ -106,15 +102,17 @@ def tune(
     """
     has_labels = labels is not None
     labels = [_UNLABELED] * len(texts) if labels is None else labels
-    sold = _check(texts, labels if has_labels else None, demand, groups, method, folds, budget)
+    sold = check_inputs(
+        texts, labels if has_labels else None, demand, groups, method, folds, budget
+    )
     require_count(seed, "seed", least=0)
     check_tunable(encoder)
     place = Path(out)
     check_out(place, overwrite=overwrite)
     clock = Clock(budget)
-    table = _table(texts, labels, groups)
+    table = distinct_pairs(texts, labels, groups)
     others = [] if sold is not None else sorted(set(unlabeled or ()) - set(table["text"]))
-    examples = _examples(encoder, table, others, label_texts, clock, progress)
+    examples = encode_examples(encoder, table, others, label_texts, clock, progress)
     if sold is not None:
         from retrieval.encoding.adaptation.demand.tuning import tune_by_demand
 
@@ -129,11 +127,28 @@ def tune(
             seed=seed,
             progress=progress,
         )
-    parts = make_folds(examples.labels, examples.groups, folds, seed)
-    climb = Climb(examples, parts, clock, seed)
     work = place.absolute().with_name(f".{place.absolute().name}.tuning")
     ways = _ways(method, encoder, examples, seed, progress, work)
-    chosen = climb.through(ways, is_auto=method == "auto")
+    report = _climb(ways, encoder, examples, place, clock, folds, seed, is_auto=method == "auto")
+    shutil.rmtree(work, ignore_errors=True)
+    return replace(report, seconds=clock.spent)
+
+
+def _climb(
+    ways: list[Way],
+    encoder: Encoder,
+    examples: Examples,
+    place: Path,
+    clock: Clock,
+    folds: int,
+    seed: int,
+    *,
+    is_auto: bool,
+) -> TuneReport:
+    """Try the ways, and write the best, if it is better than the encoder as it is."""
+    deals = deal_again(examples.labels, examples.groups, folds, seed, most=_FEW, times=_DEALS)
+    climb = Climb(examples, deals, clock, seed)
+    chosen = climb.through(ways, is_auto=is_auto)
     report = TuneReport(
         rungs=tuple(climb.rungs),
         chosen="frozen" if chosen is None else chosen.method,
@@ -141,15 +156,15 @@ def tune(
         base=encoder.identity,
         texts=len(examples.texts),
         labels=len(examples.names),
-        folds=len(parts),
+        folds=len(deals[0]),
+        deals=len(deals),
         seed=seed,
         seconds=clock.spent,
     )
     if chosen is not None:
         chosen.write(place, report.card(), clock.left)
         _log.info("tuned encoder written to %s", place)
-    shutil.rmtree(work, ignore_errors=True)
-    return replace(report, seconds=clock.spent)
+    return report
 
 
 def _ways(
@@ -175,110 +190,3 @@ def _ways(
         if is_taught and len(examples.unlabeled.texts) >= FEWEST:
             ways.append(SelfTrained(way, examples))
     return ways
-
-
-def _check(
-    texts: Sequence[str],
-    labels: Sequence[str] | None,
-    demand: npt.ArrayLike | None,
-    groups: Sequence[object] | None,
-    method: str,
-    folds: int,
-    budget: float | None,
-) -> FloatArray | None:
-    """Refuse what cannot be tuned on; return demand as an array."""
-    require_choice(method, "method", METHODS)
-    require_count(folds, "folds", least=2)
-    if budget is not None:
-        require_number(budget, "budget", 0)
-    for name, given in (("labels", labels), ("groups", groups)):
-        if given is not None and len(given) != len(texts):
-            raise InputError(f"there are {len(texts):,} texts and {len(given):,} {name}")
-    sold = None if demand is None else check_demand(demand, len(texts))
-    if sold is not None and method not in ("auto", "map"):
-        raise InputError(f"method={method!r}: demand teaches a map; take method='map'")
-    if labels is None:
-        if sold is None:
-            raise InputError("tune learns from labels, or from demand: give one of them")
-        return sold
-    for row, label in enumerate(labels):
-        if not isinstance(label, str) or not label.strip():
-            raise InputError(f"label {row} is no text with letters: {label!r}")
-    if len(set(labels)) < 2:
-        raise InputError(
-            f"all {len(texts):,} texts have the same label; to tune takes two labels or more"
-            if len(texts)
-            else "there are no texts to tune on"
-        )
-    return sold
-
-
-def _table(
-    texts: Sequence[str], labels: Sequence[str], groups: Sequence[object] | None
-) -> pd.DataFrame:
-    """Return each pair of text and label once, with the number of its group."""
-    table = pd.DataFrame({"text": list(texts), "label": list(labels)})
-    table["group"] = _joined(table["text"], groups)
-    return table.drop_duplicates(["text", "label"], ignore_index=True)
-
-
-def _examples(
-    encoder: Encoder,
-    table: pd.DataFrame,
-    unlabeled: list[str],
-    label_texts: Mapping[str, str] | None,
-    clock: Clock,
-    progress: bool | None,
-) -> Examples:
-    """Encode what is tuned on."""
-    numbers, names = pd.factorize(table["label"], sort=True)
-    described = {name: _in_words(name, label_texts) for name in names}
-    texts = table["text"].tolist()
-    _check_budget(encoder, table["text"].drop_duplicates().tolist() + unlabeled, clock)
-    reading = encoder.read(texts + unlabeled, progress=progress)
-    ReadingCounts.of(texts + unlabeled, reading).warn("texts to tune on", stacklevel=4)
-    return Examples(
-        texts=texts,
-        names=list(names),
-        labels=numbers.astype(np.int64),
-        groups=table["group"].to_numpy(dtype=np.int64),
-        described=described,
-        vectors=reading.vectors[: len(texts)],
-        anchors=encoder.encode(list(described.values())),
-        unlabeled=Texts(unlabeled, reading.vectors[len(texts) :]),
-    )
-
-
-def _check_budget(encoder: Encoder, texts: list[str], clock: Clock) -> None:
-    """Refuse, before the work, a budget that encoding alone would use up."""
-    if clock.budget is None or len(texts) <= 2 * _PROBED:
-        return
-    start = time.monotonic()
-    encoder.encode(texts[:: len(texts) // _PROBED], progress=False)
-    expected = (time.monotonic() - start) * len(texts) / _PROBED
-    if not clock.has(expected):
-        raise InputError(
-            f"budget={clock.budget:g} s is too small: to encode {len(texts):,} texts alone takes "
-            f"about {expected:,.0f} s"
-        )
-
-
-def _in_words(label: str, label_texts: Mapping[str, str] | None) -> str:
-    said = (label_texts or {}).get(label) or label.replace("_", " ")
-    return said if said.strip() else label
-
-
-def _joined(texts: pd.Series, groups: Sequence[object] | None) -> Positions:
-    """Return the number of each text's group; those that share a text are one."""
-    by_text = pd.factorize(texts)[0].astype(np.int64)
-    if groups is None:
-        return by_text
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    by_group = pd.factorize(pd.Series(list(groups), dtype=object), use_na_sentinel=False)[0]
-    n_texts, n_groups = by_text.max() + 1, by_group.max() + 1
-    size = int(n_texts + n_groups)
-    links = coo_array((np.ones(len(by_text)), (by_text, n_texts + by_group)), shape=(size, size))
-    joined: Positions = connected_components(links, directed=False)[1][by_text].astype(np.int64)
-    return joined

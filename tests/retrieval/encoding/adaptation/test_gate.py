@@ -8,6 +8,7 @@ from retrieval.encoding.adaptation.gate import (
     Fold,
     Scores,
     compare,
+    deal_again,
     make_folds,
     nearest,
     scores,
@@ -45,6 +46,30 @@ def test_the_nearest_have_the_vote() -> None:
     assert said.is_right.tolist() == [1, 0]
     assert said.log_loss[0] < np.log(2) < said.log_loss[1] < np.inf
     assert said.accuracy == 0.5
+
+
+def test_an_item_held_out_twice_counts_once_with_the_mean() -> None:
+    learned = np.array([[1, 0], [0, 1]], dtype=np.float32)
+    fold = Fold(learned=np.array([0, 1]), judged=np.array([2]))
+    labels = np.array([0, 1, 0])
+    right, wrong = (np.array([one], dtype=np.float32) for one in ([1, 0], [0, 1]))
+    found = [nearest(fold, judged, learned, labels) for judged in (right, wrong)]
+    said = scores(found, labels)
+    assert said.items.tolist() == [2]
+    assert said.is_right.tolist() == [0.5]
+    assert said.log_loss[0] == pytest.approx(
+        np.mean([scores([one], labels).log_loss[0] for one in found]), rel=0.05
+    )
+
+
+def test_few_items_are_dealt_again_in_another_way() -> None:
+    labels, groups = np.arange(60) % 3, np.arange(60)
+    (once,) = deal_again(labels, groups, 3, 0, most=59, times=2)
+    first, second = deal_again(labels, groups, 3, 0, most=60, times=2)
+    for one, same in zip(first, once, strict=True):
+        np.testing.assert_array_equal(one.judged, same.judged)
+    assert {tuple(one.judged) for one in first}.isdisjoint({tuple(one.judged) for one in second})
+    assert sorted(np.concatenate([one.judged for one in second])) == list(range(60))
 
 
 ALONE = np.arange(100)

@@ -68,6 +68,13 @@ def test_the_same_map_comes_again_whatever_the_threads() -> None:
     assert (other.matrix != first.matrix).any()
 
 
+def test_guessed_labels_do_not_tell_when_to_stop() -> None:
+    world = _world(each=12)
+    fitted = fit_map(*world, np.arange(len(world[0])), stops_early=False)
+    assert fitted.losses == ()
+    assert fitted.steps == map_work(len(world[0])) / 2 * 512 / len(world[0])
+
+
 def test_costs_are_told_before() -> None:
     assert 0 < unit_of_work(DIM, LABELS) < 60
     assert map_work(100) < map_work(1_000) < map_work(10_000) == map_work(100_000)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from retrieval import Concepts, InputError
-from retrieval.graph.skos import read_skos
+from retrieval.graph.reading.skos import read_skos
 
 TURTLE = """
 @prefix skos: <http://www.w3.org/2004/02/skos/core#> .

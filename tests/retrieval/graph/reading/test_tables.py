@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from retrieval import Concepts, InputError, TableError
-from retrieval.graph.tables import (
+from retrieval.graph.reading.tables import (
     concepts_of_paths,
     concepts_of_table,
     read_rows,

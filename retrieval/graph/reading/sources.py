@@ -9,15 +9,15 @@ import pandas as pd
 
 from retrieval.arguments import require_kind
 from retrieval.graph.concepts import Concept
-from retrieval.graph.relations import Relation
-from retrieval.graph.skos import FORMATS, is_skos, read_skos
-from retrieval.graph.tables import (
+from retrieval.graph.reading.skos import FORMATS, is_skos, read_skos
+from retrieval.graph.reading.tables import (
     concepts_of_paths,
     concepts_of_table,
     is_relations,
     read_rows,
     relations_of_table,
 )
+from retrieval.graph.relations import Relation
 
 CONCEPT_FILES = (".csv", ".tsv", ".parquet", ".txt", *FORMATS)
 """Suffixes of what `ConceptGraph.load` reads itself."""

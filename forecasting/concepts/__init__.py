@@ -1,0 +1,1 @@
+"""What a graph of concepts tells of launches: concepts, relations, and what they are worth."""

@@ -1,0 +1,1 @@
+"""From past launches to a fitted forecaster, and which of its powers earn their place."""

@@ -1,0 +1,1 @@
+"""Concepts and relations out of tables, files and SKOS."""

@@ -1,0 +1,1 @@
+"""Queues of items that a person is to label: kept, ordered, decided, counted."""
