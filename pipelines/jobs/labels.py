@@ -104,11 +104,15 @@ class LabeledItems:
         labels: The labels table.
         adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
         labeled_by: What answered: an index, labels in words, or a saved classifier.
+        could_use_strangers: Whether items were called unknown, and examples would tell more.
+        indexed: How many items are examples themselves, by their ids: they were answered without.
     """
 
     labels: pd.DataFrame
     adapted: int
     labeled_by: str
+    could_use_strangers: bool = False
+    indexed: int = 0
 
 
 def label_items(
@@ -138,6 +142,8 @@ def label_items(
         raise InputError("classify: --model is saved already; give --save without it")
     quarantine = quarantine or Quarantine.of(settings, "classify")
     check_saving(settings, save, quarantine, new_items=items, model=model)
+    if model is not None and (settings.classify.outside or settings.classify.unlabeled):
+        _log.warning("outside and unlabeled are off: a saved classifier answers as it was saved")
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         adapted = adapted_to(settings, classifier, table, model)
@@ -152,7 +158,15 @@ def label_items(
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
-        return LabeledItems(labels, adapted, _answering(settings, classifier, model))
+        alone = model is None and settings.classify.outside is None
+        examples = classifier.knowledge_.example_ids
+        return LabeledItems(
+            labels,
+            adapted,
+            _answering(settings, classifier, model),
+            alone and bool(examples) and not labels["known"].all(),
+            int(labels["item_id"].isin(list(examples)).sum()),
+        )
 
 
 def _answering(settings: Settings, classifier: NeighborClassifier, model: Path | None) -> str:
@@ -161,7 +175,9 @@ def _answering(settings: Settings, classifier: NeighborClassifier, model: Path |
         return f"the classifier in {model}"
     words = settings.label_texts
     if words is not None and not settings.index.is_named:
-        return "the labels in words"
+        lies_there = Path(settings.index.uri).exists()
+        unused = f"; {settings.index.uri} is not used, --uri {settings.index.uri} would name it"
+        return f"the labels in words alone{unused if lies_there else ''}"
     index = classifier.index_
     place = f"the index {masked(index.uri)} / {index.collection}"
     return place if words is None else f"{place} and the labels in words"
