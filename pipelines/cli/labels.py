@@ -40,6 +40,16 @@ def classify(
     items: Annotated[Path, typer.Argument(metavar="ITEMS", help="Table of the items to label.")],
     labels: LabelsOption = None,
     adapt: AdaptOption = None,
+    unlabeled: Annotated[
+        Path | None,
+        typer.Option("--unlabeled", metavar="PATH", help="Items without a label, to learn from."),
+    ] = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option(
+            "--outside", metavar="PATH", help="Items of none of the labels, to learn what is none."
+        ),
+    ] = None,
     model: ModelOption = None,
     save: Annotated[
         Path | None,
@@ -73,7 +83,14 @@ def classify(
         tables=written.section,
         items={"id": id_col, "text": text_cols},
         index=index.section,
-        classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
+        classify={
+            "k": k,
+            "labels": labels,
+            "adapt": adapt,
+            "coverage": coverage,
+            "unlabeled": unlabeled,
+            "outside": outside,
+        },
         bad_rows=bad_rows.section,
         engine={"kind": engine},
     )
@@ -85,10 +102,23 @@ def classify(
     table = made.labels
     show_labels(make_console(), table)
     typer.echo(f"labeled by {made.labeled_by}")
+<<<<<<< HEAD
     if made.planned is not None:
         typer.echo(f"asking the language model would cost at most: {made.planned}")
     if made.opinion is not None:
         typer.echo(str(made.opinion))
+=======
+    if made.indexed:
+        typer.echo(
+            f"{made.indexed:,} of the items are in the index with their label, and were answered "
+            "without it, as if they were new"
+        )
+    if made.could_use_strangers:
+        typer.echo(
+            "what is like none of the labels is told from their own examples; some items that are "
+            "none of them, --outside FILE, would tell more"
+        )
+>>>>>>> main
     show_quarantine(bad)
     write_result(settings, table, out, target)
     if made.opinion is not None and out is not None:
@@ -125,6 +155,14 @@ def evaluate(
         str | None,
         typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
     ] = None,
+    wrong_cost: Annotated[
+        float | None,
+        typer.Option("--wrong-cost", metavar="NUMBER", help="Of a wrong label that nobody saw."),
+    ] = None,
+    person_cost: Annotated[
+        float | None,
+        typer.Option("--person-cost", metavar="NUMBER", help="Of a person who labels an item."),
+    ] = None,
     labels: LabelsOption = None,
     adapt: AdaptOption = None,
     model: ModelOption = None,
@@ -159,7 +197,7 @@ def evaluate(
         items=columns,
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
-        evaluate={"sample": sample},
+        evaluate={"sample": sample, "wrong_cost": wrong_cost, "person_cost": person_cost},
         bad_rows=bad_rows.section,
     )
     given = {"items": items, "test": test, "outside": outside}

@@ -9,10 +9,17 @@ comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; `
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
+<<<<<<< HEAD
 This holds for the ``path`` of tables, ``cache_dir``, ``classify.labels``, the prompts of
 ``language``, ``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and
 folders of ``serve``, an ``index.uri`` that is a Milvus Lite file, also where nobody names it and it
 is the default, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+=======
+This holds for the ``path`` of tables, ``encoder.cache_dir``, the tables of ``classify``,
+``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and folders of
+``serve``, an ``index.uri`` that is a Milvus Lite file, also where nobody names it and it is the
+default, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+>>>>>>> main
 
 What ``tables`` says of encoding, delimiter, marks, dates and sheet holds for every table whose own
 section says nothing else; a flag holds for all of them.
@@ -60,7 +67,7 @@ _PREFIX = "LIKEWISE_"
 _SECRET_KEYS = {"token", "tokens", "url", "key"}
 _MOST_NODES = 100_000  # keys of the API and labels in words included
 _SQLITE = "sqlite:///"
-_TABLE_PATHS = ("path", "url", "labels", "out", "folder")
+_TABLE_PATHS = ("path", "url", "labels", "unlabeled", "outside", "out", "folder")
 _INDEX_PATHS = ("cache_dir", "uri", "name")
 _ANSWER_PATHS = ("ranker", "forecasts")
 _PROMPT_PATHS = ("choose_prompt", "confirm_prompt")

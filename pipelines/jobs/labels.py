@@ -105,6 +105,8 @@ class LabeledItems:
         labels: The labels table.
         adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
         labeled_by: What answered: an index, labels in words, or a saved classifier.
+        could_use_strangers: Whether items were called unknown, and examples would tell more.
+        indexed: How many items are examples themselves, by their ids: they were answered without.
         opinion: What became of asking a language model; None where none is named.
         planned: With ``dry_run``: what asking it would cost at most.
     """
@@ -112,6 +114,8 @@ class LabeledItems:
     labels: pd.DataFrame
     adapted: int
     labeled_by: str
+    could_use_strangers: bool = False
+    indexed: int = 0
     opinion: SecondOpinion | None = None
     planned: Usage | None = None
 
@@ -148,6 +152,8 @@ def label_items(
         raise InputError("language.url: with engine ray no language model is asked; leave one out")
     quarantine = quarantine or Quarantine.of(settings, "classify")
     check_saving(settings, save, quarantine, new_items=items, model=model)
+    if model is not None and (settings.classify.outside or settings.classify.unlabeled):
+        _log.warning("outside and unlabeled are off: a saved classifier answers as it was saved")
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         adapted = adapted_to(settings, classifier, table, model)
@@ -168,8 +174,17 @@ def label_items(
             classifier.save(save)
         if dry_run:
             planned = planned_usage(settings, classifier, table)
-        by = _answering(settings, classifier, model)
-        return LabeledItems(labels, adapted, by, opinion, planned)
+        alone = model is None and settings.classify.outside is None
+        examples = classifier.knowledge_.example_ids
+        return LabeledItems(
+            labels,
+            adapted,
+            _answering(settings, classifier, model),
+            alone and bool(examples) and not labels["known"].all(),
+            int(labels["item_id"].isin(list(examples)).sum()),
+            opinion,
+            planned,
+        )
 
 
 def _answering(settings: Settings, classifier: NeighborClassifier, model: Path | None) -> str:
@@ -178,7 +193,9 @@ def _answering(settings: Settings, classifier: NeighborClassifier, model: Path |
         return f"the classifier in {model}"
     words = settings.label_texts
     if words is not None and not settings.index.is_named:
-        return "the labels in words"
+        lies_there = Path(settings.index.uri).exists()
+        unused = f"; {settings.index.uri} is not used, --uri {settings.index.uri} would name it"
+        return f"the labels in words alone{unused if lies_there else ''}"
     index = classifier.index_
     place = f"the index {masked(index.uri)} / {index.collection}"
     return place if words is None else f"{place} and the labels in words"
