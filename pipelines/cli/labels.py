@@ -102,12 +102,10 @@ def classify(
     table = made.labels
     show_labels(make_console(), table)
     typer.echo(f"labeled by {made.labeled_by}")
-<<<<<<< HEAD
     if made.planned is not None:
         typer.echo(f"asking the language model would cost at most: {made.planned}")
     if made.opinion is not None:
         typer.echo(str(made.opinion))
-=======
     if made.indexed:
         typer.echo(
             f"{made.indexed:,} of the items are in the index with their label, and were answered "
@@ -118,7 +116,6 @@ def classify(
             "what is like none of the labels is told from their own examples; some items that are "
             "none of them, --outside FILE, would tell more"
         )
->>>>>>> main
     show_quarantine(bad)
     write_result(settings, table, out, target)
     if made.opinion is not None and out is not None:
