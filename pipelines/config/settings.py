@@ -9,8 +9,8 @@ comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; `
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for the ``path`` of tables, ``cache_dir``, the tables of ``classify``, the prompts
-of ``language``, ``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and
+This holds for the ``path`` of tables, ``cache_dir``, the tables of ``classify``, the prompts of
+``language``, ``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and
 folders of ``serve``, an ``index.uri`` that is a Milvus Lite file, also where nobody names it and it
 is the default, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
 
