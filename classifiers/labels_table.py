@@ -16,6 +16,10 @@ from classifiers.prediction import Prediction
 from classifiers.scorers.ensemble import HEAD
 from retrieval import Neighbors
 
+UNLIKE = "unlike what is known of all labels; the probability only compares them with each other"
+UNSEEN = "there is nothing to compare it with"
+UNREADABLE = "its text cannot be read by the encoder"
+
 
 def labels_table(
     answer: Prediction, *, listed: int, exclusive: bool, tree: LabelTree | None, confidence: float
@@ -54,6 +58,7 @@ def labels_table(
             "label": objects(label),
             "probability": np.array(probability) if exclusive else objects(probability),
             "known": answer.known,
+            "why": objects(_why(answer)),
             "novelty": answer.novelty,
             "label_set": objects(_sets(answer)),
             "assured": answer.assured,
@@ -64,6 +69,16 @@ def labels_table(
         },
         index=rows,
     )
+
+
+def _why(answer: Prediction) -> list[str | None]:
+    """Return why each item is none of these, in words; None where it is known."""
+    why = np.full(len(answer.known), None, dtype=object)
+    why[~answer.known] = UNLIKE
+    why[~answer.known & ~answer.seen] = UNSEEN
+    if answer.readable is not None:
+        why[~answer.known & ~answer.readable] = UNREADABLE
+    return why.tolist()
 
 
 def neighbor_lists(

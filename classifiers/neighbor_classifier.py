@@ -606,7 +606,8 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             - `label` and its `probability`. Where nothing is visible None and NaN. Where items have
               any number of labels, lists.
             - `known`: False for "none of these", and of a text that the encoder cannot read;
-              `novelty`: see `novelty`.
+              `novelty`: see `novelty`. `probability` compares the labels with each other and does
+              not count that it may be none: `why` says in words why `known` is False, else None.
             - `label_set`: see `predict_set`; None where there are too few examples for one. Where
               items have any number of labels, those labels.
             - `assured`: whether the sets of items of this label hold it as often as promised. False

@@ -245,6 +245,7 @@ class Prediction:
         known: (n,) whether that is below the threshold.
         sets: (n, C) which labels are in the label set; None where there is none.
         assured: (n,) whether the coverage of the sets holds for items of the most probable label.
+        readable: (n,) whether the encoder can read the item; None: all of them.
     """
 
     near: Neighbors
@@ -257,6 +258,7 @@ class Prediction:
     known: BoolArray
     sets: BoolArray | None
     assured: BoolArray
+    readable: BoolArray | None = None
 
     def replaced(self, other: Prediction, rows: BoolArray) -> Prediction:
         """Return this answer with those rows, (n,), taken from another one to the same items."""
@@ -284,7 +286,7 @@ class Prediction:
         if readable.all():
             return self
         novelty = np.where(readable, self.novelty, np.maximum(self.novelty, 1.0))
-        return replace(self, novelty=novelty, known=self.known & readable)
+        return replace(self, novelty=novelty, known=self.known & readable, readable=readable)
 
     @property
     def seen(self) -> BoolArray:

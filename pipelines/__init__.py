@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pipelines.components import (
         make_classifier as make_classifier,
         make_encoder as make_encoder,
+        taught_besides as taught_besides,
     )
     from pipelines.config.sections import ItemsSettings as ItemsSettings
     from pipelines.config.serve import KeySettings as KeySettings, Scope as Scope
@@ -58,6 +59,7 @@ _HOMES = {
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",
+    "taught_besides": "pipelines.components",
     "timed": "pipelines.logs",
     "verb": "pipelines.cli.runner",
 }

@@ -1,8 +1,9 @@
 """Make what jobs work with, as the settings say: index, encoder, classifier."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import structlog
@@ -14,6 +15,7 @@ from pipelines.inputs.bad_rows import Quarantine, Role
 from pipelines.inputs.items import (
     TableInput,
     name_of,
+    read_input,
     read_queries,
     require_text,
 )
@@ -124,12 +126,41 @@ def fitted_classifier(
     if labels is not None and not settings.index.is_named:
         require_text(columns)
         _tell_unused(settings)
-        yield make_classifier(settings).fit(labels=labels, text=columns.text, item_id=columns.id)
+        more = taught_besides(settings, columns.text, columns.id)
+        if "outside" in more:
+            _log.warning("classify.outside is off: it is held against examples, and there are none")
+        classifier = make_classifier(settings)
+        yield classifier.fit(labels=labels, text=columns.text, item_id=columns.id, **more)
         return
     with open_index(settings, to_read=True) as index:
+        more = taught_besides(settings, index.layout.text, index.layout.item_id)
         with timed(_log, "classifier fitted", index=f"{index.uri} / {index.collection}"):
-            classifier = make_classifier(settings, index).fit(labels=labels, groups=options.groups)
+            classifier = make_classifier(settings, index)
+            classifier.fit(labels=labels, groups=options.groups, **more)
         yield classifier
+
+
+def taught_besides(settings: Settings, text: Sequence[str], item_id: str) -> dict[str, Any]:
+    """Read the items that a classifier learns from besides, as `NeighborClassifier.fit` takes them.
+
+    Args:
+        settings: `classify.unlabeled` and `classify.outside` name their tables; `items` and
+            `tables` say how they are written.
+        text: The columns of text.
+        item_id: What the column of ids is to be called; their own ids do not matter.
+
+    Raises:
+        TableError: A table is not there, lacks a column, or a row has no text.
+    """
+    read = {}
+    for role in ("unlabeled", "outside"):
+        source = settings.items.at(getattr(settings.classify, role))
+        if source is None:
+            continue
+        table = read_input(source, dict.fromkeys(text, "string"), item_id)[list(text)]
+        table = table.assign(**{item_id: [f"{role} {row}" for row in range(1, len(table) + 1)]})
+        read[role] = validate_items(table, item_id=item_id, text=text, source=name_of(source, role))
+    return read
 
 
 def adapted_to(
@@ -173,6 +204,8 @@ def _no_adapting(settings: Settings, *, alone: bool, model: Path | None) -> str 
         return "a saved classifier answers as it was saved"
     if not alone:
         return "it is for labels in words alone, and there are examples"
+    if settings.classify.unlabeled is not None:
+        return "classify.unlabeled names the items that they learn from"
     if settings.classify.prototypes is False or (
         settings.classify.prototypes is None and settings.classify.head is None
     ):

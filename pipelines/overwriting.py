@@ -188,6 +188,9 @@ def _named(settings: Settings) -> Iterator[_Read]:
     yield from _given({section: getattr(settings, section).source for section in _TABLES})
     if isinstance(settings.classify.labels, Path):
         yield _Read("the labels file that this job reads", settings.classify.labels)
+    for role in ("unlabeled", "outside"):
+        if (table := getattr(settings.classify, role)) is not None:
+            yield _Read(f"the table classify.{role} that this job reads", table)
     if "://" not in settings.index.uri:
         yield _Read(_INDEX, Path(settings.index.uri))
     if (weights := Path(settings.encoder.name)).is_dir():

@@ -24,6 +24,7 @@ from serving.routes import (
     items,
     jobs as routes_jobs,
     labels,
+    models,
     review,
 )
 from serving.runtime.runtime import Runtime
@@ -69,7 +70,8 @@ def create_app(settings: Settings, on_failure: Callable[[], None] = lambda: None
     app.state.reviews = reviews
     app.add_middleware(Requests, runtime=runtime)
     problems.install(app)
-    for routes in (labels, answers, forecasts, items, concepts, routes_jobs, review):
+    every = (labels, answers, forecasts, items, concepts, models, routes_jobs, review)
+    for routes in every:
         app.include_router(routes.router)
     pages.install(app)
     app.include_router(health.router)

@@ -161,7 +161,8 @@ class Requests:
         if scope["path"] in _QUIET:
             return
         more = {}
-        if status in _REFUSED or state.get("is_cut_off") or self._is_strange(scope):
+        is_strange = self._is_strange(scope) and not state.get("is_signed_in")
+        if status in _REFUSED or state.get("is_cut_off") or is_strange:
             # Whoever has no key, or is refused with one, could fill the log: a line a minute.
             key = getattr(state.get("caller"), "name", None)
             told = (route, _known_method(scope["method"]), status, key)

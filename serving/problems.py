@@ -274,6 +274,7 @@ _TITLES = {
     "review-away": "Decisions cannot be kept",
     "disk-full": "The disk is full",
     "index-replaced": "The items are being replaced",
+    "model-refused": "The saved model cannot be used",
     "timeout": "Too late",
     "nothing-learned": "There is nothing to answer from",
     "read-only": "This cannot be changed here",

@@ -73,16 +73,10 @@ class Session:
             log.write(audit_entries(task, answer, self.request_id, self.tenant))
 
 
-def session_of(request: Request, caller: Caller | None = None) -> Session:
-    """Return the session of a request.
-
-    Args:
-        request: Of the API, or of a page.
-        caller: Who asks; None: whose key was sent.
-    """
+def session_of(request: Request) -> Session:
+    """Return the session of a request, of the API or of a page."""
     state, app = request.state, request.app.state
-    who = caller or state.caller
-    return Session(app.runtime, who, state.request_id, state, app.jobs, app.reviews)
+    return Session(app.runtime, state.caller, state.request_id, state, app.jobs, app.reviews)
 
 
 @dataclass(frozen=True)

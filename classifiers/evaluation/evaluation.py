@@ -13,6 +13,7 @@ from sklearn.metrics import (
     average_precision_score,
     precision_recall_fscore_support,
     roc_auc_score,
+    roc_curve,
 )
 
 from classifiers.arrays import BoolArray
@@ -34,6 +35,8 @@ TAIL_EXAMPLES = 5
 """A label with at most so many examples is of the tail."""
 
 _CURVE_POINTS = 200
+# So many items of no label, at least, tell what examples of them would bring.
+_FEWEST_OUTSIDE = 8
 # What scikit-learn's log loss takes for probability 0.
 _LEAST_PROBABILITY = float(np.finfo(np.float64).eps)
 
@@ -56,9 +59,12 @@ class Evaluation:
             over items of known labels; `false_alarm_rate` (share of items of known labels that are
             called unknown); `accuracy_known` (over the items called known); `novelty_auroc`,
             `novelty_aupr` (items outside all labels against those of known labels) and
-            `novelty_recall` (share of them called unknown). A score that rests on no item is NaN.
+            `novelty_recall` (share of them called unknown); `novelty_recall_told` and
+            `false_alarm_rate_told`: the same two where the threshold is learned from half of those
+            items and judged on the other half, both ways, which needs 8 of them. A score that rests
+            on no item is NaN.
         intervals: Score → 95 % bootstrap interval over items, or over whole groups if there are
-            any; none for `novelty_auroc` and `novelty_aupr`.
+            any; none for the two of ranking and the two of a threshold told.
         baseline: The scores of naming labels by their frequency among the examples, for every item
             alike.
         counts: `items`, `labels` (that occur), `unknown_label_items` (their label is not among the
@@ -162,6 +168,7 @@ def score(
     return Evaluation(
         scores=_at_once(statistics, len(items))
         | _novelty_ranking(items[items["label_known"]], outside)
+        | _novelty_told(items[items["label_known"]], outside)
         | _at_once(of_outside, len(outside)),
         intervals=ends,
         baseline=_at_once(_baseline_statistics(answers, groups), len(items)),
@@ -252,6 +259,27 @@ def _novelty_ranking(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, f
         "novelty_auroc": float(roc_auc_score(is_outside, novelty)),
         "novelty_aupr": float(average_precision_score(is_outside, novelty)),
     }
+
+
+def _novelty_told(inside: pd.DataFrame, outside: pd.DataFrame) -> dict[str, float]:
+    """Score a threshold that is learned from items outside, as `fit` learns one.
+
+    What novelty looks at stays as it is, so that examples of strangers can bring more than this.
+    """
+    found, alarms = float("nan"), float("nan")
+    if len(outside) >= _FEWEST_OUTSIDE and len(inside) > 1:
+        known, strange = (part["novelty"].to_numpy(np.float64) for part in (inside, outside))
+        caught: list[BoolArray] = []
+        alarmed: list[BoolArray] = []
+        for half in (0, 1):
+            learned = np.concatenate([known[half::2], strange[half::2]])
+            is_new = np.repeat([False, True], [len(known[half::2]), len(strange[half::2])])
+            false, true, thresholds = roc_curve(is_new, learned)
+            threshold = thresholds[(true - false).argmax()]
+            caught.append(strange[1 - half :: 2] >= threshold)
+            alarmed.append(known[1 - half :: 2] >= threshold)
+        found, alarms = (float(np.concatenate(one).mean()) for one in (caught, alarmed))
+    return {"novelty_recall_told": found, "false_alarm_rate_told": alarms}
 
 
 def _counts(answers: Answers, groups: Sequence[Any] | None) -> dict[str, int]:

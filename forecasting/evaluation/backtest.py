@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +32,7 @@ FORECASTER = "LaunchForecaster"
 _FURTHER: dict[str, Baseline] = {CATBOOST: catboost_with_text}
 
 _KEYS = ["unique_id", "cutoff"]
+_METHODS = ("cutoff", "method", "finished")
 
 
 @dataclass(frozen=True)
@@ -45,11 +46,13 @@ class BacktestResult:
             quantiles.
         items: The launches scored: unique_id, cutoff, category (first attribute that is not a
             number; missing without one), similarity (of the best analogue in either pool), level
-            (our mean forecast of the total).
+            (our mean forecast of the total), name (the first of its texts).
         left_out: The launches after the first cutoff that could not be scored: unique_id, cutoff,
             reason. None is here for what it sold.
         quantiles: The levels forecast.
         forecaster: As fitted at the last cutoff, to explain its forecasts.
+        methods: What answered at each cutoff: cutoff, method (``lightgbm``, or ``knn``: the
+            analogues voted), finished (launches whose horizon was over by then).
     """
 
     predictions: pd.DataFrame
@@ -58,6 +61,7 @@ class BacktestResult:
     left_out: pd.DataFrame
     quantiles: tuple[float, ...]
     forecaster: LaunchForecaster
+    methods: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*_METHODS]))
 
     @property
     def forecasts(self) -> pd.DataFrame:
@@ -295,6 +299,7 @@ def backtest(
         left_out=pd.concat([_left_out(cohort) for cohort in cohorts], ignore_index=True),
         quantiles=tuple(forecaster.quantiles),
         forecaster=latest,
+        methods=pd.DataFrame([one.method for one in scored], columns=[*_METHODS]),
     )
 
 
@@ -325,6 +330,7 @@ class _Scored:
     by_age: pd.DataFrame
     totals: pd.DataFrame
     items: pd.DataFrame
+    method: tuple[pd.Timestamp, str, int]
 
 
 def _score_cohort(
@@ -349,10 +355,16 @@ def _score_cohort(
         totals.append(total.assign(y=came.sum(axis=1)))
         done()
     items = totals[0][["unique_id", "cutoff"]].assign(
-        category=_category(case), similarity=_similarity(case), level=totals[0]["mean"]
+        category=_category(case),
+        name=_names(fitted, new_items),
+        similarity=_similarity(case),
+        level=totals[0]["mean"],
     )
     return _Scored(
-        pd.concat(by_age, ignore_index=True), pd.concat(totals, ignore_index=True), items
+        pd.concat(by_age, ignore_index=True),
+        pd.concat(totals, ignore_index=True),
+        items,
+        (cohort.cutoff, fitted.engine_.method, fitted.history_.finished),
     )
 
 
@@ -360,6 +372,13 @@ def _category(case: Case) -> pd.Series:
     if case.category is None:
         return pd.Series(None, index=range(len(case.rows)), dtype="str")
     return case.rows.attributes[case.category].astype("str").reset_index(drop=True)
+
+
+def _names(fitted: LaunchForecaster, new_items: pd.DataFrame) -> pd.Series:
+    """Return the first text of each item; missing where that is none."""
+    column = fitted.text if isinstance(fitted.text, str) else fitted.text[0]
+    texts = new_items[column].reset_index(drop=True).astype(object)
+    return texts.where(texts.map(lambda one: isinstance(one, str)), None).astype("str")
 
 
 def _similarity(case: Case) -> Floats:

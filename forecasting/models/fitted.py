@@ -17,9 +17,9 @@ from forecasting.data.history import History
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.data.plans import KnownPlans
+from forecasting.features.completion import lifted
 from forecasting.features.features import Description, FeatureMaker, without_plan
 from forecasting.forecasts import Forecasts
-from forecasting.models.completion import lifted
 from forecasting.models.knn import LaunchVotes
 from forecasting.models.launch_model import LaunchModel, TrainingRows
 from forecasting.models.novelty import ENOUGH, Novelty, few_widened

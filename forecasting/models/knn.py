@@ -12,7 +12,7 @@ import numpy as np
 from forecasting.data.history import History, launched
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.features.analogues import Pool, Pools
-from forecasting.models.completion import completed
+from forecasting.features.completion import completed
 from forecasting.models.sample_paths import Paths
 
 _TEMPERATURE = 0.3  # the best for votes on Complete Journey; sharper ones follow too few launches

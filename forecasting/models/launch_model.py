@@ -26,6 +26,7 @@ from forecasting.models.forest import LaunchForest, heaviest
 from forecasting.models.options import Courses
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.same_product import SameProduct
 from forecasting.models.sample_paths import Paths, moments, ranks
 from forecasting.models.shared_fate import (
     SharedFate,
@@ -156,7 +157,7 @@ class LaunchModel:
         horizon = sold.shape[1]
         self.effect = PlanEffect.none(lessons.plan.shape[2])
         self.elasticity = Elasticity.none(lessons.plan.shape[2])
-        self.bias, self.fate = 1.0, SharedFate()
+        self.bias, self.fate, self.same_product = 1.0, SharedFate(), SameProduct.none()
         self.calibration = Calibration.none(self.quantiles, horizon)
         self.trained = self._train(lessons, np.arange(len(sold)))
         if self.calibrate or lessons.plan.shape[2]:
@@ -181,7 +182,7 @@ class LaunchModel:
             plan: (n, horizon, c) covariates as planned.
         """
         matrix = _matrix(features.drop(columns=self._unseen(features)))
-        return self._planned(self._paths(self.trained, matrix, scale, vectors), plan)
+        return self._planned(self._courses(matrix, scale, vectors), plan)
 
     def contributions(self, features: pd.DataFrame) -> Floats:
         """(n, f) what each feature adds to the logarithm of the level."""
@@ -214,11 +215,7 @@ class LaunchModel:
     def _train(self, lessons: TrainingRows, rows: Ints) -> Trained:
         part = _taken(lessons, rows)
         matrix, curves = _matrix(part.features), part.curves / part.scale
-        categorical = [
-            position
-            for position, name in enumerate(part.features.columns)
-            if isinstance(part.features[name].dtype, pd.CategoricalDtype)
-        ]
+        categorical = _categorical(part.features)
         weight = self._weight(part.passed)
         parameters = {**_REPEATABLE, "seed": self.seed, "num_threads": self._threads(len(matrix))}
         total = curves.sum(axis=1)
@@ -242,15 +239,7 @@ class LaunchModel:
 
     def _correct(self, lessons: TrainingRows) -> None:
         """Learn bias, the effect of plans and calibration from folds of launches not seen."""
-        folds = []
-        place = _dealt(lessons)
-        for fold in range(_FOLDS):
-            inside, outside = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
-            if len(inside) and len(outside):
-                part = _taken(lessons, outside)
-                trained = self._train(lessons, inside)
-                paths = self._paths(trained, _matrix(part.features), part.scale, part.vectors)
-                folds.append((part, paths))
+        folds = self._held_out(lessons)
         if not folds:
             return
         sold = np.concatenate([part.curves for part, _ in folds])
@@ -287,6 +276,42 @@ class LaunchModel:
         usual = _USUAL_BIAS**2
         self.bias **= usual / (usual + ratio_variance(came, said, period, group))
 
+    def _held_out(self, lessons: TrainingRows) -> list[tuple[TrainingRows, Paths]]:
+        """Forecast each fold by what the others taught, the product elsewhere, too, if it helps."""
+        folds, elsewhere = [], []
+        place, matrix = _dealt(lessons), _matrix(lessons.features)
+        for fold in range(_FOLDS):
+            inside, outside = np.flatnonzero(place != fold), np.flatnonzero(place == fold)
+            if len(inside) and len(outside):
+                part, trained = _taken(lessons, outside), self._train(lessons, inside)
+                paths = self._paths(trained, matrix[outside], part.scale, part.vectors)
+                folds.append((part, paths))
+                followed = self._followed(_taken(lessons, inside))
+                elsewhere.append(followed.expected(matrix[outside], part.scale))
+        if not folds or not self.calibrate:
+            return folds
+        self.same_product = self._followed(lessons).judged(
+            [paths for _, paths in folds],
+            np.concatenate(elsewhere),
+            np.concatenate([part.curves.sum(axis=1) for part, _ in folds]),
+            np.concatenate([part.group for part, _ in folds]),
+        )
+        return [
+            (part, self.same_product.applied(paths, expected))
+            for (part, paths), expected in zip(folds, elsewhere, strict=True)
+        ]
+
+    def _followed(self, lessons: TrainingRows) -> SameProduct:
+        """Learn how launches follow their product elsewhere."""
+        return SameProduct.learn(
+            list(lessons.features.columns),
+            _matrix(lessons.features),
+            _categorical(lessons.features),
+            lessons.curves.sum(axis=1),
+            lessons.scale,
+            self._weight(lessons.passed),
+        )
+
     def _share(
         self,
         folds: Sequence[tuple[TrainingRows, Paths]],
@@ -322,9 +347,7 @@ class LaunchModel:
         """
         if not len(under_way.curves):
             return
-        paths = self._paths(
-            self.trained, _matrix(under_way.features), under_way.scale, under_way.vectors
-        )
+        paths = self._courses(_matrix(under_way.features), under_way.scale, under_way.vectors)
         expected = self._planned(paths, under_way.plan).mean() / self.bias
         seen = np.isfinite(under_way.curves)
         hoped = expected[seen].sum()
@@ -335,6 +358,11 @@ class LaunchModel:
         now = np.clip(np.log(came / hoped), -np.log(_LARGEST_BIAS), np.log(_LARGEST_BIAS))
         trust = count / (count + _PRIOR_LAUNCHES)
         self.bias = float(np.exp(trust * now + (1 - trust) * np.log(self.bias)))
+
+    def _courses(self, matrix: Floats, scale: Floats, vectors: npt.NDArray[np.float32]) -> Paths:
+        """Courses by all that was learned, where that is known by the product elsewhere, too."""
+        paths = self._paths(self.trained, matrix, scale, vectors)
+        return self.same_product.applied(paths, self.same_product.expected(matrix, scale))
 
     def _paths(
         self,
@@ -423,6 +451,12 @@ def _taken(lessons: TrainingRows, rows: Ints) -> TrainingRows:
         lessons.plan[rows],
         lessons.counts,
     )
+
+
+def _categorical(features: pd.DataFrame) -> list[int]:
+    """Return the columns that hold categories."""
+    kinds = enumerate(features.dtypes)
+    return [position for position, kind in kinds if isinstance(kind, pd.CategoricalDtype)]
 
 
 def _matrix(features: pd.DataFrame) -> Floats:

@@ -72,7 +72,7 @@ class Paths:
         if (share == 1).all():
             return self
         before = self.mean().sum(axis=1)
-        log = np.log(np.maximum(self._totals(), _LEAST_TOTAL * before[:, None] + 1e-9))
+        log = np.log(np.maximum(self.raw_totals(), _LEAST_TOTAL * before[:, None] + 1e-9))
         center = (log * self.weight).sum(axis=1, keepdims=True)
         moved = replace(self, factor=self.factor * np.exp((share[:, None] - 1) * (log - center)))
         after = moved.mean().sum(axis=1)
@@ -111,9 +111,10 @@ class Paths:
 
     def totals(self) -> Floats:
         """(n, m) units over the horizon."""
-        return self.rounded(self._totals())
+        return self.rounded(self.raw_totals())
 
-    def _totals(self) -> Floats:
+    def raw_totals(self) -> Floats:
+        """(n, m) units over the horizon, before rounding."""
         raw = by_block(
             len(self),
             self.block_size,
@@ -144,7 +145,7 @@ class Paths:
 
     def at(self, levels: Floats) -> Floats:
         """(draws, n, horizon) courses whose totals lie at (draws, n) levels of their forecasts."""
-        totals = self._totals()
+        totals = self.raw_totals()
         order = np.argsort(totals, axis=1, kind="stable")
         reached = np.cumsum(np.take_along_axis(self.weight, order, axis=1), axis=1)
         last = self.position.shape[1] - 1

@@ -23,6 +23,7 @@ from forecasting.models.launch_model import LaunchModel, Trained
 from forecasting.models.novelty import Novelty
 from forecasting.models.plan_effect import Elasticity, PlanEffect
 from forecasting.models.quantile_calibration import Calibration
+from forecasting.models.same_product import SameProduct
 from forecasting.models.shared_fate import SharedFate
 from forecasting.persistence.booster_text import read_booster
 from retrieval import Artifact, json_ready
@@ -47,7 +48,9 @@ _UNPLANNED = "unplanned_"
 _LEARNED = ("names", "counts", "bias")
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-_OfArrays = TypeVar("_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans, DemandMap)
+_OfArrays = TypeVar(
+    "_OfArrays", Calibration, PlanEffect, Elasticity, KnownPlans, DemandMap, SameProduct
+)
 
 
 @dataclass(frozen=True)
@@ -176,6 +179,7 @@ def _model_arrays(kind: str, model: LaunchModel) -> dict[str, npt.NDArray[Any]]:
         f"{kind}model.weight": trained.weight,
         **_arrays_of(kind + "effect", model.effect),
         **_arrays_of(kind + "elasticity", model.elasticity),
+        **_arrays_of(kind + "same_product", model.same_product),
     }
     if trained.forest is not None:
         arrays[kind + "forest.leaves"] = trained.forest.leaves
@@ -203,6 +207,9 @@ def _read_model(
     model.effect = _from_arrays(PlanEffect, kind + "effect", arrays)
     model.elasticity = _from_arrays(Elasticity, kind + "elasticity", arrays)
     model.calibration = _from_arrays(Calibration, kind + "calibration", arrays)
+    model.same_product = SameProduct.none()
+    if kind + "same_product.rate" in arrays:  # folders of earlier versions have none
+        model.same_product = _from_arrays(SameProduct, kind + "same_product", arrays)
     forest = None
     if kind + "forest.leaves" in arrays:
         forest = LaunchForest(
@@ -221,7 +228,8 @@ def _read_model(
 
 
 def _arrays_of(
-    name: str, part: Calibration | PlanEffect | Elasticity | KnownPlans | DemandMap
+    name: str,
+    part: Calibration | PlanEffect | Elasticity | KnownPlans | DemandMap | SameProduct,
 ) -> dict[str, npt.NDArray[Any]]:
     return {f"{name}.{one.name}": getattr(part, one.name) for one in fields(part)}
 

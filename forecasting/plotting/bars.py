@@ -22,6 +22,7 @@ from forecasting.plotting.style import (
     axes_or_new,
     entitle,
     factor_text,
+    feature_text,
     short,
     tidy,
     value_text,
@@ -151,7 +152,10 @@ def draw_steps(mine: pd.DataFrame, item: str, most: int, ax: Axes | None) -> Axe
     drawn, rest = ranked.head(most), ranked.iloc[most:]
     steps = drawn["contribution"].tolist()
     labels = [
-        _label(name, value) for name, value in zip(drawn["name"], drawn["value"], strict=True)
+        _label(name, feature_text(str(feature), value, _VALUE))
+        for feature, name, value in zip(
+            drawn["feature"], drawn["name"], drawn["value"], strict=True
+        )
     ]
     if len(rest):
         steps.append(float(rest["contribution"].sum()))
@@ -190,8 +194,7 @@ def _share(weight: float) -> str:
     return f"{100 * weight:.0f} %" if weight >= _SMALLEST_SHARE else "< 1 %"
 
 
-def _label(name: object, value: object) -> str:
-    told = value_text(value, _VALUE)
+def _label(name: object, told: str) -> str:
     return f"{short(name, _LABEL - len(told))}: {told}"
 
 

@@ -17,6 +17,9 @@ _WIDTH = 7.2  # inches; a notebook's column
 _MOST_SHOWN, _LEAST_SHOWN = 100.0, 0.01
 _LARGE = 100.0
 _TIMES = "\N{MULTIPLICATION SIGN}"
+# Features that are logarithms of a ratio, by what their names end in.
+_RATIOS = ("_to_incumbent", "_to_launch", "_to_elsewhere", "_trend", "season_ahead")
+_ALIKE, _MOST_LOG = 0.005, 20.0
 
 
 def axes_or_new(ax: Axes | None, height: float) -> Axes:
@@ -67,3 +70,27 @@ def value_text(value: object, width: int) -> str:
         return short(value, width)
     number = float(value)
     return f"{number:,.0f}" if abs(number) >= _LARGE or number == round(number) else f"{number:.2g}"
+
+
+def feature_text(feature: str, value: object, width: int) -> str:
+    """Return a feature's value as a person would say it: 0.058 of a log ratio is "6% above".
+
+    Args:
+        feature: Its name, which tells what its number is.
+        value: A number or a text.
+        width: Letters there are for a text.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not is_number or value != value:
+        return value_text(value, width)
+    number = float(value)  # type: ignore[arg-type]  # a number, as was asked
+    if feature.endswith("_rank") and 0 <= number <= 1:
+        return f"above {number:.0%} of them"
+    if feature.endswith(_RATIOS):
+        change = float(np.expm1(min(number, _MOST_LOG)))
+        if abs(change) < _ALIKE:
+            return "the same"
+        if change > 1:
+            return f"{_TIMES}{1 + change:.1f}"
+        return f"{abs(change):.0%} {'above' if change > 0 else 'below'}"
+    return value_text(value, width)

@@ -258,7 +258,7 @@ def _judged(
     given = settings.backtest
     windows = None if given.cutoffs else given.n_windows or _WINDOWS
     if model is not None:
-        return Judged.unknown("it was read from a folder; `likewise backtest` tests it.")
+        return Judged.unknown("it was read from a folder; `likewise backtest --like` tests it.")
     try:
         result = backtest_job(
             settings,
@@ -292,6 +292,10 @@ def backtest(
     last: Annotated[
         str | None, typer.Option("--last", metavar="DATE", help="Latest launch date to score.")
     ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option("--like", metavar="FOLDER", help="Judge a saved forecaster's settings."),
+    ] = None,
     future: _FutureOption = None,
     config: ConfigOption = None,
     *,
@@ -310,6 +314,8 @@ def backtest(
     from pipelines.reports.terminal import make_console, show_order_costs
 
     check_folder(out)
+    if like is not None:
+        _refuse_flags({**forecaster.columns, **forecaster.section}, "--like")
     settings = settings_of(
         config,
         tables=written.section,
@@ -317,7 +323,7 @@ def backtest(
         forecast=forecaster.section,
         bad_rows=bad_rows.section,
     )
-    check_out(settings, out, FILES, items=items, sales=sales, future=future)
+    check_out(settings, out, FILES, items=items, sales=sales, future=future, model=like)
     bad = Quarantine.of(settings, "backtest", out)
     result = backtest_job(
         settings,
@@ -328,6 +334,7 @@ def backtest(
         n_windows=windows,
         step=step,
         last=parsed_date("--last", last),
+        like=like,
         progress=sys.stderr.isatty(),
         quarantine=bad,
     )
@@ -337,7 +344,7 @@ def backtest(
         show_order_costs(make_console(), result.order_costs(**costs))
     show_quarantine(bad)
     if out is not None:
-        write_backtest(result, settings, out, items=items, sales=sales)
+        write_backtest(result, settings, out, items=items, sales=sales, like=like)
         typer.echo(f"written to {out}/: backtest.html and what it is made of")
 
 
@@ -359,7 +366,7 @@ def _require_costs(settings: "Settings", orders: Path | None) -> None:
         )
 
 
-def _refuse_flags(flags: dict[str, object]) -> None:
+def _refuse_flags(flags: dict[str, object], option: str = "--model") -> None:
     """Refuse flags beside a saved forecaster, which has its own columns and options."""
     names = {
         "id": "--id-col",
@@ -371,4 +378,4 @@ def _refuse_flags(flags: dict[str, object]) -> None:
     if given:
         from retrieval import InputError
 
-        raise InputError(f"--model brings its own columns and options; leave out {given[0]}")
+        raise InputError(f"{option} brings its own columns and options; leave out {given[0]}")

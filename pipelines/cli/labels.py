@@ -1,5 +1,6 @@
 """The verbs ``likewise classify`` and ``likewise evaluate``."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,16 @@ def classify(
     items: Annotated[Path, typer.Argument(metavar="ITEMS", help="Table of the items to label.")],
     labels: LabelsOption = None,
     adapt: AdaptOption = None,
+    unlabeled: Annotated[
+        Path | None,
+        typer.Option("--unlabeled", metavar="PATH", help="Items without a label, to learn from."),
+    ] = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option(
+            "--outside", metavar="PATH", help="Items of none of the labels, to learn what is none."
+        ),
+    ] = None,
     model: ModelOption = None,
     save: Annotated[
         Path | None,
@@ -46,6 +57,10 @@ def classify(
     ] = None,
     k: VotersOption = None,
     coverage: CoverageOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell what asking a language model would cost; ask none."),
+    ] = False,
     config: ConfigOption = None,
     id_col: IdOption = None,
     text_cols: TextOption = None,
@@ -61,13 +76,21 @@ def classify(
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.labels import label_items
     from pipelines.reports.terminal import make_console, show_labels
+    from retrieval import replacing
 
     settings = settings_of(
         config,
         tables=written.section,
         items={"id": id_col, "text": text_cols},
         index=index.section,
-        classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
+        classify={
+            "k": k,
+            "labels": labels,
+            "adapt": adapt,
+            "coverage": coverage,
+            "unlabeled": unlabeled,
+            "outside": outside,
+        },
         bad_rows=bad_rows.section,
         engine={"kind": engine},
     )
@@ -75,12 +98,31 @@ def classify(
     target = check_table_out(settings, out, out_table, **given)
     new = settings.new_items.at(items) or items
     bad = Quarantine.of(settings, "classify", out and out.parent)
-    made = label_items(settings, new, model=model, save=save, quarantine=bad)
+    made = label_items(settings, new, model=model, save=save, quarantine=bad, dry_run=dry_run)
     table = made.labels
     show_labels(make_console(), table)
     typer.echo(f"labeled by {made.labeled_by}")
+    if made.planned is not None:
+        typer.echo(f"asking the language model would cost at most: {made.planned}")
+    if made.opinion is not None:
+        typer.echo(str(made.opinion))
+    if made.indexed:
+        typer.echo(
+            f"{made.indexed:,} of the items are in the index with their label, and were answered "
+            "without it, as if they were new"
+        )
+    if made.could_use_strangers:
+        typer.echo(
+            "what is like none of the labels is told from their own examples; some items that are "
+            "none of them, --outside FILE, would tell more"
+        )
     show_quarantine(bad)
     write_result(settings, table, out, target)
+    if made.opinion is not None and out is not None:
+        verdict = out.with_name(f"{out.stem}.language.json")
+        with replacing(verdict) as path:
+            path.write_text(json.dumps(made.opinion.as_dict(), indent=1), encoding="utf-8")
+        typer.echo(f"verdict on the language model: {verdict}")
     if save is not None:
         typer.echo(f"classifier saved to {save}/")
 
@@ -109,6 +151,14 @@ def evaluate(
     group_col: Annotated[
         str | None,
         typer.Option("--group-col", metavar="COL", help="Column of what is held out together."),
+    ] = None,
+    wrong_cost: Annotated[
+        float | None,
+        typer.Option("--wrong-cost", metavar="NUMBER", help="Of a wrong label that nobody saw."),
+    ] = None,
+    person_cost: Annotated[
+        float | None,
+        typer.Option("--person-cost", metavar="NUMBER", help="Of a person who labels an item."),
     ] = None,
     labels: LabelsOption = None,
     adapt: AdaptOption = None,
@@ -144,7 +194,7 @@ def evaluate(
         items=columns,
         index=index.section,
         classify={"k": k, "labels": labels, "adapt": adapt, "coverage": coverage},
-        evaluate={"sample": sample},
+        evaluate={"sample": sample, "wrong_cost": wrong_cost, "person_cost": person_cost},
         bad_rows=bad_rows.section,
     )
     given = {"items": items, "test": test, "outside": outside}

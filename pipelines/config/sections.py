@@ -416,8 +416,9 @@ class ClassifySettings(Section):
     Unicode form) are made one, also where items are indexed. `labels`: the labels in words, here or
     in a file that `pipelines.tables.label_texts` reads. `adapt`: where they are all there is, they
     learn from the items to be labeled; a label then depends on the other items of its table.
-    `groups`: an attribute of the items, whose values are never split between the folds that
-    calibration learns from.
+    `unlabeled`, `outside`: tables of items without a label, and of items of none of the labels,
+    that are learned from, too. `groups`: an attribute of the items, whose values are never split
+    between the folds that calibration learns from.
     """
 
     k: PositiveInt = 20
@@ -436,6 +437,8 @@ class ClassifySettings(Section):
         None
     )
     adapt: bool = False
+    unlabeled: Path | None = None
+    outside: Path | None = None
     groups: str | None = None
     seed: NonNegativeInt = 0
 
@@ -444,11 +447,20 @@ class EvaluateSettings(Section):
     """Which labeled items are held out, to see how good the labels would be.
 
     `sample`: so many, drawn at random; none, or where there are no more: all, fold by fold.
-    `group_col`: column of what is held out together; null: `classify.groups`.
+    `group_col`: column of what is held out together; null: `classify.groups`. `wrong_cost`: what a
+    wrong label costs that nobody saw; `person_cost`: what it costs that a person labels an item.
     """
 
     sample: Annotated[PositiveInt | None, BeforeValidator(_none)] = 20_000
     group_col: str | None = None
+    wrong_cost: PositiveFloat | None = None
+    person_cost: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _both_costs(self) -> Self:
+        if (self.wrong_cost is None) != (self.person_cost is None):
+            raise ValueError("wrong_cost and person_cost go together")
+        return self
 
 
 def _seconds(value: object) -> object:

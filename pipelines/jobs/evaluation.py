@@ -93,14 +93,17 @@ class EvaluationResult:
             `indexed` (test items that are examples, too), `quarantined` (bad rows, where they are
             not refused), `examples` (labeled items that answered), `described` (labels given in
             words), `adapted` (items that these have learned from), and what made them: `likewise`,
-            `created`, `python`, `versions`, `encoder`, `classify`.
+            `created`, `python`, `versions`, `encoder`, `classify`; `costs` (of a wrong label and of
+            a person, where the settings say).
         photos: Item id → its picture as a page shows it, of the surest mistakes; none without
             pictures.
+        texts: Item id → its text.
     """
 
     evaluation: Evaluation | ListEvaluation
     setup: dict[str, Any]
     photos: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return all but the single answers in JSON's types."""
@@ -163,9 +166,14 @@ def evaluate_job(
             items = items if items is not None else source_of(settings.items.source, "items")
             evaluation, more = _by_folds(settings, quarantine, items, outside, folds, **how)
         fields |= evaluation.counts
-    photos = more.pop("photos")
-    setup = {**_provenance(settings), **more, **how, **quarantine.counted()}
-    return EvaluationResult(evaluation, setup, photos)
+    photos, texts = more.pop("photos"), more.pop("texts")
+    asked = settings.evaluate
+    costs = None
+    if asked.wrong_cost is not None and asked.person_cost is not None:
+        costs = {"wrong": asked.wrong_cost, "person": asked.person_cost}
+    made = {**_provenance(settings), "costs": costs}
+    setup = {**made, **more, **how, **quarantine.counted()}
+    return EvaluationResult(evaluation, setup, photos, texts)
 
 
 def _photos(
@@ -182,6 +190,13 @@ def _photos(
     contents = zip(chosen[item_id], item_texts(chosen, list(text)), strict=True)
     found = {one: data_address(content) for one, content in contents}
     return {one: address for one, address in found.items() if address is not None}
+
+
+def _texts(items: pd.DataFrame, item_id: str, text: Sequence[str]) -> dict[str, str]:
+    """Return the text of each item; of pictures none."""
+    contents = item_texts(items, list(text))
+    pairs = zip(items[item_id].astype(str), contents, strict=True)
+    return {one: content for one, content in pairs if isinstance(content, str)}
 
 
 def _of_test_items(
@@ -221,6 +236,7 @@ def _of_test_items(
         parameters = classifier.get_params(deep=False)
         return evaluation, {
             "photos": _photos(evaluation, table.items, layout.item_id, layout.text),
+            "texts": _texts(table.items, layout.item_id, layout.text),
             "method": "test items",
             "items": source,
             "outside": None if outside is None else name_of(outside, "a table"),
@@ -260,6 +276,8 @@ def _by_folds(
     strangers = None if outside is None else _strangers(quarantine, outside, columns)
     if settings.classify.adapt:
         _log.warning("adapt is off: items that label each other are examples; try it with --test")
+    if settings.classify.outside is not None or settings.classify.unlabeled is not None:
+        _log.warning("classify.outside and classify.unlabeled are off here; they count with --test")
     texts = settings.label_texts
     described = None if texts is None else read_label_texts(texts)
     how: dict[str, Any] = {
@@ -277,6 +295,7 @@ def _by_folds(
     held = evaluation.counts["items"] if n_folds == 1 else 0
     return evaluation, {
         "photos": _photos(evaluation, table.items, columns.id, columns.text),
+        "texts": _texts(table.items, columns.id, columns.text),
         "method": "held-out sample" if held else "cross-validation",
         "items": source,
         "outside": None if outside is None else name_of(outside, "a table"),

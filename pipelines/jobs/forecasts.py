@@ -9,7 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -235,6 +235,7 @@ def backtest_job(
     n_windows: int | None = None,
     step: int | None = None,
     last: pd.Timestamp | str | None = None,
+    like: Path | None = None,
     progress: bool | None = None,
     quarantine: Quarantine | None = None,
 ) -> BacktestResult:
@@ -251,22 +252,27 @@ def backtest_job(
         n_windows: How many cutoffs to place, in place of `cutoffs`.
         step: Periods between these.
         last: Latest launch date to score.
+        like: A saved forecaster that is to be judged: its columns, options and encoder count, and
+            the method that it answers by is that of every cutoff; what it has learned does not.
         progress: Whether to show a progress bar; None: on a terminal, where it takes long.
         quarantine: What becomes of bad rows, as in `forecast_launches`.
 
     Raises:
         InputError: A table is missing or breaks its contract, or the cutoffs do not fit the sales.
+        ArtifactError: `like` is not a whole, untouched forecaster.
     """
     when = asked_cutoffs(settings.backtest, cutoffs, n_windows, step, last)
     quarantine = quarantine or Quarantine.of(settings, "backtest")
     given = {"items": items, "sales": sales, "future": future}
-    refuse_overwriting(settings, quarantine.written, **given)
-    with _collection(settings) as index:
-        forecaster = make_forecaster(settings, index)
+    refuse_overwriting(settings, quarantine.written, **given, model=like)
+    with _forecaster(settings, like) as forecaster:
+        if like is not None:
+            forecaster.set_params(method=forecaster.engine_.method)
         items = source_of(items if items is not None else settings.items.source, "items")
         sales = source_of(sales if sales is not None else settings.sales.source, "sales")
         future = future if future is not None else settings.future.source
-        tables = LaunchTables(forecaster, settings.items.categories)
+        called = settings.items.name
+        tables = LaunchTables(forecaster, settings.items.categories, called)
         screened = ScreenedLaunches(tables, quarantine)
         known = screened.items(items)
         sold, plan = screened.sales(sales, known), screened.plan(future)
@@ -282,7 +288,9 @@ def backtest_job(
                 progress=progress,
             )
             fields |= {"launches": len(result.items), "left_out": len(result.left_out)}
-    return result
+        names = _names(forecaster, called, known)
+    said = result.items["unique_id"].map(names).astype("str")
+    return replace(result, items=result.items.assign(name=said))
 
 
 def make_forecaster(settings: Settings, index: ItemIndex | None = None) -> LaunchForecaster:

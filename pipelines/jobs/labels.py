@@ -25,8 +25,9 @@ from pipelines.components import (
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
+from pipelines.jobs.language import SecondOpinion, planned_usage, second_opinion
 from pipelines.logs import timed
-from retrieval import ConceptGraph, InputError, masked, parse_conditions, to_vectors
+from retrieval import ConceptGraph, InputError, Usage, masked, parse_conditions, to_vectors
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -104,11 +105,19 @@ class LabeledItems:
         labels: The labels table.
         adapted: How many of them the labels in words have learned from; 0 without ``adapt``.
         labeled_by: What answered: an index, labels in words, or a saved classifier.
+        could_use_strangers: Whether items were called unknown, and examples would tell more.
+        indexed: How many items are examples themselves, by their ids: they were answered without.
+        opinion: What became of asking a language model; None where none is named.
+        planned: With ``dry_run``: what asking it would cost at most.
     """
 
     labels: pd.DataFrame
     adapted: int
     labeled_by: str
+    could_use_strangers: bool = False
+    indexed: int = 0
+    opinion: SecondOpinion | None = None
+    planned: Usage | None = None
 
 
 def label_items(
@@ -118,6 +127,7 @@ def label_items(
     model: Path | None = None,
     save: Path | None = None,
     quarantine: Quarantine | None = None,
+    dry_run: bool = False,
 ) -> LabeledItems:
     """Labels new items by the labeled items of the index, by labels in words, or by both.
 
@@ -128,31 +138,53 @@ def label_items(
         model: A saved classifier that answers instead of one fitted now.
         save: Folder to save the classifier to.
         quarantine: What becomes of bad rows; None: as the settings say.
+        dry_run: Tell what asking the language model would cost, and do not ask it.
 
     Raises:
         InputError: The collection does not exist or holds no label, or the table is wrong.
+        LanguageModelError: With ``language.on_error: fail``: a question has no answer.
         ArtifactError: `model` is not a whole, untouched classifier.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     if model is not None and save is not None:
         raise InputError("classify: --model is saved already; give --save without it")
+    if settings.language.url is not None and settings.engine.kind == "ray":
+        raise InputError("language.url: with engine ray no language model is asked; leave one out")
     quarantine = quarantine or Quarantine.of(settings, "classify")
     check_saving(settings, save, quarantine, new_items=items, model=model)
+    if model is not None and (settings.classify.outside or settings.classify.unlabeled):
+        _log.warning("outside and unlabeled are off: a saved classifier answers as it was saved")
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         adapted = adapted_to(settings, classifier, table, model)
+        opinion, planned = None, None
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import classify_on_ray
 
                 labels = classify_on_ray(settings, classifier, table)
+            elif settings.language.url is not None and not dry_run:
+                opinion = second_opinion(settings, classifier, table)
+                labels = opinion.labels
             else:
                 blocks = in_blocks(table.reset_index(drop=True), settings.engine.block_rows)
                 parts = [classify_block(settings, classifier, block) for block in blocks or [table]]
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
-        return LabeledItems(labels, adapted, _answering(settings, classifier, model))
+        if dry_run:
+            planned = planned_usage(settings, classifier, table)
+        alone = model is None and settings.classify.outside is None
+        examples = classifier.knowledge_.example_ids
+        return LabeledItems(
+            labels,
+            adapted,
+            _answering(settings, classifier, model),
+            alone and bool(examples) and not labels["known"].all(),
+            int(labels["item_id"].isin(list(examples)).sum()),
+            opinion,
+            planned,
+        )
 
 
 def _answering(settings: Settings, classifier: NeighborClassifier, model: Path | None) -> str:
@@ -161,7 +193,9 @@ def _answering(settings: Settings, classifier: NeighborClassifier, model: Path |
         return f"the classifier in {model}"
     words = settings.label_texts
     if words is not None and not settings.index.is_named:
-        return "the labels in words"
+        lies_there = Path(settings.index.uri).exists()
+        unused = f"; {settings.index.uri} is not used, --uri {settings.index.uri} would name it"
+        return f"the labels in words alone{unused if lies_there else ''}"
     index = classifier.index_
     place = f"the index {masked(index.uri)} / {index.collection}"
     return place if words is None else f"{place} and the labels in words"

@@ -28,6 +28,7 @@ from pipelines.components import make_encoder
 from pipelines.config.settings import Settings
 from pipelines.fingerprint import made_with
 from pipelines.inputs.items import TableInput, name_of
+from pipelines.reports.launch_examples import all_categories, launch_examples, methods_in_words
 from pipelines.reports.order_costs import CostOfOrders
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import to_svg
@@ -127,6 +128,9 @@ def write_backtest_report(
         title=title,
         verdict=verdict_in_words(result, compare),
         headline=backtest_headline(result),
+        methods=methods_in_words(result),
+        examples=launch_examples(result),
+        categories=all_categories(result),
         losses=losses_in_words(compare, [row for rows in slices.values() for row in rows]),
         faults=list(faults_in_words(result)),
         wins=wins_in_words(compare),
@@ -314,6 +318,7 @@ def write_backtest(
     *,
     items: TableInput | None = None,
     sales: TableInput | None = None,
+    like: Path | None = None,
 ) -> None:
     """Write a backtest's page, numbers and tables, all of them or none.
 
@@ -325,12 +330,14 @@ def write_backtest(
         folder: Where to; what else is in it stays.
         items: As given to `pipelines.jobs.forecasts.backtest_job`.
         sales: So, too.
+        like: So, too.
     """
     compare, costs = result.compare(), settings.orders.of_backtest
     orders = CostOfOrders.of(result, costs)
     setup = _setup(result, settings)
     setup["items"] = name_of(items if items is not None else settings.items.source, "items")
     setup["sales"] = name_of(sales if sales is not None else settings.sales.source, "sales")
+    setup["like"] = None if like is None else str(like)
     numbers = {
         "setup": setup,
         "compare": _records(compare),
@@ -355,6 +362,7 @@ def _setup(result: BacktestResult, settings: Settings) -> dict[str, Any]:
         "encoder": make_encoder(settings).identity.as_dict(),
         "settings": masked_values(settings.model_dump(mode="json", include=_SECTIONS)),
         "cutoffs": [f"{cutoff:%Y-%m-%d}" for cutoff in result.items["cutoff"].unique()],
+        "methods": _records(result.methods.set_index("cutoff")),
         "launches": len(result.items),
         "left_out": result.left_out["reason"].value_counts().to_dict(),
     }
@@ -395,12 +403,8 @@ def show_backtest(console: Console, result: BacktestResult) -> None:
     for reason, n in result.left_out["reason"].value_counts().items():
         launches = "launch is left out" if n == 1 else "launches are left out, each"
         console.print(f"[yellow]![/] {n:,} {launches} because {escape(str(reason))}.")
-    forecaster = result.forecaster
-    if forecaster.method == "auto" and forecaster.engine_.method == "knn":
-        console.print(
-            "[yellow]![/] At the last cutoff too few launches had finished to train on: the "
-            "analogues voted (method knn)."
-        )
+    if said := methods_in_words(result):
+        console.print(f"[dim]{escape(said)}[/]")
 
 
 def backtest_title(result: BacktestResult) -> str:

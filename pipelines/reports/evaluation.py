@@ -17,6 +17,7 @@ from rich.table import Table
 
 from classifiers import TAIL_EXAMPLES, Evaluation, ListEvaluation
 from pipelines.jobs.evaluation import FILES, EvaluationResult
+from pipelines.reports.automatic_labels import Cost, examples_of_mistakes, shares
 from pipelines.reports.page import fill_page
 from pipelines.reports.pictures import (
     confusions_figure,
@@ -160,7 +161,27 @@ def remarks(evaluation: Evaluation, setup: dict[str, Any]) -> list[str]:
     if counts["outside"]:
         strangers = counted(counts["outside"], "item")
         lines.append(f"{strangers} of no known label make what is said of strangers.")
+        lines += _strangers_told(evaluation.scores)
     return [*lines, *_fallen_off(setup)]
+
+
+def _strangers_told(scores: Mapping[str, float]) -> list[str]:
+    """Return how many strangers are found, and how many more examples of them would find."""
+    told = scores.get("novelty_recall_told", math.nan)
+    if math.isnan(told):
+        return []
+    now, alarms = scores["novelty_recall"], scores["false_alarm_rate"]
+    said = (
+        f"Strangers: {now:.0%} of them are found now, and {alarms:.0%} of the others are called "
+        "unknown by mistake."
+    )
+    if told > now:
+        said += (
+            " If half of these strangers were given as examples (classify.outside), about "
+            f"{told:.0%} of the other half would be found, at "
+            f"{scores['false_alarm_rate_told']:.0%} mistakes."
+        )
+    return [said]
 
 
 def _fallen_off(setup: dict[str, Any]) -> list[str]:
@@ -210,6 +231,9 @@ def show_evaluation(
     _show_confusions(console, evaluation.confusions)
     _show_languages(console, setup.get("by_language") or [])
     console.print(f"{automatic_shares(evaluation.risk_coverage)}")
+    if costs := setup.get("costs"):
+        spent = Cost.of(evaluation.risk_coverage, evaluation.counts["items"], **costs)
+        console.print(spent.in_words)
     for line in remarks(evaluation, setup):
         console.print(f"[yellow]![/] {line}")
 
@@ -290,6 +314,7 @@ def write_page(
     pictures: Mapping[str, str],
     path: Path,
     photos: Mapping[str, str] | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> None:
     """Write the page.
 
@@ -299,7 +324,11 @@ def write_page(
         pictures: SVG elements `reliability`, `risk_coverage` and `confusions`.
         path: Where to.
         photos: Item id → its picture, of mistakes to show.
+        texts: Item id → its text.
     """
+    n = evaluation.counts["items"]
+    costs = setup.get("costs")
+    curve = evaluation.risk_coverage
     fill_page(
         "evaluation.html.j2",
         path,
@@ -307,7 +336,11 @@ def write_page(
         counts=evaluation.counts,
         headline=headline(evaluation, setup),
         remarks=remarks(evaluation, setup),
-        automatic=automatic_shares(evaluation.risk_coverage),
+        automatic=automatic_shares(curve),
+        shares=shares(curve, n),
+        cost=None if costs is None else Cost.of(curve, n, **costs),
+        costs=costs,
+        examples=examples_of_mistakes(evaluation, texts or {}),
         scores=score_rows(evaluation),
         reliability=evaluation.reliability.to_dict("records"),
         confusions=evaluation.confusions.head(_PAIRS_ON_PAGE).to_dict("records"),
@@ -342,7 +375,8 @@ def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool 
     evaluation = result.evaluation
     if isinstance(evaluation, ListEvaluation):
         with replacing_files(folder, FILES, mark="evaluation.json") as made:
-            write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
+            answers = _with_texts(evaluation.answers, result.texts)
+            write_table(answers, made / "answers.csv", guard_csv=guard_csv)
             write_json(result.to_dict(), made / "evaluation.json")
         return
     pictures = {
@@ -353,7 +387,15 @@ def write_evaluation(result: EvaluationResult, folder: Path, *, guard_csv: bool 
     with replacing_files(folder, FILES, mark="evaluation.json") as made:
         for name, svg in pictures.items():
             write_text(svg, made / f"{name}.svg")
-        write_table(evaluation.answers, made / "answers.csv", guard_csv=guard_csv)
+        answers = _with_texts(evaluation.answers, result.texts)
+        write_table(answers, made / "answers.csv", guard_csv=guard_csv)
         write_json(result.to_dict(), made / "evaluation.json")
         page = made / "evaluation.html"
-        write_page(evaluation, result.setup, pictures, page, result.photos)
+        write_page(evaluation, result.setup, pictures, page, result.photos, result.texts)
+
+
+def _with_texts(answers: pd.DataFrame, texts: Mapping[str, str]) -> pd.DataFrame:
+    """Put the text of each item behind its id."""
+    said = answers.copy()
+    said.insert(1, "text", [texts.get(str(one)) for one in answers["item_id"]])
+    return said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from classifiers import Selective
 from pipelines.reports.words import short
 
 _NAME_WIDTH = 44
+_PANELS = 3  # in a row
+_TITLE_WIDTH = 44  # letters of a panel
 INK, ACCENT, SOFT, WARM = "#1f2933", "#0b7285", "#adb5bd", "#d9480f"
 
 
@@ -23,22 +26,39 @@ def launch_figure(
     analogues: Sequence[pd.DataFrame],
     titles: Sequence[str],
 ) -> Figure:
-    """Draw new items side by side: analogues' curves, forecast with interval, and what came.
+    """Draw new items, three a row: analogues' curves, forecast with interval, and what came.
 
     Args:
         forecasts: For each item its rows of the forecasts table with `y`, what came.
         analogues: For each item its launch analogues with columns `weight` and `curve`.
         titles: One for each item.
     """
-    figure = Figure(figsize=(4.1 * len(forecasts), 3.7), layout="constrained")
-    axes = figure.subplots(1, len(forecasts), squeeze=False)[0]
-    for axis, forecast, like, title in zip(axes, forecasts, analogues, titles, strict=True):
+    columns = min(len(forecasts), _PANELS)
+    rows = -(-len(forecasts) // columns)
+    figure = Figure(figsize=(4.1 * columns, 3.7 * rows), layout="constrained")
+    shown = [figure.add_subplot(rows, columns, place + 1) for place in range(len(forecasts))]
+    entries: dict[str, Any] = {}
+    for axis, forecast, like, title in zip(shown, forecasts, analogues, titles, strict=True):
         _draw_launch(axis, forecast, like)
-        axis.set_title(title, fontsize=10, loc="left", color=INK)
-    axes[0].set_ylabel("units a week")
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+        axis.set_title(_in_lines(title), fontsize=10, loc="left", color=INK)
+        handles, labels = axis.get_legend_handles_labels()
+        entries = {**dict(zip(labels, handles, strict=True)), **entries}
+    for axis in shown[::columns]:
+        axis.set_ylabel("units a week")
+    figure.legend(
+        list(entries.values()),
+        list(entries),
+        loc="outside lower center",
+        ncols=min(4, 2 * columns),
+        frameon=False,
+        fontsize=9,
+    )
     return figure
+
+
+def _in_lines(title: str) -> str:
+    """Break a title so that it is no wider than its panel, each of its lines on its own."""
+    return "\n".join(textwrap.fill(line, _TITLE_WIDTH) for line in title.split("\n"))
 
 
 def _draw_launch(axis: Axes, forecast: pd.DataFrame, analogues: pd.DataFrame) -> None:

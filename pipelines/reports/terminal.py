@@ -133,7 +133,10 @@ def _labels_in_short(labels: pd.DataFrame) -> list[str]:
     lines = [f"[bold]{n:,}[/] items labeled: {most or 'none'}{rest}"]
     if unknown:
         items = "item" if unknown == 1 else "items"
-        lines.append(f"[bold]{unknown:,}[/] {items} called unknown: like none of the labels")
+        lines.append(
+            f"[bold]{unknown:,}[/] {items} called unknown: like none of the labels; the "
+            "probability beside it only compares the labels with each other"
+        )
     sure = labels["probability"].map(_most).dropna()
     if len(sure):
         tenth, middle, ninth = sure.quantile([0.1, 0.5, 0.9])

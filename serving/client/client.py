@@ -518,6 +518,19 @@ class Client:
             ]
         )
 
+    def models(self, *, reload: bool = False) -> dict[str, Any]:
+        """Return the versions of what answers, and what it wants to know of items and launches.
+
+        Args:
+            reload: Let the server read items and saved models anew before; the former ones answer
+                until that is done.
+
+        Raises:
+            ProblemError: What was saved cannot be used; the former models go on.
+        """
+        found: dict[str, Any] = self._server.call("POST" if reload else "GET", "/v1/models")
+        return found
+
     def wait_until_ready(self, seconds: float = 120.0) -> None:
         """Wait for the server to be ready.
 

@@ -107,6 +107,7 @@ def classify(calls: Sequence[ClassifyCall]) -> list[dict[str, Any]]:
         "label": [plain(one) for one in table["label"]],
         "probability": [plain(one) for one in table["probability"]],
         "known": table["known"].astype(bool).tolist(),
+        "why": table["why"].tolist(),
         "novelty": [plain(one) for one in table["novelty"]],
         "label_set": table["label_set"].tolist(),
         "assured": table["assured"].astype(bool).tolist(),

@@ -27,6 +27,7 @@ class LiveQueue:
         items: Its items, by position.
         decisions: What was decided.
         vectors: (n, d) of the items; NaN of those that are gone.
+        version: Of the index that they are of.
 
     Attributes:
         lock: Of one thread at a time.
@@ -42,8 +43,10 @@ class LiveQueue:
         items: Sequence[KeptItem],
         decisions: Sequence[KeptDecision],
         vectors: npt.NDArray[np.float32],
+        version: str = "",
     ) -> None:
         self.kept = kept
+        self.version = version
         self.items = list(items)
         self.decisions = list(decisions)
         self.lock = threading.RLock()

@@ -212,14 +212,15 @@ class Reviews:
                 self._loading.pop(queue_id, None)
                 raise ApiError(404, "not-found", f"there is no queue {queue_id!r}")
             live = self._live.get(queue_id)
-            if live is None:
+            if live is None or live.version != tenant.index.version:
                 live = await asyncio.to_thread(self._read, tenant, queue_id)
                 await self._finish(tenant, live)
                 self._live[queue_id] = live
                 while len(self._live) > _MOST_LIVE:
                     self._live.popitem(last=False)
             self._live.move_to_end(queue_id)
-        if live.unscored() and (queue_id not in self._scoring or self._scoring[queue_id].done()):
+        task = self._scoring.get(queue_id)
+        if live.unscored() and (task is None or task.done()):
             self._scoring[queue_id] = asyncio.create_task(self._score_all(tenant.name, live))
         return live
 
@@ -227,8 +228,9 @@ class Reviews:
         kept = self._store.queue(tenant.name, queue_id)
         assert kept is not None
         items = self._store.items(kept.number)
+        version = tenant.index.version  # another one has vectors of its own
         vectors = tenant.index.vectors([one.item_id for one in items])
-        return LiveQueue(kept, items, self._store.decisions(kept.number), vectors)
+        return LiveQueue(kept, items, self._store.decisions(kept.number), vectors, version)
 
     async def _finish(self, tenant: Tenant, live: LiveQueue) -> None:
         """Write decisions that were kept when the process ended, and not yet written."""
@@ -311,6 +313,8 @@ class Reviews:
         try:
             while rows := live.unscored()[:_SLICE]:
                 async with self._runtime.tenant(name) as tenant:
+                    if tenant.index.version != live.version:
+                        return
                     await self._score(tenant, live, rows)
         except Exception as error:  # begun again when the queue is asked for
             _log.warning("a queue is not all looked at", reason=str(error))

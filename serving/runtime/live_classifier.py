@@ -8,6 +8,7 @@ to the same collection is found out from time to time: their items do not add up
 from __future__ import annotations
 
 import copy
+import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from classifiers import (
     spelled_as_known,
     spelled_like,
 )
-from pipelines import Settings, make_classifier, read_label_texts
+from pipelines import Settings, make_classifier, read_label_texts, taught_besides
 from retrieval import InputError
 from serving.problems import ApiError
 from serving.runtime.label_journal import LabelJournal
@@ -108,6 +109,8 @@ class LiveClassifier:
             # A copy of a classifier of words alone uses the index of the first, which goes with it.
             self._origin = _of_one_label(self._learned())
             self._stamp, self._changes = datetime.now(UTC).strftime("%Y%m%dT%H%M%S"), 0
+            if self._model is not None:
+                self._stamp += f"-{version_of(self._model)}"
             examples = 0 if self._origin is None else len(self._origin.knowledge_.example_ids)
             self._state = State(self._origin, self._version(), examples)
             self._is_behind = False
@@ -297,7 +300,9 @@ class LiveClassifier:
             if not words and not self._index.labels():
                 return None
             classifier = make_classifier(self._settings, self._index)
-            return classifier.fit(labels=words or None, groups=options.groups)
+            layout = self._index.layout
+            more = taught_besides(self._settings, layout.text, layout.item_id)
+            return classifier.fit(labels=words or None, groups=options.groups, **more)
         if not words:
             return None
         classifier = NeighborClassifier(
@@ -317,6 +322,14 @@ class LiveClassifier:
             if name not in known and spelled_like(name, known) is None:
                 classifier.add_label(name, texts)
         return classifier
+
+
+def version_of(folder: Path) -> str:
+    """Return a saved model's name, and a short hash of its manifest, which has all its files'."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.json")):
+        digest.update(path.read_bytes())
+    return f"{folder.name}@{digest.hexdigest()[:12]}"
 
 
 def _of_one_label(classifier: NeighborClassifier | None) -> NeighborClassifier | None:

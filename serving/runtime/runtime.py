@@ -20,6 +20,7 @@ import structlog
 
 from pipelines import Settings
 from retrieval import (
+    IndexReplacedError,
     InputError,
     LikewiseError,
     StoreError,
@@ -280,25 +281,50 @@ class Runtime:
             except Exception as error:
                 _log.error("following failed", exc_info=error)
 
-    async def _reload(self, former: Tenant) -> None:
-        """Load a tenant anew, and put it in the place of the former one between two writes."""
+    async def reload(self, name: str | None) -> None:
+        """Read a tenant's items and saved models anew; the former ones answer until that is done.
+
+        Raises:
+            ApiError: They are being loaded already, or cannot be used: the former ones go on.
+        """
+        if name in self._reloading:
+            raise ApiError(409, "conflict", "items and models are being loaded already")
+        self._reloading.add(name)
         try:
-            written = former.labeler.state
-            tenant = await self.tenants.made_anew(former.name)
+            async with self.tenants.lease(name) as former:
+                await self._replace(former)
+        except (StoreError, IndexReplacedError):
+            raise
+        except (LikewiseError, OSError) as error:
+            _log.error("items and models could not be replaced", reason=str(error))
+            detail = "what was saved cannot be used, the log says why; the former models go on"
+            raise ApiError(409, "model-refused", detail) from None
+        finally:
+            self._reloading.discard(name)
 
-            def put(_: object) -> list[None]:
-                if former.labeler.state is not written:
-                    tenant.labeler.catch_up()
-                self.tenants.put(tenant)
-                return [None]
-
-            await self._lanes[WRITES].ask(_Swap(), put)
-            _log.info("items and models replaced", tenant=former.name)
+    async def _reload(self, former: Tenant) -> None:
+        """Replace a tenant that is no longer up to date; where that fails, not again at once."""
+        try:
+            await self._replace(former)
         except Exception as error:
             _log.error("items and models could not be replaced", reason=str(error))
             await asyncio.sleep(10 * self.settings.serve.watch_seconds)
         finally:
             self._reloading.discard(former.name)
+
+    async def _replace(self, former: Tenant) -> None:
+        """Load a tenant anew, and put it in the place of the former one between two writes."""
+        written = former.labeler.state
+        tenant = await self.tenants.made_anew(former.name)
+
+        def put(_: object) -> list[None]:
+            if former.labeler.state is not written:
+                tenant.labeler.catch_up()
+            self.tenants.put(tenant)
+            return [None]
+
+        await self._lanes[WRITES].ask(_Swap(), put)
+        _log.info("items and models replaced", tenant=former.name)
 
     def _note(self, *, is_away: bool) -> None:
         if is_away != self._is_away:

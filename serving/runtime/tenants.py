@@ -25,7 +25,7 @@ from serving.observability.metrics import Metrics
 from serving.problems import not_ready
 from serving.runtime.label_journal import LabelJournal
 from serving.runtime.live_catalog import LiveCatalog
-from serving.runtime.live_classifier import LiveClassifier
+from serving.runtime.live_classifier import LiveClassifier, version_of
 from serving.runtime.live_graph import LiveGraph
 from serving.runtime.shared_index import open_shared_index
 
@@ -73,7 +73,7 @@ class Tenant:
             forecaster = _path_for(settings.serve.forecaster, name)
             if forecaster is not None:
                 self.forecaster = self._load_forecaster(forecaster, encoders)
-                self.forecaster_version = _fingerprint(forecaster)
+                self.forecaster_version = version_of(forecaster)
         except BaseException:
             self.close()
             raise
@@ -240,11 +240,3 @@ def _path_for(path: Path | None, tenant: str | None) -> Path | None:
         return None
     own = Path(str(path).replace("{tenant}", tenant or "shared"))
     return own if own == path or own.exists() else None
-
-
-def _fingerprint(folder: Path) -> str:
-    """Return a short hash of a saved model's manifest, which has hashes of all its files."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.json")):
-        digest.update(path.read_bytes())
-    return f"{folder.name}@{digest.hexdigest()[:12]}"

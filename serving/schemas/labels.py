@@ -72,7 +72,10 @@ class Labeled(Message):
     item_id: str | None
     label: str | None = Field(description="null: nothing is visible to answer from.")
     probability: float | None
-    known: bool = Field(description="false: none of these.")
+    known: bool = Field(
+        description="false: none of these, however probable the best of them; `why` says why."
+    )
+    why: str | None = Field(description="Why it is none of these, in words; null where known.")
     novelty: float | None
     label_set: list[str] | None
     assured: bool = Field(

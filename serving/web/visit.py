@@ -69,7 +69,8 @@ async def _visit(request: Request) -> Visit:
     found = sessions.find(request.cookies.get(COOKIE))
     if found is None:
         raise NotSignedInError
-    session = session_of(request, found.caller)
+    request.state.caller, request.state.is_signed_in = found.caller, True
+    session = session_of(request)
     if wait := session.runtime.keys.wait(found.caller):
         raise ApiError(429, "too-many-calls", "you ask too often", retry_after=wait)
     form: dict[str, list[str]] = {}

@@ -6,7 +6,7 @@ import pytest
 
 from classifiers.inputs import stored_label
 from classifiers.labels.tree import LabelTree
-from classifiers.labels_table import labels_table
+from classifiers.labels_table import UNLIKE, UNREADABLE, UNSEEN, labels_table
 from classifiers.prediction import Prediction
 from classifiers.scorers.ensemble import HEAD, NEIGHBORS
 from retrieval import Neighbors
@@ -55,6 +55,12 @@ def test_each_item_gets_its_most_probable_label(answer: Prediction) -> None:
     assert table["known"].tolist() == [True, False, False]
     assert table["assured"].tolist() == [True, False, False]
     assert table["item_id"].tolist() == ["one", None, "three"]
+
+
+def test_an_item_of_none_of_the_labels_says_why(answer: Prediction) -> None:
+    assert _table(answer)["why"].tolist() == [None, UNLIKE, UNSEEN]
+    unread = answer.without_unread(np.array([True, False, True]))
+    assert _table(unread)["why"].tolist() == [None, UNREADABLE, UNSEEN]
 
 
 def test_sets_name_the_most_probable_label_first(answer: Prediction) -> None:

@@ -44,6 +44,7 @@ def test_classify_explains_each_label_by_its_neighbors(fitted: NeighborClassifie
             "label",
             "probability",
             "known",
+            "why",
             "novelty",
             "label_set",
             "assured",

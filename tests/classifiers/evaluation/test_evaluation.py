@@ -18,7 +18,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from classifiers.evaluation.evaluation import Evaluation, evaluate, score
+from classifiers.evaluation.evaluation import Evaluation, _novelty_told, evaluate, score
 from classifiers.evaluation.predictions import answer
 from retrieval import InputError
 
@@ -181,7 +181,19 @@ def test_items_outside_all_labels(table: Table, truth: list[str]) -> None:
     assert evaluation.scores["novelty_aupr"] == average_precision_score(is_outside, novelty)
     assert evaluation.scores["novelty_recall"] == (novelty[100:] >= 0.7).mean()
     assert evaluation.counts["outside"] == 50
+    assert 0 <= evaluation.scores["false_alarm_rate_told"] <= 1
     assert np.isnan(evaluate(table, inside, truth[:100]).scores["novelty_auroc"])
+
+
+def test_what_examples_of_strangers_would_bring() -> None:
+    """A threshold between the two is learned from half of them; of too few nothing is said."""
+    inside = pd.DataFrame({"novelty": np.linspace(0, 1, 40), "known": True})
+    outside = pd.DataFrame({"novelty": np.linspace(1.5, 2, 8), "known": True})
+    assert _novelty_told(inside, outside) == {
+        "novelty_recall_told": pytest.approx(1, abs=0.13),
+        "false_alarm_rate_told": 0,
+    }
+    assert np.isnan(_novelty_told(inside, outside[:7])["novelty_recall_told"])
 
 
 def test_groups_have_a_say_each(table: Table, truth: list[str]) -> None:

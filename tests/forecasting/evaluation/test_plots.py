@@ -24,7 +24,8 @@ def result(**factors):
         totals.append(pd.DataFrame(columns | numbers))
         ages = np.tile(np.arange(HORIZON), N)
         columns = {"method": method, "unique_id": np.repeat(ids, HORIZON), "cutoff": cutoff}
-        units = {"ds": cutoff, "age": ages, "y": sold.ravel(), "mean": factor * sold.ravel()}
+        days = cutoff + pd.to_timedelta(7 * ages, unit="D")
+        units = {"ds": days, "age": ages, "y": sold.ravel(), "mean": factor * sold.ravel()}
         bounds = {"0.1": 0.0, "0.5": factor * sold.ravel(), "0.9": 9.0}
         curves.append(pd.DataFrame(columns | units | bounds))
     items = totals[0][["unique_id", "cutoff"]].assign(

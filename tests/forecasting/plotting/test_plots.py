@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from forecasting import LaunchForecaster
 from forecasting.plotting.plots import plot_analogues, plot_forecast, plot_importance
-from forecasting.plotting.style import ACCENT, INK, WARM
+from forecasting.plotting.style import ACCENT, INK, WARM, feature_text
 from retrieval import InputError
 from tests.forecasting.conftest import Slice
 
@@ -418,3 +418,22 @@ def test_a_real_forecast_is_drawn_as_it_comes(grocery: Slice, fitted: LaunchFore
     _draw(ax)
     assert len(_bars(ax)) == 10
     assert 5 <= len(ax.lines) < 10  # curves of launches, siblings and outcomes; not of incumbents
+
+
+@pytest.mark.parametrize(
+    ("feature", "value", "said"),
+    [
+        ("price_to_incumbent", math.log(1.06), "6% above"),
+        ("price_to_launch", math.log(0.88), "12% below"),
+        ("market_trend", 0.001, "the same"),
+        ("price_to_launch", math.log(3), "×3.0"),  # noqa: RUF001
+        ("price_rank", 0.062, "above 6% of them"),
+        ("price_to_launch", float("nan"), "unknown"),
+        ("price", 3.5, "3.5"),
+        ("brand", "National", "National"),
+    ],
+)
+def test_numbers_of_features_are_in_a_reader_s_words(
+    feature: str, value: object, said: str
+) -> None:
+    assert feature_text(feature, value, 16) == said

@@ -68,6 +68,7 @@ def test_labels_are_a_labels_table_with_reasons(demo_run: DemoRun) -> None:
         "label",
         "probability",
         "known",
+        "why",
         "novelty",
         "label_set",
         "assured",

@@ -431,6 +431,25 @@ def test_a_backtest_is_that_of_the_forecaster(
     pd.testing.assert_frame_equal(own.totals, result.totals, rtol=1e-4)
 
 
+def test_a_saved_forecaster_is_judged_by_its_own_settings(
+    shop: Shop, model: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """Its horizon, columns and method count at every cutoff, not those of the settings."""
+    result = backtest_job(
+        settings, cutoffs=["2017-09-25"], last="2017-10-09", like=model, progress=False
+    )
+    saved = LaunchForecaster.load(model)
+    assert result.forecaster.horizon == saved.horizon == 4 != settings.forecast.horizon
+    assert result.methods["method"].tolist() == [saved.engine_.method]
+    assert result.forecaster.method == saved.engine_.method
+    names = shop.items.set_index("product_id")["product_type"]
+    assert result.items["name"].tolist() == names[result.items["unique_id"]].tolist()
+    write_backtest(result, settings, tmp_path, like=model)
+    setup = json.loads((tmp_path / "backtest.json").read_text())["setup"]
+    assert setup["like"] == str(model)
+    assert setup["methods"][0]["method"] == saved.engine_.method
+
+
 FILES = [
     "backtest.html",
     "backtest.json",

@@ -372,3 +372,57 @@ def test_an_index_without_labels_cannot_classify(shop: Shop, milvus: Places) -> 
     index_job(settings, shop.items.drop(columns="product_category").head(5))
     with pytest.raises(InputError, match="no label"):
         classify_job(settings, shop.items.head(1))
+
+
+# --- what is learned besides -------------------------------------------------------------------
+
+
+def test_strangers_teach_what_is_none_of_the_labels(
+    settings: Settings, shop: Shop, tmp_path: Path
+) -> None:
+    tools = ["claw hammer", "hex key", "drill bit", "pipe wrench", "wood screw", "nail gun"]
+    told = pd.DataFrame({"product_type": tools, "package_size": "1 CT", "brand": "National"})
+    told.to_csv(tmp_path / "tools.csv", index=False)
+    new = told.assign(product_id=[f"t{row}" for row in range(len(told))])
+    alone = label_items(settings, new)
+    classify = settings.classify.model_copy(update={"outside": tmp_path / "tools.csv"})
+    taught = label_items(settings.model_copy(update={"classify": classify}), new)
+    assert not taught.labels["known"].any()
+    assert taught.labels["why"].notna().all()
+    assert alone.labels["why"].isna().tolist() == alone.labels["known"].tolist()
+    assert not taught.could_use_strangers
+    assert label_items(settings, shop.items.head(3)).could_use_strangers is False
+
+
+def test_words_learn_from_the_items_without_a_label_that_are_named(
+    shop: Shop, tmp_path: Path
+) -> None:
+    words = {"sweets": "chocolate and candy", "snacks": "chips and crackers"}
+    shop.items.head(60).to_csv(tmp_path / "unlabeled.csv", index=False)
+    flags = {"labels": words, "unlabeled": str(tmp_path / "unlabeled.csv"), "adapt": True}
+    columns = {"id": "product_id", "text": ["product_type", "package_size", "brand"]}
+    settings = load_settings(None, {"items": columns, "classify": flags})
+    new = shop.items.head(5)
+    with capture_logs() as logs:
+        taught = label_items(settings, new)
+    assert taught.adapted == 0
+    assert any("classify.unlabeled" in line["event"] for line in logs)
+    alone = {"items": columns, "classify": {"labels": words}}
+    plain = label_items(load_settings(None, alone), new)
+    assert taught.labels["probability"].tolist() != plain.labels["probability"].tolist()
+
+
+def test_tables_to_learn_from_lie_beside_the_settings(tmp_path: Path) -> None:
+    config = tmp_path / "job.yaml"
+    config.write_text("classify: {outside: o.csv, unlabeled: u.csv}\n", encoding="utf-8")
+    told = load_settings(config).classify
+    assert (told.outside, told.unlabeled) == (tmp_path / "o.csv", tmp_path / "u.csv")
+
+
+def test_strangers_without_a_text_are_named_by_row(
+    settings: Settings, tmp_path: Path, shop: Shop
+) -> None:
+    (tmp_path / "o.csv").write_text("product_type,package_size,brand\nHAMMER,1 CT,X\n,,\n")
+    classify = settings.classify.model_copy(update={"outside": tmp_path / "o.csv"})
+    with pytest.raises(TableError, match=r"(?s)o\.csv.*row 2.*no text"):
+        label_items(settings.model_copy(update={"classify": classify}), shop.items.head(1))

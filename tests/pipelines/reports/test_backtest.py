@@ -8,6 +8,7 @@ import pytest
 from forecasting import BacktestResult
 from pipelines.reports import backtest
 from pipelines.reports.backtest import backtest_headline, verdict_in_words, write_backtest_report
+from pipelines.reports.launch_examples import all_categories, launch_examples, methods_in_words
 from retrieval import InputError
 from tests.forecasting.evaluation.test_plots import N, result
 from tests.pipelines.html_page import Page
@@ -55,7 +56,7 @@ def words(page: Page) -> str:
 
 
 def test_the_page_needs_nothing_beside_it(page: Page, html: str) -> None:
-    assert page.tags.count("svg") == 3
+    assert page.tags.count("svg") == 6  # of them three launches
     assert all(link.startswith("#") for link in page.links)
     assert not {"script", "img", "link", "iframe", "object", "image"} & set(page.tags)
     assert re.search(r"@import|url\((?!#)", html) is None
@@ -204,3 +205,38 @@ def test_a_failure_leaves_the_page_of_before(
         written(made, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["backtest.html"]
     assert (tmp_path / "backtest.html").read_text(encoding="utf-8") == before
+
+
+def test_launches_are_drawn_beside_what_came(words: str, made: BacktestResult) -> None:
+    best, middle, worst = launch_examples(made)
+    totals = made.totals[made.totals["method"] == OURS]
+    error = (totals["0.5"] - totals["y"]).abs() / totals[["0.5", "y"]].max(axis=1)
+    for one, wanted in ((best, error.min()), (middle, None), (worst, error.max())):
+        assert one.words in words
+        row = totals[totals["unique_id"] == one.name].iloc[0]
+        found = abs(row["0.5"] - row["y"]) / max(row["0.5"], row["y"])
+        assert wanted is None or found == pytest.approx(wanted)
+        assert f"{row['y']:,.0f} came" in one.words
+    assert launch_examples(replace(made, totals=made.totals.assign(y=0.0, **{"0.5": 0.0}))) == []
+
+
+def test_every_category_is_there_however_few_launches_it_has(
+    page: Page, made: BacktestResult
+) -> None:
+    names = [row["name"] for row in all_categories(made)]
+    assert names == [NAME, "coffee", "rare"]  # ties by name
+    assert sum(row["n"] for row in all_categories(made)) == 60
+    assert any(row[:2] == ["rare", "10"] for row in page.rows)
+
+
+def test_it_says_which_method_answered_at_each_cutoff(made: BacktestResult, tmp_path: Path) -> None:
+    assert methods_in_words(made) == ""
+    days = pd.to_datetime(["2024-01-01", "2024-02-05"])
+    told = {"cutoff": days, "method": ["knn", "lightgbm"], "finished": [12, 120]}
+    mixed = replace(made, methods=pd.DataFrame(told))
+    said = methods_in_words(mixed)
+    assert said.startswith("Not every cutoff was answered by the same method: at 2024-01-01 (12)")
+    page = " ".join(Page(written(mixed, tmp_path)).text.split())
+    assert page.index(said) < page.index("Where we are not better")
+    same = pd.DataFrame({**told, "method": "lightgbm"})
+    assert "by the same method" in methods_in_words(replace(made, methods=same))

@@ -1,3 +1,4 @@
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -5,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from classifiers.evaluation.selective import Selective
@@ -70,6 +72,23 @@ def test_launches_stand_side_by_side_with_one_legend(
         "what came",
     ]
     assert to_svg(figure)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6])
+def test_no_title_meets_another_panel_or_the_legend(
+    n: int, forecast: pd.DataFrame, analogues: pd.DataFrame
+) -> None:
+    title = "a salad bowl of bamboo, large, with two spoons and a lid\n18 Mar 2024"
+    figure = launch_figure([forecast] * n, [analogues] * n, [title] * n)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    boxes = [axis._left_title.get_window_extent(renderer) for axis in figure.axes]  # type: ignore[attr-defined]
+    boxes += [axis.get_window_extent(renderer) for axis in figure.axes]
+    boxes.append(figure.legends[0].get_window_extent(renderer))
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    assert all(box.x0 >= 0 and box.x1 <= figure.bbox.x1 for box in boxes)
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ def guess_labels(
 
     from retrieval.encoding.adaptation.contrast import Memory, first_anchors
 
-    memory = Memory(torch.from_numpy(known), torch.from_numpy(labels))
+    memory = Memory(torch.from_numpy(np.array(known)), torch.from_numpy(np.array(labels)))
     anchors = normalize(first_anchors(words, memory), dim=1).numpy()
     size = max(1, _AT_ONCE // len(anchors))
     parts = [asked[start : start + size] for start in range(0, max(1, len(asked)), size)]

@@ -29,6 +29,7 @@ def test_texts_get_the_label_of_what_they_lie_beside(
     centers = np.eye(DIM)[:LABELS]
     known, labels = _around(centers, EACH, 0)
     asked, truth = _around(centers, 5, 1)
+    known.setflags(write=False)  # as vectors from a cache are
     guess, trust = guess_labels(asked, known, labels, _unit(centers))
     np.testing.assert_array_equal(guess, truth)
     assert (trust > 0.9).all() and (trust <= 1).all()

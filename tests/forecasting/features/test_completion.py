@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from forecasting.models.completion import completed, lifted
+from forecasting.features.completion import completed, lifted
 
 NAN = np.nan
 
