@@ -28,8 +28,12 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## label and forecast real new products, and write a report
 	$(BIN)/likewise demo
 
-language: $(STAMP)  ## fetch the weights of a small language model, 93 MB, for its tests
-	$(BIN)/python deploy/language_server.py fetch
+language: $(STAMP)  ## fetch the weights of a small language model, 93 MB; without them its tests are left out
+	-$(BIN)/python deploy/language_server.py fetch
+
+demo-language: $(STAMP)  ## ask a small real language model, started and ended for it
+	$(BIN)/python deploy/language_server.py run --port 8136 -- \
+		env PYTHONPATH=. $(BIN)/python deploy/language_demo.py {url}
 
 test: $(STAMP) language  ## run the tests, on up to four cores at once
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile

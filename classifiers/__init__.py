@@ -36,6 +36,13 @@ from classifiers.labels.worth import (
     uncertainty as uncertainty,
     worth as worth,
 )
+from classifiers.language.cases import unsure_items as unsure_items
+from classifiers.language.opinion import Prompts as Prompts
+from classifiers.language.second_opinion import (
+    ask_language_model,
+    estimate_questions as estimate_questions,
+)
+from classifiers.language.verdict import LanguageVerdict, judge_language_model
 from classifiers.neighbor_classifier import NeighborClassifier
 from classifiers.persistence.files import named_index as named_index
 from classifiers.scorers.ensemble import NewLabelsError as NewLabelsError
@@ -43,7 +50,10 @@ from classifiers.scorers.ensemble import NewLabelsError as NewLabelsError
 __all__ = [
     "LabelSpellingWarning",
     "LabelTree",
+    "LanguageVerdict",
     "NeighborClassifier",
+    "ask_language_model",
+    "judge_language_model",
     "label_issues",
     "normalize_labels",
 ]

@@ -82,8 +82,14 @@ from retrieval.generation.choices import (
 from retrieval.generation.errors import LanguageModelError
 from retrieval.generation.fences import is_suspicious as is_suspicious
 from retrieval.generation.language_model import LanguageModel
+from retrieval.generation.prompt_store import PromptScore as PromptScore, PromptStore
 from retrieval.generation.replies import Reply as Reply, Request as Request
-from retrieval.generation.templates import PromptTemplate, Trusted as Trusted
+from retrieval.generation.templates import (
+    PromptTemplate,
+    Trusted as Trusted,
+    packaged_templates as packaged_templates,
+    read_template as read_template,
+)
 from retrieval.graph.concepts import Concept as Concept, Concepts as Concepts
 from retrieval.graph.graph import LINK_COLUMNS as LINK_COLUMNS, ConceptGraph
 from retrieval.graph.proposals import propose_concepts as propose_concepts
@@ -192,6 +198,7 @@ __all__ = [
     "Neighbors",
     "PictureSources",
     "Price",
+    "PromptStore",
     "PromptTemplate",
     "Quantization",
     "Rung",

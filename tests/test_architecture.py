@@ -45,6 +45,7 @@ PUBLIC_NAMES = {
         "LikewiseError",
         "Neighbors",
         "Price",
+        "PromptStore",
         "PromptTemplate",
         "Rung",
         "Quantization",
@@ -70,7 +71,10 @@ PUBLIC_NAMES = {
     "classifiers": {
         "LabelSpellingWarning",
         "LabelTree",
+        "LanguageVerdict",
         "NeighborClassifier",
+        "ask_language_model",
+        "judge_language_model",
         "label_issues",
         "normalize_labels",
     },

@@ -124,16 +124,9 @@ class SameProduct:
         known &= (said > 0) & (told > 0)
         ratio = np.divide(told, said, out=np.ones_like(said), where=known)
         moved = np.clip(ratio**self.share, 1 / _FURTHEST, _FURTHEST)
-        totals = paths.raw_totals()
-        apart = np.divide(totals, said[:, None], out=np.ones_like(totals), where=totals > 0)
         narrower = self._deviation(said * moved) / np.maximum(_deviation_of(paths), _TINY)
-        power = np.where(known, np.clip(narrower, _NARROWEST, 1.0), 1.0)
-        drawn = apart ** (power[:, None] - 1)
-        mean = (totals * drawn * paths.weight).sum(axis=1)
-        before = (totals * paths.weight).sum(axis=1)
-        kept = np.divide(before, mean, out=np.ones_like(mean), where=mean > 0)
-        factor = paths.factor * drawn * (kept * np.where(known, moved, 1.0))[:, None]
-        return replace(paths, factor=factor)
+        share = np.where(known, np.clip(narrower, _NARROWEST, 1.0), 1.0)
+        return paths.narrowed(share).scaled(np.where(known, moved, 1.0))
 
     def judged(
         self, paths: Sequence[Paths], expected: Floats, came: Floats, group: Ints

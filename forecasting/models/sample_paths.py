@@ -72,7 +72,7 @@ class Paths:
         if (share == 1).all():
             return self
         before = self.mean().sum(axis=1)
-        log = np.log(np.maximum(self._totals(), _LEAST_TOTAL * before[:, None] + 1e-9))
+        log = np.log(np.maximum(self.raw_totals(), _LEAST_TOTAL * before[:, None] + 1e-9))
         center = (log * self.weight).sum(axis=1, keepdims=True)
         moved = replace(self, factor=self.factor * np.exp((share[:, None] - 1) * (log - center)))
         after = moved.mean().sum(axis=1)

@@ -1,5 +1,6 @@
 """The verbs ``likewise classify`` and ``likewise evaluate``."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,10 @@ def classify(
     ] = None,
     k: VotersOption = None,
     coverage: CoverageOption = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Tell what asking a language model would cost; ask none."),
+    ] = False,
     config: ConfigOption = None,
     id_col: IdOption = None,
     text_cols: TextOption = None,
@@ -71,6 +76,7 @@ def classify(
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.labels import label_items
     from pipelines.reports.terminal import make_console, show_labels
+    from retrieval import replacing
 
     settings = settings_of(
         config,
@@ -92,10 +98,14 @@ def classify(
     target = check_table_out(settings, out, out_table, **given)
     new = settings.new_items.at(items) or items
     bad = Quarantine.of(settings, "classify", out and out.parent)
-    made = label_items(settings, new, model=model, save=save, quarantine=bad)
+    made = label_items(settings, new, model=model, save=save, quarantine=bad, dry_run=dry_run)
     table = made.labels
     show_labels(make_console(), table)
     typer.echo(f"labeled by {made.labeled_by}")
+    if made.planned is not None:
+        typer.echo(f"asking the language model would cost at most: {made.planned}")
+    if made.opinion is not None:
+        typer.echo(str(made.opinion))
     if made.indexed:
         typer.echo(
             f"{made.indexed:,} of the items are in the index with their label, and were answered "
@@ -108,6 +118,11 @@ def classify(
         )
     show_quarantine(bad)
     write_result(settings, table, out, target)
+    if made.opinion is not None and out is not None:
+        verdict = out.with_name(f"{out.stem}.language.json")
+        with replacing(verdict) as path:
+            path.write_text(json.dumps(made.opinion.as_dict(), indent=1), encoding="utf-8")
+        typer.echo(f"verdict on the language model: {verdict}")
     if save is not None:
         typer.echo(f"classifier saved to {save}/")
 

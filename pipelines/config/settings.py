@@ -4,15 +4,15 @@ A file may leave out every section and every key; `pipelines.config.sections` sh
 their defaults. A key that does not exist is refused, wherever it is written.
 
 Environment: ``LIKEWISE_<SECTION>__<KEY>``, e.g. ``LIKEWISE_INDEX__TOKEN``; lists are
-comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; ``encoder.key``; the
-``url`` of a database, which carries a password) are best given there.
+comma-separated, mappings JSON. Secrets (``index.token`` and ``index.tokens``; ``encoder.key`` and
+``language.key``; the ``url`` of a database, which carries a password) are best given there.
 
 Relative paths in a file are relative to **that file's folder**, so that a job runs the same
 wherever it is started; in the environment and in flags they are relative to the working directory.
-This holds for the ``path`` of tables, ``encoder.cache_dir``, the tables of ``classify``,
-``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and folders of
-``serve``, an ``index.uri`` that is a Milvus Lite file, also where nobody names it and it is the
-default, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
+This holds for the ``path`` of tables, ``cache_dir``, the tables of ``classify``, the prompts of
+``language``, ``run.out``, ``bad_rows.folder``, ``ask.ranker`` and ``ask.forecasts``, the files and
+folders of ``serve``, an ``index.uri`` that is a Milvus Lite file, also where nobody names it and it
+is the default, an ``encoder.name`` that begins with a dot, and the file of a ``sqlite:///`` URL.
 
 What ``tables`` says of encoding, delimiter, marks, dates and sheet holds for every table whose own
 section says nothing else; a flag holds for all of them.
@@ -30,6 +30,7 @@ from pydantic import BaseModel, PrivateAttr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from pipelines.config.answers import AskSettings, HistoriesSettings, RecommendSettings
+from pipelines.config.language import LanguageSettings
 from pipelines.config.monitor import MonitorSettings
 from pipelines.config.sections import (
     BacktestSettings,
@@ -62,8 +63,9 @@ _SQLITE = "sqlite:///"
 _TABLE_PATHS = ("path", "url", "labels", "unlabeled", "outside", "out", "folder")
 _INDEX_PATHS = ("cache_dir", "uri", "name")
 _ANSWER_PATHS = ("ranker", "forecasts")
+_PROMPT_PATHS = ("choose_prompt", "confirm_prompt")
 _SERVE_PATHS = ("data_dir", "model_labels", "forecaster", "tls_cert", "tls_key")
-_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_ANSWER_PATHS, *_SERVE_PATHS)
+_PATHS = (*_TABLE_PATHS, *_INDEX_PATHS, *_ANSWER_PATHS, *_PROMPT_PATHS, *_SERVE_PATHS)
 
 
 class ConfigError(InputError):
@@ -98,6 +100,7 @@ class Settings(BaseSettings):
     encoder: EncoderSettings = EncoderSettings()
     pictures: PicturesSettings = PicturesSettings()
     classify: ClassifySettings = ClassifySettings()
+    language: LanguageSettings = LanguageSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     tune: TuneSettings = TuneSettings()
     forecast: ForecastSettings = ForecastSettings()

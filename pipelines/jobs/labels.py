@@ -25,8 +25,9 @@ from pipelines.components import (
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
+from pipelines.jobs.language import SecondOpinion, planned_usage, second_opinion
 from pipelines.logs import timed
-from retrieval import ConceptGraph, InputError, masked, parse_conditions, to_vectors
+from retrieval import ConceptGraph, InputError, Usage, masked, parse_conditions, to_vectors
 
 _log = structlog.stdlib.get_logger(__name__)
 
@@ -106,6 +107,8 @@ class LabeledItems:
         labeled_by: What answered: an index, labels in words, or a saved classifier.
         could_use_strangers: Whether items were called unknown, and examples would tell more.
         indexed: How many items are examples themselves, by their ids: they were answered without.
+        opinion: What became of asking a language model; None where none is named.
+        planned: With ``dry_run``: what asking it would cost at most.
     """
 
     labels: pd.DataFrame
@@ -113,6 +116,8 @@ class LabeledItems:
     labeled_by: str
     could_use_strangers: bool = False
     indexed: int = 0
+    opinion: SecondOpinion | None = None
+    planned: Usage | None = None
 
 
 def label_items(
@@ -122,6 +127,7 @@ def label_items(
     model: Path | None = None,
     save: Path | None = None,
     quarantine: Quarantine | None = None,
+    dry_run: bool = False,
 ) -> LabeledItems:
     """Labels new items by the labeled items of the index, by labels in words, or by both.
 
@@ -132,14 +138,18 @@ def label_items(
         model: A saved classifier that answers instead of one fitted now.
         save: Folder to save the classifier to.
         quarantine: What becomes of bad rows; None: as the settings say.
+        dry_run: Tell what asking the language model would cost, and do not ask it.
 
     Raises:
         InputError: The collection does not exist or holds no label, or the table is wrong.
+        LanguageModelError: With ``language.on_error: fail``: a question has no answer.
         ArtifactError: `model` is not a whole, untouched classifier.
         StoreError: Milvus does not answer, or another process holds the Lite file.
     """
     if model is not None and save is not None:
         raise InputError("classify: --model is saved already; give --save without it")
+    if settings.language.url is not None and settings.engine.kind == "ray":
+        raise InputError("language.url: with engine ray no language model is asked; leave one out")
     quarantine = quarantine or Quarantine.of(settings, "classify")
     check_saving(settings, save, quarantine, new_items=items, model=model)
     if model is not None and (settings.classify.outside or settings.classify.unlabeled):
@@ -147,17 +157,23 @@ def label_items(
     with fitted_classifier(settings, model) as classifier:
         table = screened_queries(quarantine, "new_items", items, classifier.index_)
         adapted = adapted_to(settings, classifier, table, model)
+        opinion, planned = None, None
         with naming("queries", items), timed(_log, "items labeled", rows=len(table)):
             if settings.engine.kind == "ray":
                 from pipelines.distributed.jobs import classify_on_ray
 
                 labels = classify_on_ray(settings, classifier, table)
+            elif settings.language.url is not None and not dry_run:
+                opinion = second_opinion(settings, classifier, table)
+                labels = opinion.labels
             else:
                 blocks = in_blocks(table.reset_index(drop=True), settings.engine.block_rows)
                 parts = [classify_block(settings, classifier, block) for block in blocks or [table]]
                 labels = pd.concat(parts, ignore_index=True)
         if save is not None:
             classifier.save(save)
+        if dry_run:
+            planned = planned_usage(settings, classifier, table)
         alone = model is None and settings.classify.outside is None
         examples = classifier.knowledge_.example_ids
         return LabeledItems(
@@ -166,6 +182,8 @@ def label_items(
             _answering(settings, classifier, model),
             alone and bool(examples) and not labels["known"].all(),
             int(labels["item_id"].isin(list(examples)).sum()),
+            opinion,
+            planned,
         )
 
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from retrieval.encoding.cache import CacheUnusableError
 from retrieval.errors import InputError, LikewiseError
 
 _VERSION = 1
@@ -35,7 +36,8 @@ class ReplyCache:
 
         Raises:
             InputError: Another version of likewise wrote the file.
-            LikewiseError: It cannot be read.
+            CacheUnusableError: The disk is full, or may not be read.
+            LikewiseError: The file is damaged.
         """
         if not self.path.is_file():
             return {}
@@ -54,7 +56,7 @@ class ReplyCache:
         """Keep an answer.
 
         Raises:
-            LikewiseError: The file cannot be written.
+            CacheUnusableError: The disk is full, or may not be written.
         """
         told = json.dumps(reply, ensure_ascii=False)
         with self._connection() as connection, connection:
@@ -92,7 +94,9 @@ class ReplyCache:
                 if not version:
                     self._begin(connection)
                 yield connection
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except (sqlite3.OperationalError, OSError) as error:
+            raise CacheUnusableError(f"{self.path}: {error}") from error
+        except (sqlite3.Error, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise LikewiseError(

@@ -10,11 +10,12 @@ from typing import Any, Literal
 from pydantic import BaseModel, create_model
 
 from retrieval.generation.fences import is_suspicious
-from retrieval.generation.language_model import LanguageModel
+from retrieval.generation.language_model import OVER_BUDGET, LanguageModel
 from retrieval.generation.replies import Reply, Request
 from retrieval.generation.templates import PromptTemplate, Trusted
 
 NONE = "none"
+_BLOCK = 64  # items that are asked about before the budget is looked at again
 _YES, _NO = "yes", "no"
 
 
@@ -66,12 +67,40 @@ def choose(
     Nothing but a candidate, or none of them, can come of it, whatever stands in an item's text.
 
     Args:
-        model: It is asked, the first items first.
+        model: It is asked, the first items first, about each to the end, within its budget.
         cases: The items.
         template: Of the question, a template of the task ``choose``.
         confirm: Of the second question, whether the label is right; None: it is not asked, and
             costs nothing.
     """
+    choices: list[Choice] = []
+    while len(choices) < len(cases):
+        block = cases[len(choices) : len(choices) + _BLOCK]
+        n = model.affordable([_questions(one, template, confirm) for one in block])
+        if n == 0:
+            # What is asked is answered to its end: half an answer would be paid for in vain.
+            rest = len(cases) - len(choices)
+            return choices + [Choice(error=OVER_BUDGET)] * rest
+        choices += _chosen_of(model, block[:n], template, confirm)
+    return choices
+
+
+def _questions(
+    case: Case, template: PromptTemplate, confirm: PromptTemplate | None
+) -> list[Request]:
+    """Return what may be asked about an item."""
+    first = choice_request(case, template)
+    if confirm is None or not case.candidates:
+        return [first]
+    return [first, confirm_request(case, max(case.candidates, key=len), confirm)]
+
+
+def _chosen_of(
+    model: LanguageModel,
+    cases: Sequence[Case],
+    template: PromptTemplate,
+    confirm: PromptTemplate | None,
+) -> list[Choice]:
     replies = model.ask([choice_request(one, template) for one in cases])
     choices = [_chosen(case, reply) for case, reply in zip(cases, replies, strict=True)]
     if confirm is None:
@@ -130,6 +159,8 @@ def _chosen(case: Case, reply: Reply) -> Choice:
 
 
 def _with_confidence(choice: Choice, reply: Reply) -> Choice:
+    if reply.error == OVER_BUDGET:
+        return Choice(error=OVER_BUDGET, notes=choice.notes)
     sure = yes_probability(reply.odds)
     if math.isnan(sure) and reply.error is None:
         said = reply.text.strip().lower()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from retrieval.arguments import require_choice, require_count, require_kind, require_number
+from retrieval.encoding.cache import CacheUnusableError, CacheWarning
 from retrieval.errors import InputError
 from retrieval.files import default_cache_dir
 from retrieval.generation.budget import Budget, Price, Usage, estimate_tokens
@@ -147,6 +150,22 @@ class LanguageModel:
             total += self._most(one)
         return total
 
+    def affordable(self, groups: Sequence[Sequence[Request]]) -> int:
+        """Return how many of the first groups of questions can surely be paid, each as a whole.
+
+        What the cache has costs nothing; of the rest the most is counted that it may cost.
+        """
+        known = self._cached([one for group in groups for one in group])
+        planned = self.usage
+        for number, group in enumerate(groups):
+            for one in group:
+                if self._key(one) not in known:
+                    most = self._most(one)
+                    if not self.budget.has_room(planned, most):
+                        return number
+                    planned += most
+        return len(groups)
+
     def close(self) -> None:
         """End the connection to the server; the next question opens another one."""
         self._connection.close()
@@ -180,7 +199,9 @@ class LanguageModel:
         if self._cache is None:
             return {}
         asked = {self._key(one): one for one in requests}
-        known = self._cache.read(list(asked))
+        known: dict[bytes, dict[str, Any]] = {}
+        with self._sparing():
+            known = self._cache.read(list(asked))
         read = {
             key: _understood(Reply(**kept, prompt=asked[key].prompt, cached=True), asked[key])
             for key, kept in known.items()
@@ -253,9 +274,10 @@ class LanguageModel:
                 self._release(request)
             reply = self._made(answered, request)
             if reply.error is None:
-                if self._cache is not None:
-                    kept = asdict(reply)
-                    self._cache.write(key, {name: kept[name] for name in _KEPT})
+                kept = asdict(reply)
+                with self._sparing():
+                    if self._cache is not None:
+                        self._cache.write(key, {name: kept[name] for name in _KEPT})
                 return reply
         return reply
 
@@ -268,14 +290,29 @@ class LanguageModel:
             self._reserved -= self._most(request)
 
     def _made(self, answered: Answered, request: Request) -> Reply:
-        if self._cache is not None and not self._is_checked:
-            self._cache.require_same(answered.model)
-            self._is_checked = True
+        with self._sparing():
+            if self._cache is not None and not self._is_checked:
+                self._cache.require_same(answered.model)
+                self._is_checked = True
         now = datetime.now(UTC).isoformat(timespec="seconds")
         reply = Reply(answered.text, None, answered.odds, None, answered.model, request.prompt, now)
         if answered.is_cut and request.schema is not None:
             return replace(reply, error="the answer was cut off")
         return _understood(reply, request)
+
+    @contextmanager
+    def _sparing(self) -> Iterator[None]:
+        """Go on without the cache where it cannot be used: what was paid for is not lost by it."""
+        try:
+            yield
+        except CacheUnusableError as error:
+            self._cache = None
+            warnings.warn(
+                f"answers are not kept: {error}; free the disk, set LIKEWISE_CACHE_DIR, or switch "
+                "the cache off",
+                CacheWarning,
+                stacklevel=2,
+            )
 
     def _checked(self, reply: Reply) -> Reply:
         if reply.error is not None and self.on_error == "fail":

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
 
 from retrieval.graph.links import Positions, find_candidates
 from retrieval.graph.names import NameVectors
@@ -71,6 +70,8 @@ class Stops:
             truth: (n,) position of the concept of each in the tree; -1 where it is of none.
             tree: The concepts.
         """
+        from sklearn.linear_model import LogisticRegression  # slow, and settings do without
+
         if len(truth) < FEWEST_KNOWN:
             return None
         there = ways.way >= 0

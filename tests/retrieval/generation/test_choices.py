@@ -104,12 +104,14 @@ def test_a_model_that_obeys_all_the_same_is_not_believed(server: Script, text: s
     assert choice.error is not None and "label" in choice.error
 
 
-def test_the_first_cases_are_asked_within_the_budget(server: Script) -> None:
+def test_the_first_cases_are_asked_to_the_end_within_the_budget(server: Script) -> None:
     cases = [Case("whole milk", CANDIDATES), Case("rye loaf", CANDIDATES)]
-    model = _model(server, budget=Budget(calls=1))
+    model = _model(server, budget=Budget(calls=3))
     first, second = choose(model, cases, TEMPLATES["choose"], TEMPLATES["confirm"])
-    assert first.label == "dairy" and math.isnan(first.confidence)
-    assert second.error == "the budget is spent"
+    assert first.label == "dairy" and first.confidence == pytest.approx(0.9)
+    assert second.error == "the budget is spent" and server.calls == 2
+    (nothing,) = choose(_model(server, budget=Budget(calls=0)), cases[:1], TEMPLATES["choose"])
+    assert nothing.error == "the budget is spent" and server.calls == 2
 
 
 def test_a_server_without_probabilities_is_taken_by_its_word(server: Script) -> None:

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel
 
-from retrieval import Budget, InputError, LanguageModel, LanguageModelError, LikewiseError, Price
+from retrieval import (
+    Budget,
+    CacheWarning,
+    InputError,
+    LanguageModel,
+    LanguageModelError,
+    LikewiseError,
+    Price,
+)
 from retrieval.generation.connection import KEY
 from retrieval.generation.language_model import OVER_BUDGET
 from retrieval.generation.replies import Request
@@ -294,6 +302,15 @@ def test_a_cache_of_another_version_is_refused(server: Script, tmp_path: Path) -
     file.write_bytes(b"no database at all, but long enough to be looked at" * 100)
     with pytest.raises(LikewiseError, match="cannot be used"):
         model.ask(_questions(1))
+
+
+def test_a_cache_that_cannot_be_written_is_gone_without(server: Script, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    model = _model(server, tmp_path / "file", connections=1)
+    with pytest.warns(CacheWarning, match="answers are not kept"):
+        replies = model.ask(_questions(2))
+    assert [one.error for one in replies] == [None, None]
+    assert [one.error for one in model.ask(_questions(1))] == [None] and server.calls == 3
 
 
 def test_questions_are_not_kept(server: Script, tmp_path: Path) -> None:
