@@ -63,6 +63,7 @@ from retrieval import (
     item_texts,
     language_column,
     record_languages,
+    shown,
     validate_items,
 )
 
@@ -193,10 +194,10 @@ def _photos(
 
 
 def _texts(items: pd.DataFrame, item_id: str, text: Sequence[str]) -> dict[str, str]:
-    """Return the text of each item; of pictures none."""
+    """Return the text of each item, as people read it."""
     contents = item_texts(items, list(text))
     pairs = zip(items[item_id].astype(str), contents, strict=True)
-    return {one: content for one, content in pairs if isinstance(content, str)}
+    return {one: shown(content) for one, content in pairs if isinstance(content, str)}
 
 
 def _of_test_items(

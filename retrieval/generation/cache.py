@@ -105,8 +105,9 @@ class ReplyCache:
             ) from error
 
     def _begin(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        # No write-ahead log: a file that others have open is not turned to one, however long one
+        # waits ("database is locked"), and answers come far more slowly than they are written.
+        connection.execute("BEGIN IMMEDIATE")
         connection.execute(
             "CREATE TABLE IF NOT EXISTS replies"
             " (key BLOB PRIMARY KEY, reply TEXT NOT NULL) WITHOUT ROWID"
@@ -116,3 +117,4 @@ class ReplyCache:
             " (one INTEGER PRIMARY KEY CHECK (one = 1), model TEXT NOT NULL)"
         )
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.commit()

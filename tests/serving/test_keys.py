@@ -20,6 +20,12 @@ WRITES = {
     ("delete", "/v1/items"),
     ("post", "/v1/labels"),
     ("post", "/v1/feedback"),
+    ("post", "/v1/models"),
+    ("post", "/v1/review/queues"),
+    ("delete", "/v1/review/queues/{queue_id}"),
+    ("post", "/v1/review/queues/{queue_id}/next"),
+    ("post", "/v1/review/queues/{queue_id}/decisions"),
+    ("post", "/v1/review/queues/{queue_id}/undo"),
 }
 ITEMS = {"items": [{"item_id": "a", "text": "tea"}]}
 

@@ -109,7 +109,8 @@ def test_the_forecasts_can_be_explained(grocery, result):
 
 def test_items_tell_what_is_known_of_each_launch(with_unsold, result):
     items = result.items
-    assert list(items.columns) == ["unique_id", "cutoff", "category", "similarity", "level"]
+    told = ["category", "name", "similarity", "level"]
+    assert list(items.columns) == ["unique_id", "cutoff", *told]
     known = with_unsold.items.set_index("item_id")["product_category"]
     assert items["category"].tolist() == known.loc[items["unique_id"]].tolist()
     ours = result.totals[result.totals["method"] == "LaunchForecaster"]

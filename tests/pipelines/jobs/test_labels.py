@@ -258,7 +258,9 @@ def test_an_index_that_nobody_named_does_not_answer_for_the_words(
     assert both["label"].tolist() == ["P"]
     made = label_items(named, pd.DataFrame({"item_id": ["n"], "title": ["x"]}))
     assert made.labeled_by == "the index items.db / items and the labels in words"
-    assert label_items(settings, new.head(1)).labeled_by == "the labels in words"
+    assert label_items(settings, new.head(1)).labeled_by == (
+        "the labels in words alone; items.db is not used, --uri items.db would name it"
+    )
     (tmp_path / "new.csv").write_text("item_id,name\n1,x\n")
     with pytest.raises(TableError, match=r"no column 'title' .*\n.*the index items.db / items"):
         classify_job(named, tmp_path / "new.csv")

@@ -4,6 +4,7 @@ import logging
 import pickle
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from retrieval import (
     LikewiseError,
     Price,
 )
+from retrieval.generation.cache import ReplyCache
 from retrieval.generation.connection import KEY
 from retrieval.generation.language_model import OVER_BUDGET
 from retrieval.generation.replies import Request
@@ -59,7 +61,7 @@ def _questions(n: int, **options: Any) -> list[Request]:
 def test_answers_are_of_the_schema_and_marked(server: Script, tmp_path: Path) -> None:
     replies = _model(server, tmp_path).ask(_questions(3))
     assert [one.value.label for one in replies] == ["milk"] * 3
-    assert {one.mark for one in replies} == {f"script / sort 1 / {replies[0].when}"}
+    assert [one.mark for one in replies] == [f"script / sort 1 / {one.when}" for one in replies]
     assert server.asked[0]["temperature"] == 0 and server.asked[0]["seed"] == 0
     assert server.asked[0]["response_format"]["json_schema"]["schema"]["properties"]["label"]
 
@@ -344,3 +346,16 @@ def test_budgets_that_cannot_be_right(wrong: dict[str, Any]) -> None:
         Budget(**wrong)
     with pytest.raises(InputError, match=r"price\.input"):
         Price(input=-1.0)
+
+
+def test_threads_that_begin_a_cache_together_lose_nothing(tmp_path: Path) -> None:
+    def keep(number: int) -> None:
+        cache = ReplyCache(tmp_path, "script")
+        cache.require_same("script-1")
+        cache.write(bytes([number]), {"text": str(number)})
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(keep, range(32)))
+    keys = [bytes([number]) for number in range(32)]
+    kept = ReplyCache(tmp_path, "script").read(keys)
+    assert [kept[key]["text"] for key in keys] == [str(number) for number in range(32)]
