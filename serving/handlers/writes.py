@@ -81,9 +81,17 @@ def correct(calls: Sequence[WriteCall]) -> list[dict[str, int]]:
         raise ApiError(409, "read-only", "the collection keeps no labels")
     require_text_column(tenant.settings.items, tenant.index)
     _check_labels(tenant, told)
-    held = _held(tenant, [one.item_id for one in told])
-    items = [_corrected(one, held.get(one.item_id), row, columns) for row, one in enumerate(told)]
-    before, after = _write(tenant, known_table(items, columns), columns)
+    held = contents(tenant, [one.item_id for one in told])
+    for row, one in enumerate(told):
+        if one.text is None:
+            _require_content(held.get(one.item_id), row)
+    said = [_corrected(one, held.get(one.item_id), columns) for one in told if one.text is not None]
+    as_kept = [{**held[one.item_id], "label": one.label} for one in told if one.text is None]
+    tables, vectors = [known_table(said, columns), _table_of(as_kept, columns)], None
+    if not said:  # what was kept, pictures and all, was encoded before
+        vectors = tenant.index.vectors([row["item_id"] for row in as_kept])
+    table = pd.concat([one for one in tables if len(one)], ignore_index=True)
+    before, after = _write(tenant, table, columns, vectors)
     return [_counts(call, before, after) for call in calls]
 
 
@@ -210,6 +218,7 @@ def _write(
     vectors: npt.NDArray[np.float32] | None = None,
 ) -> tuple[dict[str, Held], dict[str, Held]]:
     index = tenant.index
+    images = list(index.layout.image if index.exists else tenant.settings.items.image)
     if vectors is None:
         vectors = index.encoder.encode(item_texts(table, columns.text).tolist())
     labels: list[str | None] = [None] * len(table)
@@ -223,7 +232,8 @@ def _write(
         vectors,
         lambda: index.upsert(
             table,
-            text=list(columns.text),
+            text=[one for one in columns.text if one not in images],
+            image=images,
             item_id=columns.item_id,
             label=columns.label,
             launch_date=columns.launch_date,
@@ -253,22 +263,20 @@ def _require_known(tenant: Tenant, named: Sequence[tuple[str, str]]) -> None:
         raise unfit(pointer, f"there is no label {label!r}{hint}; new_label: true makes it one")
 
 
-def _corrected(
-    told: Correction, held: Mapping[str, Any] | None, row: int, columns: Columns
-) -> KnownItem:
-    """Return the item with its label corrected."""
-    text: Any = told.text
-    if text is None:
-        text = held["text"] if held is not None else None
-        if not text:
-            why = "the item is not there" if held is None else "texts are not kept here"
-            raise unfit(f"/corrections/{row}/text", f"is needed: {why}")
+def _require_content(held: Mapping[str, Any] | None, row: int) -> None:
+    if held is None or not held["content"]:
+        why = "the item is not there" if held is None else "texts are not kept here"
+        raise unfit(f"/corrections/{row}/text", f"is needed: {why}")
+
+
+def _corrected(told: Correction, held: Mapping[str, Any] | None, columns: Columns) -> KnownItem:
+    """Return the item with its label corrected, and with another text."""
     kept: dict[str, Any] = {}
     if held is not None:
         day = held["launch_date"]
         kept["launch_date"] = None if pd.isna(day) else day.date()
         kept["attributes"] = {name: plain(held[name]) for name in columns.attributes}
-    return KnownItem(item_id=told.item_id, text=text, label=told.label, **kept)
+    return KnownItem(item_id=told.item_id, text=told.text, label=told.label, **kept)
 
 
 def _held(tenant: Tenant, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from retrieval import ItemIndex, TableError
 from serving.handlers.tables import Columns, question_table
 from serving.problems import ApiError
 from serving.schemas.items import Item
+from tests.serving.conftest import running
 
 pytest.importorskip("PIL")
 
@@ -74,6 +75,24 @@ def test_the_page_of_an_evaluation_shows_the_surest_mistakes(shop: Path, tmp_pat
     page = (tmp_path / "page" / "evaluation.html").read_text()
     assert "taken for something else" in page
     assert page.count("data:image/jpeg;base64,") == len(result.photos)
+
+
+def test_items_with_photos_are_written_and_corrected_over_the_api(shop: Path, tmp_path: Path) -> None:
+    settings = settings_of(shop, tmp_path, serve={"data_dir": str(tmp_path / "data")})
+    index_job(settings, shop / "items.csv")
+    with ItemIndex(settings.index.uri) as index:
+        before = index.vectors(["i0", "i1"])
+    with running(settings) as served:
+        body = {"corrections": [{"item_id": "i0", "label": "green"}]}
+        assert served.post("/v1/feedback", body)["changed"] == 1
+        sent = "data:image/jpeg;base64," + base64.b64encode(photo("red", 99)).decode()
+        new = {"item_id": "new", "text": {"photo": sent}, "label": "red"}
+        answer = served.http.put("/v1/items", json={"items": [new]})
+        assert answer.json()["new"] == 1, answer.text
+    with ItemIndex(settings.index.uri) as index:
+        assert index.get(["i0"])["label"].tolist() == ["green"]
+        assert None not in index.pictures(["i0", "new"])
+        np.testing.assert_array_equal(index.vectors(["i0", "i1"]), before)
 
 
 def test_a_bad_photo_is_refused_by_row_or_goes_into_quarantine(shop: Path, tmp_path: Path) -> None:
