@@ -77,7 +77,9 @@ def test_the_page_of_an_evaluation_shows_the_surest_mistakes(shop: Path, tmp_pat
     assert page.count("data:image/jpeg;base64,") == len(result.photos)
 
 
-def test_items_with_photos_are_written_and_corrected_over_the_api(shop: Path, tmp_path: Path) -> None:
+def test_items_with_photos_are_written_and_corrected_over_the_api(
+    shop: Path, tmp_path: Path
+) -> None:
     settings = settings_of(shop, tmp_path, serve={"data_dir": str(tmp_path / "data")})
     index_job(settings, shop / "items.csv")
     with ItemIndex(settings.index.uri) as index:
