@@ -629,20 +629,28 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
         return _as_one(X, self._answers(table, X, as_of, where, candidates, coverage=coverage))
 
     def classify_with_proba(
-        self, X: Texts, *, neighbors: int = 20, coverage: float = 0.9
+        self,
+        X: Texts,
+        *,
+        as_of: AsOf | None = None,
+        neighbors: int = 20,
+        coverage: float = 0.9,
+        confidence: float = _CONFIDENCE,
+        tells_unread: bool = True,
     ) -> tuple[pd.DataFrame, FloatArray]:
         """Return what `classify` and what `predict_proba` return, for the work of one.
 
-        Texts that the encoder cannot read are warned of, as `fit` does.
+        Args:
+            X: As in `classify`, like the other arguments.
+            as_of: Only items launched up to then vote.
+            neighbors: How many to list.
+            coverage: Of the label sets.
+            confidence: Of a hierarchy.
+            tells_unread: Whether texts that the encoder cannot read are warned of, as `fit` does.
         """
-
-        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
-            return _table(answer, now, neighbors), answer.proba
-
-        tables, probabilities = zip(
-            *self._answers(both, X, coverage=coverage, tells_unread=True), strict=True
-        )
-        return _as_one(X, list(tables)), np.concatenate(probabilities)
+        asked = {"coverage": coverage, "tells_unread": tells_unread}
+        table, proba = self._with_proba(X, neighbors, confidence, as_of=as_of, **asked)
+        return _as_one(X, [table]), proba
 
     def classify_vectors(
         self,
@@ -660,13 +668,7 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             neighbors: As in `classify`.
             coverage: As there.
         """
-
-        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
-            return _table(answer, now, neighbors), answer.proba
-
-        found = self._answers(both, vectors, ids=ids, coverage=coverage)
-        tables, probabilities = zip(*found, strict=True)
-        return pd.concat(list(tables), ignore_index=True), np.concatenate(probabilities)
+        return self._with_proba(vectors, neighbors, _CONFIDENCE, ids=ids, coverage=coverage)
 
     def explain(self, X: Texts, *, labels: int = 3, **options: Any) -> pd.DataFrame:
         """Return what each part adds to the most probable labels of each item.
@@ -739,6 +741,15 @@ class NeighborClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] 
             index = ItemIndex(IN_MEMORY, classifier.encoder)
             saved.refill(index)
         return classifier._adopt(index, saved.knowledge)
+
+    def _with_proba(
+        self, X: Texts | Vectors, neighbors: int, confidence: float, **asked: Any
+    ) -> tuple[pd.DataFrame, FloatArray]:
+        def both(answer: Prediction, now: _Now) -> tuple[pd.DataFrame, FloatArray]:
+            return _table(answer, now, neighbors, confidence), answer.proba
+
+        tables, probabilities = zip(*self._answers(both, X, **asked), strict=True)
+        return pd.concat(list(tables), ignore_index=True), np.concatenate(probabilities)
 
     def _answers(
         self,

@@ -79,14 +79,21 @@ class Asking:
 
     def launches(self, new_items: pd.DataFrame, future: pd.DataFrame | None = None) -> Launches:
         """Validate new items and stand them at the cutoff."""
+        return self._read(new_items, future)[0]
+
+    def _read(
+        self, new_items: pd.DataFrame, future: pd.DataFrame | None
+    ) -> tuple[Launches, FittedForecaster]:
+        """Return launches, and who answers: with what somebody has said of them since."""
         describer = self.engine.describer
         encoder, history = describer.analogues.index.encoder, describer.history
         rows = self.reader.new_launches(new_items, history, encoder, future)
-        if describer.knowledge is None:
-            return rows
-        knowledge = describer.knowledge.again(rows.ids, history.panel.grid)
-        end = history.panel.end
-        return replace(rows, group=with_variants(knowledge, rows.ids, rows.group, end))
+        engine = self.engine.renewed(rows.ids)
+        knowledge = engine.describer.knowledge
+        if knowledge is None:
+            return rows, engine
+        group = with_variants(knowledge, rows.ids, rows.group, history.panel.end)
+        return replace(rows, group=group), engine
 
     def ask(
         self,
@@ -96,13 +103,12 @@ class Asking:
     ) -> Asked:
         """Return the launches with their courses, as a planner wants them."""
         if adjustments is None:
-            rows = self.launches(new_items, future)
-            engine = self.engine.renewed(rows.ids)
+            rows, engine = self._read(new_items, future)
             described = engine.describer.describe(rows)
             courses = engine.courses(described)
             return Asked(engine, described, courses, engine.origin(courses))
-        rows = self.launches(adjustments.changed(new_items, self.reader.item_id), future)
-        engine = self.engine.renewed(rows.ids)
+        changed = adjustments.changed(new_items, self.reader.item_id)
+        rows, engine = self._read(changed, future)
         hand = adjustments.on(rows.ids, engine.describer.history)
         described = engine.describer.describe(rows, hand.edit)
         courses, votes = engine.courses(described), engine.vote(described)

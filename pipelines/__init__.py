@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         LIKE_DIVERSITY as LIKE_DIVERSITY,
         Recommender as Recommender,
     )
+    from pipelines.tables.formulas import guarded as guarded
     from pipelines.tables.label_texts import read_label_texts as read_label_texts
 
 __all__: list[str] = []
@@ -56,6 +57,7 @@ _HOMES = {
     "make_encoder": "pipelines.components",
     "read_forecasts": "pipelines.jobs.answers",
     "read_histories": "pipelines.jobs.answers",
+    "guarded": "pipelines.tables.formulas",
     "read_label_texts": "pipelines.tables.label_texts",
     "running": "pipelines.cli.runner",
     "settings_of": "pipelines.cli.runner",

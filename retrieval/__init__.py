@@ -122,6 +122,7 @@ from retrieval.memory.search import StoredItems
 from retrieval.memory.store import IN_MEMORY as IN_MEMORY
 from retrieval.milvus.schema import Layout as Layout
 from retrieval.milvus.store import MOST_NEIGHBORS as MOST_NEIGHBORS
+from retrieval.neighbors.exact import search_exactly as search_exactly
 from retrieval.neighbors.hits import TIE_DIGITS as TIE_DIGITS
 from retrieval.neighbors.neighbors import Neighbors
 from retrieval.pictures.column import as_words as as_words, read_pictures

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifiers.arrays import FloatArray
-
-_BATCH_CELLS = 20_000_000  # similarities held in memory at a time
+from retrieval import search_exactly
 
 
 @dataclass(frozen=True)
@@ -40,18 +39,16 @@ class LikeItems:
         """
         n = len(vectors)
         k = max(min(k, n - 1), 0)
-        rows = np.empty((n, k), dtype=np.intp)
-        similarity = np.empty((n, k))
-        size = max(1, _BATCH_CELLS // max(n, 1))
-        for start in range(0, n if k else 0, size):
-            batch = np.arange(start, min(start + size, n))
-            alike = vectors[batch] @ vectors.T
-            alike[np.arange(len(batch)), batch] = -np.inf
-            near = np.argpartition(-alike, k - 1, axis=1)[:, :k]
-            order = np.argsort(-np.take_along_axis(alike, near, axis=1), axis=1, kind="stable")
-            rows[batch] = np.take_along_axis(near, order, axis=1)
-            similarity[batch] = np.take_along_axis(alike, rows[batch], axis=1)
-        return cls(rows, similarity)
+        if not k:
+            return cls(np.empty((n, 0), dtype=np.intp), np.empty((n, 0)))
+        similarity, rows = search_exactly(vectors, vectors, k + 1)
+        # Among many twins an item need not be found itself: then the least similar is left out.
+        is_self = rows == np.arange(n)[:, None]
+        is_self[~is_self.any(axis=1), -1] = True
+        return cls(
+            rows[~is_self].reshape(n, k).astype(np.intp),
+            similarity[~is_self].reshape(n, k).astype(np.float64),
+        )
 
     def shares(self, temperature: float = 0.1) -> FloatArray:
         """Return how much of an item each answer to a like one settles, (n, k), in [0, 1]."""

@@ -63,10 +63,14 @@ def unsure_items(
     """
     if not classifier.knowledge_.exclusive or classifier.tree_ is not None:
         raise InputError("a language model is asked for one label an item, without a hierarchy")
-    table = classifier.classify(
-        X, coverage=coverage, confidence=confidence, as_of=as_of, neighbors=max(examples, _LISTED)
+    table, proba = classifier.classify_with_proba(
+        X,
+        as_of=as_of,
+        neighbors=max(examples, _LISTED),
+        coverage=coverage,
+        confidence=confidence,
+        tells_unread=False,
     )
-    proba = classifier.predict_proba(X, as_of=as_of)
     candidates = [
         _candidates(classifier, row, one)
         for row, one in zip(proba, table["label_set"], strict=True)

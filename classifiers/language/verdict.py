@@ -7,7 +7,7 @@ lie above 0, the model is not asked about new items at all.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,7 @@ class LanguageVerdict:
 class _HeldOut:
     """Held-out unsure items: what they were labeled, what they are, what the model chose."""
 
+    rows: npt.NDArray[np.int64]
     proba: FloatArray
     truth: npt.NDArray[np.int64]
     choices: list[Choice]
@@ -129,9 +130,13 @@ def judge_language_model(
     require_count(most, "most")
     prompts = prompts or Prompts.packaged()
     before = model.usage
-    held, kinds = _held_out(
-        classifier, X, y, model, prompts, examples, most, folds, groups, coverage, seed, columns
-    )
+    table, truth = as_rows(X), one_label_each(X, y)
+    parts = fold_rows(truth, folds, groups=groups, seed=seed)
+    shown = {"examples": examples, "coverage": coverage}
+    unsure = _unsure(classifier, table, truth, parts, shown, columns)
+    drawn = np.random.default_rng(seed).permutation(len(unsure))[:most]
+    held = _asked([unsure[one] for one in drawn], truth, model, prompts)
+    kinds = np.array([row if groups is None else groups[row] for row in held.rows])
     spent = model.usage - before
     named: dict[str, Any] = {"model": model.model, "prompt": prompts.mark, "usage": spent}
     answered = held.chosen >= 0
@@ -145,45 +150,49 @@ def judge_language_model(
     return _judged(held, kinds, seed, named)
 
 
-def _held_out(
+def _unsure(
     classifier: NeighborClassifier,
-    X: Texts,
-    y: Labels,
+    table: pd.DataFrame | pd.Series,
+    truth: npt.NDArray[Any],
+    parts: Iterable[tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]],
+    shown: Mapping[str, Any],
+    columns: Mapping[str, Any],
+) -> list[tuple[int, Case, FloatArray]]:
+    """Return the unsure items as who learned from the other folds sees them.
+
+    Returns:
+        Row, what to ask, and the probability of each of the C labels there are.
+    """
+    names = np.unique(truth.astype(str))
+    found = []
+    for train, test in parts:
+        fitted = _alike(classifier).fit(table.iloc[train], truth[train], **columns)
+        unsure = unsure_items(fitted, table.iloc[test], **shown)
+        place = np.searchsorted(names, fitted.classes_.astype(str))
+        for row, case in zip(unsure.rows, unsure.cases, strict=True):
+            proba = np.zeros(len(names))
+            proba[place] = unsure.proba[row]
+            found.append((int(test[row]), case, proba))
+    return found
+
+
+def _asked(
+    unsure: Sequence[tuple[int, Case, FloatArray]],
+    truth: npt.NDArray[Any],
     model: LanguageModel,
     prompts: Prompts,
-    examples: int,
-    most: int,
-    folds: int,
-    groups: Sequence[Any] | None,
-    coverage: float,
-    seed: int,
-    columns: dict[str, Any],
-) -> tuple[_HeldOut, npt.NDArray[Any]]:
-    table, truth = as_rows(X), one_label_each(X, y)
+) -> _HeldOut:
+    """Ask the model about items."""
     names = np.unique(truth.astype(str))
-    rows: list[int] = []
-    cases: list[Case] = []
-    proba: list[FloatArray] = []
-    for train, test in fold_rows(truth, folds, groups=groups, seed=seed):
-        fitted = _alike(classifier).fit(table.iloc[train], truth[train], **columns)
-        found = unsure_items(fitted, table.iloc[test], examples=examples, coverage=coverage)
-        place = np.searchsorted(names, fitted.classes_.astype(str))
-        for row, case in zip(found.rows, found.cases, strict=True):
-            full = np.zeros(len(names))
-            full[place] = found.proba[row]
-            rows.append(int(test[row]))
-            cases.append(case)
-            proba.append(full)
-    drawn = np.random.default_rng(seed).permutation(len(rows))[:most].tolist()
-    choices = choose(model, [cases[one] for one in drawn], prompts.choose, prompts.confirm)
-    asked = np.array([rows[one] for one in drawn], dtype=np.int64)
-    held = _HeldOut(
-        np.array([proba[one] for one in drawn]).reshape(len(drawn), len(names)),
-        np.searchsorted(names, truth[asked].astype(str)),
+    rows = np.array([row for row, _, _ in unsure], dtype=np.int64)
+    choices = choose(model, [case for _, case, _ in unsure], prompts.choose, prompts.confirm)
+    return _HeldOut(
+        rows,
+        np.array([proba for _, _, proba in unsure]).reshape(len(rows), len(names)),
+        np.searchsorted(names, truth[rows].astype(str)),
         choices,
         np.array([_place(names, one) for one in choices], dtype=np.int64),
     )
-    return held, asked if groups is None else np.array([groups[one] for one in asked])
 
 
 def _alike(classifier: NeighborClassifier) -> NeighborClassifier:

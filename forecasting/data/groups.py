@@ -12,11 +12,14 @@ import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
 from sklearn.feature_extraction.text import CountVectorizer
 
-from forecasting.data.panel import Ints
+from forecasting.data.panel import Floats, Ints
 
 _ALIKE = 0.6  # of the words of two texts together that both have
 _BLOCK = 1000  # texts whose overlaps are held in memory at once
 _WORD = re.compile(r"\w")
+_RESAMPLES = 1000
+_TINY = 1e-9
+_LEVEL = 0.95
 
 _log = logging.getLogger(__name__)
 
@@ -75,3 +78,20 @@ def _alike(words: sp.csr_matrix) -> list[Ints]:
         chosen = alike & (row < column)
         found.append(np.stack([row[chosen], column[chosen]]).astype(np.int64))
     return found
+
+
+def ratio_interval(part: Floats, whole: Floats, group: Ints) -> tuple[float, float]:
+    """Return the 95 % interval of a sum over another one, by a bootstrap over groups (seed 0).
+
+    Args:
+        part: (n,) what is summed; where its mean is asked for, over ones.
+        whole: (n,) what it is held against.
+        group: (n,) a number from 0 on: what has the same is drawn together.
+    """
+    sums, wholes = np.bincount(group, part), np.bincount(group, whole)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(sums), (_RESAMPLES, len(sums)))
+    ratios = sums[drawn].sum(axis=1) / np.maximum(wholes[drawn].sum(axis=1), _TINY)
+    tail = (1 - _LEVEL) / 2
+    low, high = np.quantile(ratios, [tail, 1 - tail])
+    return float(low), float(high)

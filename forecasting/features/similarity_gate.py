@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.data.groups import ratio_interval
 from forecasting.data.history import History, ratio
 from forecasting.data.launches import Launches
 from forecasting.data.panel import Bools, Floats, Ints
@@ -20,8 +21,6 @@ from forecasting.data.pools import PoolName
 from forecasting.features.analogues import Pool
 
 FEWEST_HELD_OUT = 50  # launches, those of one group counted once
-_RESAMPLES = 1000
-_LEVEL = 0.95
 _WIDER = (1.0, 2.0, 4.0, 10.0)  # times the temperature
 
 
@@ -82,7 +81,7 @@ def judge(
         return SimilarityVerdict(name, "text", "because too few launches could tell")
     came = came[known]
     errors = [_errors(one[:, known], came, group % 2 == 0) / came.mean() for one in told]
-    low, high = _interval(errors[0] - errors[1], group)
+    low, high = ratio_interval(errors[0] - errors[1], np.ones(len(came)), group)
     used, reason = ("demand", "which told more") if low > 0 else ("text", "demand told no more")
     return SimilarityVerdict(
         name, used, reason, len(came), float(errors[0].mean()), float(errors[1].mean()), low, high
@@ -133,14 +132,3 @@ def _best_scale(told: Floats, came: Floats) -> float:
     order = np.argsort(factor, kind="stable")
     reached = np.cumsum(weight[order])
     return float(factor[order][np.searchsorted(reached, reached[-1] / 2)])
-
-
-def _interval(better: Floats, group: Ints) -> tuple[float, float]:
-    """Bootstrap the mean over groups."""
-    sums, counts = np.bincount(group, better), np.bincount(group)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(sums), (_RESAMPLES, len(sums)))
-    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    tail = (1 - _LEVEL) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return float(low), float(high)

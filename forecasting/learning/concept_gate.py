@@ -18,6 +18,7 @@ import pandas as pd
 from forecasting.concepts.kin import Inheritance, launch_premium
 from forecasting.concepts.space import feature_names
 from forecasting.concepts.verdict import ConceptVerdict
+from forecasting.data.groups import ratio_interval
 from forecasting.data.panel import Bools, Floats, Ints
 from forecasting.features.features import Description, FeatureMaker, without_plan
 from forecasting.models.fitted import make_lessons
@@ -27,8 +28,6 @@ from forecasting.models.quantile_calibration import Calibration
 FEWEST_HELD_OUT = 50  # launches, those of one group counted once
 _FEWEST_LEARNED = 100
 _MOMENTS = 3
-_RESAMPLES = 1000
-_LEVEL = 0.95
 _NEAR = "near_concepts_"
 
 
@@ -78,7 +77,7 @@ def judge_concepts(
     group = np.unique(described.rows.group[kept.rows], return_inverse=True)[1]
     if len(np.unique(group)) < FEWEST_HELD_OUT or not came.sum() > 0:
         return ConceptVerdict(False, "because too few launches could tell")
-    low, high = _interval(other.loss - kept.loss, came, group)
+    low, high = ratio_interval(other.loss - kept.loss, came, group)
     used = low > 0
     return ConceptVerdict(
         used,
@@ -193,14 +192,3 @@ def _loss(told: Floats, came: Floats, quantiles: Sequence[float]) -> Floats:
     missed = came[:, None] - told
     loss: Floats = 2 * np.maximum(levels * missed, (levels - 1) * missed).mean(axis=1)
     return loss
-
-
-def _interval(better: Floats, came: Floats, group: Ints) -> tuple[float, float]:
-    """Bootstrap the sum of what is better over what came, over groups."""
-    sums, sold = np.bincount(group, better), np.bincount(group, came)
-    rng = np.random.default_rng(0)
-    drawn = rng.integers(0, len(sums), (_RESAMPLES, len(sums)))
-    shares = sums[drawn].sum(axis=1) / np.maximum(sold[drawn].sum(axis=1), 1e-9)
-    tail = (1 - _LEVEL) / 2
-    low, high = np.quantile(shares, [tail, 1 - tail])
-    return float(low), float(high)

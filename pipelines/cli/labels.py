@@ -1,6 +1,5 @@
 """The verbs ``likewise classify`` and ``likewise evaluate``."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +75,7 @@ def classify(
     from pipelines.inputs.bad_rows import Quarantine
     from pipelines.jobs.labels import label_items
     from pipelines.reports.terminal import make_console, show_labels
-    from retrieval import replacing
+    from pipelines.tables.output import write_json
 
     settings = settings_of(
         config,
@@ -120,8 +119,7 @@ def classify(
     write_result(settings, table, out, target)
     if made.opinion is not None and out is not None:
         verdict = out.with_name(f"{out.stem}.language.json")
-        with replacing(verdict) as path:
-            path.write_text(json.dumps(made.opinion.as_dict(), indent=1), encoding="utf-8")
+        write_json(made.opinion.as_dict(), verdict)
         typer.echo(f"verdict on the language model: {verdict}")
     if save is not None:
         typer.echo(f"classifier saved to {save}/")

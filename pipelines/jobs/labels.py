@@ -25,7 +25,12 @@ from pipelines.components import (
 from pipelines.config.settings import Settings
 from pipelines.inputs.bad_rows import Quarantine
 from pipelines.inputs.items import TableInput, in_blocks, naming, read_queries
-from pipelines.jobs.language import SecondOpinion, planned_usage, second_opinion
+from pipelines.jobs.language import (
+    SecondOpinion,
+    check_language,
+    planned_usage,
+    second_opinion,
+)
 from pipelines.logs import timed
 from retrieval import ConceptGraph, InputError, Usage, masked, parse_conditions, to_vectors
 
@@ -150,6 +155,8 @@ def label_items(
         raise InputError("classify: --model is saved already; give --save without it")
     if settings.language.url is not None and settings.engine.kind == "ray":
         raise InputError("language.url: with engine ray no language model is asked; leave one out")
+    if settings.language.url is not None or dry_run:
+        check_language(settings)
     quarantine = quarantine or Quarantine.of(settings, "classify")
     check_saving(settings, save, quarantine, new_items=items, model=model)
     if model is not None and (settings.classify.outside or settings.classify.unlabeled):

@@ -57,10 +57,9 @@ class SecondOpinion:
     unsure: int
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all but the labels as JSON has it; NaN is null."""
-        verdict = {key: _or_none(value) for key, value in asdict(self.verdict).items()}
+        """Return all but the labels."""
         counts = {"named": self.named, "unsure": self.unsure}
-        return {"verdict": verdict, "usage": asdict(self.usage), **counts}
+        return {"verdict": asdict(self.verdict), "usage": asdict(self.usage), **counts}
 
     def __str__(self) -> str:
         """Return it in one line, as a person reads it."""
@@ -68,6 +67,16 @@ class SecondOpinion:
             return f"{self.verdict}; {self.usage}"
         told = f"{self.verdict}; a label for {self.named:,} of {self.unsure:,} unsure items by it"
         return f"{told}; {self.usage}"
+
+
+def check_language(settings: Settings) -> None:
+    """Refuse, before any work, a language model that could not be asked.
+
+    Raises:
+        InputError: As `language_model` and `prompts_of` do.
+    """
+    with language_model(settings):
+        prompts_of(settings)
 
 
 def second_opinion(
@@ -223,10 +232,3 @@ def _labeled(classifier: NeighborClassifier, seed: int) -> tuple[list[str], list
     got = classifier.index_.get(ids)
     kept = got[got["label"].notna()]
     return kept["text"].astype(str).tolist(), kept["label"].astype(str).tolist()
-
-
-def _or_none(value: Any) -> Any:
-    is_nan = isinstance(value, float) and np.isnan(value)
-    if isinstance(value, tuple):
-        return [_or_none(one) for one in value]
-    return None if is_nan else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import BaseModel, create_model
@@ -114,7 +115,7 @@ def _chosen_of(
 
 def choice_request(case: Case, template: PromptTemplate) -> Request:
     """Return the question which label an item has."""
-    names = [*case.candidates, NONE]
+    names = (*case.candidates, NONE)
     values = {
         "item": case.text,
         "candidates": [Trusted(one) for one in case.candidates],
@@ -143,8 +144,9 @@ def _shown(case: Case) -> list[dict[str, Any]]:
     return [{"text": text, "label": Trusted(label)} for text, label in case.examples]
 
 
-def _one_of(names: Sequence[str]) -> type[BaseModel]:
-    kind: Any = Literal[tuple(names)]
+@lru_cache(maxsize=1_024)  # a question is made to be estimated, and again to be asked
+def _one_of(names: tuple[str, ...]) -> type[BaseModel]:
+    kind: Any = Literal[names]
     made: type[BaseModel] = create_model("Label", label=(kind, ...))
     return made
 

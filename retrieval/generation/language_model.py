@@ -196,12 +196,11 @@ class LanguageModel:
         return request.key(self.model, self.seed, self.temperature)
 
     def _cached(self, requests: Sequence[Request]) -> dict[bytes, Reply]:
-        if self._cache is None:
-            return {}
         asked = {self._key(one): one for one in requests}
         known: dict[bytes, dict[str, Any]] = {}
-        with self._sparing():
-            known = self._cache.read(list(asked))
+        with self._sparing() as cache:
+            if cache is not None:
+                known = cache.read(list(asked))
         read = {
             key: _understood(Reply(**kept, prompt=asked[key].prompt, cached=True), asked[key])
             for key, kept in known.items()
@@ -275,9 +274,9 @@ class LanguageModel:
             reply = self._made(answered, request)
             if reply.error is None:
                 kept = asdict(reply)
-                with self._sparing():
-                    if self._cache is not None:
-                        self._cache.write(key, {name: kept[name] for name in _KEPT})
+                with self._sparing() as cache:
+                    if cache is not None:
+                        cache.write(key, {name: kept[name] for name in _KEPT})
                 return reply
         return reply
 
@@ -290,9 +289,9 @@ class LanguageModel:
             self._reserved -= self._most(request)
 
     def _made(self, answered: Answered, request: Request) -> Reply:
-        with self._sparing():
-            if self._cache is not None and not self._is_checked:
-                self._cache.require_same(answered.model)
+        with self._sparing() as cache:
+            if cache is not None and not self._is_checked:
+                cache.require_same(answered.model)
                 self._is_checked = True
         now = datetime.now(UTC).isoformat(timespec="seconds")
         reply = Reply(answered.text, None, answered.odds, None, answered.model, request.prompt, now)
@@ -301,10 +300,10 @@ class LanguageModel:
         return _understood(reply, request)
 
     @contextmanager
-    def _sparing(self) -> Iterator[None]:
-        """Go on without the cache where it cannot be used: what was paid for is not lost by it."""
+    def _sparing(self) -> Iterator[ReplyCache | None]:
+        """Give the cache; where it cannot be used go on without: what was paid for is not lost."""
         try:
-            yield
+            yield self._cache
         except CacheUnusableError as error:
             self._cache = None
             warnings.warn(

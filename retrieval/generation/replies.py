@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel
@@ -37,7 +38,7 @@ class Request:
         told = [{"role": "system", "content": self.system}] if self.system else []
         return [*told, {"role": "user", "content": self.text}]
 
-    @property
+    @cached_property
     def json_schema(self) -> dict[str, Any] | None:
         """What the answer has to be, as the API takes it."""
         return None if self.schema is None else self.schema.model_json_schema()

@@ -26,22 +26,12 @@ from retrieval import leave_on_disk
 from serving.jobs.requests import JobRequest, Part
 from serving.keys import Caller
 from serving.problems import ApiError, Problem
+from serving.runtime.database import DAMAGED, opened_whole
 from serving.schemas.jobs import JobState
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_LOCKED_SECONDS = 5.0  # how long to wait for another process that has locked the database
 _RETRY_AFTER = 10
-# What is removed is zeroed or cut off: the texts of a request do not stay behind. A commit is on
-# disk, not in a cache, before it is acknowledged.
-_SETTINGS = """
-PRAGMA auto_vacuum = FULL;
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA wal_autocheckpoint = 100;
-PRAGMA secure_delete = FAST;
-PRAGMA foreign_keys = ON;
-"""
 _TABLES = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS jobs (
@@ -70,7 +60,6 @@ CREATE TABLE IF NOT EXISTS results (
 );
 COMMIT;
 """
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _STATE = ("job_id", "task", "status", "items", "items_done", "created", "problem")
 
 
@@ -322,7 +311,7 @@ class JobStore:
         """One transaction, of one thread at a time."""
         with self._lock, self.told_away():
             if self._opened is None:
-                self._opened = _opened_whole(self._path)
+                self._opened = opened_whole(self._path, _TABLES, _with_bytes)
             with self._opened as database:
                 yield database
             if self._is_away:
@@ -425,40 +414,17 @@ def _told_damaged() -> Iterator[None]:
         yield
     except (sqlite3.DatabaseError, TypeError, ValueError) as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)  # which is: no such table
-        if code not in (*_DAMAGED, sqlite3.SQLITE_ERROR):
+        if code not in (*DAMAGED, sqlite3.SQLITE_ERROR):
             raise
         _log.error("what a job asks is damaged", reason=str(error))
         raise ApiError(500, "defect", "what the job asks is damaged") from error
 
 
-def _opened_whole(path: Path) -> sqlite3.Connection:
-    """Open the database; one that is none any more is set aside, so that others may be kept."""
-    try:
-        return _open(path)
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode not in _DAMAGED:
-            raise
-        aside = path.with_name(f"{path.name}.unread-{secrets.token_hex(4)}")
-        for end in ("", "-wal", "-shm"):
-            if (part := Path(f"{path}{end}")).exists():
-                part.rename(f"{aside}{end}")
-        _log.error("the jobs cannot be read and are set aside", file=str(aside), reason=str(error))
-        return _open(path)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
-    try:
-        database.executescript(_SETTINGS)
-        database.executescript(_TABLES)
-        columns = {name for _, name, *_ in database.execute("PRAGMA table_info(jobs)")}
-        if "bytes" not in columns:
-            database.execute("ALTER TABLE jobs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0")
-    except BaseException:
-        database.close()
-        raise
-    return database
+def _with_bytes(database: sqlite3.Connection) -> None:
+    """Add the column that earlier versions did not have."""
+    columns = {name for _, name, *_ in database.execute("PRAGMA table_info(jobs)")}
+    if "bytes" not in columns:
+        database.execute("ALTER TABLE jobs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0")
 
 
 def _now() -> str:

@@ -48,8 +48,8 @@ class LiveQueue:
         self.kept = kept
         self.version = version
         self.items = list(items)
-        self.decisions = list(decisions)
         self.lock = threading.RLock()
+        self.decide(decisions)
         self.place = {one.item_id: row for row, one in enumerate(self.items)}
         self.scores: dict[int, Score] = {}
         self.shown: dict[tuple[int, str], Score] = {}
@@ -101,7 +101,15 @@ class LiveQueue:
 
     def opinions(self, row: int) -> list[KeptDecision]:
         """Return what holds of the decisions on an item."""
-        return [one for one in self.decisions if one.position == row and not one.undone]
+        return self._opinions.get(row, [])
+
+    def decide(self, decisions: Sequence[KeptDecision]) -> None:
+        """Take all decisions there are, in place of those known so far."""
+        self.decisions = list(decisions)
+        self._opinions: dict[int, list[KeptDecision]] = {}
+        for one in self.decisions:
+            if not one.undone:
+                self._opinions.setdefault(one.position, []).append(one)
 
     def _is_free(self, row: int, reviewer: str, now: float) -> bool:
         if self.state[row] == "open":

@@ -171,7 +171,7 @@ class Reviews:
                 await asyncio.to_thread(self._store.forget, live.kept.number, batch, rows)
             raise
         with live.lock:
-            live.decisions = _with(live.decisions, made, label)
+            live.decide(_with(live.decisions, made, label))
         settled, unsettled = await self._look_again(tenant, live, rows)
         return {"items": len(rows), "label": label, "settled": settled, "unsettled": unsettled}
 
@@ -192,9 +192,9 @@ class Reviews:
         await asyncio.to_thread(self._store.undo, live.kept.number, batch, rows)
         await self._taken_back(tenant, live, taken)
         with live.lock:
-            live.decisions = [
-                replace(one, undone=True) if one.batch == batch else one for one in live.decisions
-            ]
+            live.decide(
+                [replace(one, undone=one.undone or one.batch == batch) for one in live.decisions]
+            )
             for one in taken:
                 live.state[one.position] = "done" if live.opinions(one.position) else "open"
             until = live.lease(rows[:1], reviewer)
@@ -238,10 +238,21 @@ class Reviews:
         for batch in batches:
             left = [one for one in live.decisions if one.batch == batch]
             _log.warning("a decision that was kept is written now", items=len(left))
-            if left[0].undone:
-                await self._taken_back(tenant, live, left)
-            else:
-                await self._written(tenant, live, left)
+            try:
+                if left[0].undone:
+                    await self._taken_back(tenant, live, left)
+                else:
+                    await self._written(tenant, live, left)
+            except ApiError as error:
+                if error.status >= 500:
+                    raise
+                # Its label is gone by now, say: the items are open again, and so is the queue.
+                _log.warning("a decision that was kept is refused", reason=str(error))
+                rows = [one.position for one in left]
+                await asyncio.to_thread(self._store.forget, live.kept.number, batch, rows)
+                live.decide([one for one in live.decisions if one.batch != batch])
+                for row in rows:
+                    live.state[row] = "open"
 
     async def _written(
         self, tenant: Tenant, live: LiveQueue, made: Sequence[KeptDecision]

@@ -20,18 +20,11 @@ from typing import Any
 import structlog
 
 from serving.problems import ApiError
+from serving.runtime.database import opened_whole
 
 _log = structlog.stdlib.get_logger(__name__)
 
-_LOCKED_SECONDS = 5.0
 _RETRY_AFTER = 10
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-_SETTINGS = """
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = FULL;
-PRAGMA secure_delete = FAST;
-PRAGMA foreign_keys = ON;
-"""
 _TABLES = """
 BEGIN;
 CREATE TABLE IF NOT EXISTS queues (
@@ -310,7 +303,7 @@ class ReviewStore:
         with self._lock:
             try:
                 if self._opened is None:
-                    self._opened = _opened_whole(self._path)
+                    self._opened = opened_whole(self._path, _TABLES)
                 with self._opened as database:
                     yield database
             except (sqlite3.Error, OSError) as error:
@@ -326,30 +319,3 @@ class ReviewStore:
 def _named(names: Sequence[str], row: Sequence[Any]) -> dict[str, Any]:
     told = dict(zip(names, row, strict=True))
     return {name: bool(one) if name in _BOOLEAN else one for name, one in told.items()}
-
-
-def _opened_whole(path: Path) -> sqlite3.Connection:
-    """Open the database; one that is none any more is set aside, so that others may be kept."""
-    try:
-        return _open(path)
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode not in _DAMAGED:
-            raise
-        aside = path.with_name(f"{path.name}.unread-{secrets.token_hex(4)}")
-        for end in ("", "-wal", "-shm"):
-            if (part := Path(f"{path}{end}")).exists():
-                part.rename(f"{aside}{end}")
-        _log.error("reviews cannot be read, set aside", file=str(aside), reason=str(error))
-        return _open(path)
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    database = sqlite3.connect(path, timeout=_LOCKED_SECONDS, check_same_thread=False)
-    try:
-        database.executescript(_SETTINGS)
-        database.executescript(_TABLES)
-    except BaseException:
-        database.close()
-        raise
-    return database

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import Annotated, Any
 
+import pandas as pd
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ValidationError
 
+from pipelines import guarded
 from serving.handlers.labels import matching_labels
 from serving.problems import ApiError
 from serving.schemas.review import Decide, Decision
@@ -19,7 +19,6 @@ router = APIRouter(prefix="/review/queues", include_in_schema=False, route_class
 QueueId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _MOST_FOUND = 12
 _MOST_LISTED = 200
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @router.get("/{queue_id}")
@@ -103,14 +102,10 @@ async def export(visit: Visiting, queue_id: QueueId) -> Response:
     session = visit.session
     async with session.runtime.tenant(session.tenant) as tenant:
         made = await session.reviews.decisions(tenant, queue_id)
-    written = io.StringIO()
-    table = csv.writer(written)
-    table.writerow(Decision.model_fields)
-    for one in made:
-        table.writerow([_cell(one[name]) for name in Decision.model_fields])
+    table = guarded(pd.DataFrame(made, columns=list(Decision.model_fields), dtype=object))
     disposition = f'attachment; filename="decisions-{queue_id[:8]}.csv"'
     headers = {**HEADERS, "Content-Disposition": disposition}
-    return Response(written.getvalue(), media_type="text/csv", headers=headers)
+    return Response(table.to_csv(index=False), media_type="text/csv", headers=headers)
 
 
 async def _item_page(
@@ -138,9 +133,3 @@ def _told(request: Decide, done: dict[str, Any]) -> str:
 
 def _number(number: int, what: str) -> str:
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def _cell(value: object) -> object:
-    """Return a value that a spreadsheet takes for text, whatever it begins with."""
-    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
-    return f"'{value}" if is_formula else value

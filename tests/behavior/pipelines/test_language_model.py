@@ -14,6 +14,7 @@ from pipelines.cli.app import app
 from pipelines.config.settings import Settings, load_settings
 from pipelines.jobs.index import index_job
 from pipelines.jobs.labels import label_items
+from pipelines.tables.output import write_json
 from retrieval import InputError, LanguageModelError
 from tests.chat_server import Script, language_server
 
@@ -73,16 +74,22 @@ def test_unsure_items_are_asked_about_and_a_second_run_is_free(
     assert again.opinion is not None
     assert (again.opinion.usage.calls, again.opinion.usage.money) == (0, 0)
     pd.testing.assert_frame_equal(again.labels, made.labels)
-    json.dumps(made.opinion.as_dict(), allow_nan=False)
+    write_json(made.opinion.as_dict(), tmp_path / "verdict.json")
+    told = json.loads((tmp_path / "verdict.json").read_text())
+    assert told["verdict"]["is_used"] and told["named"] == len(NEW)
 
 
-def test_a_model_that_does_not_help_is_refused_with_numbers(config: Path, server: Script) -> None:
+def test_a_model_that_does_not_help_is_refused_with_numbers(
+    config: Path, server: Script, tmp_path: Path
+) -> None:
     server.truth = {}  # it finds none of the labels right
     made = label_items(_settings(config, server), NEW)
     assert made.opinion is not None and not made.opinion.verdict.is_used
     assert "30 are needed" in str(made.opinion)
     assert made.labels["written_by"].isna().all()
-    json.dumps(made.opinion.as_dict(), allow_nan=False)
+    write_json(made.opinion.as_dict(), tmp_path / "verdict.json")
+    told = json.loads((tmp_path / "verdict.json").read_text())
+    assert told["verdict"]["accuracy_with"] is None and told["named"] == 0
 
 
 def test_no_job_fails_because_a_model_failed_unless_asked_to(config: Path, server: Script) -> None:

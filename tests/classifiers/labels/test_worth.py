@@ -19,6 +19,13 @@ def test_like_items_are_found_exactly_and_without_the_item_itself() -> None:
     assert LikeItems.among(_VECTORS[:1], 3).rows.shape == (1, 0)
 
 
+def test_of_many_twins_none_is_its_own_like() -> None:
+    like = LikeItems.among(np.repeat(_VECTORS[:1], 40, axis=0), 3)
+    assert like.rows.shape == (40, 3)
+    assert not (like.rows == np.arange(40)[:, None]).any()
+    assert like.similarity == pytest.approx(np.ones((40, 3)))
+
+
 def test_the_middle_of_the_largest_doubtful_region_comes_first() -> None:
     like = LikeItems.among(_VECTORS, 3)
     gain = worth(np.ones(6), like)

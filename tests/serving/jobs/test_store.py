@@ -176,7 +176,7 @@ def test_what_ended_long_ago_is_removed_and_its_room_given_back(
 def test_a_locked_database_is_told_and_loses_nothing(
     jobs: JobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.jobs.store._LOCKED_SECONDS", 0.1)
+    monkeypatch.setattr("serving.runtime.database._LOCKED_SECONDS", 0.1)
     state = _add(jobs, "tea")
     with closing(sqlite3.connect(tmp_path / "jobs.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")

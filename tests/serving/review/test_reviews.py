@@ -195,6 +195,25 @@ def test_what_was_kept_and_not_written_is_written_at_the_next_start(
         assert kept["label"] == label
 
 
+def test_a_kept_decision_that_is_refused_by_now_does_not_close_its_queue(
+    store: Store, tmp_path: Path
+) -> None:
+    settings = store.settings(tmp_path)
+    with running(settings) as served:
+        put_unlabeled(served, store, 4)
+        queue = served.post(_QUEUES, {"random_share": 0.0})["queue_id"]
+        item = served.post(f"{_QUEUES}/{queue}/next", {})["item"]
+        told = {"item_ids": [item["item_id"]], "verdict": "skip"}
+        served.post(f"{_QUEUES}/{queue}/decisions", told)
+    with sqlite3.connect(tmp_path / "data" / "review.db") as database:  # as a kill leaves it
+        database.execute("UPDATE decisions SET verdict = 'label', label = 'NO SUCH', written = 0")
+    database.close()
+    with running(settings) as served:
+        found = served.http.get(f"{_QUEUES}/{queue}").json()
+        assert (found["items"], found["decided"], found["skipped"]) == (4, 0, 0)
+        assert served.http.get(f"{_QUEUES}/{queue}/decisions").json()["decisions"] == []
+
+
 def test_a_tenant_sees_its_own_queues_alone(store: Store, tmp_path: Path) -> None:
     keys, heads = [], []
     for tenant in ("north", "south"):

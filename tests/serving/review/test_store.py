@@ -63,7 +63,7 @@ def test_what_cannot_be_kept_is_refused_for_now(
     store = ReviewStore(tmp_path / "review.db")
     kept = store.add(None, _ITEMS, **_QUEUE)
     store.close()
-    monkeypatch.setattr("serving.review.store._LOCKED_SECONDS", 0.0)
+    monkeypatch.setattr("serving.runtime.database._LOCKED_SECONDS", 0.0)
     other = sqlite3.connect(tmp_path / "review.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(ApiError, match="cannot be read or kept") as refused:
